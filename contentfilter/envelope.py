@@ -1,0 +1,54 @@
+"""What is known of a mail before its content: client, envelope and parameters, as they stood on the wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The SMTP client as Postfix reported it by XFORWARD (XFORWARD_README), xtext decoded.
+
+    An attribute that was not sent, or came as ``[UNAVAILABLE]``, is empty. ``address`` is in
+    presentation form without the ``IPV6:`` prefix.
+    """
+
+    name: str = ""
+    address: str = ""
+    port: str = ""
+    helo: str = ""
+    protocol: str = ""
+    ident: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A reverse-path or forward-path with its ESMTP parameters.
+
+    Arguments:
+        address: mailbox without angle brackets; empty for the null reverse-path.
+        line: all that followed ``MAIL FROM:`` or ``RCPT TO:`` on the wire, passed on verbatim.
+    """
+
+    address: str
+    line: bytes
+
+
+@dataclass(slots=True)
+class Envelope:
+    """One mail transaction (RFC 5321 3.3).
+
+    Arguments:
+        client: who handed the mail to Postfix.
+        xforward: the XFORWARD command lines as received, without CRLF, passed on verbatim.
+        sender: the reverse-path.
+        recipients: the forward-paths in their order.
+        lmtp: whether the transaction came over LMTP, so that each recipient gets a reply of its own.
+    """
+
+    sender: Path
+    client: Client = Client()
+    xforward: list[bytes] = field(default_factory=list)
+    recipients: list[Path] = field(default_factory=list)
+    lmtp: bool = False

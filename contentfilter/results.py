@@ -1,0 +1,50 @@
+"""What scanning a mail yields: findings, parts that could not be scanned, and how long it took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailbase.vocabulary import Finding, Unscanned
+
+
+@dataclass(frozen=True, slots=True)
+class ScanResult:
+    """What one scan of one message (or document) established.
+
+    Arguments:
+        findings: facts, in the order of the parts.
+        unscanned: parts that were not looked into, with the reason.
+        parts: how many leaf parts and container members were visited.
+        seconds: wall-clock time of the scan.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    unscanned: tuple[Unscanned, ...] = ()
+    parts: int = 0
+    seconds: float = 0.0
+
+    def merged(self, other: ScanResult) -> ScanResult:
+        """Both results as one, as if one scanner had found it all."""
+        return ScanResult(
+            self.findings + other.findings,
+            self.unscanned + other.unscanned,
+            max(self.parts, other.parts),
+            max(self.seconds, other.seconds),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ScanFailed:
+    """A scanner that could not do its work: killed, crashed, unreachable, out of time.
+
+    Never a pass: the mail waits (451) unless the configuration says otherwise.
+
+    Arguments:
+        scanner: its name in the configuration and the metrics.
+        reason: ``crashed``, ``timed-out``, ``out-of-memory``, ``unavailable`` or ``protocol``.
+        detail: private cause, for the log.
+    """
+
+    scanner: str
+    reason: str
+    detail: str = ""

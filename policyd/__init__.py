@@ -1,0 +1,1 @@
+"""The policy daemon: answers Postfix's check_policy_service."""
