@@ -59,7 +59,11 @@ class Reply:
         """The reply in one line, as it stands in a log."""
         if self.verbatim:
             return printable(b" / ".join(self.verbatim))
-        return f"{self.code} {self.status} {printable(self.text)}" if self.status else f"{self.code} {printable(self.text)}"
+        return (
+            f"{self.code} {self.status} {printable(self.text)}"
+            if self.status
+            else f"{self.code} {printable(self.text)}"
+        )
 
     def encode(self) -> bytes:
         """The bytes for the wire, CRLF included."""
@@ -77,7 +81,9 @@ class Reply:
         Raises:
             ValueError: not an SMTP reply.
         """
-        if not lines or not all(_REPLY.match(line + b" ") and b"\n" not in line and b"\r" not in line for line in lines):
+        if not lines or not all(
+            _REPLY.match(line + b" ") and b"\n" not in line and b"\r" not in line for line in lines
+        ):
             raise ValueError("not an SMTP reply")
         return cls(int(lines[0][:3]), "", printable(lines[-1][4:]), tuple(lines))
 

@@ -71,7 +71,9 @@ class Unscanned:
     detail: str = ""
 
 
-UNSCANNED_REASONS = frozenset({"encrypted", "too-large", "too-deep", "malformed", "timed-out", "failed", "unsupported"})
+UNSCANNED_REASONS = frozenset(
+    {"encrypted", "too-large", "too-deep", "malformed", "timed-out", "failed", "unsupported"}
+)
 """Why a part may end unscanned; each can be given an action in the configuration."""
 
 

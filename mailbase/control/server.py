@@ -1,0 +1,195 @@
+"""The daemon's end of the control socket.
+
+Long answers go out in small steps, so that a listing of millions of rows neither fills memory nor holds up
+the daemon's other work.
+"""
+
+from __future__ import annotations
+
+import inspect
+import socket
+import struct
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, TypeAlias, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from mailbase.control.protocol import ControlError, Lines, decode, encode
+from mailbase.logs import Log
+
+Message: TypeAlias = dict[str, Any]
+Rows: TypeAlias = Iterator[Message]
+Handler: TypeAlias = Callable[[Message], "Message | Rows | Awaitable[Message | Rows]"]
+
+ROWS_PER_STEP = 100
+"""Rows sent before the reactor gets its turn again."""
+MAX_WAITING = 100
+"""Requests that may queue on one connection."""
+MAX_CONNECTIONS = 200
+
+
+class ControlServer(Factory):
+    """Answers requests by a table of verbs.
+
+    Arguments:
+        handlers: verb to handler. A handler gets the whole request and returns the final line's fields, an
+            iterator of rows, or an awaitable of either; it raises ControlError with a text for the person.
+        clock: to give the reactor its turn between steps.
+        log: gets one line a request, with the peer's credentials.
+    """
+
+    noisy = False
+
+    def __init__(self, handlers: Mapping[str, Handler], clock: IReactorTime, log: Log) -> None:
+        self.handlers = dict(handlers)
+        self.clock = clock
+        self.log = log
+        self.connections: set[ControlConnection] = set()
+
+    def buildProtocol(self, addr: object) -> ControlConnection | None:
+        if len(self.connections) >= MAX_CONNECTIONS:
+            self.log.warning("control-refused", reason="too many connections")
+            return None
+        return ControlConnection(self)
+
+
+class ControlConnection(Protocol):
+    """One client of the control socket; its requests are answered in order."""
+
+    def __init__(self, server: ControlServer) -> None:
+        self._server = server
+        self._lines = Lines()
+        self._waiting: deque[bytes] = deque()
+        self._busy = False
+        self._peer = "unknown"
+        self._rows: Rows | None = None
+        self._paused = False
+
+    def connectionMade(self) -> None:
+        self._server.connections.add(self)
+        self._peer = _peer_credentials(self.transport)
+        # A slow reader of a long listing must not make us hold it in memory.
+        cast(Any, self.transport).registerProducer(self, True)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._server.connections.discard(self)
+        self._waiting.clear()
+        self._rows = None
+
+    def dataReceived(self, data: bytes) -> None:
+        try:
+            self._waiting.extend(self._lines.feed(data))
+        except ControlError as error:
+            self._give_up(str(error))
+            return
+        if len(self._waiting) > MAX_WAITING:
+            self._give_up("too many requests at once")
+            return
+        self._next()
+
+    def pauseProducing(self) -> None:
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        if self._paused:
+            self._paused = False
+            if self._rows is not None:
+                self._step()
+
+    def stopProducing(self) -> None:
+        self._rows = None
+
+    def _next(self) -> None:
+        while self._waiting and not self._busy:
+            self._busy = True
+            line = self._waiting.popleft()
+            # Answers that are in memory are written before this returns.
+            Deferred.fromCoroutine(self._answer(line))
+
+    async def _answer(self, line: bytes) -> None:
+        verb = "?"
+        try:
+            request = decode(line)
+            verb = str(request.get("verb", ""))
+            handler = self._server.handlers.get(verb)
+            if handler is None:
+                known = ", ".join(sorted(self._server.handlers))
+                raise ControlError(f"unknown verb {verb!r}; this daemon knows: {known}")
+            result = handler(request)
+            if inspect.isawaitable(result):
+                result = await result
+            if isinstance(result, dict):
+                final = encode({"ok": True, **result})
+            else:
+                self._rows = result
+                self._step()
+                return
+        except ControlError as error:
+            final = encode({"ok": False, "error": str(error)})
+        except Exception as error:  # the boundary: counted, logged, answered
+            self._server.log.exception("control-failed", error, verb=verb, peer=self._peer)
+            final = encode({"ok": False, "error": "internal error; the daemon's log says more"})
+        self._server.log.debug("control", verb=verb, peer=self._peer)
+        self._finish(final)
+
+    def _step(self) -> None:
+        """Send some rows, then let the reactor turn."""
+        rows = self._rows
+        if rows is None or self._paused:
+            return
+        try:
+            chunk = []
+            for row in rows:
+                chunk.append(encode({"row": row}))
+                if len(chunk) >= ROWS_PER_STEP:
+                    break
+        except ControlError as error:
+            self._rows = None
+            self._finish(encode({"ok": False, "error": str(error)}))
+            return
+        except Exception as error:  # the boundary: logged, answered
+            self._rows = None
+            self._server.log.exception("control-failed", error, peer=self._peer)
+            self._finish(encode({"ok": False, "error": "internal error; the daemon's log says more"}))
+            return
+        self._write(b"".join(chunk))
+        if len(chunk) < ROWS_PER_STEP:
+            self._rows = None
+            self._finish(encode({"ok": True}))
+        else:
+            self._server.clock.callLater(0, self._step)
+
+    def _finish(self, final: bytes) -> None:
+        self._write(final)
+        self._busy = False
+        self._next()
+
+    def _write(self, data: bytes) -> None:
+        if self.transport is not None and data:
+            self.transport.write(data)
+
+    def _give_up(self, text: str) -> None:
+        self._server.log.warning("control-refused", reason=text, peer=self._peer)
+        self._write(encode({"ok": False, "error": text}))
+        self._waiting.clear()
+        self._rows = None
+        transport = cast(Any, self.transport)
+        transport.unregisterProducer()
+        transport.loseConnection()
+
+
+def _peer_credentials(transport: object) -> str:
+    """``uid=… pid=…`` of the other end (unix(7), SO_PEERCRED)."""
+    handle = getattr(transport, "getHandle", None)
+    if handle is None:
+        return "unknown"
+    try:
+        raw = handle().getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        pid, uid, _gid = struct.unpack("3i", raw)
+    except OSError:
+        return "unknown"
+    return f"uid:{uid},pid:{pid}"

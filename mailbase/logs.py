@@ -1,0 +1,172 @@
+"""Structured log lines: one event a line, key=value or JSON, to one stream.
+
+Everything that reaches the log passes here once: values become printable ASCII, personal data becomes a
+keyed hash when the operator asked for it. Message content is never logged; no field is meant for it.
+
+Lines are collected and written together at the end of the reactor's turn, so that a decision costs no
+system call of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Literal, Protocol, TextIO, TypeAlias
+
+from mailbase.replies import printable
+
+Value: TypeAlias = "str | int | float | bool | None"
+Level: TypeAlias = Literal["debug", "info", "warning", "error"]
+
+PERSONAL = frozenset({"client", "client_name", "helo", "sender", "recipient", "user", "address", "network"})
+"""Fields that name a person or a person's machine."""
+MAX_VALUE = 500
+"""Characters of one field."""
+MAX_PENDING = 10_000
+"""Lines held back until the end of the turn; more are written at once."""
+
+_RANK: dict[str, int] = {"debug": 0, "info": 1, "warning": 2, "error": 3}
+_NEEDS_QUOTES = re.compile(r'[ "=\\]|^$')
+
+
+class Scheduler(Protocol):
+    """The part of a reactor that the log needs."""
+
+    def callLater(self, delay: float, function: Callable[[], object]) -> object: ...
+
+
+class Log:
+    """Writes events to a stream.
+
+    Arguments:
+        component: name of the daemon, first field of each line.
+        style: ``kv`` or ``json``.
+        level: the least severe level that is written.
+        stream: where to; standard error by default.
+        pseudonym_key: secret for hashing personal fields; None leaves them readable.
+        scheduler: lines are then flushed at the end of the reactor's turn, else at once.
+        now: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        component: str,
+        *,
+        style: Literal["kv", "json"] = "kv",
+        level: Level = "info",
+        stream: TextIO | None = None,
+        pseudonym_key: bytes | None = None,
+        scheduler: Scheduler | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._component = component
+        self._format = _json_line if style == "json" else _kv_line
+        self._threshold = _RANK[level]
+        self._stream = stream if stream is not None else sys.stderr
+        self._key = pseudonym_key
+        self._scheduler = scheduler
+        self._now = now
+        self._pending: list[str] = []
+
+    def debug(self, event: str, **fields: Value) -> None:
+        """An event that only helps to find a fault."""
+        if self._threshold <= 0:
+            self._write("debug", event, fields)
+
+    def info(self, event: str, **fields: Value) -> None:
+        """An event of normal work."""
+        if self._threshold <= 1:
+            self._write("info", event, fields)
+
+    def warning(self, event: str, **fields: Value) -> None:
+        """Something the operator should look at; the service goes on."""
+        if self._threshold <= 2:
+            self._write("warning", event, fields)
+
+    def error(self, event: str, **fields: Value) -> None:
+        """Our own fault, or a dependency that is gone."""
+        self._write("error", event, fields)
+
+    def exception(self, event: str, error: BaseException, **fields: Value) -> None:
+        """An error with its traceback, in one line."""
+        text = "".join(traceback.format_exception(error)).strip().replace("\n", " | ")
+        self._write("error", event, {**fields, "error": repr(error), "traceback": text}, limit=4000)
+
+    def pseudonym(self, text: str) -> str:
+        """``text`` as a keyed hash of 16 hexadecimal digits, or as it is without a key."""
+        if self._key is None or not text:
+            return text
+        return hashlib.blake2b(text.encode("utf-8", "replace"), key=self._key[:64], digest_size=8).hexdigest()
+
+    def flush(self) -> None:
+        """Write what is held back. A stream that is gone (EPIPE, full disk) is no reason to stop."""
+        if not self._pending:
+            return
+        lines, self._pending = self._pending, []
+        try:
+            self._stream.write("".join(lines))
+            self._stream.flush()
+        except (OSError, ValueError):
+            # There is nowhere left to report it to; the metrics still count every decision.
+            return
+
+    def _write(self, level: str, event: str, fields: dict[str, Value], limit: int = MAX_VALUE) -> None:
+        if self._key is not None:
+            for name in PERSONAL.intersection(fields):
+                value = fields[name]
+                if isinstance(value, str):
+                    fields[name] = self.pseudonym(value)
+        self._pending.append(self._format(self._now(), self._component, level, event, fields, limit))
+        if self._scheduler is None or len(self._pending) >= MAX_PENDING:
+            self.flush()
+        elif len(self._pending) == 1:
+            self._scheduler.callLater(0, self.flush)
+
+
+def _kv_line(now: float, component: str, level: str, event: str, fields: dict[str, Value], limit: int) -> str:
+    parts = [f"{_timestamp(now)} {component} {level} event={event}"]
+    for name, value in fields.items():
+        if type(value) is str:
+            text = printable(value, limit)
+            if _NEEDS_QUOTES.search(text):
+                text = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        elif type(value) is float:
+            text = f"{value:.6g}"
+        elif value is None:
+            text = "-"
+        else:
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+        parts.append(f"{name}={text}")
+    return " ".join(parts) + "\n"
+
+
+def _json_line(
+    now: float, component: str, level: str, event: str, fields: dict[str, Value], limit: int
+) -> str:
+    record: dict[str, Value] = {
+        "time": _timestamp(now),
+        "component": component,
+        "level": level,
+        "event": event,
+    }
+    for name, value in fields.items():
+        record[name] = printable(value, limit) if isinstance(value, str) else value
+    return json.dumps(record, separators=(",", ":")) + "\n"
+
+
+_second = (0, "")
+"""The last formatted second: most lines fall into the same one."""
+
+
+def _timestamp(now: float) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    global _second
+    whole = int(now)
+    if _second[0] != whole:
+        _second = (whole, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)))
+    return f"{_second[1]}.{int((now - whole) * 1000):03d}Z"
