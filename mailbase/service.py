@@ -1,0 +1,265 @@
+"""A daemon's life: sockets, systemd, signals, draining.
+
+Addresses are written as in the configuration: ``127.0.0.1:10023``, ``[::1]:10023``, ``unix:/run/x.sock``, or
+``systemd:NAME`` for a socket that systemd hands over (sd_listen_fds(3), FileDescriptorName=NAME).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import stat
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import Factory
+
+from mailbase.logs import Log
+
+BACKLOG = 1024
+"""Connections the kernel holds for us while we are busy."""
+FIRST_DESCRIPTOR = 3
+"""SD_LISTEN_FDS_START."""
+
+
+class ListenError(Exception):
+    """An address cannot be listened on; the text says what to do."""
+
+
+class Service:
+    """Opens sockets, announces readiness, and ends in order when told to.
+
+    Arguments:
+        reactor: Twisted's.
+        log: for starting, reloading and ending.
+        drain: awaited at SIGTERM after the listening sockets are closed: it returns when what is in flight
+            has ended.
+        drain_timeout: seconds after which the daemon ends all the same.
+        reload: called at SIGHUP; it keeps the old configuration when the new one is bad.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        log: Log,
+        *,
+        drain: Callable[[], Awaitable[None]],
+        reload: Callable[[], None],
+        drain_timeout: float = 90.0,
+    ) -> None:
+        self._reactor = reactor
+        self._log = log
+        self._drain = drain
+        self._reload = reload
+        self._drain_timeout = drain_timeout
+        self._ports: list[IListeningPort] = []
+        self._inherited = inherited_sockets()
+        self._stopping = False
+
+    def listen(self, address: str, factory: Factory, mode: int = 0o660) -> IListeningPort:
+        """Listen on ``address``.
+
+        Arguments:
+            mode: permissions of a UNIX socket's file.
+
+        Raises:
+            ListenError: the address is in use, not ours, or not permitted.
+        """
+        try:
+            port = self._listen(address, factory, mode)
+        except CannotListenError as error:
+            raise ListenError(f"cannot listen on {address}: {_advice(error.socketError)}") from error
+        except OSError as error:
+            raise ListenError(f"cannot listen on {address}: {_advice(error)}") from error
+        self._ports.append(port)
+        self._log.info("listening", at=address)
+        return port
+
+    def _listen(self, address: str, factory: Factory, mode: int) -> IListeningPort:
+        kind, _, rest = address.partition(":")
+        if kind == "systemd":
+            try:
+                inherited = self._inherited.pop(rest)
+            except KeyError:
+                raise ListenError(
+                    f"systemd handed over no socket named {rest!r}; "
+                    f"set FileDescriptorName={rest} in the .socket unit"
+                ) from None
+            # Twisted duplicates the descriptor; ours is closed with the socket object.
+            with inherited:
+                port: IListeningPort = self._reactor.adoptStreamPort(
+                    inherited.fileno(), inherited.family, factory
+                )
+            return port
+        if kind == "unix":
+            remove_stale_socket(rest)
+            # The file must not exist with wider permissions even for a moment.
+            before = os.umask(0o777 & ~mode)
+            try:
+                unix_port: IListeningPort = self._reactor.listenUNIX(
+                    rest, factory, backlog=BACKLOG, mode=mode
+                )
+            finally:
+                os.umask(before)
+            return unix_port
+        host, port_number = split_address(address)
+        tcp_port: IListeningPort = self._reactor.listenTCP(
+            port_number, factory, backlog=BACKLOG, interface=host
+        )
+        return tcp_port
+
+    def run(self) -> None:
+        """Announce readiness, serve until SIGTERM or SIGINT, drain, return."""
+        self._reactor.callWhenRunning(self._started)
+        self._reactor.run()
+        self._log.flush()
+
+    def _started(self) -> None:
+        # Twisted's own handlers, which end at once, are in place by now (it needs the one for SIGCHLD).
+        signal.signal(signal.SIGTERM, self._signalled)
+        signal.signal(signal.SIGINT, self._signalled)
+        signal.signal(signal.SIGHUP, self._hung_up)
+        notify("READY=1")
+        self._log.info("ready", pid=os.getpid())
+
+    def _signalled(self, number: int, _frame: object) -> None:
+        self._reactor.callFromThread(self.stop, signal.Signals(number).name)
+
+    def _hung_up(self, _number: int, _frame: object) -> None:
+        self._reactor.callFromThread(self._reload_now)
+
+    def _reload_now(self) -> None:
+        notify("RELOADING=1")
+        self._reload()
+        notify("READY=1")
+
+    def stop(self, why: str) -> None:
+        """Close the listening sockets, let what is in flight end, stop the reactor; a second call hurries."""
+        if self._stopping:
+            self._log.warning("stopping-at-once", signal=why)
+            self._end()
+            return
+        self._stopping = True
+        self._log.info("stopping", signal=why)
+        notify("STOPPING=1")
+        Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        for port in self._ports:
+            await _maybe(port.stopListening())
+        in_time: Deferred[bool] = Deferred()
+        timer = self._reactor.callLater(self._drain_timeout, in_time.callback, False)
+
+        async def drain() -> None:
+            try:
+                await self._drain()
+            except Exception as error:  # noqa: BLE001 - the boundary: logged, and the daemon ends anyway
+                self._log.exception("drain-failed", error)
+            if timer.active():
+                timer.cancel()
+                in_time.callback(True)
+
+        Deferred.fromCoroutine(drain())
+        if not await in_time:
+            self._log.warning("drain-timed-out", seconds=self._drain_timeout)
+        self._log.info("stopped")
+        self._end()
+
+    def _end(self) -> None:
+        self._log.flush()
+        if self._reactor.running:
+            self._reactor.stop()
+
+
+async def _maybe(result: object) -> None:
+    if isinstance(result, Deferred):
+        await result
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host and port of ``127.0.0.1:25`` or ``[::1]:25``.
+
+    Raises:
+        ValueError: neither.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise ValueError(f"expected HOST:PORT, [IPV6]:PORT, unix:PATH or systemd:NAME, got {address!r}")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError(f"expected brackets around an IPv6 address, as in [::1]:{port}, got {address!r}")
+    return host, int(port)
+
+
+def remove_stale_socket(path: str) -> None:
+    """Remove a UNIX socket that a killed daemon left behind.
+
+    Raises:
+        OSError: a living daemon answers there, or the file is no socket.
+    """
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise OSError(errno.EEXIST, f"{path} exists and is no socket; remove it or name another path")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return
+        except (BlockingIOError, TimeoutError):
+            pass
+    raise OSError(errno.EADDRINUSE, "another daemon answers there")
+
+
+def inherited_sockets() -> dict[str, socket.socket]:
+    """Sockets that systemd handed over, by name.
+
+    The environment is cleared, so that no child takes them for its own.
+    """
+    sockets: dict[str, socket.socket] = {}
+    pid, count = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "")
+    names = os.environ.pop("LISTEN_FDNAMES", "").split(":")
+    if pid != str(os.getpid()) or not count.isdigit():
+        return sockets
+    for index in range(int(count)):
+        handed = socket.socket(fileno=FIRST_DESCRIPTOR + index)
+        handed.setblocking(False)
+        os.set_inheritable(handed.fileno(), False)
+        sockets[names[index] if index < len(names) and names[index] else str(index)] = handed
+    return sockets
+
+
+def notify(state: str) -> None:
+    """Tell systemd (sd_notify(3)); nothing happens when nobody listens."""
+    path = os.environ.get("NOTIFY_SOCKET", "")
+    if not path:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+        try:
+            channel.sendto(state.encode(), "\0" + path[1:] if path.startswith("@") else path)
+        except OSError:
+            return
+
+
+def _advice(error: OSError) -> str:
+    text = error.strerror or str(error)
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"{text}; another program has it (ss -ltnp shows which), or another instance runs"
+        case errno.EACCES | errno.EPERM:
+            return f"{text}; the user the daemon runs as may not open it"
+        case errno.EADDRNOTAVAIL:
+            return f"{text}; no interface of this machine has that address"
+        case errno.ENOENT:
+            return f"{text}; the folder does not exist, create it for the daemon's user"
+        case _:
+            return text
