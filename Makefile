@@ -1,0 +1,93 @@
+# Postwarden. "make help" lists what can be made.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --annotation-style=line
+
+.PHONY: help
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---- the environment -------------------------------------------------------------------------------------
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Postwarden needs Python 3.11 or newer; name one with make PYTHON=…"; exit 1; }
+	@echo "Building the virtual environment in $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.lock setup.cfg | $(VENV)/bin/python
+	@echo "Installing Python packages from requirements.lock …"
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.run
+	@echo "Installing Python packages from requirements-dev.lock …"
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# ---- seeing it work --------------------------------------------------------------------------------------
+
+.PHONY: run-packages test-packages
+# The demo says itself what it does without Postfix or without root, so a failure here does not end it.
+run-packages:
+	@tools/debian-packages run || true
+test-packages:
+	@tools/debian-packages test
+
+.PHONY: run
+run: run-packages ## the whole gateway around a private Postfix under .run/; sends sample mail, serves until Ctrl-C
+	@$(MAKE) --no-print-directory $(VENV)/.run
+	@exec $(BIN)/postwarden demo --keep
+
+.PHONY: demo
+demo: run-packages ## the same, but ends after the sample mail
+	@$(MAKE) --no-print-directory $(VENV)/.run
+	@exec $(BIN)/postwarden demo
+
+# ---- checking it -----------------------------------------------------------------------------------------
+
+.PHONY: test
+test: test-packages ## every test: unit, fuzz, and integration with a real Postfix and clamd
+	@$(MAKE) --no-print-directory $(VENV)/.dev
+	$(BIN)/pytest -q
+
+.PHONY: unit
+unit: $(VENV)/.dev ## the tests that need no other program
+	$(BIN)/pytest -q tests/unit tests/fuzz
+
+.PHONY: lint
+lint: $(VENV)/.dev ## ruff, mypy --strict and the layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: corpus
+corpus: $(VENV)/.dev ## judge labelled documents: CORPUS=folder with labels.tsv
+	@test -n "$(CORPUS)" || { echo "usage: make corpus CORPUS=FOLDER (a folder with labels.tsv)"; exit 2; }
+	$(BIN)/python tests/acceptance/corpus.py $(CORPUS)
+
+.PHONY: bench
+bench: test-packages ## throughput and latency beside null servers and the neighbours that are installed
+	@$(MAKE) --no-print-directory $(VENV)/.dev
+	$(BIN)/python bench/run.py
+
+# ---- keeping house ---------------------------------------------------------------------------------------
+
+.PHONY: lock
+lock: $(VENV)/.dev ## pin the newest dependencies that setup.cfg admits
+	$(COMPILE) --upgrade --extra build --output-file requirements.lock setup.cfg
+	$(COMPILE) --upgrade --extra build --extra test --extra lint --extra lock -c requirements.lock \
+		--output-file requirements-dev.lock setup.cfg
+
+.PHONY: clean
+clean: ## remove everything that was built
+	rm -rf $(VENV) .run .bench build dist ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

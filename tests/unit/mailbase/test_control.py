@@ -1,0 +1,216 @@
+"""The control socket: both ends in memory."""
+
+import io
+import json
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+
+from mailbase.control import ControlError
+from mailbase.control.peer import MAX_IN_FLIGHT, ControlClient
+from mailbase.control.protocol import MAX_LINE, Lines, decode, encode
+from mailbase.control.server import MAX_WAITING, ROWS_PER_STEP, ControlServer
+from mailbase.logs import Log
+
+
+def connect(handlers):
+    clock = Clock()
+    server = ControlServer(handlers, clock, Log("test", stream=io.StringIO()))
+    connection = server.buildProtocol(None)
+    transport = StringTransport()
+    connection.makeConnection(transport)
+    return connection, transport, clock
+
+
+def said(transport):
+    return [json.loads(line) for line in transport.value().splitlines()]
+
+
+def test_a_verb_is_answered_with_one_final_line():
+    connection, transport, _ = connect({"add": lambda request: {"sum": request["a"] + request["b"]}})
+    connection.dataReceived(b'{"verb":"add","a":1,"b":2}\n')
+    assert said(transport) == [{"ok": True, "sum": 3}]
+
+
+def test_a_request_may_come_in_any_pieces():
+    line = b'{"verb":"x"}\n{"verb":"x"}\n'
+    for cut in range(len(line) + 1):
+        connection, transport, _ = connect({"x": lambda request: {}})
+        connection.dataReceived(line[:cut])
+        connection.dataReceived(line[cut:])
+        assert said(transport) == [{"ok": True}, {"ok": True}]
+
+
+def test_rows_come_in_steps_and_the_reactor_turns_between():
+    connection, transport, clock = connect(
+        {"list": lambda request: ({"n": n} for n in range(ROWS_PER_STEP + 1))}
+    )
+    connection.dataReceived(b'{"verb":"list"}\n')
+    assert len(said(transport)) == ROWS_PER_STEP
+    clock.advance(0)
+    assert said(transport)[-2:] == [{"row": {"n": ROWS_PER_STEP}}, {"ok": True}]
+
+
+def test_a_slow_reader_pauses_the_rows():
+    connection, transport, clock = connect({"list": lambda request: ({"n": n} for n in range(1000))})
+    connection.dataReceived(b'{"verb":"list"}\n')
+    connection.pauseProducing()
+    clock.pump([0] * 5)
+    assert len(said(transport)) == ROWS_PER_STEP
+    connection.resumeProducing()
+    clock.pump([0] * 20)
+    assert len(said(transport)) == 1001
+
+
+def test_requests_are_answered_in_order_also_when_the_first_waits():
+    slow: Deferred = Deferred()
+    connection, transport, _ = connect({"slow": lambda request: slow, "fast": lambda request: {"fast": 1}})
+    connection.dataReceived(b'{"verb":"slow"}\n{"verb":"fast"}\n')
+    assert said(transport) == []
+    slow.callback({"slow": 1})
+    assert said(transport) == [{"ok": True, "slow": 1}, {"ok": True, "fast": 1}]
+
+
+def test_an_unknown_verb_names_the_known_ones():
+    connection, transport, _ = connect({"query": lambda request: {}})
+    connection.dataReceived(b'{"verb":"quary"}\n')
+    [answer] = said(transport)
+    assert not answer["ok"]
+    assert "query" in answer["error"]
+
+
+def test_a_bad_request_gets_the_reason_and_a_fault_of_ours_does_not_leak():
+    def bad(request):
+        raise ControlError("name an address")
+
+    def broken(request):
+        raise RuntimeError("private")
+
+    connection, transport, _ = connect({"bad": bad, "broken": broken})
+    connection.dataReceived(b'{"verb":"bad"}\n{"verb":"broken"}\nnot json\n')
+    first, second, third = said(transport)
+    assert first == {"ok": False, "error": "name an address"}
+    assert "private" not in second["error"]
+    assert "not a JSON object" in third["error"]
+
+
+def test_a_row_that_fails_ends_the_answer_and_not_the_connection():
+    def rows(request):
+        yield {"n": 1}
+        raise RuntimeError("private")
+
+    connection, transport, _ = connect({"list": rows, "x": lambda request: {}})
+    connection.dataReceived(b'{"verb":"list"}\n{"verb":"x"}\n')
+    assert [answer.get("ok") for answer in said(transport)][-2:] == [False, True]
+
+
+def test_too_many_requests_or_too_long_a_line_end_the_connection():
+    connection, transport, _ = connect({"never": lambda request: Deferred()})
+    connection.dataReceived(b'{"verb":"never"}\n' * (MAX_WAITING + 2))
+    assert transport.disconnecting
+    connection, transport, _ = connect({})
+    connection.dataReceived(b"x" * (MAX_LINE + 1))
+    assert transport.disconnecting
+
+
+def test_lines_at_the_bound():
+    assert len(Lines().feed(b"x" * (MAX_LINE - 1) + b"\n")) == 1
+    with pytest.raises(ControlError):
+        Lines().feed(b"x" * MAX_LINE + b"\n")
+    with pytest.raises(ControlError):
+        encode({"x": "y" * MAX_LINE})
+
+
+@pytest.mark.parametrize("line", [b"", b"[]", b"null", b"\xff", b"[" * 100_000])
+def test_what_is_no_object_is_refused(line):
+    with pytest.raises(ControlError):
+        decode(line)
+
+
+class Wire:
+    """A ControlClient and what it sees of the world."""
+
+    def __init__(self):
+        self.reactor = MemoryReactorClock()
+        self.client = ControlClient(self.reactor, "/run/x.sock")
+        self.results = []
+
+    def ask(self, verb="ticket", timeout=2.0):
+        answer = Deferred.fromCoroutine(self.client.request(verb, {}, timeout))
+        answer.addBoth(self.results.append)
+
+    def accept(self):
+        factory = self.reactor.unixClients[-1][1]
+        self.protocol = factory.buildProtocol(None)
+        self.transport = StringTransport()
+        self.transport.abortConnection = lambda: self.protocol.connectionLost(None)
+        self.protocol.makeConnection(self.transport)
+
+    def refuse(self):
+        self.reactor.unixClients[-1][1].clientConnectionFailed(None, None)
+
+    def errors(self):
+        return [str(result.value) for result in self.results]
+
+
+def test_the_peer_gets_its_answers_in_order_over_one_connection():
+    wire = Wire()
+    wire.ask()
+    wire.ask()
+    wire.accept()
+    assert wire.transport.value().count(b"\n") == 2
+    wire.protocol.dataReceived(b'{"ok":true,"n":1}\n{"ok":true,"n":2}\n')
+    assert [result["n"] for result in wire.results] == [1, 2]
+    assert len(wire.reactor.unixClients) == 1
+    assert wire.reactor.getDelayedCalls() == []
+
+
+def test_an_unreachable_peer_fails_at_once_for_a_while():
+    wire = Wire()
+    wire.ask()
+    wire.refuse()
+    wire.ask()
+    assert len(wire.errors()) == 2
+    assert len(wire.reactor.unixClients) == 1
+    wire.reactor.advance(1.5)
+    wire.ask()
+    assert len(wire.reactor.unixClients) == 2
+
+
+def test_a_silent_peer_is_given_up_with_all_that_wait_for_it():
+    wire = Wire()
+    wire.ask(timeout=1.0)
+    wire.ask(timeout=5.0)
+    wire.accept()
+    wire.reactor.advance(1.1)
+    assert wire.errors() == ["no answer in time", "the connection was lost"]
+    assert wire.reactor.getDelayedCalls() == []
+
+
+def test_a_peer_that_is_slow_to_accept_is_given_up_too():
+    wire = Wire()
+    wire.ask(timeout=1.0)
+    wire.reactor.advance(1.1)
+    assert wire.errors() == ["no answer in time"]
+    wire.accept()
+    assert wire.transport.value() == b""
+
+
+def test_a_refusal_and_garbage_are_errors():
+    wire = Wire()
+    wire.ask()
+    wire.ask()
+    wire.accept()
+    wire.protocol.dataReceived(b'{"ok":false,"error":"no such verb"}\nrubbish\n')
+    assert wire.errors() == ["no such verb", "the connection was lost"]
+
+
+def test_what_waits_for_the_peer_is_bounded():
+    wire = Wire()
+    wire.ask()
+    wire.accept()
+    for _ in range(MAX_IN_FLIGHT):
+        wire.ask()
+    assert wire.errors() == ["too many requests wait for their answer"]
