@@ -1,0 +1,333 @@
+"""A whole gateway on loopback: Postfix, policyd, contentfilter and a sink, laid out in one folder."""
+
+from __future__ import annotations
+
+import http.client
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from postwarden.sandbox import registered
+from postwarden.sandbox.guard import MARK, Guard, remove_tree
+from postwarden.sandbox.ports import LOOPBACK, PortReservation
+from postwarden.sandbox.postfix import PrivatePostfix
+from postwarden.sandbox.processes import Process
+from postwarden.sandbox.sink import Sink
+from postwarden.sandbox.wiring import (
+    GatewayPorts,
+    gateway_main,
+    gateway_services,
+    sender_main,
+    sender_services,
+)
+
+HOSTNAME = "mx.gateway.example"
+FILTER_HOSTNAME = "filter.gateway.example"
+"""Differs from Postfix's name, or Postfix would take the filter for itself."""
+MAX_SOCKET_PATH = 100
+"""The kernel's limit for a UNIX socket's path is 107 octets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which ports to use; 0 lets the kernel choose.
+
+    ``filter_before`` and ``reinject_before`` may be given to put a tap between Postfix and contentfilter, or
+    between contentfilter and Postfix.
+    """
+
+    mx: int = 0
+    submission: int = 0
+    submission_smtp: int = 0
+    reinject_before: int = 0
+    reinject_after: int = 0
+    policyd: int = 0
+    policyd_metrics: int = 0
+    before: int = 0
+    after_lmtp: int = 0
+    after_smtp: int = 0
+    filter_metrics: int = 0
+    sink: int = 0
+
+
+FIXED = Plan(20025, 20587, 20588, 10025, 10028, 10023, 9323, 10024, 10026, 10029, 9324, 20099)
+"""The ports of the documentation, for ``make run``."""
+
+
+@dataclass(slots=True)
+class Rewired:
+    """Ports that Postfix or contentfilter should use instead of the real ones: taps.
+
+    Arguments:
+        before: what Postfix takes for the before-queue filter.
+        after_lmtp: likewise, after-queue over LMTP.
+        after_smtp: likewise, after-queue over SMTP.
+        reinject_before: what contentfilter takes for the reinjection port of the before-queue wiring.
+        reinject_after: likewise, after-queue.
+    """
+
+    before: int = 0
+    after_lmtp: int = 0
+    after_smtp: int = 0
+    reinject_before: int = 0
+    reinject_after: int = 0
+
+
+@dataclass(slots=True)
+class Gateway:
+    """Everything together; use :func:`Gateway.close` or a ``with`` block to end it.
+
+    Arguments:
+        folder: for configuration, state and logs; made if missing.
+        plan: ports.
+        settings: merged over the generated configuration, section by section.
+        registry: content of the registry file.
+        postfix_link: symbolic link to make to the private Postfix's folder.
+    """
+
+    folder: Path
+    plan: Plan = Plan()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    registry: Mapping[str, Any] = field(default_factory=registered.registry)
+    postfix_link: Path | None = None
+    guard: Guard = field(init=False)
+    ports: Plan = field(init=False)
+    sink: Sink = field(init=False)
+    policyd: Process = field(init=False)
+    contentfilter: Process = field(init=False)
+    postfix: PrivatePostfix | None = field(init=False, default=None)
+    config: Path = field(init=False)
+    quarantine: Path = field(init=False)
+    _reservation: PortReservation = field(init=False)
+    _sockets: Path = field(init=False)
+    _senders: list[PrivatePostfix] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._reservation = PortReservation()
+        try:
+            self.ports = Plan(
+                **{name: self._reservation.take(getattr(self.plan, name)) for name in Plan.__slots__}
+            )
+            self.sink = Sink(self.ports.sink)
+        except OSError:
+            self._reservation.close()
+            raise
+        self.guard = Guard()
+        self._sockets = self.folder
+        if len(str(self.folder)) > MAX_SOCKET_PATH - len("/contentfilter.sock"):
+            self._sockets = Path(tempfile.mkdtemp(prefix="postwarden-sockets-"))
+            (self._sockets / MARK).touch()
+            self.guard.watch("tree", self._sockets)
+        self.quarantine = self.folder / "quarantine"
+        self.config = self.folder / "postwarden.yaml"
+        self.policyd = self._daemon("policyd")
+        self.contentfilter = self._daemon("contentfilter")
+
+    def write_config(self, rewired: Rewired | None = None) -> None:
+        """Write configuration and registry."""
+        rewired = rewired or Rewired()
+        ports = self.ports
+        before = f"{LOOPBACK}:{rewired.reinject_before or ports.reinject_before}"
+        after = f"{LOOPBACK}:{rewired.reinject_after or ports.reinject_after}"
+        listeners = [
+            {"listen": f"{LOOPBACK}:{ports.before}", "protocol": "smtp", "reinject": before},
+            {
+                "listen": f"{LOOPBACK}:{ports.after_lmtp}",
+                "protocol": "lmtp",
+                "reinject": after,
+                "flow": "submission",
+            },
+            {
+                "listen": f"{LOOPBACK}:{ports.after_smtp}",
+                "protocol": "smtp",
+                "reinject": after,
+                "flow": "submission",
+            },
+        ]
+        spool = self.folder / "spool"
+        for path in (spool, self.quarantine):
+            path.mkdir(mode=0o700, exist_ok=True)
+        config: dict[str, Any] = {
+            "identity": {"hostname": FILTER_HOSTNAME},
+            "store": {"url": f"sqlite:{self.folder / 'policyd.sqlite'}"},
+            "registry": str(self.folder / "registry.yaml"),
+            "policyd": {
+                "listen": [f"{LOOPBACK}:{ports.policyd}"],
+                "control": str(self._sockets / "policyd.sock"),
+                "metrics": f"{LOOPBACK}:{ports.policyd_metrics}",
+            },
+            "contentfilter": {
+                "listeners": listeners,
+                "control": str(self._sockets / "contentfilter.sock"),
+                "metrics": f"{LOOPBACK}:{ports.filter_metrics}",
+                "spool": {"folder": str(spool)},
+                "quarantine": {"folder": str(self.quarantine)},
+            },
+        }
+        (self.folder / "registry.yaml").write_text(yaml.safe_dump(dict(self.registry), sort_keys=False))
+        self.config.write_text(yaml.safe_dump(_merged(config, self.settings), sort_keys=False))
+
+    def start(
+        self,
+        rewired: Rewired | None = None,
+        with_postfix: bool = True,
+        progress: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """Write the configuration and start everything; returns when all of it answers.
+
+        Raises:
+            ProcessDied, DeadlineMissed, PostfixFailed: something does not come up; nothing keeps running.
+            PostfixUnavailable: no private Postfix can be run here.
+        """
+        try:
+            self.write_config(rewired)
+            starts: list[tuple[str, Callable[[], None]]] = [
+                ("policyd", self.start_policyd),
+                ("contentfilter", self.start_contentfilter),
+            ]
+            if with_postfix:
+                self.postfix = self._private_postfix(rewired or Rewired())
+                starts.append(("Postfix", self.postfix.start))
+            with ThreadPoolExecutor(len(starts)) as pool:
+                running = [(name, pool.submit(start)) for name, start in starts]
+                for name, future in running:
+                    future.result()
+                    progress(name)
+        except BaseException:
+            self.close()
+            raise
+
+    def start_policyd(self) -> None:
+        """Start (or restart after its end) the policy daemon."""
+        self.policyd.start(lambda: ready(self.ports.policyd_metrics))
+
+    def start_contentfilter(self) -> None:
+        """Start (or restart after its end) the content filter."""
+        self.contentfilter.start(lambda: ready(self.ports.filter_metrics))
+
+    def queueing_sender(self, name: str, next_hop: int, address: str) -> tuple[PrivatePostfix, int]:
+        """Start a second Postfix that keeps mail until the gateway takes it.
+
+        Arguments:
+            name: short.
+            next_hop: port that it sends to.
+            address: loopback address it comes from.
+
+        Returns:
+            The instance, and the port where it takes mail.
+        """
+        port = self._reservation.take()
+        sender = PrivatePostfix(
+            name,
+            sender_main(next_hop, f"{name}.sender.example", address),
+            sender_services(port),
+            [port],
+            self.guard,
+        )
+        self._senders.append(sender)
+        sender.start()
+        return sender, port
+
+    def close(self) -> None:
+        """End everything that was started; configuration, state and logs stay in the folder."""
+        for instance in (*self._senders, *filter(None, [self.postfix])):
+            instance.remove()
+        self.policyd.stop()
+        self.contentfilter.stop()
+        self.sink.close()
+        if self._sockets != self.folder:
+            remove_tree(self._sockets)
+        self.guard.close()
+        self._reservation.close()
+
+    def __enter__(self) -> Gateway:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _daemon(self, name: str) -> Process:
+        command = [sys.executable, "-m", name, "serve", "--config", str(self.config)]
+        return Process(name, command, self.folder / f"{name}.log", self.guard)
+
+    def _private_postfix(self, rewired: Rewired) -> PrivatePostfix:
+        ports = self.ports
+        wires = GatewayPorts(
+            mx=ports.mx,
+            submission=ports.submission,
+            submission_smtp=ports.submission_smtp,
+            reinject_before=ports.reinject_before,
+            reinject_after=ports.reinject_after,
+            policy=ports.policyd,
+            before=rewired.before or ports.before,
+            after_lmtp=rewired.after_lmtp or ports.after_lmtp,
+            after_smtp=rewired.after_smtp or ports.after_smtp,
+            next_hop=self.sink.port,
+        )
+        domains = tuple(
+            domain for server in self.registry["servers"].values() for domain in server["domains"]
+        )
+        listening = [
+            ports.mx,
+            ports.submission,
+            ports.submission_smtp,
+            ports.reinject_before,
+            ports.reinject_after,
+        ]
+        return PrivatePostfix(
+            "gateway",
+            gateway_main(wires, HOSTNAME, domains),
+            gateway_services(wires),
+            listening,
+            self.guard,
+            self.postfix_link,
+        )
+
+
+def ready(port: int) -> bool:
+    """Whether a daemon's ``/readyz`` says that it can decide."""
+    try:
+        return fetch(port, "/readyz")[0] == 200
+    except OSError:
+        return False
+
+
+def fetch(port: int, path: str) -> tuple[int, str]:
+    """Status and body of an HTTP GET on loopback.
+
+    Raises:
+        OSError: no answer.
+    """
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5.0)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode("utf-8", "replace")
+    except http.client.HTTPException as error:
+        raise ConnectionError(str(error)) from error
+    finally:
+        connection.close()
+
+
+def metric(port: int, name: str) -> float:
+    """Sum of a metric's samples at a daemon's ``/metrics``; ``name`` may hold label text as it is printed."""
+    return sum(
+        float(line.rpartition(" ")[2])
+        for line in fetch(port, "/metrics")[1].splitlines()
+        if line.startswith(name)
+    )
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        merged[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return merged
