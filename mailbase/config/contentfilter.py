@@ -1,0 +1,101 @@
+"""``contentfilter``: the SMTP proxy."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from mailbase.config.places import ConnectPlace, FilePath, ListenPlace, OptionalListenPlace, SocketPath
+from mailbase.config.units import Duration, Size, between
+from mailbase.documents import Count, Section, Text
+from mailbase.documents.problems import shown
+from mailbase.vocabulary import Flow
+
+_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,39}")
+
+
+def _header_name(value: str) -> str:
+    if not _HEADER.fullmatch(value):
+        raise ValueError(f"expected the beginning of a header name such as X-Postwarden, got {shown(value)}")
+    return value
+
+
+class ListenerSettings(Section):
+    listen: ListenPlace
+    """Where Postfix hands mail over."""
+    protocol: Literal["smtp", "lmtp"] = "smtp"
+    reinject: ConnectPlace
+    """Where passed mail goes back to Postfix."""
+    flow: Flow | None = None
+    """What applies without a ticket and without an XFORWARD address that says otherwise."""
+
+
+class SpoolSettings(Section):
+    folder: FilePath = Path("/var/spool/postwarden")
+    """Holds messages beyond ``memory``, as unlinked files."""
+    memory: Annotated[Size, between("0KiB", "64MiB")] = 1 << 20
+    """Octets of one message kept in memory before a file is used."""
+
+
+class TimeoutSettings(Section):
+    command: Annotated[Duration, between("1s", "1h")] = 300.0
+    """Seconds of silence between commands until the connection is closed."""
+    data: Annotated[Duration, between("1s", "1h")] = 300.0
+    """Seconds of silence within DATA."""
+    reinject: Annotated[Duration, between("1s", "95s")] = 75.0
+    """Seconds after the client's final "." within which ours goes to ``reinject``, or not at all."""
+
+
+class WorkerSettings(Section):
+    count: Annotated[Count, between(1, 256)] = 2
+    """Worker processes."""
+    memory: Annotated[Size, between("128MiB", "64GiB")] = 1 << 30
+    """Octets of address space of one worker."""
+    cpu_time: Annotated[Duration, between("1s", "1h")] = 30.0
+    """Seconds of CPU for one message."""
+    deadline: Annotated[Duration, between("1s", "1h")] = 45.0
+    """Seconds for one message, waiting included."""
+    max_tasks: Annotated[Count, between(1, 10_000_000)] = 1000
+    """Messages until a worker is replaced by a fresh one."""
+    backlog: Annotated[Count, between(0, 100_000)] = 200
+    """Messages that may wait for a worker."""
+
+
+class ClamdSettings(Section):
+    address: ConnectPlace = "unix:/run/clamav/clamd.ctl"
+    """clamd's socket."""
+    timeout: Annotated[Duration, between("1s", "10m")] = 30.0
+    """Seconds for one message."""
+    max_size: Annotated[Size, between("1KiB", "4GiB")] = 25 << 20
+    """Octets of the largest message that is given to clamd (its StreamMaxLength)."""
+
+
+class QuarantineSettings(Section):
+    folder: FilePath = Path("/var/spool/postwarden/quarantine")
+    """One file per message."""
+
+
+class ContentfilterSettings(Section):
+    listeners: Annotated[tuple[ListenerSettings, ...], Field(min_length=1)] = (
+        ListenerSettings(listen="127.0.0.1:10024", protocol="smtp", reinject="127.0.0.1:10025"),
+        ListenerSettings(
+            listen="127.0.0.1:10026", protocol="lmtp", reinject="127.0.0.1:10028", flow=Flow.SUBMISSION
+        ),
+    )
+    control: SocketPath = "/run/postwarden/contentfilter.sock"
+    """Path of the control socket."""
+    metrics: OptionalListenPlace = "127.0.0.1:9324"
+    """Where Prometheus asks; empty: nowhere."""
+    message_size_limit: Annotated[Size, between("64KiB", "4GiB")] = 51 << 20
+    """Octets of the largest message, un-stuffed."""
+    spool: SpoolSettings = SpoolSettings()
+    timeouts: TimeoutSettings = TimeoutSettings()
+    workers: WorkerSettings = WorkerSettings()
+    clamd: ClamdSettings | None = None
+    """Absent: no clamd."""
+    quarantine: QuarantineSettings = QuarantineSettings()
+    tag_header: Annotated[Text, AfterValidator(_header_name)] = "X-Postwarden"
+    """Prefix of our header lines."""

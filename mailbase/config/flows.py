@@ -1,0 +1,183 @@
+"""``flows``: what is done with a mail, by where it comes from. The file changes built-in tables by key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from mailbase.documents import Flag, Section
+from mailbase.documents.problems import Location, nearest
+from mailbase.vocabulary import UNSCANNED_REASONS, Action, Flow
+
+_REJECTED = (
+    "office-macro",
+    "office-macro-suspicious",
+    "office-xlm-macro",
+    "office-encrypted",
+    "archive-encrypted",
+    "archive-bomb",
+    "pdf-encrypted",
+    "executable",
+    "virus",
+)
+"""What a recipient must not get: runs code, or hides its content from us."""
+_TAGGED = (
+    "office-dde",
+    "office-remote-template",
+    "office-default-password",
+    "ole-object",
+    "archive-malformed",
+    "pdf-javascript",
+    "pdf-launch",
+    "mime-ambiguous",
+    "html-smuggling",
+    "too-deep",
+    "too-large",
+)
+"""Seen in malware and in honest mail; refusing all of it would cost more than it brings."""
+_ACCEPTED = ("pdf-owner-restricted",)
+"""Everybody can open it, so it was looked into like any other."""
+
+FINDING_NAMES = frozenset(_REJECTED + _TAGGED + _ACCEPTED)
+"""Every finding that can be given an action."""
+
+_UNSCANNED = {
+    # Our own fault: the sender tries again.
+    "failed": Action.DEFER,
+    "timed-out": Action.DEFER,
+    # The finding that comes with it (office-encrypted, pdf-encrypted, archive-encrypted) decides.
+    "encrypted": Action.ACCEPT,
+    "malformed": Action.TAG,
+    "too-large": Action.TAG,
+    "too-deep": Action.TAG,
+    "unsupported": Action.TAG,
+}
+OWN_FAULTS = frozenset({"failed", "timed-out"})
+"""Reasons for which even upstream relays may be deferred: 451 is no bounce, and trouble of ours ends."""
+
+
+def default_actions(flow: Flow) -> dict[str, Action]:
+    """The built-in action for every finding in ``flow``."""
+    worst = Action.QUARANTINE if flow is Flow.UPSTREAM else Action.REJECT
+    return (
+        dict.fromkeys(_REJECTED, worst)
+        | dict.fromkeys(_TAGGED, Action.TAG)
+        | dict.fromkeys(_ACCEPTED, Action.ACCEPT)
+    )
+
+
+def default_unscanned() -> dict[str, Action]:
+    """The built-in action for every reason why a part was not scanned, in every flow."""
+    return dict(_UNSCANNED)
+
+
+def _finding_name(name: str) -> str:
+    if name not in FINDING_NAMES:
+        raise ValueError("no finding has this name" + nearest(name, FINDING_NAMES))
+    return name
+
+
+def _reason(name: str) -> str:
+    if name not in UNSCANNED_REASONS:
+        raise ValueError("no reason has this name" + nearest(name, UNSCANNED_REASONS))
+    return name
+
+
+def _frozen(table: Mapping[str, Action]) -> Mapping[str, Action]:
+    return MappingProxyType(dict(table))
+
+
+class FlowSettings(Section):
+    """The policy of one flow, complete."""
+
+    greylisting: Flag
+    """Whether new triplets are deferred; a domain's registration may say otherwise."""
+    actions: Annotated[
+        Mapping[Annotated[str, AfterValidator(_finding_name)], Action], AfterValidator(_frozen)
+    ]
+    """Finding name → action; every name is there."""
+    unscanned: Annotated[Mapping[Annotated[str, AfterValidator(_reason)], Action], AfterValidator(_frozen)]
+    """Reason why a part was not scanned → action; every reason is there."""
+
+
+def _defaults(flow: Flow) -> dict[str, Any]:
+    return {
+        "greylisting": flow is Flow.INBOUND,
+        "actions": default_actions(flow),
+        "unscanned": default_unscanned(),
+    }
+
+
+def _over(flow: Flow) -> BeforeValidator:
+    """Lays the file's keys over the flow's built-in ones."""
+
+    def complete(given: Any) -> Any:
+        if given is not None and not isinstance(given, dict):
+            return given
+        result = _defaults(flow)
+        for key, value in (given or {}).items():
+            if key in ("actions", "unscanned") and isinstance(value, Mapping):
+                result[key] |= value
+            elif key not in ("actions", "unscanned") or value is not None:
+                result[key] = value
+        return result
+
+    return BeforeValidator(complete)
+
+
+def _built_in(flow: Flow) -> FlowSettings:
+    return FlowSettings(**_defaults(flow))
+
+
+class FlowsSettings(Section):
+    inbound: Annotated[FlowSettings, _over(Flow.INBOUND)] = Field(
+        default_factory=lambda: _built_in(Flow.INBOUND)
+    )
+    outbound: Annotated[FlowSettings, _over(Flow.OUTBOUND)] = Field(
+        default_factory=lambda: _built_in(Flow.OUTBOUND)
+    )
+    submission: Annotated[FlowSettings, _over(Flow.SUBMISSION)] = Field(
+        default_factory=lambda: _built_in(Flow.SUBMISSION)
+    )
+    upstream: Annotated[FlowSettings, _over(Flow.UPSTREAM)] = Field(
+        default_factory=lambda: _built_in(Flow.UPSTREAM)
+    )
+
+    def of(self, flow: Flow) -> FlowSettings:
+        """The policy of ``flow``."""
+        match flow:
+            case Flow.SUBMISSION:
+                return self.submission
+            case Flow.UPSTREAM:
+                return self.upstream
+            case Flow.OUTBOUND:
+                return self.outbound
+            case Flow.INBOUND:
+                return self.inbound
+
+
+def flow_conflicts(flows: FlowsSettings) -> Iterator[tuple[Location, str]]:
+    """What the tables must not say, as (location, message)."""
+    for flow in Flow:
+        settings = flows.of(flow)
+        for table, entries in (("actions", settings.actions), ("unscanned", settings.unscanned)):
+            for name, action in entries.items():
+                if action is Action.DISCARD:
+                    yield (
+                        (flow, table, name),
+                        "expected accept, tag, quarantine, defer or reject: no mail is dropped for a finding",
+                    )
+                elif flow is Flow.UPSTREAM and (
+                    action is Action.REJECT or (action is Action.DEFER and name not in OWN_FAULTS)
+                ):
+                    yield (flow, table, name), f"expected accept, tag or quarantine: {_UPSTREAM}"
+    if flows.upstream.greylisting:
+        yield ("upstream", "greylisting"), "expected false: mail of upstream relays is never greylisted"
+    if flows.submission.greylisting:
+        yield ("submission", "greylisting"), "expected false: mail of users is never greylisted"
+
+
+_UPSTREAM = "an upstream relay would have to bounce what is refused after DATA"

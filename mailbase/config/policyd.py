@@ -1,0 +1,82 @@
+"""``policyd``: the policy daemon."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+
+from mailbase.config.places import FOLDER, ListenPlace, OptionalListenPlace, SocketPath
+from mailbase.config.units import Duration, between
+from mailbase.documents import Count, Listing, Section, Text
+from mailbase.documents.problems import shown
+
+SHIPPED = "data:"
+"""Prefix of an allowlist that comes with the product instead of lying in a file of the operator's."""
+_SHIPPED_NAMES = frozenset({"allowlist_clients", "allowlist_recipients"})
+_LOCAL_PART = re.compile(r"[^\s@\"<>]{1,64}")
+
+
+def _mode(value: Any) -> Any:
+    text = str(value) if type(value) is int else value
+    if isinstance(text, str) and re.fullmatch(r"0?[0-7]{3}", text):
+        return text
+    raise ValueError(f"expected a file mode such as 0660, got {shown(value)}")
+
+
+def _allowlist(value: str, info: ValidationInfo) -> str:
+    if value.startswith(SHIPPED):
+        if value.removeprefix(SHIPPED) not in _SHIPPED_NAMES:
+            names = " or ".join(SHIPPED + name for name in sorted(_SHIPPED_NAMES))
+            raise ValueError(f"expected {names}, or the path of a file, got {shown(value)}")
+        return value
+    folder = (info.context or {}).get(FOLDER)
+    return value if folder is None or not value else str(Path(folder) / value)
+
+
+def _local_part(value: str) -> str:
+    if not _LOCAL_PART.fullmatch(value):
+        raise ValueError(
+            f"expected a local part such as postmaster, without @ and domain, got {shown(value)}"
+        )
+    return value.lower()
+
+
+_Allowlist = Annotated[Text, Field(min_length=1), AfterValidator(_allowlist)]
+
+
+class GreylistSettings(Section):
+    delay: Annotated[Duration, between("0s", "1d")] = 300.0
+    """Seconds until a retry of a new triplet passes."""
+    retry_window: Annotated[Duration, between("1m", "30d")] = 2 * 86400.0
+    """Seconds within which the first good retry must come."""
+    lifetime: Annotated[Duration, between("1h", "400d")] = 35 * 86400.0
+    """Seconds that a triplet that passed is remembered, since last seen."""
+    network_v4: Annotated[Count, between(8, 32)] = 24
+    """Prefix length of the client network in the key."""
+    network_v6: Annotated[Count, between(16, 128)] = 64
+    """Prefix length of the client network in the key."""
+    auto_allow_after: Annotated[Count, between(0, 1_000_000)] = 5
+    """Good retries of a client network until it is allowlisted; 0 = never."""
+    auto_allow_lifetime: Annotated[Duration, between("1h", "400d")] = 35 * 86400.0
+    """Seconds that a network stays allowlisted, since last seen."""
+    clients: Listing[_Allowlist] = ("data:allowlist_clients",)
+    """Client allowlists in postgrey's syntax: ``data:NAME`` or a file; later ones add."""
+    recipients: Listing[_Allowlist] = ("data:allowlist_recipients",)
+    """Recipient allowlists, likewise."""
+    exempt: Listing[Annotated[Text, AfterValidator(_local_part)]] = ("abuse", "postmaster")
+    """Local parts that are never greylisted."""
+
+
+class PolicydSettings(Section):
+    listen: Listing[ListenPlace] = ("127.0.0.1:10023",)
+    """Where Postfix asks."""
+    socket_mode: Annotated[str, BeforeValidator(_mode)] = "0660"
+    """Octal mode of UNIX sockets in ``listen``."""
+    control: SocketPath = "/run/postwarden/policyd.sock"
+    """Path of the control socket."""
+    metrics: OptionalListenPlace = "127.0.0.1:9323"
+    """Where Prometheus asks; empty: nowhere."""
+    greylist: GreylistSettings = GreylistSettings()

@@ -1,0 +1,98 @@
+"""The whole configuration file, and what must hold between its sections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field, PrivateAttr
+
+from mailbase.config.contentfilter import ContentfilterSettings
+from mailbase.config.flows import FlowsSettings, flow_conflicts
+from mailbase.config.identity import IdentitySettings
+from mailbase.config.places import FilePath
+from mailbase.config.policyd import PolicydSettings
+from mailbase.config.privacy import LoggingSettings, PrivacySettings
+from mailbase.config.store import StoreSettings
+from mailbase.config.units import format_duration
+from mailbase.documents import Location, Section
+from mailbase.documents.problems import dotted
+from mailbase.registry.model import EMPTY, Registry
+
+
+class Settings(Section):
+    """Everything both daemons are told; immutable. ``Settings()`` is the built-in configuration."""
+
+    identity: IdentitySettings = Field(default_factory=IdentitySettings)
+    store: StoreSettings = StoreSettings()
+    registry_path: Annotated[FilePath | None, Field(alias="registry")] = None
+    """The registry's file or folder; None: nothing is registered."""
+    flows: FlowsSettings = Field(default_factory=FlowsSettings)
+    policyd: PolicydSettings = PolicydSettings()
+    contentfilter: ContentfilterSettings = ContentfilterSettings()
+    privacy: PrivacySettings = PrivacySettings()
+    logging: LoggingSettings = LoggingSettings()
+
+    _registry: Registry = PrivateAttr(default_factory=lambda: EMPTY)
+
+    @property
+    def registry(self) -> Registry:
+        """The loaded registry; empty where the file names none."""
+        return self._registry
+
+    def with_registry(self, registry: Registry) -> Settings:
+        """These settings with another registry."""
+        copy = self.model_copy()
+        copy._registry = registry
+        return copy
+
+
+def conflicts(settings: Settings) -> Iterator[tuple[Location, str]]:
+    """What is wrong between values that are right by themselves, as (location, message)."""
+    for location, message in flow_conflicts(settings.flows):
+        yield ("flows", *location), message
+    greylist, content = settings.policyd.greylist, settings.contentfilter
+    if greylist.retry_window <= greylist.delay:
+        yield (
+            ("policyd", "greylist", "retry_window"),
+            f"expected more than policyd.greylist.delay ({format_duration(greylist.delay)}), "
+            f"got {format_duration(greylist.retry_window)}",
+        )
+    waits: list[tuple[Location, float]] = [(("workers", "deadline"), content.workers.deadline)]
+    if content.clamd:
+        waits.append((("clamd", "timeout"), content.clamd.timeout))
+    limit = content.timeouts.reinject
+    for location, seconds in waits:
+        if seconds > limit:
+            yield (
+                ("contentfilter", *location),
+                f"expected at most contentfilter.timeouts.reinject ({format_duration(limit)}), "
+                f"got {format_duration(seconds)}",
+            )
+    yield from _places(settings)
+
+
+def _places(settings: Settings) -> Iterator[tuple[Location, str]]:
+    content = settings.contentfilter
+    listening: list[tuple[Location, str]] = [
+        *((("policyd", "listen", i), place) for i, place in enumerate(settings.policyd.listen)),
+        (("policyd", "control"), "unix:" + settings.policyd.control),
+        (("policyd", "metrics"), settings.policyd.metrics),
+        *(
+            (("contentfilter", "listeners", i, "listen"), item.listen)
+            for i, item in enumerate(content.listeners)
+        ),
+        (("contentfilter", "control"), "unix:" + content.control),
+        (("contentfilter", "metrics"), content.metrics),
+    ]
+    taken: dict[str, Location] = {}
+    for location, place in listening:
+        if place in taken and place and not place.endswith(":0"):
+            yield location, f"{place} is already taken by {dotted(taken[place])}"
+        taken.setdefault(place, location)
+    for i, item in enumerate(content.listeners):
+        if item.reinject in taken:
+            yield (
+                ("contentfilter", "listeners", i, "reinject"),
+                f"{item.reinject} is our own {dotted(taken[item.reinject])}; expected Postfix's address",
+            )

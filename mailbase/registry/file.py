@@ -1,0 +1,100 @@
+"""The registry's file format: what may stand in one file, each value checked by itself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from mailbase import addresses
+from mailbase.documents import Flag, Listing, Section, Text
+from mailbase.documents.problems import shown
+from mailbase.networks import parse_network
+
+
+def _host_name(value: str) -> str:
+    name = addresses.normal_domain(value)
+    if name is None or not addresses.is_host_name(name):
+        raise ValueError(f"expected a full host name such as mail.example.org, got {shown(value)}")
+    return name
+
+
+def _domain_name(value: str) -> str:
+    name = addresses.normal_domain(value)
+    if name is None or "." not in name or name.startswith("["):
+        raise ValueError(f"expected a domain such as example.org, got {shown(value)}")
+    return name
+
+
+def _ip_address(value: str) -> str:
+    packed = addresses.pack(value)
+    if packed is None:
+        raise ValueError(f"expected an IP address such as 192.0.2.25 or 2001:db8::25, got {shown(value)}")
+    return addresses.unpack(packed)
+
+
+def _network(value: str) -> str:
+    parse_network(value)
+    return value.strip().lower()
+
+
+def _system(value: str) -> str:
+    if ":" in value or "/" in value or value.rpartition(".")[2].isdigit():
+        return _network(value)
+    name = addresses.normal_domain(value)
+    if name is None or not addresses.is_host_name(name):
+        raise ValueError(f"expected an address, a network or a full host name, got {shown(value)}")
+    return name
+
+
+def _mail_address(value: str) -> str:
+    address = addresses.normal_address(value)
+    if address is None or "@" not in address:
+        raise ValueError(f"expected an address such as postmaster@example.org, got {shown(value)}")
+    return address
+
+
+HostName = Annotated[Text, AfterValidator(_host_name)]
+DomainName = Annotated[Text, AfterValidator(_domain_name)]
+Address = Annotated[Text, AfterValidator(_ip_address)]
+Network = Annotated[Text, AfterValidator(_network)]
+SystemText = Annotated[Text, AfterValidator(_system)]
+MailAddress = Annotated[Text, AfterValidator(_mail_address)]
+
+
+class PersonEntry(Section):
+    name: Annotated[Text, Field(min_length=1)]
+    email: MailAddress
+    phone: Text = ""
+
+
+class DomainEntry(Section):
+    greylisting: Flag | None = None
+    """This domain's own choice; absent: what the flow says."""
+    existing: Listing[MailAddress] = ()
+    """Addresses that exist, for testing the callout."""
+    unknown: Listing[MailAddress] = ()
+    """Addresses that do not exist, likewise."""
+
+
+class ServerEntry(Section):
+    addresses: Listing[Address] = ()
+    """The server's own addresses; it may relay from them."""
+    backup: HostName | None = None
+    """Registered server or system that takes its mail when it is down."""
+    administrators: Listing[PersonEntry] = ()
+    deputies: Listing[PersonEntry] = ()
+    domains: dict[DomainName, DomainEntry] = {}
+    """Domains that it receives mail for."""
+    systems: Listing[SystemText] = ()
+    """Addresses, networks and host names of its relay area."""
+
+
+class RegistryFile(Section):
+    default_server: HostName | None = None
+    """Takes mail for ``systems``."""
+    upstreams: Listing[Network] = ()
+    """Networks of trusted upstream relays."""
+    systems: Listing[SystemText] = ()
+    """Systems assigned to no server."""
+    servers: dict[HostName, ServerEntry] = {}

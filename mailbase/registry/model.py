@@ -1,0 +1,114 @@
+"""What is registered, and the questions asked of it for every mail. Immutable; a reload makes a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from mailbase.networks import NetworkTable
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An administrator or deputy."""
+
+    name: str
+    email: str
+    phone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A domain that a registered server receives mail for; its subdomains are not meant.
+
+    Arguments:
+        name: lower case, A-labels.
+        server: name of the server.
+        greylisting: this domain's own choice; None leaves it to the flow.
+        existing: addresses that exist, with which the callout is tested.
+        unknown: addresses that do not, likewise.
+    """
+
+    name: str
+    server: str
+    greylisting: bool | None = None
+    existing: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A machine or network that may relay, or a host name that may and whose mail is accepted.
+
+    Arguments:
+        text: address, network or host name as registered.
+        server: name of the server that it is assigned to.
+    """
+
+    text: str
+    server: str
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A registered mail server.
+
+    Arguments:
+        name: host name, lower case.
+        addresses: IP addresses in presentation form.
+        backup: host name of the server that takes its mail when it is down; empty for none.
+    """
+
+    name: str
+    addresses: tuple[str, ...] = ()
+    backup: str = ""
+    administrators: tuple[Person, ...] = ()
+    deputies: tuple[Person, ...] = ()
+    domains: tuple[Domain, ...] = ()
+    systems: tuple[System, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Registry:
+    """All servers, domains, systems and upstream relays.
+
+    Arguments:
+        servers: by name, in the order of the files.
+        default_server: name of the server that takes mail for systems assigned to none; empty for none.
+        upstreams: networks of the trusted upstream relays, as registered.
+    """
+
+    servers: Mapping[str, Server] = field(default_factory=lambda: MappingProxyType({}))
+    default_server: str = ""
+    upstreams: tuple[str, ...] = ()
+    domains: Mapping[str, Domain] = field(default_factory=lambda: MappingProxyType({}))
+    _hosts: Mapping[str, System] = field(default_factory=dict)
+    _systems: NetworkTable[System] = field(default_factory=NetworkTable)
+    _upstreams: NetworkTable[bool] = field(default_factory=NetworkTable)
+    _server_hosts: Mapping[str, System] = field(default_factory=dict)
+
+    def system_of(self, address: bytes, client_name: str) -> System | None:
+        """The registered system that a client is, so that it may relay; None for every other.
+
+        Arguments:
+            address: packed, 4 or 16 octets. The longest registered network wins.
+            client_name: verified name (PTR that resolves back); asked only if no network fits.
+        """
+        return self._systems.lookup(address) or self._hosts.get(client_name.lower())
+
+    def is_upstream(self, address: bytes) -> bool:
+        """Whether ``address`` (packed) is a trusted upstream relay's."""
+        return self._upstreams.lookup(address) is not None
+
+    def domain(self, name: str) -> Domain | None:
+        """The registered domain ``name``, exactly; as :func:`mailbase.addresses.domain_of` gives it."""
+        return self.domains.get(name)
+
+    def host_system(self, name: str) -> System | None:
+        """The registered system or server with the host name ``name``; mail to it is accepted."""
+        return self._hosts.get(name) or self._server_hosts.get(name)
+
+
+EMPTY = Registry()
+"""Nothing is registered."""
