@@ -1,0 +1,249 @@
+"""The store: tables, the timer that hands groups to the writer, and what happens when the disk fails.
+
+Interface: :meth:`Store.start`, :meth:`Store.table`, :meth:`Store.close`; :attr:`Store.status` for metrics.
+Diagnostics: a warning when writing or reading begins to fail and with each later attempt, an error when a
+damaged file was moved aside, an info when all is well again. The daemon goes on answering throughout.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mailbase.logs import Log
+from mailbase.store.database import Database
+from mailbase.store.errors import StoreError, describe
+from mailbase.store.reader import Reader
+from mailbase.store.table import Table
+from mailbase.store.worker import ThreadWorker, Worker
+from mailbase.store.writer import Writer
+
+MAX_PENDING = 50_000
+"""Entries held in memory for a disk that does not take them; beyond that, putting fails."""
+FIRST_RETRY, LAST_RETRY = 0.5, 30.0
+"""Seconds between attempts to write to a failing disk; doubled each time."""
+LOG_EVERY = 10.0
+"""Seconds between two warnings about failing reads."""
+PURGE_ROWS = 500
+"""Rows that one step of purging deletes in each table: some milliseconds of the writer's time."""
+PURGE_AGAIN, PURGE_IDLE = 0.1, 10.0
+"""Seconds to the next step when there is more to purge, and when there is not."""
+
+
+class Clock(Protocol):
+    """The part of a reactor that the store needs."""
+
+    def seconds(self) -> float: ...
+    def callLater(self, delay: float, function: Callable[..., Any], *args: Any) -> Any: ...
+
+
+@dataclass(slots=True)
+class StoreStatus:
+    """How the store is doing, for the metrics."""
+
+    broken: bool = False
+    """Whether the last attempt to write failed."""
+    commits: int = 0
+    commit_failures: int = 0
+    read_failures: int = 0
+    purged: int = 0
+    moved_aside: int = 0
+    """Damaged files replaced by an empty one."""
+    dropped: int = 0
+    """Rows that SQLite can never take."""
+    refused: int = 0
+    """Entries not taken because too many wait for the disk."""
+    pending: int = 0
+    """Entries that are not on disk yet."""
+
+
+class Store:
+    """Tables in one SQLite file, written behind.
+
+    Arguments:
+        database: the file.
+        clock: the reactor; seconds since the epoch.
+        log: see the module's diagnostics.
+        commit_interval: seconds until an entry is on disk, at most.
+        worker: runs the writer; a thread when None is given (``clock`` must then have ``callFromThread``).
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        log: Log,
+        *,
+        commit_interval: float = 0.2,
+        worker: Worker | None = None,
+    ) -> None:
+        self._clock = clock
+        self._log = log
+        # Half of the promised time to collect, the other half to write.
+        self._collect = commit_interval / 2
+        self._worker = worker
+        self._writer = Writer(database)
+        self._reader = Reader(database, clock.seconds, self._read_failed)
+        self._tables = {spec.name: Table(spec, self._reader, self._admit) for spec in database.tables}
+        self.status = StoreStatus()
+        self._timer: Any = None
+        self._purging: Any = None
+        self._busy = False
+        self._closed = False
+        self._condemned = False
+        self._retry = FIRST_RETRY
+        self._read_logged = float("-inf")
+
+    def start(self) -> None:
+        """Open the file, or go on without it and try again: a broken store is no reason not to answer."""
+        try:
+            self._writer.open()
+        except (sqlite3.Error, OSError) as error:
+            self._write_failed(error)
+        self._report()
+        if self._worker is None:
+            self._worker = ThreadWorker(self._clock.callFromThread)  # type: ignore[attr-defined]
+        self._purging = self._clock.callLater(PURGE_IDLE, self._purge)
+
+    def table(self, name: str) -> Table:
+        """A table by its name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return self._tables[name]
+
+    def close(self, timeout: float = 10.0) -> bool:
+        """Write what is pending, end the thread, close the file.
+
+        Arguments:
+            timeout: seconds to wait for the disk.
+
+        Returns:
+            Whether everything that was put is on disk.
+        """
+        self._closed = True
+        for timer in (self._timer, self._purging):
+            if timer is not None and timer.active():
+                timer.cancel()
+        written: list[Exception | None] = []
+
+        def finish() -> None:
+            try:
+                self._writer.commit(group)
+                written.append(None)
+            except (sqlite3.Error, OSError) as error:
+                written.append(error)
+            self._writer.close()
+
+        # A group that is on its way may fail, so it goes along once more; writing it twice changes nothing.
+        group = {table.spec.name: {**table.committing, **table.pending} for table in self._tables.values()}
+        assert self._worker is not None, "close() without start()"
+        self._worker.submit(finish, lambda result, error: None)
+        ended = self._worker.stop(timeout)
+        self._reader.close()
+        ok = ended and written == [None]
+        if not ok:
+            lost = sum(len(rows) for rows in group.values())
+            error = describe(written[0]) if written and written[0] is not None else "no answer in time"
+            self._log.error("store-closed-unwritten", entries=lost, error=error)
+        return ok
+
+    def _admit(self) -> None:
+        if self.status.pending >= MAX_PENDING:
+            self.status.refused += 1
+            raise StoreError("too many entries wait for the disk")
+        self.status.pending += 1
+        if self._timer is None and not self._busy and not self._closed:
+            self._timer = self._clock.callLater(self._collect, self._hand_over)
+
+    def _hand_over(self) -> None:
+        self._timer = None
+        if self._busy or self._closed or self._worker is None:
+            return
+        group = {name: rows for name, table in self._tables.items() if (rows := table.take())}
+        condemned, self._condemned = self._condemned, False
+        self._busy = True
+
+        def job() -> None:
+            if condemned:
+                self._writer.begin_anew()
+            self._writer.commit(group)
+
+        self._worker.submit(job, self._handed_over)
+
+    def _handed_over(self, _result: object, error: Exception | None) -> None:
+        self._busy = False
+        for table in self._tables.values():
+            table.settle(written=error is None)
+        self.status.pending = sum(len(table.pending) for table in self._tables.values())
+        self._report()
+        if error is not None:
+            self._write_failed(error)
+            return
+        self.status.commits += 1
+        if self.status.broken:
+            self.status.broken = False
+            self._retry = FIRST_RETRY
+            self._reader.forgive()
+            self._log.info("store-recovered", pending=self.status.pending)
+        if (self.status.pending or self._condemned) and not self._closed:
+            self._timer = self._clock.callLater(self._collect, self._hand_over)
+
+    def _write_failed(self, error: Exception) -> None:
+        self.status.commit_failures += 1
+        self.status.broken = True
+        self._log.warning(
+            "store-write-failed",
+            error=describe(error),
+            pending=self.status.pending,
+            next_attempt=self._retry,
+        )
+        if not self._closed:
+            # An attempt is due even when nothing is pending: it is how we learn that the disk is back.
+            self._timer = self._clock.callLater(self._retry, self._hand_over)
+        self._retry = min(LAST_RETRY, self._retry * 2)
+
+    def _read_failed(self, error: str, damaged: bool) -> None:
+        self.status.read_failures += 1
+        now = self._clock.seconds()
+        if now - self._read_logged >= LOG_EVERY:
+            self._read_logged = now
+            self._log.warning("store-read-failed", error=error, failures=self.status.read_failures)
+        if damaged and not self._condemned and not self._closed:
+            self._condemned = True
+            if self._timer is None and not self._busy:
+                self._timer = self._clock.callLater(0, self._hand_over)
+
+    def _report(self) -> None:
+        # The writer's thread may append meanwhile; a deque bears that.
+        while self._writer.moved_aside:
+            path = self._writer.moved_aside.popleft()
+            self.status.moved_aside += 1
+            self._log.error("store-damaged", moved_to=path, advice="begun anew; sqlite3 .recover may save it")
+            self._reader.forgive()
+        while self._writer.dropped:
+            self.status.dropped += 1
+            self._log.error("store-row-dropped", error=self._writer.dropped.popleft())
+
+    def _purge(self) -> None:
+        self._purging = None
+        if self._closed or self._worker is None:
+            return
+        if self.status.broken:
+            self._purging = self._clock.callLater(PURGE_IDLE, self._purge)
+            return
+        now = self._clock.seconds()
+        self._worker.submit(lambda: self._writer.purge(now, PURGE_ROWS), self._purged)
+
+    def _purged(self, removed: int | None, error: Exception | None) -> None:
+        self._report()
+        if error is not None:
+            self.status.commit_failures += 1
+            self._log.warning("store-purge-failed", error=describe(error))
+        self.status.purged += removed or 0
+        if not self._closed:
+            again = PURGE_AGAIN if (removed or 0) >= PURGE_ROWS else PURGE_IDLE
+            self._purging = self._clock.callLater(again, self._purge)

@@ -1,0 +1,166 @@
+"""What the writer thread does: commit groups, purge in small steps. No Twisted, no thread of its own.
+
+The interpreter lock is what the reactor needs: a group goes down in statements of many rows, so that the
+time is spent inside SQLite, where the lock is free.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import TypeVar
+
+from mailbase.store.database import Database
+from mailbase.store.errors import is_corrupt
+from mailbase.store.tables import Row, TableSpec
+
+ROWS_AT_ONCE = (256, 16, 1)
+"""Sizes of the statements that a group is cut into; few, so that SQLite keeps them prepared."""
+
+UNWRITABLE = (UnicodeError, OverflowError, TypeError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+"""A value that SQLite cannot store: a lone surrogate, an integer beyond 64 bits, an unknown type."""
+
+T = TypeVar("T")
+
+Group = Mapping[str, Mapping[bytes, "Row | None"]]
+"""Table name → key → row, or None to delete it."""
+
+
+class Writer:
+    """Owns the writing connection; every method runs in the writer's thread.
+
+    Arguments:
+        database: where to write. A damaged file is moved aside and begun anew.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._tables = {table.name: table for table in database.tables}
+        self._connection: sqlite3.Connection | None = None
+        self.moved_aside: deque[str] = deque()
+        """Names of damaged files; the store takes them out and logs them."""
+        self.dropped: deque[str] = deque()
+        """Why a row could never be written; the store takes these out and logs them."""
+
+    def open(self) -> None:
+        """Open the database, or begin a new one in place of a damaged one.
+
+        Raises:
+            sqlite3.Error: not possible now.
+            OSError: a damaged file cannot be moved.
+        """
+        if self._connection is not None:
+            return
+        try:
+            self._connection = self._database.open_writer()
+        except sqlite3.DatabaseError as error:
+            if not is_corrupt(error):
+                raise
+            self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Move the damaged file aside and begin an empty one.
+
+        Raises:
+            sqlite3.Error: no new file can be made.
+            OSError: the damaged one cannot be moved.
+        """
+        self.close()
+        stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime()) + f".{time.monotonic_ns() % 1_000_000:06d}"
+        self.moved_aside.append(str(self._database.move_aside(stamp)))
+        self._connection = self._database.open_writer()
+
+    def commit(self, group: Group) -> None:
+        """Write a group in one transaction.
+
+        Raises:
+            sqlite3.Error: nothing of it was written.
+            OSError: a damaged file cannot be moved.
+        """
+        try:
+            self._transaction(group)
+        except sqlite3.Error as error:
+            self.close()
+            if not is_corrupt(error):
+                raise
+            self.begin_anew()
+            self._transaction(group)
+
+    def _transaction(self, group: Group) -> None:
+        self.open()
+        assert self._connection is not None
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+            for name, rows in group.items():
+                self._write(cursor, self._tables[name], rows)
+            cursor.execute("COMMIT")
+        except UNWRITABLE:
+            cursor.execute("ROLLBACK")
+            self._one_by_one(cursor, group)
+
+    def _write(self, cursor: sqlite3.Cursor, table: TableSpec, rows: Mapping[bytes, Row | None]) -> None:
+        _delete(cursor, table, [key for key, row in rows.items() if row is None])
+        _upsert(cursor, table, [(key, *row) for key, row in rows.items() if row is not None])
+
+    def _one_by_one(self, cursor: sqlite3.Cursor, group: Group) -> None:
+        """Leave out what SQLite cannot take: one such row must not keep all others from the disk for ever."""
+        cursor.execute("BEGIN IMMEDIATE")
+        for name, rows in group.items():
+            for key, row in rows.items():
+                try:
+                    self._write(cursor, self._tables[name], {key: row})
+                except UNWRITABLE as error:
+                    self.dropped.append(f"{name}: {error!r}")
+        cursor.execute("COMMIT")
+
+    def purge(self, now: float, limit: int) -> int:
+        """Delete up to ``limit`` expired rows of each table; returns how many.
+
+        Raises:
+            sqlite3.Error: none was deleted.
+        """
+        try:
+            self.open()
+            assert self._connection is not None
+            return sum(
+                max(0, self._connection.execute(table.purge(), (int(now), limit)).rowcount)
+                for table in self._tables.values()
+            )
+        except sqlite3.Error as error:
+            self.close()
+            if not is_corrupt(error):
+                raise
+            self.begin_anew()
+            return 0
+
+    def close(self) -> None:
+        """Close the connection; what was not committed is rolled back."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except sqlite3.Error:
+                # It is given up either way.
+                return
+
+
+def _upsert(cursor: sqlite3.Cursor, table: TableSpec, rows: list[Row]) -> None:
+    for size, piece in _pieces(rows):
+        cursor.execute(table.upsert(size), list(chain.from_iterable(piece)))
+
+
+def _delete(cursor: sqlite3.Cursor, table: TableSpec, keys: list[bytes]) -> None:
+    for size, piece in _pieces(keys):
+        cursor.execute(table.delete(size), piece)
+
+
+def _pieces(items: list[T]) -> Iterable[tuple[int, list[T]]]:
+    start = 0
+    for size in ROWS_AT_ONCE:
+        while len(items) - start >= size:
+            yield size, items[start : start + size]
+            start += size
