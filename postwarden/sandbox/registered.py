@@ -39,7 +39,13 @@ def registry() -> dict[str, Any]:
                     DOMAIN: {"existing": f"ada@{DOMAIN}", "unknown": f"no-such-user@{DOMAIN}"},
                     OPEN_DOMAIN: {"greylisting": False},
                 },
-                "systems": ["192.0.2.0/24", "2001:db8:1::/48", "127.0.0.32/27", f"printer.{DOMAIN}"],
+                "systems": [
+                    "192.0.2.0/24",
+                    "2001:db8:1::/48",
+                    "127.0.0.32/27",
+                    f"printer.{DOMAIN}",
+                    f"mail2.{DOMAIN}",
+                ],
             },
         },
     }

@@ -1,0 +1,96 @@
+"""``postwarden``: the operator's command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mailbase.config import ConfigError
+from postwarden import registry_list
+from postwarden.demo.run import demo
+
+OK, NEGATIVE, USAGE, BAD_CONFIGURATION = 0, 1, 2, 78
+"""Exit statuses; 78 is EX_CONFIG of sysexits.h."""
+DEFAULT_CONFIG = Path("/etc/postwarden/postwarden.yaml")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``postwarden``; returns the exit status.
+
+    Arguments:
+        arguments: of the command line, without the program's name; ``sys.argv`` if None.
+    """
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except ConfigError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return BAD_CONFIGURATION
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python must not complain about it at exit.
+        sys.stderr.close()
+        return OK
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="postwarden", description="The operator's side of a mail gateway.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    show = _command(
+        commands,
+        "demo",
+        "bring up the whole gateway on loopback, send sample mails, show what came of them",
+        "postwarden demo --keep",
+    )
+    how = show.add_mutually_exclusive_group()
+    how.add_argument("--keep", action="store_true", help="go on serving until Ctrl-C")
+    how.add_argument("--exit", action="store_false", dest="keep", help="end after the table (default)")
+    show.add_argument(
+        "--folder", type=Path, default=Path(".run"), help="configuration, state, logs (default: .run)"
+    )
+    show.add_argument("--json", action="store_true", help="print one JSON object a line")
+    show.set_defaults(run=lambda options: demo(options.folder, options.keep, options.json))
+
+    registry = commands.add_parser("registry", help="the registered servers, domains and systems")
+    registry_commands = registry.add_subparsers(required=True, metavar="COMMAND")
+    listing = _command(
+        registry_commands,
+        "list",
+        "print what is registered",
+        "postwarden registry list mail.inst.example --kind system",
+    )
+    _configuration(listing)
+    listing.add_argument("server", nargs="*", help="only these servers")
+    listing.add_argument(
+        "--kind", choices=registry_list.KINDS, action="append", help="only these kinds of entry"
+    )
+    listing.add_argument(
+        "--json", action="store_true", help="print one JSON object a line, also on a terminal"
+    )
+    listing.set_defaults(run=registry_list.run)
+    return top
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str, example: str
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name, help=text, description=text.capitalize() + ".", epilog=f"example: {example}"
+    )
+
+
+def _configuration(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help=f"default: {DEFAULT_CONFIG}"
+    )
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY.PATH=VALUE",
+        help="override one setting; repeatable",
+    )
