@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 from mailbase.documents import Flag, Section
 from mailbase.documents.problems import Location, nearest
@@ -86,8 +86,8 @@ def _reason(name: str) -> str:
     return name
 
 
-def _frozen(table: Mapping[str, Action]) -> Mapping[str, Action]:
-    return MappingProxyType(dict(table))
+_frozen = AfterValidator(lambda table: MappingProxyType(dict(table)))
+_plain = PlainSerializer(dict)
 
 
 class FlowSettings(Section):
@@ -95,11 +95,9 @@ class FlowSettings(Section):
 
     greylisting: Flag
     """Whether new triplets are deferred; a domain's registration may say otherwise."""
-    actions: Annotated[
-        Mapping[Annotated[str, AfterValidator(_finding_name)], Action], AfterValidator(_frozen)
-    ]
+    actions: Annotated[Mapping[Annotated[str, AfterValidator(_finding_name)], Action], _frozen, _plain]
     """Finding name → action; every name is there."""
-    unscanned: Annotated[Mapping[Annotated[str, AfterValidator(_reason)], Action], AfterValidator(_frozen)]
+    unscanned: Annotated[Mapping[Annotated[str, AfterValidator(_reason)], Action], _frozen, _plain]
     """Reason why a part was not scanned → action; every reason is there."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import socket
 from typing import Annotated
@@ -28,6 +29,7 @@ def _contact(value: str) -> str:
     return value
 
 
+@functools.cache
 def own_name() -> str:
     """The machine's name; the resolver is asked only if the name set on the machine has no dot."""
     name = socket.gethostname()

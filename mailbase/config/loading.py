@@ -27,7 +27,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Settings:
         ConfigError: with every problem found; never anything else because of a file's content.
     """
     layered = layers.apply(read(path), overrides)
-    return _settings(layered, layered.data, path.parent)
+    return _settings(layered, layered.data, path.absolute().parent)
 
 
 def loads(

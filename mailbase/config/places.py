@@ -108,13 +108,17 @@ def _optional_listening(value: str, info: ValidationInfo) -> str:
     return _listening(value, info) if value else ""
 
 
+def _nothing_as_empty(value: Any) -> Any:
+    return "" if value is None else value
+
+
 FilePath = Annotated[Path, BeforeValidator(_path)]
 """A file or folder."""
 SocketPath = Annotated[Text, AfterValidator(_socket_path)]
 """The path of a UNIX socket of ours."""
 ListenPlace = Annotated[Text, AfterValidator(_listening)]
 """Where to listen, as text; :func:`parse_place` takes it apart."""
-OptionalListenPlace = Annotated[Text, AfterValidator(_optional_listening)]
+OptionalListenPlace = Annotated[Text, BeforeValidator(_nothing_as_empty), AfterValidator(_optional_listening)]
 """Where to listen; empty for nowhere."""
 ConnectPlace = Annotated[Text, AfterValidator(_connecting)]
 """Where to connect to, as text; :func:`parse_place` takes it apart."""

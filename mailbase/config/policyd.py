@@ -71,7 +71,7 @@ class GreylistSettings(Section):
 
 
 class PolicydSettings(Section):
-    listen: Listing[ListenPlace] = ("127.0.0.1:10023",)
+    listen: Annotated[Listing[ListenPlace], Field(min_length=1)] = ("127.0.0.1:10023",)
     """Where Postfix asks."""
     socket_mode: Annotated[str, BeforeValidator(_mode)] = "0660"
     """Octal mode of UNIX sockets in ``listen``."""

@@ -5,7 +5,7 @@ The configuration and the registry are both such files.
 
 from mailbase.documents.problems import ConfigError, Location, Problem
 from mailbase.documents.reading import Document, parse, read
-from mailbase.documents.section import Count, Flag, Listing, Section, Text
+from mailbase.documents.section import Count, Flag, Listing, Section, Table, Text
 from mailbase.documents.validation import Origin, build
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Origin",
     "Problem",
     "Section",
+    "Table",
     "Text",
     "build",
     "parse",

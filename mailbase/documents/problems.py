@@ -11,6 +11,8 @@ from mailbase.replies import printable
 Location: TypeAlias = tuple[str | int, ...]
 """The way to a value: keys and list positions, from the top of the file."""
 
+MAX_PROBLEMS = 1000
+"""Problems that are collected in one file before the rest is left out."""
 MAX_PRINTED = 50
 """Problems that the text of an error shows; ``ConfigError.problems`` holds them all."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from mailbase.documents.grammar import MAP, MERGE, SEQ, Loader, scalar
-from mailbase.documents.problems import ConfigError, Location, Problem, dotted
+from mailbase.documents.problems import MAX_PROBLEMS, ConfigError, Location, Problem, dotted
 
 MAX_BYTES = 64 << 20
 """Size of a file; a registry of 100,000 domains has about 5 MiB."""
@@ -174,7 +174,7 @@ class _Plain:
 
     def _wrong(self, node: yaml.Node, location: Location, message: str) -> None:
         problem = Problem(self._source, node.start_mark.line + 1, dotted(location), message)
-        if len(self.problems) < 1000:
+        if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(problem)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Strict, model_validator
 
 _T = TypeVar("_T")
+_K = TypeVar("_K")
 
 
 class Section(BaseModel):
@@ -33,6 +34,10 @@ def _list(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+def _table(value: Any) -> Any:
+    return {} if value is None else value
+
+
 Flag = Annotated[bool, Strict()]
 """true or false (also yes, no, on, off)."""
 Count = Annotated[int, Strict()]
@@ -41,3 +46,5 @@ Text = Annotated[str, Strict(), BeforeValidator(_number_as_text)]
 """Text; digits alone may stand without quotes."""
 Listing = Annotated[tuple[_T, ...], BeforeValidator(_list)]
 """A list; a lone value may stand without brackets."""
+Table = Annotated[dict[_K, _T], BeforeValidator(_table)]
+"""A mapping whose keys are names; a key without content is an empty one."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from mailbase.documents.problems import ConfigError, Location, Problem, dotted, nearest, shown
+from mailbase.documents.problems import MAX_PROBLEMS, ConfigError, Location, Problem, dotted, nearest, shown
 
 if typing.TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -54,9 +54,8 @@ def build(model: type[_M], data: Any, origin: Origin, context: Mapping[str, Any]
     try:
         return model.model_validate(data, context=dict(context or {}))
     except ValidationError as error:
-        raise ConfigError(
-            _problem(model, detail, origin) for detail in error.errors(include_url=False)
-        ) from None
+        details = error.errors(include_url=False)[:MAX_PROBLEMS]
+        raise ConfigError(_problem(model, detail, origin) for detail in details) from None
 
 
 def _problem(model: type[BaseModel], detail: ErrorDetails, origin: Origin) -> Problem:
@@ -79,6 +78,8 @@ def _message(model: type[BaseModel], detail: ErrorDetails, location: Location) -
         return f"expected one of {choices}, got {shown(value)}{hint}"
     if kind in _EXPECTED:
         return f"expected {_EXPECTED[kind]}, got {shown(value)}"
+    if kind in ("too_short", "string_too_short"):
+        return "expected at least one entry" if kind == "too_short" else "expected some text, got ''"
     if kind == "value_error":
         return str(context.get("error", detail["msg"]))
     return f"{detail['msg']}, got {shown(value)}"

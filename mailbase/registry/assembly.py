@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from mailbase.documents import Document, Location, Problem
-from mailbase.documents.problems import dotted, nearest
+from mailbase.documents.problems import MAX_PROBLEMS, dotted, nearest
 from mailbase.networks import NetworkTable, parse_network
-from mailbase.registry.file import PersonEntry, RegistryFile, ServerEntry
+from mailbase.registry.file import (
+    DomainEntry,
+    PersonEntry,
+    RegistryFile,
+    ServerEntry,
+    domain_name,
+    host_name,
+)
 from mailbase.registry.model import Domain, Person, Registry, Server, System
 
-_UPSTREAM = "an upstream relay"
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where something stands."""
+
+    document: Document
+    location: Location
+
+    def __str__(self) -> str:
+        source, line = self.document.where(self.location)
+        return f"{source}:{line}"
+
+    def below(self, *steps: str | int) -> _Place:
+        return _Place(self.document, (*self.location, *steps))
 
 
 class Assembly:
@@ -19,62 +40,51 @@ class Assembly:
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
-        self._default: tuple[Document, Location, str] | None = None
+        self._default = ""
+        self._default_place: _Place | None = None
         self._servers: dict[str, Server] = {}
         self._domains: dict[str, Domain] = {}
         self._hosts: dict[str, System] = {}
         self._networks: dict[tuple[bytes, int], System] = {}
         self._upstreams: dict[tuple[bytes, int], str] = {}
-        self._unassigned: list[tuple[Document, Location, str]] = []
-        self._backups: list[tuple[Document, Location, str, str]] = []
-        self._claims: dict[object, tuple[Document, Location, str]] = {}
+        self._unassigned: list[tuple[_Place, str]] = []
+        self._backups: list[tuple[_Place, str, str]] = []
+        self._claims: dict[object, tuple[_Place, str]] = {}
 
     def add(self, document: Document, entries: RegistryFile) -> None:
         """Take the content of one file."""
+        top = _Place(document, ())
         if entries.default_server:
-            location: Location = ("default_server",)
-            if self._default and self._default[2] != entries.default_server:
-                self._wrong(document, location, f"stands here twice; first in {_place(*self._default[:2])}")
-            self._default = self._default or (document, location, entries.default_server)
+            place = top.below("default_server")
+            if self._default_place and self._default != entries.default_server:
+                self._wrong(place, f"stands here twice; first in {self._default_place}")
+            else:
+                self._default, self._default_place = entries.default_server, place
         for index, text in enumerate(entries.upstreams):
-            self._upstreams[parse_network(text)] = text
-            self._claim(parse_network(text), _UPSTREAM, document, ("upstreams", index))
-        for index, text in enumerate(entries.systems):
-            self._unassigned.append((document, ("systems", index), text))
-        keys = _keys(document)
-        for (name, server), key in zip(entries.servers.items(), keys, strict=True):
-            self._add_server(document, ("servers", key), name, server)
+            if self._claim(parse_network(text), "the upstream relays", top.below("upstreams", index)):
+                self._upstreams[parse_network(text)] = text
+        self._unassigned += [
+            (top.below("systems", index), text) for index, text in enumerate(entries.systems)
+        ]
+        for key, entry in entries.servers.items():
+            name = host_name(key)
+            place = top.below("servers", key)
+            if self._claim(("server", name), name, place, once=True):
+                self._servers[name] = self._server(name, entry, place)
 
-    def _add_server(self, document: Document, at: Location, name: str, entry: ServerEntry) -> None:
-        if not self._claim(("server", name), f"server {name}", document, at, twice=True):
-            return
-        domains = []
-        raw = document.data["servers"][at[1]].get("domains") or {} if document.data["servers"][at[1]] else {}
-        for (domain_name, policy), key in zip(entry.domains.items(), raw, strict=True):
-            place = (*at, "domains", key)
-            if not self._claim(("domain", domain_name), f"server {name}", document, place, twice=True):
-                continue
-            domain = Domain(domain_name, name, policy.greylisting, policy.existing, policy.unknown)
-            for field in ("existing", "unknown"):
-                for address in getattr(policy, field):
-                    if address.rpartition("@")[2] != domain_name:
-                        self._wrong(
-                            document,
-                            (*place, field),
-                            f"expected an address in {domain_name}, got '{address}'",
-                        )
-            domains.append(domain)
-            self._domains[domain_name] = domain
-        systems = []
-        for index, text in enumerate(entry.systems):
-            system = System(text, name)
-            if self._add_system(document, (*at, "systems", index), system):
-                systems.append(system)
+    def _server(self, name: str, entry: ServerEntry, place: _Place) -> Server:
+        domains = [
+            self._domain(key, name, policy, place.below("domains", key))
+            for key, policy in entry.domains.items()
+        ]
         for index, text in enumerate(entry.addresses):
-            self._add_system(document, (*at, "addresses", index), System(text, name))
+            self._add_system(System(text, name), place.below("addresses", index))
+        systems = [System(text, name) for text in entry.systems]
+        for index, system in enumerate(systems):
+            self._add_system(system, place.below("systems", index))
         if entry.backup:
-            self._backups.append((document, (*at, "backup"), name, entry.backup))
-        self._servers[name] = Server(
+            self._backups.append((place.below("backup"), name, entry.backup))
+        return Server(
             name,
             entry.addresses,
             entry.backup or "",
@@ -84,66 +94,76 @@ class Assembly:
             tuple(systems),
         )
 
-    def _add_system(self, document: Document, at: Location, system: System) -> bool:
-        """Register a system; False if it was already there."""
-        owner = f"server {system.server}" if system.server else "no server"
+    def _domain(self, key: str, server: str, entry: DomainEntry, place: _Place) -> Domain:
+        domain = Domain(domain_name(key), server, entry.greylisting, entry.existing, entry.unknown)
+        if self._claim(("domain", domain.name), server, place, once=True):
+            self._domains[domain.name] = domain
+        for field, addresses in (("existing", domain.existing), ("unknown", domain.unknown)):
+            for address in addresses:
+                if address.rpartition("@")[2] != domain.name:
+                    self._wrong(place.below(field), f"expected an address in {domain.name}, got '{address}'")
+        return domain
+
+    def _add_system(self, system: System, place: _Place) -> None:
         try:
             network = parse_network(system.text)
         except ValueError:
-            if self._claim(("host", system.text), owner, document, at):
-                return self._hosts.setdefault(system.text, system) is system
-            return False
-        if self._claim(network, owner, document, at):
-            return self._networks.setdefault(network, system) is system
-        return False
+            if self._claim(("host", system.text), system.server, place):
+                self._hosts.setdefault(system.text, system)
+        else:
+            if self._claim(network, system.server, place):
+                self._networks.setdefault(network, system)
 
-    def _claim(self, what: object, owner: str, document: Document, at: Location, twice: bool = False) -> bool:
-        """Note that ``owner`` has ``what``; a problem if another has it already, or anybody if ``twice``."""
-        first = self._claims.setdefault(what, (document, at, owner))
-        if first[2] == owner and (first[:2] == (document, at) or not twice):
+    def _claim(self, what: object, owner: str, place: _Place, once: bool = False) -> bool:
+        """Note that ``owner`` has ``what``; a problem if another has it already, or anybody if ``once``."""
+        first, first_owner = self._claims.setdefault(what, (place, owner))
+        if first is place or (first_owner == owner and not once):
             return True
-        self._wrong(document, at, f"is registered twice; first in {_place(*first[:2])} for {first[2]}")
+        self._wrong(place, f"is registered twice; first in {first} for {first_owner}")
         return False
 
     def check(self) -> list[Problem]:
         """Everything wrong with the registry as a whole."""
-        default = self._default[2] if self._default else ""
-        for document, at, text in self._unassigned:
-            if default:
-                self._add_system(document, at, System(text, default))
+        if self._default_place and self._default not in self._servers:
+            known = nearest(self._default, self._servers)
+            self._wrong(self._default_place, f"'{self._default}' is no registered server{known}")
+        for place, text in self._unassigned:
+            if self._default:
+                self._add_system(System(text, self._default), place)
             else:
-                self._wrong(document, at, "expected a default_server that systems without a server belong to")
-        if self._default and default not in self._servers:
-            self._wrong(
-                *self._default[:2], f"'{default}' is no registered server{nearest(default, self._servers)}"
-            )
-        for document, at, name, backup in self._backups:
+                self._wrong(place, "systems without a server need a default_server, and none is named")
+        for place, name, backup in self._backups:
             if backup == name:
-                self._wrong(document, at, "expected another server than this one")
+                self._wrong(place, "expected another server than this one")
             elif backup not in self._servers and backup not in self._hosts:
                 known = nearest(backup, self._servers)
                 self._wrong(
-                    document, at, f"'{backup}' is neither a registered server nor a registered system{known}"
+                    place, f"'{backup}' is neither a registered server nor a registered system{known}"
                 )
-        for name in self._domains.keys() & (self._hosts.keys() | self._servers.keys()):
-            system = self._hosts.get(name)
-            owner = system.server if system else name
-            if owner != self._domains[name].server:
-                document, at, _ = self._claims["domain", name]
-                self._wrong(document, at, f"is also a registered host name, but of server {owner}")
+        self._check_names()
         return self.problems
+
+    def _check_names(self) -> None:
+        """A name has one server, whether it is registered as domain, as system or as server."""
+        for name in sorted(self._hosts.keys() & self._servers.keys()):
+            if self._hosts[name].server != name:
+                first = self._claims["server", name][0]
+                self._wrong(self._claims["host", name][0], f"is a registered server itself, in {first}")
+        for name, domain in self._domains.items():
+            host = self._hosts.get(name)
+            owner = host.server if host else name if name in self._servers else domain.server
+            if owner != domain.server:
+                self._wrong(self._claims["domain", name][0], f"is also a registered host name, of {owner}")
 
     def registry(self) -> Registry:
         """What all files say together; only after :meth:`check` found nothing."""
-        systems: NetworkTable[System] = NetworkTable()
-        for system in self._networks.values():
-            systems.add(system.text, system)
-        upstreams: NetworkTable[bool] = NetworkTable()
-        for text in self._upstreams.values():
-            upstreams.add(text, True)
+        systems = NetworkTable((system.text, system) for system in self._networks.values())
+        upstreams = NetworkTable((text, True) for text in self._upstreams.values())
+        systems.prepare()
+        upstreams.prepare()
         return Registry(
             MappingProxyType(self._servers),
-            self._default[2] if self._default else "",
+            self._default,
             tuple(self._upstreams.values()),
             MappingProxyType(self._domains),
             self._hosts,
@@ -152,19 +172,10 @@ class Assembly:
             {name: System(name, name) for name in self._servers},
         )
 
-    def _wrong(self, document: Document, at: Location, message: str) -> None:
-        self.problems.append(Problem(*document.where(at), dotted(at), message))
-
-
-def _keys(document: Document) -> Iterable[str]:
-    """The servers' names as they stand in the file; the model has them normalised."""
-    data = document.data
-    return data["servers"] if isinstance(data, dict) and data.get("servers") else ()
-
-
-def _place(document: Document, at: Location) -> str:
-    source, line = document.where(at)
-    return f"{source}:{line}"
+    def _wrong(self, place: _Place, message: str) -> None:
+        if len(self.problems) < MAX_PROBLEMS:
+            source, line = place.document.where(place.location)
+            self.problems.append(Problem(source, line, dotted(place.location), message))
 
 
 def _people(entries: Iterable[PersonEntry]) -> tuple[Person, ...]:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from mailbase import addresses
-from mailbase.documents import Flag, Listing, Section, Text
+from mailbase.documents import Flag, Listing, Section, Table, Text
 from mailbase.documents.problems import shown
 from mailbase.networks import parse_network
 
 
-def _host_name(value: str) -> str:
+def host_name(value: str) -> str:
     name = addresses.normal_domain(value)
     if name is None or not addresses.is_host_name(name):
         raise ValueError(f"expected a full host name such as mail.example.org, got {shown(value)}")
     return name
 
 
-def _domain_name(value: str) -> str:
+def domain_name(value: str) -> str:
     name = addresses.normal_domain(value)
     if name is None or "." not in name or name.startswith("["):
         raise ValueError(f"expected a domain such as example.org, got {shown(value)}")
@@ -54,8 +55,19 @@ def _mail_address(value: str) -> str:
     return address
 
 
-HostName = Annotated[Text, AfterValidator(_host_name)]
-DomainName = Annotated[Text, AfterValidator(_domain_name)]
+def _written(check: Callable[[str], str]) -> AfterValidator:
+    """Checks a key and leaves it as written, so that its line can be found; two may mean the same name."""
+
+    def checked(key: str) -> str:
+        check(key)
+        return key
+
+    return AfterValidator(checked)
+
+
+HostName = Annotated[Text, AfterValidator(host_name)]
+HostKey = Annotated[str, _written(host_name)]
+DomainKey = Annotated[str, _written(domain_name)]
 Address = Annotated[Text, AfterValidator(_ip_address)]
 Network = Annotated[Text, AfterValidator(_network)]
 SystemText = Annotated[Text, AfterValidator(_system)]
@@ -84,7 +96,7 @@ class ServerEntry(Section):
     """Registered server or system that takes its mail when it is down."""
     administrators: Listing[PersonEntry] = ()
     deputies: Listing[PersonEntry] = ()
-    domains: dict[DomainName, DomainEntry] = {}
+    domains: Table[DomainKey, DomainEntry] = {}
     """Domains that it receives mail for."""
     systems: Listing[SystemText] = ()
     """Addresses, networks and host names of its relay area."""
@@ -97,4 +109,4 @@ class RegistryFile(Section):
     """Networks of trusted upstream relays."""
     systems: Listing[SystemText] = ()
     """Systems assigned to no server."""
-    servers: dict[HostName, ServerEntry] = {}
+    servers: Table[HostKey, ServerEntry] = {}

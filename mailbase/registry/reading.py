@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mailbase.documents import ConfigError, Document, Problem, build, read
+from mailbase.documents import ConfigError, Problem, build, read
 from mailbase.registry.assembly import Assembly
 from mailbase.registry.file import RegistryFile
 from mailbase.registry.model import Registry
@@ -23,7 +23,7 @@ def load_registry(path: Path) -> Registry:
     for file in _files(path):
         try:
             document = read(file)
-            entries = build(RegistryFile, _without_nothing(document), document)
+            entries = build(RegistryFile, document.data, document)
         except ConfigError as error:
             problems += error.problems
         else:
@@ -33,22 +33,6 @@ def load_registry(path: Path) -> Registry:
     if problems:
         raise ConfigError(problems)
     return assembly.registry()
-
-
-def _without_nothing(document: Document) -> object:
-    """The data with ``domains:`` and ``servers:`` that have nothing below them as empty mappings."""
-    data = document.data
-    if not isinstance(data, dict):
-        return data
-    data = {key: {} if key == "servers" and value is None else value for key, value in data.items()}
-    if isinstance(data.get("servers"), dict):
-        data["servers"] = {
-            name: {key: {} if key == "domains" and value is None else value for key, value in entry.items()}
-            if isinstance(entry, dict)
-            else entry
-            for name, entry in data["servers"].items()
-        }
-    return data
 
 
 def _files(path: Path) -> list[Path]:
