@@ -1,0 +1,118 @@
+"""What a worker gives up before it touches foreign bytes: privileges, the network, memory, time, files.
+
+Everything here is done by the worker to itself, after its libraries are loaded. What the kernel does not
+grant (a container may forbid namespaces) is returned in words and said in the log; the limits on memory and
+time, and the death with the daemon, are never optional.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import resource
+import signal
+
+OPEN_FILES = 64
+"""Descriptors a worker may have; it needs its three, the message, and now and then a module file."""
+
+_CLONE_NEWUSER = 0x10000000
+_CLONE_NEWNET = 0x40000000
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+_PR_SET_NO_NEW_PRIVS = 38
+_CAPABILITY_VERSION_3 = 0x20080522
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Orphaned(Exception):
+    """The daemon is gone already."""
+
+
+class _CapHeader(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+
+
+class _CapData(ctypes.Structure):
+    _fields_ = [
+        ("effective", ctypes.c_uint32),
+        ("permitted", ctypes.c_uint32),
+        ("inheritable", ctypes.c_uint32),
+    ]
+
+
+def confine(memory: int, parent: int) -> list[str]:
+    """Confine this process for good.
+
+    Arguments:
+        memory: octets of address space.
+        parent: process id of the daemon.
+
+    Returns:
+        What the kernel did not grant, in words.
+
+    Raises:
+        Orphaned: the daemon ended in the meantime.
+        OSError: a limit that must be there cannot be set.
+    """
+    missing = []
+    if not _leave_network():
+        missing.append("network namespace")
+    # A new user namespace gives all capabilities inside it; a daemon run as root has them anyway.
+    if not _drop_capabilities():
+        missing.append("dropping capabilities")
+    for option, value, words in (
+        (_PR_SET_NO_NEW_PRIVS, 1, "no_new_privs"),
+        # Memory holds mail: no core file, and no reading it through /proc by others of the same user.
+        (_PR_SET_DUMPABLE, 0, "dumpable off"),
+    ):
+        if _libc.prctl(option, value, 0, 0, 0) != 0:
+            missing.append(words)
+    for kind, limit in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_NOFILE, OPEN_FILES),
+        (resource.RLIMIT_NPROC, 0),
+        (resource.RLIMIT_AS, memory),
+    ):
+        resource.setrlimit(kind, (limit, limit))
+    # After all that changes credentials, since those clear it (prctl(2)).
+    if _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent:
+        raise Orphaned(f"the daemon, process {parent}, is gone")
+    return missing
+
+
+def allow_cpu(seconds: float) -> None:
+    """Let this process use so many more seconds of processor time; SIGXCPU ends it then.
+
+    The kernel counts over the whole life of the process, in whole seconds.
+    """
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    _soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    limit = math.ceil(usage.ru_utime + usage.ru_stime + seconds)
+    if hard != resource.RLIM_INFINITY:
+        limit = min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, hard))
+
+
+def address_space() -> int:
+    """Octets of address space in use, which is what the memory limit counts (proc(5), statm)."""
+    with open("/proc/self/statm", "rb", buffering=0) as statm:
+        return int(statm.read(64).split()[0]) * resource.getpagesize()
+
+
+def _leave_network() -> bool:
+    """Into a network namespace of our own, where not even loopback is up."""
+    if _libc.unshare(_CLONE_NEWNET) == 0:
+        return True
+    # Without CAP_SYS_ADMIN it takes a user namespace of our own as well.
+    return bool(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) == 0)
+
+
+def _drop_capabilities() -> bool:
+    header = _CapHeader(_CAPABILITY_VERSION_3, 0)
+    nothing = (_CapData * 2)()
+    return bool(_libc.capset(ctypes.byref(header), ctypes.byref(nothing)) == 0)

@@ -1,0 +1,360 @@
+"""The workers' life: as many as there should be, replaced when they die, are killed, or did their share.
+
+A worker that is due for replacement stays until its successor is ready, so recycling makes no gap. Workers
+that die before they get anywhere are started again at once the first time, then with growing pauses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, Protocol, TypeAlias
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from contentfilter.pool.messages import Answer, Done, Failed, Ready, Task
+from contentfilter.pool.process import Handle, Launcher
+from contentfilter.results import ScanFailed, ScanResult
+from mailbase.logs import Log
+
+SCANNER = "workers"
+"""The name in :class:`ScanFailed` and in the metrics."""
+START_TIMEOUT = 30.0
+"""Seconds until a new worker must be ready."""
+RETIRE_TIMEOUT = 5.0
+"""Seconds until a worker that was told to end must be gone."""
+SOUND_AGE = 60.0
+"""Seconds of life after which a worker's death is no failed start."""
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 30.0
+"""Seconds between starts when workers do not get anywhere."""
+
+Fate: TypeAlias = Literal["recycled", "failed", "killed", "crashed"]
+"""Why a worker ended: it had done its share; it said itself that a task failed; we killed it; of itself."""
+Deliver: TypeAlias = Callable[["ScanResult | ScanFailed"], None]
+
+
+class Limits(Protocol):
+    """What of ``contentfilter.workers`` concerns the crew."""
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def max_tasks(self) -> int: ...
+
+
+class Observer(Protocol):
+    """Counts what happens to workers."""
+
+    def worker_ended(self, fate: Fate) -> None: ...
+
+
+class NobodyIdle(Exception):
+    """No worker takes the task."""
+
+
+class Crew:
+    """Keeps workers.
+
+    Arguments:
+        clock: for time-outs and pauses.
+        limits: how many, and for how long each.
+        launcher: starts them.
+        log: for those that die.
+        observer: counts them.
+        available: called when a worker has become idle, or has gone.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        limits: Limits,
+        launcher: Launcher,
+        log: Log,
+        observer: Observer,
+        available: Callable[[], None],
+    ) -> None:
+        self.clock = clock
+        self.limits = limits
+        self.log = log
+        self._launcher = launcher
+        self._observer = observer
+        self._available = available
+        self._members: set[Member] = set()
+        self._idle: list[Member] = []
+        self._failures = 0
+        self._pause: IDelayedCall | None = None
+        self._running = False
+        self._gone: Deferred[None] | None = None
+        self._weaknesses: tuple[str, ...] | None = None
+
+    @property
+    def idle(self) -> int:
+        """Workers that could take a task now."""
+        return len(self._idle)
+
+    @property
+    def busy(self) -> int:
+        """Workers that have a task."""
+        return sum(member.busy for member in self._members)
+
+    def start(self) -> None:
+        """Start the workers."""
+        self._running = True
+        self._level()
+
+    async def stop(self) -> None:
+        """End all workers; returns when the last is gone."""
+        self._running = False
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        for member in list(self._members):
+            member.retire()
+        if self._members:
+            self._gone = Deferred()
+            await self._gone
+
+    def reconfigure(self, limits: Limits, launcher: Launcher) -> None:
+        """Take other limits; each worker is replaced by one that has them."""
+        self.limits = limits
+        self._launcher = launcher
+        for member in self._members:
+            member.aged = True
+        self._level()
+
+    def hand_over(self, task: Task, descriptor: int, deliver: Deliver) -> Member:
+        """Give a task to an idle worker.
+
+        Arguments:
+            descriptor: stays the caller's.
+            deliver: called once with the result, unless the worker is killed by the caller.
+
+        Raises:
+            NobodyIdle: there is none.
+        """
+        while self._idle:
+            member = self._idle.pop()
+            try:
+                member.give(task, descriptor, deliver)
+            except OSError as error:
+                # Dead, and its end not reported yet.
+                member.kill(f"takes no task: {error.strerror}")
+            else:
+                return member
+        raise NobodyIdle
+
+    # What members report
+
+    def joined(self, member: Member, missing: tuple[str, ...]) -> None:
+        """A new worker is ready."""
+        if missing != self._weaknesses:
+            self._weaknesses = missing
+            report = self.log.warning if missing else self.log.info
+            report("worker-confinement", missing=", ".join(missing) or "nothing")
+        self.log.debug("worker-ready", worker=member.pid)
+        self.rested(member)
+        # Only now, so that the one it replaces is the one to go.
+        self._level()
+        self._available()
+
+    def rested(self, member: Member) -> None:
+        """A worker can take a task."""
+        self._idle.append(member)
+
+    def accomplished(self) -> None:
+        """A task was answered: workers do get somewhere, and one may be due for replacement."""
+        self._failures = 0
+        self._level()
+        self._available()
+
+    def leaving(self, member: Member) -> None:
+        """A worker takes no more tasks."""
+        if member in self._idle:
+            self._idle.remove(member)
+        self._level()
+
+    def ended(self, member: Member, fate: Fate, how: str, stillborn: bool) -> None:
+        """A worker's process is gone.
+
+        Arguments:
+            stillborn: it died young and without a task.
+        """
+        self._members.discard(member)
+        self._observer.worker_ended(fate)
+        if fate == "crashed":
+            self.log.warning("worker-crashed", worker=member.pid, how=how, tasks=member.tasks)
+        if stillborn:
+            self._failed_start()
+        self.leaving(member)
+        self._available()
+        if not self._members and self._gone is not None:
+            gone, self._gone = self._gone, None
+            gone.callback(None)
+
+    # As many as there should be
+
+    def _level(self) -> None:
+        if not self._running:
+            return
+        staying = [member for member in self._members if not member.leaving and not member.aged]
+        for member in staying[self.limits.count :]:
+            member.aged = True
+        if self._pause is None:
+            for _ in range(self.limits.count - len(staying)):
+                if not self._launch():
+                    break
+        # The old go when the young can take over.
+        able = [member for member in self._members if member.ready and not member.leaving]
+        aged = [member for member in able if member.aged]
+        for member in aged[: max(0, len(able) - self.limits.count)]:
+            member.retire()
+
+    def _launch(self) -> bool:
+        member = Member(self)
+        try:
+            member.handle = self._launcher.launch(member)
+        except OSError as error:
+            self.log.error("worker-start-failed", error=str(error))
+            self._failures = max(self._failures, 1)
+            self._failed_start()
+            return False
+        self._members.add(member)
+        return True
+
+    def _failed_start(self) -> None:
+        """Start the next at once after one failure, later after several."""
+        self._failures += 1
+        if self._failures > 1 and self._pause is None and self._running:
+            seconds = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures - 2, 20))
+            self.log.error("workers-do-not-start", failures=self._failures, pause=seconds)
+            self._pause = self.clock.callLater(seconds, self._resume)
+
+    def _resume(self) -> None:
+        self._pause = None
+        self._level()
+
+
+class Member:
+    """One worker, as the crew keeps it; it hears of its process through :class:`Events`."""
+
+    handle: Handle
+
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
+        self._born = crew.clock.seconds()
+        self._deliver: Deliver | None = None
+        self._fate: Fate | None = None
+        self._worked = False
+        self._timer: IDelayedCall | None = crew.clock.callLater(
+            START_TIMEOUT, self.kill, f"not ready within {START_TIMEOUT:g} s"
+        )
+        self.ready = False
+        self.tasks = 0
+        self.aged = False
+        """To be replaced once a successor is ready."""
+
+    @property
+    def pid(self) -> int:
+        return self.handle.pid
+
+    @property
+    def busy(self) -> bool:
+        return self._deliver is not None
+
+    @property
+    def leaving(self) -> bool:
+        """Told to end, or killed."""
+        return self._fate is not None
+
+    def give(self, task: Task, descriptor: int, deliver: Deliver) -> None:
+        """Hand over a task.
+
+        Raises:
+            OSError: the worker takes none.
+        """
+        self.handle.give(task, descriptor)
+        self._deliver = deliver
+
+    def retire(self) -> None:
+        """Let the worker end; one that is busy finishes first."""
+        if not self.leaving:
+            self._leave("recycled")
+
+    def kill(self, why: str) -> None:
+        """End the worker at once; what it has in hand is not delivered any more."""
+        self._crew.log.warning("worker-killed", worker=self.pid, why=why, busy=self.busy)
+        self._worked = self._worked or self.busy
+        self._deliver = None
+        self._leave("killed")
+
+    def _leave(self, fate: Fate) -> None:
+        self._fate = fate
+        self._set_timer(None)
+        if fate == "killed":
+            self.handle.kill()
+        elif not self.busy:
+            self.handle.retire()
+            self._set_timer(self._crew.clock.callLater(RETIRE_TIMEOUT, self.handle.kill))
+        self._crew.leaving(self)
+
+    def _set_timer(self, timer: IDelayedCall | None) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = timer
+
+    # Events
+
+    def answered(self, answer: Answer) -> None:
+        """See :class:`contentfilter.pool.process.Events`."""
+        if self._fate == "killed":
+            return
+        match answer:
+            case Ready(missing) if not self.ready:
+                self.ready = True
+                self._set_timer(None)
+                if not self.leaving:
+                    self._crew.joined(self, missing)
+            case Done(result, retire) if self.busy:
+                self._completed(result, "recycled" if retire else None)
+            case Failed(reason, detail) if self.busy:
+                self._completed(ScanFailed(SCANNER, reason, detail), "failed")
+            case _:
+                self.misbehaved("an answer that nobody asked for")
+
+    def _completed(self, result: ScanResult | ScanFailed, fate: Fate | None) -> None:
+        deliver, self._deliver = self._deliver, None
+        self.tasks += 1
+        self._worked = True
+        self.aged = self.aged or self.tasks >= self._crew.limits.max_tasks
+        if fate is not None or self.leaving:
+            self._leave(fate or "recycled")
+        else:
+            self._crew.rested(self)
+        assert deliver is not None
+        deliver(result)
+        self._crew.accomplished()
+
+    def misbehaved(self, why: str) -> None:
+        """See :class:`contentfilter.pool.process.Events`."""
+        deliver = self._deliver
+        self.kill(why)
+        if deliver is not None:
+            deliver(ScanFailed(SCANNER, "protocol", why))
+
+    def ended(self, how: str) -> None:
+        """See :class:`contentfilter.pool.process.Events`."""
+        deliver, self._deliver = self._deliver, None
+        self._set_timer(None)
+        fate = self._fate or "crashed"
+        # One that was told to end while busy and then crashed has crashed.
+        if deliver is not None:
+            fate = "crashed"
+        young = self._crew.clock.seconds() - self._born < SOUND_AGE
+        idle = deliver is None and not self._worked
+        self._fate = fate
+        self._crew.ended(self, fate, how, stillborn=idle and young and fate in ("killed", "crashed"))
+        if deliver is not None:
+            reason = "timed-out" if how == "SIGXCPU" else "crashed"
+            text = "used up its processor time" if how == "SIGXCPU" else f"worker ended: {how}"
+            deliver(ScanFailed(SCANNER, reason, text))

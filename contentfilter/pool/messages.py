@@ -1,0 +1,273 @@
+"""What daemon and worker say to each other, without a socket: tasks one way, answers the other.
+
+A task is one packet of JSON on a SOCK_SEQPACKET socket, with the descriptor of what is to be scanned beside
+it. An answer is one JSON object behind its length in four octets, on a pipe.
+
+A worker parses hostile mail, so its answers are taken as hostile too: JSON only, bounded, every field of the
+expected type, every finding of a known name. Whatever else comes makes :class:`Garbage`, and the worker is
+killed.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, cast, get_args
+
+from contentfilter.results import ScanResult
+from mailbase.vocabulary import UNSCANNED_REASONS, Finding, Unscanned
+
+MAX_TASK = 16 * 1024
+"""Octets of one task packet."""
+MAX_ANSWER = 1024 * 1024
+"""Octets of one answer, without its length."""
+MAX_FACTS = 200
+"""Findings in one answer, and unscanned parts in one answer; the first of each kind always stays."""
+MAX_TEXT = 300
+"""Characters of a part's name or a detail."""
+
+Kind: TypeAlias = Literal["wire", "message", "document"]
+Reason: TypeAlias = Literal["crashed", "out-of-memory", "protocol"]
+T = TypeVar("T")
+
+_LENGTH = struct.Struct(">I")
+
+
+class Garbage(Exception):
+    """The other end said something that no honest one says; the text is for the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One thing to scan.
+
+    Arguments:
+        kind: ``wire`` (a message, dot-stuffed), ``message`` (as a file holds it), ``document``.
+        size: octets behind the descriptor.
+        name: of a document.
+    """
+
+    kind: Kind
+    size: int
+    name: str = ""
+
+    def encode(self) -> bytes:
+        """The packet."""
+        name = self.name.encode("utf-8", "replace").decode()[:MAX_TEXT]
+        return json.dumps({"kind": self.kind, "size": self.size, "name": name}).encode()
+
+    @classmethod
+    def decode(cls, packet: bytes) -> Task:
+        """The reverse.
+
+        Raises:
+            Garbage: not a task.
+        """
+        fields = _parse(packet)
+        kind = _member(fields, "kind", str)
+        if kind not in get_args(Kind):
+            raise Garbage(f"unknown kind of task: {kind[:40]!r}")
+        return cls(cast(Kind, kind), _number(fields, "size"), _text(fields, "name"))
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The worker has loaded its libraries and confined itself.
+
+    Arguments:
+        missing: what of the confinement the kernel did not grant, in words.
+    """
+
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The task's result.
+
+    Arguments:
+        retire: the worker has grown too large and asks to be replaced.
+    """
+
+    result: ScanResult
+    retire: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The task could not be done, and the worker knows it; after it the worker is replaced."""
+
+    reason: Reason
+    detail: str = ""
+
+
+Answer: TypeAlias = Ready | Done | Failed
+
+
+def encode(answer: Answer) -> bytes:
+    """The answer as a frame, never larger than the bound."""
+    body: dict[str, Any]
+    match answer:
+        case Ready(missing):
+            body = {"ready": [_bounded(text) for text in missing]}
+        case Done(result, retire):
+            findings = _representative(result.findings, lambda finding: finding.name)
+            unscanned = _representative(result.unscanned, lambda part: part.reason)
+            body = {
+                "findings": [[f.name, _bounded(f.part), _bounded(f.detail)] for f in findings],
+                "unscanned": [[u.reason, _bounded(u.part), _bounded(u.detail)] for u in unscanned],
+                "parts": result.parts,
+                "seconds": round(result.seconds, 6),
+                "retire": retire,
+            }
+        case Failed(reason, detail):
+            body = {"failed": reason, "detail": _bounded(detail)}
+    frame = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    return _LENGTH.pack(len(frame)) + frame
+
+
+def decode(frame: bytes, names: frozenset[str]) -> Answer:
+    """An answer out of a frame without its length.
+
+    Arguments:
+        names: of the findings that there are.
+
+    Raises:
+        Garbage: anything but an answer.
+    """
+    fields = _parse(frame)
+    if "ready" in fields:
+        return Ready(tuple(_string(text) for text in _list(fields, "ready")))
+    if "failed" in fields:
+        reason = _text(fields, "failed")
+        if reason not in get_args(Reason):
+            raise Garbage("unknown reason of a failure")
+        return Failed(cast(Reason, reason), _text(fields, "detail"))
+    findings = [Finding(*_triple(item)) for item in _list(fields, "findings")]
+    if not names.issuperset(finding.name for finding in findings):
+        raise Garbage("a finding of unknown name")
+    unscanned = []
+    for item in _list(fields, "unscanned"):
+        reason, part, detail = _triple(item)
+        if reason not in UNSCANNED_REASONS:
+            raise Garbage("an unscanned part of unknown reason")
+        unscanned.append(Unscanned(part, reason, detail))
+    seconds = fields.get("seconds")
+    if type(seconds) not in (int, float) or not 0 <= cast(float, seconds) < 86400:
+        raise Garbage("seconds: expected a time")
+    result = ScanResult(
+        tuple(findings), tuple(unscanned), _number(fields, "parts"), float(cast(float, seconds))
+    )
+    return Done(result, _member(fields, "retire", bool))
+
+
+class Frames:
+    """Collects the bytes of a worker's pipe and hands out the frame they make.
+
+    There is one at a time: a worker that speaks on before its next task would answer for a mail that it
+    has not seen.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> bytes | None:
+        """The frame that ``data`` completes, if it does.
+
+        Raises:
+            Garbage: the frame is longer than allowed, or something stands behind it.
+        """
+        buffer = self._buffer
+        buffer += data
+        if len(buffer) < _LENGTH.size:
+            return None
+        (length,) = _LENGTH.unpack_from(buffer)
+        if length > MAX_ANSWER:
+            raise Garbage(f"a frame of {length} octets; at most {MAX_ANSWER} are allowed")
+        end = _LENGTH.size + length
+        if len(buffer) < end:
+            return None
+        if len(buffer) > end:
+            raise Garbage("more than one answer")
+        self._buffer = bytearray()
+        return bytes(buffer[_LENGTH.size :])
+
+
+def _bounded(text: str) -> str:
+    """``text`` cut, valid as UTF-8, without the characters that JSON would blow up."""
+    clean = text[:MAX_TEXT].encode("utf-8", "replace").decode()
+    return clean if clean.isprintable() else "".join(c if c.isprintable() else "?" for c in clean)
+
+
+def _representative(items: Sequence[T], kind: Callable[[T], Hashable]) -> Sequence[T]:
+    """At most MAX_FACTS items in their order, among them the first of each kind: no verdict changes."""
+    if len(items) <= MAX_FACTS:
+        return items
+    first: dict[Hashable, int] = {}
+    for index, item in enumerate(items):
+        first.setdefault(kind(item), index)
+    chosen = set(list(first.values())[:MAX_FACTS])
+    for index in range(len(items)):
+        if len(chosen) >= MAX_FACTS:
+            break
+        chosen.add(index)
+    return [items[index] for index in sorted(chosen)]
+
+
+def _parse(data: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(data, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise Garbage(f"not JSON: {type(error).__name__}") from error
+    if type(fields) is not dict:
+        raise Garbage("not a JSON object")
+    return fields
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+def _member(fields: dict[str, Any], name: str, kind: type[T]) -> T:
+    value = fields.get(name)
+    if type(value) is not kind:  # not isinstance: a bool is no int here
+        raise Garbage(f"{name}: expected {kind.__name__}, got {type(value).__name__}")
+    return value
+
+
+def _number(fields: dict[str, Any], name: str) -> int:
+    value = _member(fields, name, int)
+    if not 0 <= value < 2**48:
+        raise Garbage(f"{name}: out of range")
+    return value
+
+
+def _text(fields: dict[str, Any], name: str) -> str:
+    return _string(_member(fields, name, str))
+
+
+def _string(value: object) -> str:
+    if type(value) is not str:
+        raise Garbage(f"expected a text, got {type(value).__name__}")
+    if len(value) > MAX_TEXT:
+        raise Garbage(f"a text of {len(value)} characters; at most {MAX_TEXT} are allowed")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:  # JSON can spell a lone surrogate
+        raise Garbage("a text that is no Unicode") from error
+    return value
+
+
+def _list(fields: dict[str, Any], name: str) -> list[Any]:
+    value: list[Any] = _member(fields, name, list)
+    if len(value) > MAX_FACTS:
+        raise Garbage(f"{name}: {len(value)} entries; at most {MAX_FACTS} are allowed")
+    return value
+
+
+def _triple(item: object) -> tuple[str, str, str]:
+    if type(item) is not list or len(item) != 3:
+        raise Garbage("expected three texts")
+    return _string(item[0]), _string(item[1]), _string(item[2])

@@ -1,0 +1,183 @@
+"""The scan pool's queue: what waits for a worker, and how long it may.
+
+Messages wait in one queue, first come, first served. A message waits within its deadline or not at all, and
+beyond the backlog it is refused at once: a flood must not eat memory. A worker that dies or is killed takes
+only the message it had, which ends as :class:`ScanFailed`, never as a pass.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from contentfilter.pool.crew import SCANNER, Crew, Member, NobodyIdle, Observer
+from contentfilter.pool.messages import Task
+from contentfilter.pool.process import Launcher
+from contentfilter.results import ScanFailed, ScanResult
+from mailbase.logs import Log
+
+
+class Limits(Protocol):
+    """What the pool reads of ``contentfilter.workers``."""
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def max_tasks(self) -> int: ...
+    @property
+    def deadline(self) -> float: ...
+    @property
+    def backlog(self) -> int: ...
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    task: Task
+    descriptor: int
+    seconds: float
+    answer: Deferred[ScanResult | ScanFailed] = field(default_factory=Deferred)
+    timer: IDelayedCall | None = None
+    member: Member | None = None
+
+
+class Pool:
+    """Hands messages to workers.
+
+    Arguments:
+        clock: for deadlines and pauses.
+        limits: ``contentfilter.workers`` of the configuration.
+        launcher: starts workers.
+        log: for workers that die.
+        observer: counts them.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, limits: Limits, launcher: Launcher, log: Log, observer: Observer
+    ) -> None:
+        self._clock = clock
+        self._limits = limits
+        self._crew = Crew(clock, limits, launcher, log, observer, self._dispatch)
+        self._queue: deque[_Job] = deque()
+        self._running = False
+        self._in_hand = 0
+        self._drained: Deferred[None] | None = None
+
+    @property
+    def busy(self) -> int:
+        """Workers with a task."""
+        return self._crew.busy
+
+    @property
+    def idle(self) -> int:
+        """Workers without one."""
+        return self._crew.idle
+
+    @property
+    def waiting(self) -> int:
+        """Tasks without a worker."""
+        return len(self._queue)
+
+    def start(self) -> None:
+        """Start the workers; tasks may come from now on."""
+        self._running = True
+        self._crew.start()
+
+    async def stop(self) -> None:
+        """Finish the tasks there are, take no more, and end all workers."""
+        self._running = False
+        if self._in_hand:
+            self._drained = Deferred()
+            await self._drained
+        await self._crew.stop()
+
+    def reconfigure(self, limits: Limits, launcher: Launcher) -> None:
+        """Take other limits; each worker is replaced by one that has them. No task is lost."""
+        self._limits = limits
+        self._crew.reconfigure(limits, launcher)
+
+    async def scan(self, fd: int, wire_size: int, timeout: float | None = None) -> ScanResult | ScanFailed:
+        """Scan a message in its dot-stuffed wire form; see :meth:`submit`."""
+        return await self.submit(Task("wire", wire_size), fd, timeout)
+
+    def submit(
+        self, task: Task, descriptor: int, timeout: float | None = None
+    ) -> Deferred[ScanResult | ScanFailed]:
+        """Scan what is behind ``descriptor``.
+
+        Arguments:
+            descriptor: becomes the pool's, which closes it.
+            timeout: seconds, waiting included; at most, and by default, the configured deadline.
+
+        Returns:
+            Fires with the result, never with a failure of ours. Cancelled, it gives up a task that waits; a
+            worker that has it finishes, since that is cheaper than a new worker.
+        """
+        seconds = self._limits.deadline if timeout is None else min(timeout, self._limits.deadline)
+        job = _Job(task, descriptor, seconds)
+        self._in_hand += 1
+        refusal = self._refusal(seconds)
+        if refusal is not None:
+            self._finish(job, refusal)
+            return job.answer
+        job.answer = Deferred(lambda _answer: self._abandon(job))
+        job.timer = self._clock.callLater(seconds, self._expire, job)
+        self._queue.append(job)
+        self._dispatch()
+        return job.answer
+
+    def _refusal(self, seconds: float) -> ScanFailed | None:
+        if not self._running:
+            return ScanFailed(SCANNER, "unavailable", "the pool is not running")
+        if seconds <= 0:
+            return ScanFailed(SCANNER, "timed-out", "no time left")
+        if len(self._queue) >= self._limits.backlog and not self._crew.idle:
+            return ScanFailed(SCANNER, "overload", f"{len(self._queue)} messages wait already")
+        return None
+
+    def _dispatch(self) -> None:
+        while self._queue and self._crew.idle:
+            job = self._queue.popleft()
+            try:
+                job.member = self._crew.hand_over(job.task, job.descriptor, partial(self._finish, job))
+            except NobodyIdle:
+                self._queue.appendleft(job)
+            else:
+                # The worker has a descriptor of its own now.
+                self._close(job)
+
+    def _expire(self, job: _Job) -> None:
+        if job.member is None:
+            self._queue.remove(job)
+            self._finish(job, ScanFailed(SCANNER, "overload", f"waited {job.seconds:g} s for a worker"))
+        else:
+            why = f"no answer within {job.seconds:g} s"
+            job.member.kill(why)
+            self._finish(job, ScanFailed(SCANNER, "timed-out", why))
+
+    def _abandon(self, job: _Job) -> None:
+        if job.member is None:
+            self._queue.remove(job)
+            self._finish(job, None)
+
+    def _finish(self, job: _Job, result: ScanResult | ScanFailed | None) -> None:
+        self._close(job)
+        if job.timer is not None and job.timer.active():
+            job.timer.cancel()
+        self._in_hand -= 1
+        if result is not None and not job.answer.called:
+            job.answer.callback(result)
+        if not self._in_hand and self._drained is not None:
+            drained, self._drained = self._drained, None
+            drained.callback(None)
+
+    @staticmethod
+    def _close(job: _Job) -> None:
+        if job.descriptor >= 0:
+            os.close(job.descriptor)
+            job.descriptor = -1

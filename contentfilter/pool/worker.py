@@ -1,0 +1,193 @@
+"""A worker process: takes a descriptor, scans what is behind it, answers, takes the next.
+
+It is the only place where foreign bytes are parsed, so it holds nothing worth having: no socket but the one
+to the daemon, no secret, no mail but the one at hand. It trusts the daemon; the daemon does not trust it.
+
+Descriptors at start: 0 the task socket, 1 the answer pipe, 2 the daemon's log. Argument: the settings as
+JSON (:class:`Settings`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import mmap
+import os
+import signal
+import socket
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TypeAlias
+
+from contentfilter.pool.confinement import Orphaned, address_space, allow_cpu, confine
+from contentfilter.pool.messages import MAX_TASK, Answer, Done, Failed, Garbage, Ready, Task, encode
+from contentfilter.results import ScanResult
+
+Scan: TypeAlias = Callable[[Task, "bytes | memoryview"], ScanResult]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the daemon tells a worker at its start.
+
+    Arguments:
+        parent: process id of the daemon.
+        memory: octets of address space.
+        cpu_time: seconds of processor time for each task.
+        scan: ``module:function`` of type :data:`Scan`; tests put a rogue in its place.
+    """
+
+    parent: int
+    memory: int
+    cpu_time: float
+    scan: str = "contentfilter.pool.scanning:scan"
+
+    def encode(self) -> str:
+        return json.dumps(asdict(self))
+
+
+class Worker:
+    """The loop of one worker.
+
+    Arguments:
+        tasks: the task socket.
+        answers: descriptor of the answer pipe.
+        scan: does the work.
+        settings: the limits.
+    """
+
+    def __init__(self, tasks: socket.socket, answers: int, scan: Scan, settings: Settings) -> None:
+        self._tasks = tasks
+        self._answers = answers
+        self._scan = scan
+        self._settings = settings
+        # Memory that a parser never gives back would make a later, innocent mail hit the limit.
+        self._enough = (address_space() + settings.memory) // 2
+
+    def run(self) -> None:
+        """Work until the daemon closes the socket.
+
+        Raises:
+            OSError: the daemon is gone.
+            Garbage: it sent no task; only a daemon of another version would.
+        """
+        while True:
+            packet, descriptors, _flags, _address = socket.recv_fds(self._tasks, MAX_TASK, 1)
+            if not packet:
+                return
+            if len(descriptors) != 1:
+                raise Garbage("a task without a descriptor")
+            task = Task.decode(packet)
+            allow_cpu(self._settings.cpu_time)
+            answer = self._work(task, descriptors[0])
+            self.answer(answer)
+            if isinstance(answer, Failed):
+                # What a failed parser left in memory is anybody's guess.
+                return
+
+    def answer(self, answer: Answer) -> None:
+        """Write one answer."""
+        frame = memoryview(encode(answer))
+        while frame:
+            frame = frame[os.write(self._answers, frame) :]
+
+    def _work(self, task: Task, descriptor: int) -> Answer:
+        started = time.monotonic()
+        try:
+            with _Content(descriptor, task.size) as data:
+                result = self._scan(task, data)
+        except MemoryError:
+            return Failed("out-of-memory")
+        except Exception as error:  # noqa: BLE001 - the boundary: the daemon counts and logs it
+            return Failed("crashed", _where(error))
+        seconds = time.monotonic() - started
+        result = ScanResult(result.findings, result.unscanned, result.parts, seconds)
+        return Done(result, retire=address_space() > self._enough)
+
+
+class _Content:
+    """The octets behind a descriptor, mapped into memory for the time of one task.
+
+    The mapping is private and read-only; a result that still points into it keeps it alive, nothing more.
+    """
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self._view: memoryview | None = None
+        try:
+            actual = os.fstat(descriptor).st_size
+            if actual < size:
+                raise Garbage(f"{actual} octets behind the descriptor; the task says {size}")
+            # An empty file cannot be mapped.
+            if size:
+                self._view = memoryview(
+                    mmap.mmap(descriptor, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
+                )
+        finally:
+            os.close(descriptor)
+
+    def __enter__(self) -> memoryview | bytes:
+        return b"" if self._view is None else self._view
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._view is not None:
+            mapping = self._view.obj
+            try:
+                self._view.release()
+                mapping.close()  # type: ignore[attr-defined]
+            except BufferError:
+                # Somebody still looks into it; it goes with the last view.
+                self._view = None
+
+
+def _where(error: BaseException) -> str:
+    """Kind and place of an error; never its text, which may quote the mail."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    if place is None:
+        return type(error).__name__
+    code = place.tb_frame.f_code
+    return f"{type(error).__name__} in {code.co_name}, {os.path.basename(code.co_filename)}:{place.tb_lineno}"
+
+
+def _quiet_descriptors() -> tuple[socket.socket, int]:
+    """Move the channels out of the way of libraries that print or read."""
+    tasks = socket.socket(fileno=os.dup(0))
+    answers = os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    return tasks, answers
+
+
+def _load(name: str) -> Scan:
+    module, _, function = name.partition(":")
+    scan: Scan = getattr(__import__(module, fromlist=[function]), function)
+    return scan
+
+
+def main(argument: str) -> int:
+    """Run a worker; returns the process's exit code."""
+    settings = Settings(**json.loads(argument))
+    os.chdir("/")
+    # Ctrl-C and the stop of a whole control group are for the daemon, which drains first.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    tasks, answers = _quiet_descriptors()
+    # Parsers' warnings quote what they parse; content belongs in no log.
+    logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")
+    try:
+        # Loading is the slow part; confinement would only make it fail.
+        scan = _load(settings.scan)
+        missing = confine(settings.memory, settings.parent)
+        worker = Worker(tasks, answers, scan, settings)
+        worker.answer(Ready(tuple(missing)))
+        worker.run()
+    except (BrokenPipeError, ConnectionError, Orphaned):
+        # The daemon is gone, and with it everyone who might read an explanation.
+        return 1
+    return 0

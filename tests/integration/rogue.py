@@ -1,0 +1,111 @@
+"""A scanner that does what its message says: stands in for a parser that a mail has taken over."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import socket
+import stat
+import struct
+import sys
+import time
+
+from contentfilter.pool.messages import Done, Task, encode
+from contentfilter.results import ScanResult
+from mailbase.vocabulary import Finding
+
+hoard: list[bytes] = []
+
+
+def answer_pipe() -> int:
+    """The descriptor that answers go to: a pipe, and not the one of standard error."""
+    log = os.fstat(2).st_ino
+    for fd in range(3, 64):
+        with contextlib.suppress(OSError):
+            status = os.fstat(fd)
+            if stat.S_ISFIFO(status.st_mode) and status.st_ino != log:
+                return fd
+    raise LookupError
+
+
+def facts() -> str:
+    """What this process can and cannot do."""
+    found = []
+    try:
+        with socket.create_connection(("127.0.0.1", 9), timeout=1):
+            found.append("network")
+    except ConnectionRefusedError:
+        found.append("network")
+    except OSError:
+        pass
+    try:
+        if (pid := os.fork()) == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+        found.append("fork")
+    except OSError:
+        pass
+    names = ("CORE", "FSIZE", "NOFILE", "AS", "NPROC")
+    found += [f"{name}={resource.getrlimit(getattr(resource, 'RLIMIT_' + name))[0]}" for name in names]
+    with open("/proc/self/status") as status:
+        found += [
+            "=".join(line.split()) for line in status if line.startswith(("NoNewPrivs", "CapEff", "CapPrm"))
+        ]
+    modules = [name for name in ("twisted", "pydantic", "yaml") if name in sys.modules]
+    return " ".join([*found, f"modules={','.join(modules)}", f"fds={len(os.listdir('/proc/self/fd'))}"])
+
+
+def scan(task: Task, data: bytes | memoryview) -> ScanResult:
+    order, _, argument = bytes(data[:200]).partition(b" ")
+    match order:
+        case b"loop":
+            while True:
+                pass
+        case b"sleep":
+            time.sleep(float(argument))
+        case b"allocate":
+            while True:
+                hoard.append(bytes(16 << 20))
+        case b"hoard":
+            hoard.append(bytes(int(argument)))
+        case b"segfault":
+            ctypes.string_at(0)
+        case b"exit":
+            os._exit(int(argument))
+        case b"kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case b"raise":
+            raise ValueError(f"the mail says: {bytes(data)!r}")
+        case b"garbage":
+            os.write(answer_pipe(), struct.pack(">I", 5) + b"hello")
+            time.sleep(60)
+        case b"huge":
+            os.write(answer_pipe(), struct.pack(">I", 1 << 31))
+            with contextlib.suppress(OSError):
+                while True:
+                    os.write(answer_pipe(), bytes(65536))
+        case b"half":
+            os.write(answer_pipe(), encode(Done(ScanResult()))[:9])
+            os._exit(0)
+        case b"stall":
+            os.write(answer_pipe(), encode(Done(ScanResult()))[:9])
+            time.sleep(60)
+        case b"twice":
+            os.write(answer_pipe(), encode(Done(ScanResult())) * 2)
+        case b"invent":
+            os.write(answer_pipe(), encode(Done(ScanResult((Finding("a lie"),)))))
+            time.sleep(60)
+        case b"print":
+            sys.stdout.write("to standard output\n" * 3)
+            sys.stdout.flush()
+            sys.stdin.read()
+        case b"scream":
+            with contextlib.suppress(OSError):
+                for _ in range(2000):
+                    os.write(2, b"A" * 1000 + b"\n")
+        case b"facts":
+            return ScanResult((Finding("virus", "", facts()[:290]),))
+    return ScanResult((Finding("virus", task.name, f"{len(data)} {os.getpid()}"),), (), 1)
