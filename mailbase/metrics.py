@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
-from prometheus_client.twisted import MetricsResource
+from prometheus_client.exposition import choose_encoder
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
@@ -31,7 +31,7 @@ def site(registry: CollectorRegistry, ready: Callable[[], str]) -> Site:
         ready: an empty text when the daemon can decide, else the reason why not.
     """
     root = Resource()
-    root.putChild(b"metrics", MetricsResource(registry=registry))
+    root.putChild(b"metrics", _Metrics(registry))
     root.putChild(b"healthz", _Health(lambda: ""))
     root.putChild(b"readyz", _Health(ready))
     http = Site(root, timeout=30)
@@ -40,6 +40,21 @@ def site(registry: CollectorRegistry, ready: Callable[[], str]) -> Site:
     http.noisy = False
     http.log = lambda request: None  # type: ignore[method-assign]
     return http
+
+
+class _Metrics(Resource):
+    # prometheus-client's own Twisted resource answers from a thread pool of the global reactor; rendering
+    # takes a millisecond, and the daemons keep to one thread.
+    isLeaf = True
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__()
+        self._registry = registry
+
+    def render_GET(self, request: Any) -> bytes:
+        encode, content_type = choose_encoder(request.getHeader("accept") or "")
+        request.setHeader(b"content-type", content_type.encode())
+        return encode(self._registry)
 
 
 class _Health(Resource):
