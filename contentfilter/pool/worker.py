@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import logging
-import mmap
 import os
 import signal
 import socket
@@ -25,7 +24,8 @@ from contentfilter.pool.confinement import Orphaned, address_space, allow_cpu, c
 from contentfilter.pool.messages import MAX_TASK, Answer, Done, Failed, Garbage, Ready, Task, encode
 from contentfilter.results import ScanResult
 
-Scan: TypeAlias = Callable[[Task, "bytes | memoryview"], ScanResult]
+Scan: TypeAlias = Callable[[Task, int], ScanResult]
+"""Gets the task and the descriptor, which stays the caller's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,49 +96,19 @@ class Worker:
     def _work(self, task: Task, descriptor: int) -> Answer:
         started = time.monotonic()
         try:
-            with _Content(descriptor, task.size) as data:
-                result = self._scan(task, data)
+            actual = os.fstat(descriptor).st_size
+            if actual < task.size:
+                return Failed("protocol", f"{actual} octets behind the descriptor, {task.size} expected")
+            result = self._scan(task, descriptor)
         except MemoryError:
             return Failed("out-of-memory")
         except Exception as error:  # noqa: BLE001 - the boundary: the daemon counts and logs it
             return Failed("crashed", _where(error))
+        finally:
+            os.close(descriptor)
         seconds = time.monotonic() - started
         result = ScanResult(result.findings, result.unscanned, result.parts, seconds)
         return Done(result, retire=address_space() > self._enough)
-
-
-class _Content:
-    """The octets behind a descriptor, mapped into memory for the time of one task.
-
-    The mapping is private and read-only; a result that still points into it keeps it alive, nothing more.
-    """
-
-    def __init__(self, descriptor: int, size: int) -> None:
-        self._view: memoryview | None = None
-        try:
-            actual = os.fstat(descriptor).st_size
-            if actual < size:
-                raise Garbage(f"{actual} octets behind the descriptor; the task says {size}")
-            # An empty file cannot be mapped.
-            if size:
-                self._view = memoryview(
-                    mmap.mmap(descriptor, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
-                )
-        finally:
-            os.close(descriptor)
-
-    def __enter__(self) -> memoryview | bytes:
-        return b"" if self._view is None else self._view
-
-    def __exit__(self, *exc_info: object) -> None:
-        if self._view is not None:
-            mapping = self._view.obj
-            try:
-                self._view.release()
-                mapping.close()  # type: ignore[attr-defined]
-            except BufferError:
-                # Somebody still looks into it; it goes with the last view.
-                self._view = None
 
 
 def _where(error: BaseException) -> str:

@@ -58,8 +58,9 @@ def facts() -> str:
     return " ".join([*found, f"modules={','.join(modules)}", f"fds={len(os.listdir('/proc/self/fd'))}"])
 
 
-def scan(task: Task, data: bytes | memoryview) -> ScanResult:
-    order, _, argument = bytes(data[:200]).partition(b" ")
+def scan(task: Task, descriptor: int) -> ScanResult:
+    data = os.pread(descriptor, task.size, 0)
+    order, _, argument = data[:200].partition(b" ")
     match order:
         case b"loop":
             while True:
@@ -78,7 +79,7 @@ def scan(task: Task, data: bytes | memoryview) -> ScanResult:
         case b"kill":
             os.kill(os.getpid(), signal.SIGKILL)
         case b"raise":
-            raise ValueError(f"the mail says: {bytes(data)!r}")
+            raise ValueError(f"the mail says: {data!r}")
         case b"garbage":
             os.write(answer_pipe(), struct.pack(">I", 5) + b"hello")
             time.sleep(60)
