@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from mailbase.documents import Document, Location, Problem
@@ -157,6 +157,10 @@ class Assembly:
 
     def registry(self) -> Registry:
         """What all files say together; only after :meth:`check` found nothing."""
+        if self._unassigned:
+            default = self._servers[self._default]
+            more = tuple(System(text, default.name) for _, text in self._unassigned)
+            self._servers[default.name] = replace(default, systems=default.systems + more)
         systems = NetworkTable((system.text, system) for system in self._networks.values())
         upstreams = NetworkTable((text, True) for text in self._upstreams.values())
         systems.prepare()
