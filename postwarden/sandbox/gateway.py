@@ -89,6 +89,9 @@ class Gateway:
         settings: merged over the generated configuration, section by section.
         registry: content of the registry file.
         postfix_link: symbolic link to make to the private Postfix's folder.
+        postfix_main: main.cf parameters over those of the wiring.
+        concurrency: connections that Postfix handles at once on each of its ports.
+        policy_timeout: seconds that Postfix waits for policyd.
     """
 
     folder: Path
@@ -96,6 +99,9 @@ class Gateway:
     settings: Mapping[str, Any] = field(default_factory=dict)
     registry: Mapping[str, Any] = field(default_factory=registered.registry)
     postfix_link: Path | None = None
+    postfix_main: Mapping[str, str] = field(default_factory=dict)
+    concurrency: int = 60
+    policy_timeout: int = 10
     guard: Guard = field(init=False)
     ports: Plan = field(init=False)
     sink: Sink = field(init=False)
@@ -226,7 +232,7 @@ class Gateway:
         port = self._reservation.take()
         sender = PrivatePostfix(
             name,
-            sender_main(next_hop, f"{name}.sender.example", address),
+            sender_main(next_hop, f"{name}.sender.example", address, self.concurrency),
             sender_services(port),
             [port],
             self.guard,
@@ -283,8 +289,8 @@ class Gateway:
         ]
         return PrivatePostfix(
             "gateway",
-            gateway_main(wires, HOSTNAME, domains),
-            gateway_services(wires),
+            {**gateway_main(wires, HOSTNAME, domains, self.policy_timeout), **self.postfix_main},
+            gateway_services(wires, self.concurrency),
             listening,
             self.guard,
             self.postfix_link,

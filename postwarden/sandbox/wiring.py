@@ -46,11 +46,19 @@ class GatewayPorts:
     next_hop: int
 
 
-def gateway_main(ports: GatewayPorts, hostname: str, relay_domains: tuple[str, ...]) -> dict[str, str]:
-    """main.cf of the gateway."""
+def gateway_main(
+    ports: GatewayPorts, hostname: str, relay_domains: tuple[str, ...], policy_timeout: int = 10
+) -> dict[str, str]:
+    """main.cf of the gateway.
+
+    Arguments:
+        hostname: its name.
+        relay_domains: the served domains.
+        policy_timeout: seconds to wait for the policy service.
+    """
     ask = later = ""
     if ports.policy:
-        service = f"inet:{LOOPBACK}:{ports.policy}, timeout=10s"
+        service = f"inet:{LOOPBACK}:{ports.policy}, timeout={policy_timeout}s"
         ask = f"check_policy_service {{ {service}, {{ {UNAVAILABLE} }} }}, "
         later = f"check_policy_service {{ {service}, default_action=DUNNO }}"
     return {
@@ -146,13 +154,14 @@ def gateway_services(ports: GatewayPorts, process_limit: int = 60) -> list[str]:
     return lines
 
 
-def sender_main(next_hop: int, hostname: str, address: str) -> dict[str, str]:
+def sender_main(next_hop: int, hostname: str, address: str, concurrency: int = 50) -> dict[str, str]:
     """main.cf of a queueing client: another mail server, which keeps a mail until somebody takes it.
 
     Arguments:
         next_hop: port of the gateway to send to.
         hostname: its HELO name.
         address: loopback address it connects from, so that it can be registered.
+        concurrency: mails on their way at once.
     """
     return {
         "myhostname": hostname,
@@ -167,7 +176,8 @@ def sender_main(next_hop: int, hostname: str, address: str) -> dict[str, str]:
         # A server that was down for a moment is tried again at once.
         "transport_retry_time": "1s",
         "smtp_destination_concurrency_failed_cohort_limit": "0",
-        "smtp_destination_concurrency_limit": "50",
+        "smtp_destination_concurrency_limit": str(concurrency),
+        "initial_destination_concurrency": str(concurrency),
         "default_destination_concurrency_negative_feedback": "0",
         "smtp_connection_cache_on_demand": "no",
         "smtp_line_length_limit": "0",

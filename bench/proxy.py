@@ -1,0 +1,91 @@
+"""Messages per second through the content filter: alone, and inside a real Postfix; turn by turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from programs import Programs
+
+from postwarden.sandbox.gateway import Gateway, Rewired
+from postwarden.sandbox.ports import PortReservation
+from postwarden.sandbox.postfix import PrivatePostfix
+from postwarden.sandbox.wiring import GatewayPorts, gateway_main, gateway_services
+
+CONNECTIONS = 10
+DIRECT, NULL, OURS = "direct", "null proxy", "contentfilter"
+ALONE, POSTFIX_NULL, POSTFIX_OURS = "Postfix alone", "Postfix + null proxy", "Postfix + contentfilter"
+WORKERS = 2
+
+
+def measure(
+    programs: Programs,
+    folder: Path,
+    mails: dict[str, list[Path]],
+    seconds: float,
+    rounds: int,
+    with_postfix: bool,
+    say: Callable[[str], None],
+) -> list[dict]:
+    """One result for each way, workload and round.
+
+    Arguments:
+        mails: files by workload.
+        seconds: how long new messages are started in one run.
+        rounds: how often everything is repeated.
+        with_postfix: also inside a real Postfix.
+    """
+    results: list[dict] = []
+    with ExitStack() as stack:
+        ways = _start(programs, folder, with_postfix, stack)
+        for port in ways.values():  # unmeasured, so that processes are up and modules imported
+            _load(programs, port, 1.0, mails["W2"])
+        for number in range(1, rounds + 1):
+            for workload, files in mails.items():
+                for way, port in ways.items():
+                    result = _load(programs, port, seconds, files)
+                    results.append({"way": way, "workload": workload, "round": number, **result})
+                    say(f"round {number}: {workload} {way}: {result['msgs_per_s']:,.1f}/s")
+    return results
+
+
+def _load(programs: Programs, port: int, seconds: float, files: list[Path]) -> dict:
+    return programs.load("smtpload", "-c", CONNECTIONS, "-d", seconds, "127.0.0.1", port, *files)
+
+
+def _start(programs: Programs, folder: Path, with_postfix: bool, stack: ExitStack) -> dict[str, int]:
+    """Start everything; returns the port to send to, by way."""
+    ports = stack.enter_context(PortReservation())
+    sink = ports.take()
+    stack.callback(programs.server("smtpsink", sink).stop)
+    null = ports.take()
+    stack.callback(programs.server("nullproxy", null, sink).stop)
+    settings = {"contentfilter": {"workers": {"count": WORKERS, "backlog": 1000}}}
+    gateway = stack.enter_context(Gateway(folder / "contentfilter", settings=settings))
+    gateway.write_config(Rewired(reinject_before=sink, reinject_after=sink))
+    gateway.start_contentfilter()
+    ways = {DIRECT: sink, NULL: null, OURS: gateway.ports.before}
+    if not with_postfix:
+        return ways
+    empty = GatewayPorts(0, 0, 0, 0, 0, 0, 0, 0, 0, sink)
+
+    def postfix(name: str, before: int, back: int) -> int:
+        wires = replace(empty, mx=ports.take(), reinject_before=back, before=before)
+        main = gateway_main(wires, f"{name}.bench.example", ("dst.example",))
+        listening = [wires.mx, back] if back else [wires.mx]
+        instance = PrivatePostfix(name, main, gateway_services(wires), listening, gateway.guard)
+        stack.callback(instance.remove)
+        instance.start()
+        return wires.mx
+
+    ways[ALONE] = postfix("alone", 0, 0)
+    proxied, back_null, back_ours = ports.take(), ports.take(), ports.take()
+    stack.callback(programs.server("nullproxy", proxied, back_null).stop)
+    ways[POSTFIX_NULL] = postfix("null", proxied, back_null)
+    inner = stack.enter_context(Gateway(folder / "contentfilter-in-postfix", settings=settings))
+    inner.write_config(Rewired(reinject_before=back_ours))
+    inner.start_contentfilter()
+    ways[POSTFIX_OURS] = postfix("ours", inner.ports.before, back_ours)
+    return ways
