@@ -1,0 +1,509 @@
+"""One client's conversation as a pure machine: events in, commands out.
+
+Events come from the server engine and from the edge (a verdict, the end of a delivery, a lost client);
+commands go to the edge. No clock, no socket, no file here: a test of this module reads like a script.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
+
+from contentfilter.disposition import Answer, Deliver, Disposition
+from contentfilter.envelope import Envelope
+from contentfilter.smtp import xforward
+from contentfilter.smtp.client import TROUBLE, Job, Outcome, Result
+from contentfilter.smtp.data import Defect
+from contentfilter.smtp.events import (
+    Content,
+    Data,
+    EndOfData,
+    Hello,
+    Mail,
+    Noop,
+    Quit,
+    Rcpt,
+    Refused,
+    Reset,
+    ServerEvent,
+    XForward,
+)
+from contentfilter.smtp.offer import PARAMETERS, Offer
+from mailbase.replies import Reply
+
+OK = Reply(250, "2.0.0", "Ok")
+SENDER_OK = Reply(250, "2.1.0", "Ok")
+RECIPIENT_OK = Reply(250, "2.1.5", "Ok")
+GO_AHEAD = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
+BYE = Reply(221, "2.0.0", "Bye")
+STOPPING = Reply(421, "4.3.2", "Shutting down")
+TIMED_OUT = Reply(421, "4.4.2", "Timed out")
+NOT_READY = Reply(421, "4.3.2", "Not ready, try again later")
+TOO_BIG = Reply(552, "5.3.4", "Message exceeds the size limit")
+NO_SPACE = Reply(452, "4.3.1", "Insufficient system storage")
+BAD_SIZE = Reply(501, "5.5.4", "Bad SIZE value")
+UNKNOWN_PARAMETER = Reply(555, "5.5.4", "Unsupported parameter")
+TOO_MANY_XFORWARD = Reply(503, "5.5.1", "Too many XFORWARD commands")
+TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients")
+MAX_XFORWARD = 16
+"""XFORWARD commands for one transaction; Postfix sends two."""
+DEFECT_REPLIES = {
+    Defect.BARE_LF: Reply(550, "5.5.2", "Message has a bare <LF>; lines end with <CR><LF>"),
+    Defect.DOT_CR: Reply(550, "5.5.2", "Message has a line of a dot and a bare <CR>"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What the conversation needs to know of the configuration.
+
+    Arguments:
+        hostname: our name in banner and greeting; not Postfix's own, or its client says "mail loops back".
+        lmtp: speak LMTP.
+        size_limit: octets of a message, un-stuffed.
+        max_recipients: accepted in one transaction.
+    """
+
+    hostname: str
+    lmtp: bool
+    size_limit: int
+    max_recipients: int = 1000
+
+
+class End(enum.StrEnum):
+    """How a transaction that reached DATA ended; a label in the metrics."""
+
+    DELIVERED = "delivered"
+    ANSWERED = "answered"
+    """By the disposition: rejected, deferred or quarantined."""
+    REFUSED = "refused"
+    """By the reinjection port."""
+    REINJECTION_FAILED = "reinjection-failed"
+    UNKNOWN = "unknown"
+    LATE = "late"
+    MISMATCH = "mismatch"
+    INSPECTION_FAILED = "inspection-failed"
+    TOO_LARGE = "too-large"
+    BARE_LF = "bare-lf"
+    DOT_CR = "dot-cr"
+    NO_SPACE = "no-space"
+    CLIENT_GONE = "client-gone"
+
+
+_ENDS = {
+    Result.DELIVERED: End.DELIVERED,
+    Result.REFUSED: End.REFUSED,
+    Result.FAILED: End.REINJECTION_FAILED,
+    Result.UNKNOWN: End.UNKNOWN,
+    Result.LATE: End.LATE,
+    Result.MISMATCH: End.MISMATCH,
+    Result.ABANDONED: End.CLIENT_GONE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolFailed:
+    """The last ``Store`` did not succeed; the spool is closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The inspector has decided.
+
+    Arguments:
+        id: decision id.
+        disposition: what is to happen.
+    """
+
+    id: str
+    disposition: Disposition
+
+
+@dataclass(frozen=True, slots=True)
+class InspectionFailed:
+    """The inspector raised, or was not through in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryEnded:
+    """The reinjection is over."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class ClientGone:
+    """The connection is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSilent:
+    """The client did not say anything in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The daemon shuts down: end when no transaction is running."""
+
+
+EdgeEvent: TypeAlias = (
+    SpoolFailed | Verdict | InspectionFailed | DeliveryEnded | ClientGone | ClientSilent | Stop
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Answer the pending command."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSpool:
+    """A message begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Put this into the spool."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSpool:
+    """The message is done with, or not worth keeping."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """Ask the inspector what to do with the message in the spool."""
+
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class CancelInspection:
+    """Nobody waits for the verdict any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reinject:
+    """Hand the message to the reinjection port.
+
+    Arguments:
+        job: envelope and needed extensions.
+        header: our lines for the top.
+    """
+
+    job: Job
+    header: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AbandonReinjection:
+    """Nobody waits: stop it if its end of data has not gone out, else let it end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A transaction that reached DATA has ended: one line in the log, one count.
+
+    Arguments:
+        end: how.
+        envelope: what was known.
+        size: octets of the message as far as it came, un-stuffed.
+        id: decision id, empty without a verdict.
+        reply: what the client was told, if anything.
+        detail: private cause.
+    """
+
+    end: End
+    envelope: Envelope
+    size: int
+    id: str
+    reply: Reply | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the connection, after this reply if there is one."""
+
+    reply: Reply | None = None
+
+
+Command: TypeAlias = (
+    Say
+    | OpenSpool
+    | Store
+    | CloseSpool
+    | Inspect
+    | CancelInspection
+    | Reinject
+    | AbandonReinjection
+    | Record
+    | Close
+)
+
+
+class _Phase(enum.Enum):
+    COMMANDS = enum.auto()
+    DATA = enum.auto()
+    INSPECTING = enum.auto()
+    REINJECTING = enum.auto()
+    CLOSED = enum.auto()
+
+
+class Session:
+    """The conversation with one client.
+
+    Arguments:
+        profile: configuration.
+        offer: the extensions that the reinjection port last announced.
+    """
+
+    def __init__(self, profile: Profile, offer: Callable[[], Offer]) -> None:
+        self._profile = profile
+        self._offer_now = offer
+        self._offer = Offer()
+        self._phase = _Phase.COMMANDS
+        self._stopping = False
+        self._gone = False
+        self._attributes: dict[str, str] = {}
+        self._xforward: list[bytes] = []
+        self._envelope: Envelope | None = None
+        self._needs: set[str] = set()
+        self._size = 0
+        self._refusal: tuple[End, Reply] | None = None
+        self._id = ""
+
+    @property
+    def busy(self) -> bool:
+        """Whether the next word is ours, not the client's."""
+        return self._phase in (_Phase.INSPECTING, _Phase.REINJECTING)
+
+    @property
+    def closed(self) -> bool:
+        return self._phase is _Phase.CLOSED
+
+    def banner(self) -> Reply:
+        """The greeting for a new connection."""
+        return Reply(220, "", f"{self._profile.hostname} {'LMTP' if self._profile.lmtp else 'ESMTP'}")
+
+    def handle(self, event: ServerEvent | EdgeEvent) -> list[Command]:
+        """Take an event; returns what is to be done, in order."""
+        match event:
+            case Content():
+                return self._content(event)
+            case Mail():
+                return self._mail(event)
+            case Rcpt():
+                return self._rcpt(event)
+            case Data():
+                self._phase = _Phase.DATA
+                self._size = 0
+                self._refusal = None
+                self._id = ""
+                return [OpenSpool(), Say(GO_AHEAD)]
+            case EndOfData():
+                return self._end_of_data(event)
+            case Verdict():
+                return self._verdict(event)
+            case DeliveryEnded():
+                return self._delivery_ended(event.outcome)
+            case XForward():
+                return self._forward(event)
+            case Hello():
+                return self._hello(event)
+            case Quit():
+                self._phase = _Phase.CLOSED
+                return [Say(BYE), Close()]
+            case Reset():
+                self._forget()
+                return [Say(OK), *(self._stop() if self._stopping else ())]
+            case Noop():
+                return [Say(event.reply)]
+            case Refused():
+                if event.fatal:
+                    self._phase = _Phase.CLOSED
+                    return [Say(event.reply), Close()]
+                return [Say(event.reply)]
+            case InspectionFailed():
+                if self._phase is not _Phase.INSPECTING:
+                    return []
+                return self._answer(End.INSPECTION_FAILED, [TROUBLE], "")
+            case SpoolFailed():
+                self._refusal = (End.NO_SPACE, NO_SPACE)
+                return []
+            case ClientGone():
+                return self._client_gone()
+            case ClientSilent():
+                return self._client_silent()
+            case Stop():
+                return self._stop()
+            case _:
+                assert_never(event)
+
+    def _hello(self, event: Hello) -> list[Command]:
+        self._forget()
+        hostname = self._profile.hostname
+        if not event.extended:
+            return [Say(Reply(250, "", hostname))]
+        self._offer = self._offer_now()
+        words = [
+            hostname,
+            "PIPELINING",
+            f"SIZE {self._profile.size_limit}",
+            "ENHANCEDSTATUSCODES",
+            "XFORWARD " + " ".join(xforward.ATTRIBUTES),
+            *self._offer.carried,
+        ]
+        lines = [f"250-{word}".encode("ascii") for word in words]
+        lines[-1] = b"250 " + lines[-1][4:]
+        return [Say(Reply.relayed(lines))]
+
+    def _forward(self, event: XForward) -> list[Command]:
+        if len(self._xforward) >= MAX_XFORWARD:
+            return [Say(TOO_MANY_XFORWARD)]
+        self._xforward.append(event.line)
+        self._attributes.update(event.attributes)
+        return [Say(OK)]
+
+    def _forget(self) -> None:
+        self._attributes = {}
+        self._xforward = []
+        self._envelope = None
+        self._needs = set()
+
+    def _mail(self, event: Mail) -> list[Command]:
+        if refusal := self._check(event.parameters):
+            return [Say(refusal)]
+        claim = event.parameters.get("SIZE")
+        if claim is not None:
+            # RFC 1870 6: at most 20 digits.
+            if not (claim.isascii() and claim.isdigit()) or len(claim) > 20:
+                return [Say(BAD_SIZE)]
+            if int(claim) > self._profile.size_limit:
+                return [Say(TOO_BIG)]
+        self._envelope = Envelope(
+            sender=event.sender,
+            client=xforward.client(self._attributes),
+            xforward=self._xforward,
+            lmtp=self._profile.lmtp,
+        )
+        self._need(event.parameters)
+        return [Say(SENDER_OK)]
+
+    def _rcpt(self, event: Rcpt) -> list[Command]:
+        envelope = self._current()
+        if len(envelope.recipients) >= self._profile.max_recipients:
+            return [Say(TOO_MANY_RECIPIENTS)]
+        if refusal := self._check(event.parameters):
+            return [Say(refusal)]
+        envelope.recipients.append(event.recipient)
+        self._need(event.parameters)
+        return [Say(RECIPIENT_OK)]
+
+    def _check(self, parameters: dict[str, str]) -> Reply | None:
+        """The refusal of a parameter that we did not announce.
+
+        AUTH is taken though we don't: Postfix passes its clients' MAIL on as it came.
+        """
+        for name in parameters:
+            keyword = PARAMETERS.get(name)
+            if keyword is None or (keyword not in ("SIZE", "AUTH") and keyword not in self._offer):
+                return UNKNOWN_PARAMETER
+        return None
+
+    def _need(self, parameters: dict[str, str]) -> None:
+        for name in parameters:
+            keyword = PARAMETERS[name]
+            if keyword not in ("SIZE", "AUTH"):
+                self._needs.add(keyword)
+
+    def _content(self, event: Content) -> list[Command]:
+        self._size = event.size
+        if self._refusal is not None:
+            return []
+        if event.size > self._profile.size_limit:
+            self._refusal = (End.TOO_LARGE, TOO_BIG)
+            return [CloseSpool()]
+        return [Store(event.data)]
+
+    def _end_of_data(self, event: EndOfData) -> list[Command]:
+        self._size = event.size
+        self._phase = _Phase.INSPECTING
+        if event.defect is not None:
+            return self._answer(End(event.defect.value), [DEFECT_REPLIES[event.defect]], "")
+        if self._refusal is not None:
+            end, reply = self._refusal
+            return self._answer(end, [reply], "")
+        return [Inspect(self._current())]
+
+    def _verdict(self, event: Verdict) -> list[Command]:
+        if self._phase is not _Phase.INSPECTING:
+            return []
+        self._id = event.id
+        match event.disposition:
+            case Deliver(header=header):
+                self._phase = _Phase.REINJECTING
+                return [Reinject(Job(self._current(), frozenset(self._needs)), header)]
+            case Answer(reply=reply):
+                return self._answer(End.ANSWERED, [reply], "")
+            case other:
+                assert_never(other)
+
+    def _delivery_ended(self, outcome: Outcome) -> list[Command]:
+        return self._answer(_ENDS[outcome.result], list(outcome.replies), outcome.detail)
+
+    def _answer(self, end: End, replies: list[Reply], detail: str) -> list[Command]:
+        """The transaction ends: the client hears ``replies``, one for all or one for each recipient."""
+        envelope = self._current()
+        record = Record(end, envelope, self._size, self._id, None if self._gone else replies[0], detail)
+        if self._gone:
+            self._phase = _Phase.CLOSED
+            return [CloseSpool(), record]
+        if len(replies) == 1 and envelope.lmtp:
+            replies *= len(envelope.recipients)
+        self._forget()
+        commands: list[Command] = [CloseSpool(), *map(Say, replies), record]
+        self._phase = _Phase.COMMANDS
+        if self._stopping:
+            self._phase = _Phase.CLOSED
+            commands.append(Close(STOPPING))
+        return commands
+
+    def _client_gone(self) -> list[Command]:
+        phase, self._gone = self._phase, True
+        if phase is _Phase.REINJECTING:
+            return [AbandonReinjection()]
+        self._phase = _Phase.CLOSED
+        if phase not in (_Phase.DATA, _Phase.INSPECTING):
+            return []
+        commands: list[Command] = [CancelInspection()] if phase is _Phase.INSPECTING else []
+        record = Record(
+            End.CLIENT_GONE, self._current(), self._size, self._id, None, f"at {phase.name.lower()}"
+        )
+        return [*commands, CloseSpool(), record]
+
+    def _client_silent(self) -> list[Command]:
+        if self.busy or self.closed:
+            return []
+        commands = self._client_gone()
+        return [*commands, Close(TIMED_OUT)]
+
+    def _stop(self) -> list[Command]:
+        self._stopping = True
+        if self._phase is not _Phase.COMMANDS or self._envelope is not None:
+            return []
+        self._phase = _Phase.CLOSED
+        return [Close(STOPPING)]
+
+    def _current(self) -> Envelope:
+        """The envelope; the engine lets no event that needs one come before MAIL."""
+        if self._envelope is None:
+            raise RuntimeError("no transaction")
+        return self._envelope
