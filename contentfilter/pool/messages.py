@@ -23,10 +23,12 @@ MAX_TASK = 16 * 1024
 """Octets of one task packet."""
 MAX_ANSWER = 1024 * 1024
 """Octets of one answer, without its length."""
-MAX_FACTS = 200
+MAX_FACTS = 128
 """Findings in one answer, and unscanned parts in one answer; the first of each kind always stays."""
-MAX_TEXT = 300
-"""Characters of a part's name or a detail."""
+MAX_TEXT = 600
+"""Characters of a part's path, or of any other text."""
+MAX_DETAIL = 300
+"""Characters of a detail."""
 
 Kind: TypeAlias = Literal["wire", "message", "document"]
 Reason: TypeAlias = Literal["crashed", "out-of-memory", "protocol"]
@@ -116,14 +118,16 @@ def encode(answer: Answer) -> bytes:
             findings = _representative(result.findings, lambda finding: finding.name)
             unscanned = _representative(result.unscanned, lambda part: part.reason)
             body = {
-                "findings": [[f.name, _bounded(f.part), _bounded(f.detail)] for f in findings],
-                "unscanned": [[u.reason, _bounded(u.part), _bounded(u.detail)] for u in unscanned],
+                "findings": [[f.name, _bounded(f.part), _bounded(f.detail, MAX_DETAIL)] for f in findings],
+                "unscanned": [
+                    [u.reason, _bounded(u.part), _bounded(u.detail, MAX_DETAIL)] for u in unscanned
+                ],
                 "parts": result.parts,
                 "seconds": round(result.seconds, 6),
                 "retire": retire,
             }
         case Failed(reason, detail):
-            body = {"failed": reason, "detail": _bounded(detail)}
+            body = {"failed": reason, "detail": _bounded(detail, MAX_DETAIL)}
     frame = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
     return _LENGTH.pack(len(frame)) + frame
 
@@ -195,9 +199,9 @@ class Frames:
         return bytes(buffer[_LENGTH.size :])
 
 
-def _bounded(text: str) -> str:
+def _bounded(text: str, limit: int = MAX_TEXT) -> str:
     """``text`` cut, valid as UTF-8, without the characters that JSON would blow up."""
-    clean = text[:MAX_TEXT].encode("utf-8", "replace").decode()
+    clean = text[:limit].encode("utf-8", "replace").decode()
     return clean if clean.isprintable() else "".join(c if c.isprintable() else "?" for c in clean)
 
 

@@ -1,0 +1,62 @@
+"""Every finding in words that the sender of a mail understands: what was found, and what to do about it.
+
+This is the text behind ``554 5.7.1``: a finding's name says what a scanner established, this says it to a
+person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One finding for the sender.
+
+    Arguments:
+        what: the predicate of a sentence whose subject is the attachment.
+        advice: what the sender can do, as a sentence; empty where there is nothing to do.
+    """
+
+    what: str
+    advice: str = ""
+
+
+_WITHOUT_MACROS = "Please send it without macros, as .docx, .xlsx or .pdf for example."
+_OPENLY = "Please send it without a password, or share it by another way than mail."
+
+REASONS: dict[str, Reason] = {
+    "office-macro": Reason("contains a macro (program code)", _WITHOUT_MACROS),
+    "office-macro-suspicious": Reason("contains a macro that starts by itself", _WITHOUT_MACROS),
+    "office-xlm-macro": Reason("contains an Excel 4 macro (program code)", _WITHOUT_MACROS),
+    "office-dde": Reason("contains a field that starts programs (DDE)", "Please remove it, or send a .pdf."),
+    "office-remote-template": Reason("loads a template from elsewhere", "Please send it as .pdf."),
+    "office-encrypted": Reason("is encrypted and cannot be checked", _OPENLY),
+    "office-default-password": Reason("is encrypted with a default password", _OPENLY),
+    "ole-object": Reason("contains an embedded object", "Please send the object by itself."),
+    "archive-encrypted": Reason("is an encrypted archive and cannot be checked", _OPENLY),
+    "archive-bomb": Reason("expands to an excessive size", "Please send its contents by another way."),
+    "archive-malformed": Reason("is a damaged archive and cannot be checked", "Please create it again."),
+    "pdf-encrypted": Reason("is an encrypted PDF and cannot be checked", _OPENLY),
+    "pdf-owner-restricted": Reason("is a restricted PDF", "Please send it without restrictions."),
+    "pdf-javascript": Reason("contains JavaScript", "Please send a PDF without it."),
+    "pdf-launch": Reason("starts programs when it is opened", "Please send a PDF that does not."),
+    "executable": Reason("is a program", "Please share it by another way than mail."),
+    "mime-ambiguous": Reason(
+        "has a structure that can be read in several ways", "Please send it with another mail program."
+    ),
+    "html-smuggling": Reason("is a web page that hides a file", "Please attach the file itself."),
+    "virus": Reason("contains malware"),
+    "too-deep": Reason("is nested too deeply to be checked", "Please attach the files by themselves."),
+    "too-large": Reason("is too large to be checked", "Please send less at once."),
+}
+
+UNSCANNED: dict[str, Reason] = {
+    "encrypted": Reason("is encrypted and cannot be checked", _OPENLY),
+    "too-large": REASONS["too-large"],
+    "too-deep": REASONS["too-deep"],
+    "malformed": Reason("is damaged and cannot be checked", "Please create it again."),
+    "timed-out": Reason("took too long to check", "Please send it in a simpler form."),
+    "failed": Reason("could not be checked", "Please send it in another format."),
+    "unsupported": Reason("has a format that cannot be checked", "Please send it in another format."),
+}

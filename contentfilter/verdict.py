@@ -1,0 +1,203 @@
+"""From what was found to what is done: findings and failures, a flow's policy, one verdict. Pure.
+
+The most severe action wins; among facts of the same severity the one that stands first in the flow's table of
+actions is named as the cause. Which scanner finished first plays no part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from contentfilter.reasons import REASONS, UNSCANNED, Reason
+from contentfilter.results import ScanFailed, ScanResult
+from mailbase.replies import MAX_REPLY_TEXT, Reply, header_line, name, printable
+from mailbase.vocabulary import SEVERITY, Action, Finding, Flow, Unscanned, fold
+
+Fact: TypeAlias = Finding | Unscanned | ScanFailed
+
+MAX_LISTED = 20
+"""Facts in one header line."""
+_PREFIX_ROOM = len("554 5.7.1 ")
+
+
+class Policy(Protocol):
+    """What of a flow's settings decides."""
+
+    @property
+    def actions(self) -> Mapping[str, Action]: ...
+    @property
+    def unscanned(self) -> Mapping[str, Action]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to be done with a mail.
+
+    Arguments:
+        id: decision id.
+        flow: whose policy it was.
+        action: anything but DISCARD.
+        cause: the fact that decided; None if there was nothing to hold against the mail.
+        facts: all of them, in the order of scanners and parts.
+    """
+
+    id: str
+    flow: Flow
+    action: Action
+    cause: Fact | None
+    facts: tuple[Fact, ...]
+
+    def reply(self, contact: str = "") -> Reply:
+        """What the client is told, if it is not the reinjection port's reply.
+
+        Arguments:
+            contact: URL or text for those who want to ask.
+        """
+        match self.action:
+            case Action.REJECT | Action.DISCARD:
+                return Reply(554, "5.7.1", _told(refusal_text(self.cause), contact, self.id))
+            case Action.DEFER if isinstance(self.cause, ScanFailed) and self.cause.reason == "overload":
+                return Reply(
+                    451, "4.3.2", _told("Too busy to check this message, try again later", "", self.id)
+                )
+            case Action.DEFER:
+                return Reply(
+                    451, "4.3.0", _told("This message cannot be checked now, try again later", "", self.id)
+                )
+            case Action.QUARANTINE:
+                return Reply(250, "2.0.0", _told("Ok, quarantined", "", self.id))
+            case Action.ACCEPT | Action.TAG:
+                return Reply(250, "2.0.0", _told("Ok", "", self.id))
+
+    def header(self, prefix: str) -> bytes:
+        """Our lines for the top of a mail that is passed.
+
+        Every mail gets ``-Decision``, so that its id can be looked up; what was found stands there only if
+        the policy says tag.
+
+        Arguments:
+            prefix: of the field names, such as ``X-Postwarden``.
+        """
+        lines = [header_line(f"{prefix}-Decision", f"{self.id} {self.action} flow={self.flow}")]
+        if self.action is Action.TAG:
+            findings = [f"{fact.name}{_at(fact.part)}" for fact in self.facts if isinstance(fact, Finding)]
+            gaps = [f"{reason}{_at(part)}" for reason, part in map(_gap, self.facts) if reason]
+            lines += [
+                header_line(
+                    f"{prefix}-{field}",
+                    ", ".join(items[:MAX_LISTED]) + (", ..." if items[MAX_LISTED:] else ""),
+                )
+                for field, items in (("Findings", findings), ("Unscanned", gaps))
+                if items
+            ]
+        return b"".join(lines)
+
+
+def decide(
+    decision_id: str, flow: Flow, policy: Policy, results: Sequence[ScanResult | ScanFailed]
+) -> Verdict:
+    """The verdict.
+
+    Arguments:
+        decision_id: as :class:`mailbase.ids.IdSource` makes them.
+        flow: where the mail comes from.
+        policy: what that flow's settings say.
+        results: of the scanners, in their configured order.
+    """
+    facts = tuple(fact for result in results for fact in _facts(result))
+    actions = [_action(fact, flow, policy) for fact in facts]
+    action = fold(actions)
+    order = {fact_name: rank for rank, fact_name in enumerate((*policy.actions, *policy.unscanned))}
+    deciding = [fact for fact, its in zip(facts, actions, strict=True) if SEVERITY[its] == SEVERITY[action]]
+    cause = min(deciding, key=lambda fact: order.get(_name(fact), -1), default=None)
+    if action is Action.ACCEPT:
+        cause = None
+    return Verdict(decision_id, flow, action, cause, facts)
+
+
+def refusal_text(cause: Fact | None) -> str:
+    """Why the mail is refused, for the sender: names the attachment, the reason, and what to do."""
+    match cause:
+        case Finding(finding, part):
+            reason = REASONS.get(finding, Reason("is not accepted here"))
+        case Unscanned(part, why):
+            reason = UNSCANNED.get(why, Reason("cannot be checked"))
+        case _:
+            part, reason = "", Reason("is not accepted here")
+    return f"{_subject(part)} {reason.what}. {reason.advice}".strip()
+
+
+def _facts(result: ScanResult | ScanFailed) -> Iterator[Fact]:
+    if isinstance(result, ScanFailed):
+        yield result
+    else:
+        yield from result.findings
+        yield from result.unscanned
+
+
+def _action(fact: Fact, flow: Flow, policy: Policy) -> Action:
+    match fact:
+        case Finding(finding):
+            # A finding that no table knows is none to let pass.
+            action = policy.actions.get(finding, Action.REJECT)
+        case Unscanned(_, reason):
+            action = policy.unscanned.get(reason, Action.DEFER)
+        case ScanFailed(_, "overload"):
+            action = Action.DEFER
+        case ScanFailed():
+            action = policy.unscanned.get(_failure(fact), Action.DEFER)
+    if action is Action.DISCARD:
+        # No mail is dropped for what it holds.
+        action = Action.REJECT
+    if action is Action.REJECT and flow is Flow.UPSTREAM:
+        # The upstream would have to bounce it, to a sender who is forged more often than not.
+        action = Action.QUARANTINE
+    return action
+
+
+def _failure(failed: ScanFailed) -> str:
+    return "timed-out" if failed.reason == "timed-out" else "failed"
+
+
+def _name(fact: Fact) -> str:
+    match fact:
+        case Finding(finding):
+            return finding
+        case Unscanned(_, reason):
+            return reason
+        case ScanFailed():
+            return _failure(fact)
+
+
+def _gap(fact: Fact) -> tuple[str, str]:
+    """Reason and part of what was not scanned; nothing for a finding."""
+    match fact:
+        case Unscanned(part, reason):
+            return reason, part
+        case ScanFailed(scanner):
+            return _failure(fact), scanner
+        case Finding():
+            return "", ""
+
+
+def _subject(part: str) -> str:
+    """The part of the message as the sender knows it: by the names of the attachment and what is inside."""
+    names = [item for item in part.split("/") if item and not item.isdigit()]
+    if not names:
+        return "A part of this message" if part else "This message"
+    if len(names) == 1:
+        return f"The attachment {name(names[0])}"
+    return f"{name(names[-1])} in the attachment {name(names[0])}"
+
+
+def _told(text: str, contact: str, decision_id: str) -> str:
+    """A reply's text whose end, contact and id, is never cut."""
+    end = f" {contact}" if contact else ""
+    end += f" [{decision_id}]"
+    return printable(text, MAX_REPLY_TEXT - _PREFIX_ROOM - len(end)) + end
+
+
+def _at(part: str) -> str:
+    return f" {name(part)}" if part else ""
