@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Protocol, cast
 
 from twisted.internet import error, protocol
@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from contentfilter.results import ScanFailed, ScanResult
+from contentfilter.unstuffing import unstuffed
 from mailbase.config.places import Systemd, Tcp, Unix, parse_place
 from mailbase.replies import printable
 from mailbase.vocabulary import Finding, Unscanned
@@ -119,30 +120,6 @@ def judge(answer: bytes, seconds: float) -> ScanResult | ScanFailed:
         # Its StreamMaxLength is smaller than our max_size; no later try would end otherwise.
         return ScanResult(unscanned=(Unscanned("", "too-large", text),), seconds=seconds)
     return ScanFailed(SCANNER, "protocol", text or "an empty answer")
-
-
-def unstuffed(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The pieces of a message in wire form without the dots that transparency put in (RFC 5321 4.5.2).
-
-    Like every receiver it takes the first dot of a line, whatever follows; no piece is empty.
-    """
-    # A message begins at the beginning of a line, as if CRLF stood before it.
-    line_end = 2
-    for chunk in chunks:
-        if not chunk:
-            continue
-        # How much of CRLF stands before this chunk decides about its first octets.
-        before, tail = b"\r\n"[:line_end], chunk[-2:]
-        whole = before + chunk
-        clean = whole.replace(b"\r\n.", b"\r\n")[line_end:] if b"." in chunk else chunk
-        if tail.endswith(b"\r\n") or (line_end == 1 and chunk == b"\n"):
-            line_end = 2
-        elif tail.endswith(b"\r"):
-            line_end = 1
-        else:
-            line_end = 0
-        if clean:
-            yield clean
 
 
 def _frames(chunks: Iterator[bytes]) -> Iterator[bytes]:

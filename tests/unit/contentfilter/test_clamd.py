@@ -13,8 +13,9 @@ from twisted.internet.error import ConnectionDone, ConnectionRefusedError
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
-from contentfilter.clamd import MAX_ANSWER, Clamd, judge, unstuffed
+from contentfilter.clamd import MAX_ANSWER, Clamd, judge
 from contentfilter.results import ScanFailed, ScanResult
+from contentfilter.unstuffing import unstuffed
 from mailbase.vocabulary import Finding
 
 

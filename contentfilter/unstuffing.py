@@ -1,0 +1,29 @@
+"""From the wire form of a message to its own octets, in one pass, wherever the pieces end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+
+def unstuffed(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces of a message in wire form without the dots that transparency put in (RFC 5321 4.5.2).
+
+    Like every receiver it takes the first dot of a line, whatever follows; no piece is empty.
+    """
+    # A message begins at the beginning of a line, as if CRLF stood before it.
+    line_end = 2
+    for chunk in chunks:
+        if not chunk:
+            continue
+        # How much of CRLF stands before this chunk decides about its first octets.
+        before, tail = b"\r\n"[:line_end], chunk[-2:]
+        whole = before + chunk
+        clean = whole.replace(b"\r\n.", b"\r\n")[line_end:] if b"." in chunk else chunk
+        if tail.endswith(b"\r\n") or (line_end == 1 and chunk == b"\n"):
+            line_end = 2
+        elif tail.endswith(b"\r"):
+            line_end = 1
+        else:
+            line_end = 0
+        if clean:
+            yield clean

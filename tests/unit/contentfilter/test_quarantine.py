@@ -1,0 +1,168 @@
+"""The quarantine on a real folder: octets, names, permissions, and what a failing disk leaves."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from twisted.internet.defer import Deferred, maybeDeferred
+
+from contentfilter import quarantine
+from contentfilter.envelope import Client, Envelope
+from contentfilter.envelope import Path as MailPath
+from contentfilter.quarantine import Quarantine, QuarantineError, entries, find, prepare, read
+from contentfilter.spool import Spool
+from contentfilter.verdict import Verdict
+from mailbase.vocabulary import Action, Finding, Flow, Unscanned
+
+ID = "0123456789abc"
+NOW = 1795312800.25
+MACRO = Finding("office-macro", "2/a\n\udcff.docm", "detail")
+VERDICT = Verdict(ID, Flow.UPSTREAM, Action.QUARANTINE, MACRO, (MACRO, Unscanned("3", "encrypted")))
+ENVELOPE = Envelope(
+    MailPath("s@x.example", b"<s@x.example> SIZE=5 ENVID=\xe4"),
+    Client("mail.x.example", "192.0.2.1", helo="a\nb"),
+    [b"XFORWARD NAME=mail.x.example"],
+    [MailPath("r@y.example", b"<r@y.example> NOTIFY=NEVER"), MailPath("q@y.example", b"<q@y.example>")],
+)
+
+
+def keep(folder: Path, wire: bytes, now: float = NOW, memory: int = 1 << 20) -> Path:
+    spool = Spool(folder, memory)
+    spool.write(wire)
+    box = Quarantine(folder, lambda job: maybeDeferred(job))
+    kept: list[Path] = []
+    storing = Deferred.fromCoroutine(box.keep(VERDICT, ENVELOPE, spool, now))
+    spool.close()
+    storing.addCallback(kept.append)
+    failures: list[BaseException] = []
+    storing.addErrback(lambda failure: failures.append(failure.value))
+    if failures:
+        raise failures[0]
+    return kept[0]
+
+
+@pytest.mark.parametrize("memory", [1 << 20, 0])
+def test_keeps_the_message_octet_for_octet_and_what_is_known_of_it(tmp_path, memory):
+    wire = b"Subject: x\r\n\r\n..dot\r\n\r\nbare\rcr \0 \xff\r\n" + b"0123456789abcde\r\n..\r\n" * 40_000
+    message = wire.replace(b"\r\n.", b"\r\n")
+    path = keep(tmp_path, wire, memory=memory)
+    entry = read(path)
+    assert b"".join(entry.message()) == message
+    known = entry.metadata
+    assert (known["id"], known["flow"], known["time"]) == (ID, "upstream", "2026-11-22T02:00:00Z")
+    assert (known["size"], known["sha256"]) == (len(message), hashlib.sha256(message).hexdigest())
+    assert (known["sender"], known["recipients"]) == ("s@x.example", ["r@y.example", "q@y.example"])
+    assert known["client"]["address"] == "192.0.2.1"
+    assert known["findings"] == [{"name": "office-macro", "part": MACRO.part, "detail": "detail"}]
+    assert known["unscanned"] == [{"part": "3", "reason": "encrypted", "detail": ""}]
+    assert known["wire"]["mail"].encode("latin-1") == ENVELOPE.sender.line
+    assert known["wire"]["rcpt"] == ["<r@y.example> NOTIFY=NEVER", "<q@y.example>"]
+
+
+def test_a_file_is_readable_by_its_owner_alone(tmp_path):
+    before = os.umask(0)
+    try:
+        path = keep(tmp_path, b"x\r\n")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_same_mail_in_the_same_moment_takes_nothing_away(tmp_path):
+    paths = [keep(tmp_path, b"number %d\r\n" % i) for i in range(5)]
+    assert len(set(paths)) == 5
+    assert [b"".join(entry.message()) for entry in find(tmp_path, ID)] == [
+        b"number %d\r\n" % i for i in range(5)
+    ]
+
+
+@pytest.mark.parametrize("step", ["fsync", "write", "rename", "folder"])
+def test_what_is_not_on_disk_is_not_there_at_all(tmp_path, monkeypatch, step):
+    def full(*_args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    match step:
+        case "fsync":
+            monkeypatch.setattr(os, "fsync", full)
+        case "write":
+            monkeypatch.setattr(quarantine, "_write", full)
+        case "rename":
+            monkeypatch.setattr(Path, "rename", full)
+        case "folder":
+            monkeypatch.setattr(quarantine, "_sync_folder", full)
+    descriptors = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(OSError, match="No space"):
+        keep(tmp_path, b"x\r\n")
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    # With the folder unsynced the file may stay: it is complete, and the client tries again.
+    assert len(os.listdir(tmp_path)) == (1 if step == "folder" else 0)
+
+
+def test_content_is_synced_before_the_name_and_the_name_before_the_answer(tmp_path, monkeypatch):
+    steps: list[str] = []
+    fsync, rename = os.fsync, Path.rename
+
+    def noted_fsync(fd: int) -> None:
+        steps.append("folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else "file")
+        fsync(fd)
+
+    def noted_rename(path: Path, target: Path) -> Path:
+        steps.append("rename")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(Path, "rename", noted_rename)
+    keep(tmp_path, b"x\r\n")
+    assert steps == ["file", "rename", "folder"]
+
+
+def test_listing_passes_over_what_is_no_entry(tmp_path):
+    first = keep(tmp_path, b"1\r\n")
+    second = keep(tmp_path, b"2\r\n", NOW + 1)
+    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / f"20260101T000000Z-{ID}.mail").write_bytes(b"garbage")
+    (tmp_path / f"20260102T000000Z-{ID}.mail").write_bytes(quarantine.MAGIC + b"5\n[1,2]x")
+    (tmp_path / f"20260103T000000Z-{ID}.mail").write_bytes(quarantine.MAGIC + b"99999999999\n{}")
+    (tmp_path / f".20270101T000000Z-{ID}.mail").write_bytes(b"unfinished")
+    assert [entry.path for entry in entries(tmp_path)] == [first, second]
+
+
+def test_an_unknown_id_and_a_missing_folder_are_said(tmp_path):
+    with pytest.raises(QuarantineError, match="nothing in"):
+        find(tmp_path, ID)
+    with pytest.raises(QuarantineError, match="No such file"):
+        list(entries(tmp_path / "missing"))
+
+
+def test_preparing_makes_a_private_folder(tmp_path):
+    before = os.umask(0)
+    try:
+        prepare(tmp_path / "a" / "quarantine", NOW)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a" / "quarantine").stat().st_mode) == 0o700
+
+
+def test_preparing_refuses_a_folder_that_others_can_read(tmp_path):
+    tmp_path.chmod(0o750)
+    with pytest.raises(QuarantineError, match="chmod 0700"):
+        prepare(tmp_path, NOW)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(QuarantineError, match="cannot be used"):
+        prepare(tmp_path / "file", NOW)
+
+
+def test_preparing_clears_away_what_a_killed_daemon_left(tmp_path):
+    tmp_path.chmod(0o700)
+    kept = keep(tmp_path, b"x\r\n")
+    old, fresh = tmp_path / ".old.mail", tmp_path / ".fresh.mail"
+    for path, age in ((old, 7200), (fresh, 60), (kept, 1e7)):
+        path.touch()
+        os.utime(path, (NOW - age, NOW - age))
+    prepare(tmp_path, NOW)
+    assert sorted(tmp_path.iterdir()) == sorted([fresh, kept])
