@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Generic, TypeAlias, TypeVar
 
 from mailbase.addresses import MAPPED
+from mailbase.replies import printable
 
 T = TypeVar("T")
 
@@ -25,7 +26,7 @@ def parse_network(text: str) -> tuple[bytes, int]:
         packed = socket.inet_pton(family, address)
     except (OSError, ValueError):
         raise ValueError(
-            f"expected a network such as 192.0.2.0/24 or 2001:db8::/32, got '{text[:60]}'"
+            f"expected a network such as 192.0.2.0/24 or 2001:db8::/32, got '{printable(text, 60)}'"
         ) from None
     bits = 8 * len(packed)
     if not slash:
@@ -35,12 +36,14 @@ def parse_network(text: str) -> tuple[bytes, int]:
     ):
         length = int(length_text)
     else:
-        raise ValueError(f"expected a prefix length of 0 to {bits} after the slash, got '{text[:60]}'")
+        raise ValueError(
+            f"expected a prefix length of 0 to {bits} after the slash, got '{printable(text, 60)}'"
+        )
     number = int.from_bytes(packed)
     first = number >> (bits - length) << (bits - length)
     if first != number:
         right = f"{socket.inet_ntop(family, first.to_bytes(len(packed)))}/{length}"
-        raise ValueError(f"expected the network's first address, {right}, got '{text[:60]}'")
+        raise ValueError(f"expected the network's first address, {right}, got '{printable(text, 60)}'")
     if length >= 96 and packed[:12] == MAPPED:
         return packed[12:], length - 96
     return packed, length

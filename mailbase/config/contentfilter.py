@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
 from mailbase.config.places import ConnectPlace, FilePath, ListenPlace, OptionalListenPlace, SocketPath
 from mailbase.config.units import Duration, Size, between
-from mailbase.documents import Count, Section, Text
+from mailbase.documents import Count, FilledListing, Section, Text
 from mailbase.documents.problems import shown
 from mailbase.vocabulary import Flow
 
@@ -79,7 +79,7 @@ class QuarantineSettings(Section):
 
 
 class ContentfilterSettings(Section):
-    listeners: Annotated[tuple[ListenerSettings, ...], Field(min_length=1)] = (
+    listeners: FilledListing[ListenerSettings] = (
         ListenerSettings(listen="127.0.0.1:10024", protocol="smtp", reinject="127.0.0.1:10025"),
         ListenerSettings(
             listen="127.0.0.1:10026", protocol="lmtp", reinject="127.0.0.1:10028", flow=Flow.SUBMISSION

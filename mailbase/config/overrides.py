@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailbase.documents import ConfigError, Document, Location, Problem, parse
+from mailbase.documents.problems import dotted, readable
 
 SOURCE = "--set"
 
@@ -47,14 +48,14 @@ def apply(document: Document, overrides: Sequence[str]) -> Layered:
         key, equals, value = text.partition("=")
         path = _path(key)
         if not equals or path is None:
-            problems.append(Problem(SOURCE, 0, "", f"expected key.path=value, got '{text[:80]}'"))
+            problems.append(Problem(SOURCE, 0, "", f"expected key.path=value, got '{readable(text, 80)}'"))
             continue
         try:
             layered.set(path, parse(value.encode("utf-8", "surrogateescape"), SOURCE).data)
         except ConfigError as error:
-            problems += [Problem(SOURCE, 0, key, problem.message) for problem in error.problems]
+            problems += [Problem(SOURCE, 0, dotted(path), problem.message) for problem in error.problems]
         except ValueError as error:
-            problems.append(Problem(SOURCE, 0, key, str(error)))
+            problems.append(Problem(SOURCE, 0, dotted(path), str(error)))
     if problems:
         raise ConfigError(problems)
     return layered

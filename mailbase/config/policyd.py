@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
 from mailbase.config.places import FOLDER, ListenPlace, OptionalListenPlace, SocketPath
 from mailbase.config.units import Duration, between
-from mailbase.documents import Count, Listing, Section, Text
+from mailbase.documents import Count, FilledListing, FilledText, Listing, Section, Text
 from mailbase.documents.problems import shown
 
 SHIPPED = "data:"
@@ -33,7 +33,7 @@ def _allowlist(value: str, info: ValidationInfo) -> str:
             raise ValueError(f"expected {names}, or the path of a file, got {shown(value)}")
         return value
     folder = (info.context or {}).get(FOLDER)
-    return value if folder is None or not value else str(Path(folder) / value)
+    return value if folder is None else str(Path(folder) / value)
 
 
 def _local_part(value: str) -> str:
@@ -44,7 +44,7 @@ def _local_part(value: str) -> str:
     return value.lower()
 
 
-_Allowlist = Annotated[Text, Field(min_length=1), AfterValidator(_allowlist)]
+_Allowlist = Annotated[FilledText, AfterValidator(_allowlist)]
 
 
 class GreylistSettings(Section):
@@ -71,7 +71,7 @@ class GreylistSettings(Section):
 
 
 class PolicydSettings(Section):
-    listen: Annotated[Listing[ListenPlace], Field(min_length=1)] = ("127.0.0.1:10023",)
+    listen: FilledListing[ListenPlace] = ("127.0.0.1:10023",)
     """Where Postfix asks."""
     socket_mode: Annotated[str, BeforeValidator(_mode)] = "0660"
     """Octal mode of UNIX sockets in ``listen``."""

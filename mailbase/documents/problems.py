@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from mailbase.replies import printable
-
 Location: TypeAlias = tuple[str | int, ...]
 """The way to a value: keys and list positions, from the top of the file."""
 
@@ -36,7 +34,8 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.source}:{self.line}" if self.line else self.source
-        return f"{place}: {self.path}: {self.message}" if self.path else f"{place}: {self.message}"
+        message = readable(self.message, 2000)
+        return f"{place}: {self.path}: {message}" if self.path else f"{place}: {message}"
 
 
 class ConfigError(Exception):
@@ -57,6 +56,15 @@ class ConfigError(Exception):
         return "\n".join(lines)
 
 
+def readable(text: str, limit: int) -> str:
+    """``text`` on one line, without anything that a terminal obeys, at most ``limit`` characters.
+
+    Unlike a reply it keeps letters of every script: the reader wrote them.
+    """
+    clean = "".join(letter if letter.isprintable() else "?" for letter in text[: limit + 1])
+    return clean if len(clean) <= limit else clean[: limit - 3] + "..."
+
+
 def dotted(location: Location) -> str:
     """``location`` as the operator reads it."""
     text = ""
@@ -65,7 +73,7 @@ def dotted(location: Location) -> str:
             text += f"[{step}]"
         else:
             # A key that holds a dot is a name (a domain, a server), not a way through the file.
-            key = printable(step, 80)
+            key = readable(step, 80)
             text += f"[{key}]" if "." in step and text else f".{key}" if text else key
     return text
 
@@ -80,7 +88,7 @@ def shown(value: object) -> str:
         case int() | float():
             return str(value)
         case str():
-            return f"'{printable(value, 60)}'"
+            return f"'{readable(value, 60)}'"
         case dict():
             return "a mapping"
         case list() | tuple():
@@ -91,9 +99,14 @@ def shown(value: object) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """``; did you mean 'x'?`` for the known words nearest to ``word``, else the list of those there are."""
-    import difflib
+    from difflib import SequenceMatcher  # only where there is a mistake
 
-    known = sorted(known)
-    if close := difflib.get_close_matches(word.lower(), known, 3, 0.6):
-        return "; did you mean " + " or ".join(f"'{name}'" for name in close) + "?"
-    return "; known here: " + ", ".join(known) if known else ""
+    words = sorted(known)
+    likeness = {name: SequenceMatcher(None, word[:80].lower(), name).ratio() for name in words[:5000]}
+    best = max(likeness.values(), default=0)
+    if best >= 0.6:
+        close = [f"'{name}'" for name, ratio in likeness.items() if ratio > best - 0.1]
+        return "; did you mean " + " or ".join(close[:3]) + "?"
+    if not words or len(words) > 40:
+        return ""
+    return "; known here: " + ", ".join(words)

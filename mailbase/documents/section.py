@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Strict, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Strict, model_validator
+
+from mailbase.documents.problems import shown
 
 _T = TypeVar("_T")
 _K = TypeVar("_K")
@@ -27,11 +29,24 @@ def _number_as_text(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
 
+def _something(value: str) -> str:
+    if not value.strip():
+        raise ValueError(f"expected some text, got {shown(value)}")
+    return value
+
+
 def _list(value: Any) -> Any:
     """None (a key without content) as the empty list, and a lone value as a list of one."""
     if value is None:
         return ()
     return (value,) if isinstance(value, str) else value
+
+
+def _filled(value: Any) -> Any:
+    # Not pydantic's min_length: it also complains where all entries are there and wrong.
+    if value is None or value == [] or value == ():
+        raise ValueError("expected at least one entry")
+    return value
 
 
 def _table(value: Any) -> Any:
@@ -44,7 +59,11 @@ Count = Annotated[int, Strict()]
 """A whole number."""
 Text = Annotated[str, Strict(), BeforeValidator(_number_as_text)]
 """Text; digits alone may stand without quotes."""
+FilledText = Annotated[Text, AfterValidator(_something)]
+"""As :data:`Text`, but not empty."""
 Listing = Annotated[tuple[_T, ...], BeforeValidator(_list)]
 """A list; a lone value may stand without brackets."""
+FilledListing = Annotated[Listing[_T], BeforeValidator(_filled)]
+"""As :data:`Listing`, but not empty."""
 Table = Annotated[dict[_K, _T], BeforeValidator(_table)]
 """A mapping whose keys are names; a key without content is an empty one."""

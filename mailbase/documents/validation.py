@@ -78,8 +78,6 @@ def _message(model: type[BaseModel], detail: ErrorDetails, location: Location) -
         return f"expected one of {choices}, got {shown(value)}{hint}"
     if kind in _EXPECTED:
         return f"expected {_EXPECTED[kind]}, got {shown(value)}"
-    if kind in ("too_short", "string_too_short"):
-        return "expected at least one entry" if kind == "too_short" else "expected some text, got ''"
     if kind == "value_error":
         return str(context.get("error", detail["msg"]))
     return f"{detail['msg']}, got {shown(value)}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
 from mailbase import addresses
-from mailbase.documents import Flag, Listing, Section, Table, Text
+from mailbase.documents import FilledText, Flag, Listing, Section, Table, Text
 from mailbase.documents.problems import shown
 from mailbase.networks import parse_network
 
@@ -75,7 +75,7 @@ MailAddress = Annotated[Text, AfterValidator(_mail_address)]
 
 
 class PersonEntry(Section):
-    name: Annotated[Text, Field(min_length=1)]
+    name: FilledText
     email: MailAddress
     phone: Text = ""
 

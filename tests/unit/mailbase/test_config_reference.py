@@ -1,0 +1,148 @@
+"""docs/configuration.md names every key, with its bounds and its default, and no key that is not there."""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from mailbase.config import FINDING_NAMES, ConfigError, Settings, loads
+from mailbase.registry.file import RegistryFile
+from mailbase.vocabulary import UNSCANNED_REASONS, Flow
+
+TEXT = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
+MAIN, REGISTRY = TEXT.split("## Registry file")
+
+
+class Row(NamedTuple):
+    key: str
+    value: str
+    default: str
+
+
+def rows(text: str) -> dict[str, Row]:
+    found = re.findall(r"^\| `([^`]+)` \|[^|\n]*\| ([^|\n]*) \| ([^|\n]*) \|$", text, re.M)
+    result = {key: Row(key, value, default) for key, value, default in found}
+    assert len(result) == len(found), "a key stands twice"
+    return result
+
+
+def models(annotation: Any) -> Iterator[tuple[str, type[BaseModel]]]:
+    """The models below a field with what leads to them: "" (itself), "[]" (a list) or ".NAME" (a mapping)."""
+    if isinstance(annotation, type) and not typing.get_args(annotation) and issubclass(annotation, BaseModel):
+        yield "", annotation
+    step = {tuple: "[]", dict: ".NAME"}.get(typing.get_origin(annotation), "")  # type: ignore[call-overload]
+    for argument in typing.get_args(annotation):
+        for deeper, model in models(argument):
+            yield step + deeper, model
+
+
+def keys(model: type[BaseModel], path: str = "") -> Iterator[str]:
+    """Every key that is worth a row: leaves, and sections that may be absent or are lists or mappings."""
+    for name, field in model.model_fields.items():
+        here = f"{path}{field.alias or name}"
+        below = list(models(field.annotation))
+        if not below or type(None) in typing.get_args(field.annotation) or below[0][0]:
+            yield here
+        for step, deeper in below:
+            yield from keys(deeper, f"{here}{step}.")
+
+
+def documented(key: str) -> str:
+    key = re.sub(r"\b(SERVER|DOMAIN)\b", "NAME", key)
+    return re.sub(r"^flows\.FLOW\.(actions|unscanned)\.\w+$", r"flows.FLOW.\1", key)
+
+
+def test_every_key_is_documented_and_nothing_else() -> None:
+    there = {re.sub(r"^flows\.(\w+)", "flows.FLOW", key) for key in keys(Settings)}
+    there -= {"contentfilter.listeners[]"}
+    written = {documented(key) for key in rows(MAIN) if "." in key or key == "registry"}
+    assert written == there
+
+
+def test_every_key_of_the_registry_is_documented_and_nothing_else() -> None:
+    written = {documented(key) for key in rows(REGISTRY)}
+    assert written | {"servers.NAME.domains.NAME"} >= set(keys(RegistryFile))
+    assert written == set(keys(RegistryFile))
+
+
+def plain_defaults() -> dict[str, str]:
+    """Documented defaults that are YAML in backquotes, by key."""
+    return {
+        row.key: row.default.strip("`")
+        for row in rows(MAIN).values()
+        if re.fullmatch(r"`[^`]+`", row.default) and "[]" not in row.key and "FLOW" not in row.key
+    }
+
+
+@pytest.mark.parametrize("key", plain_defaults())
+def test_the_documented_default_is_the_default(key: str) -> None:
+    if key.startswith("contentfilter.clamd."):
+        absent = loads("contentfilter: {clamd: {}}")
+        assert loads("contentfilter: {clamd: {}}", [f"{key}={plain_defaults()[key]}"]) == absent
+    else:
+        assert loads("", [f"{key}={plain_defaults()[key]}"]) == Settings()
+
+
+def test_most_defaults_are_compared() -> None:
+    assert len(plain_defaults()) > 35
+
+
+BOUNDED = {
+    row.key: found[0] for row in rows(MAIN).values() if (found := re.search(r"\w+ to \w+$", row.value))
+}
+
+
+@pytest.mark.parametrize("key", BOUNDED)
+@pytest.mark.parametrize("beyond", ["999999999999", "100000000d", "1000TiB"])
+def test_the_documented_bounds_are_the_bounds(key: str, beyond: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        loads("", [f"{key}={beyond}"])
+    message = caught.value.problems[0].message
+    if "got '" not in message:  # else the unit is not one of this key
+        assert message.startswith(f"expected {BOUNDED[key]}, got ")
+
+
+def test_bounds_are_documented_at_all() -> None:
+    assert len(BOUNDED) > 20
+
+
+@pytest.mark.parametrize(("table", "names"), [("actions", FINDING_NAMES), ("unscanned", UNSCANNED_REASONS)])
+def test_the_tables_of_actions_are_those_built_in(table: str, names: frozenset[str]) -> None:
+    heading = {"actions": "| Finding | inbound |", "unscanned": "| Reason | inbound |"}[table]
+    lines = TEXT[TEXT.index(heading) :].split("\n\n")[0].splitlines()
+    flows = [Flow(cell.strip()) for cell in lines[0].split("|")[2:6]]
+    assert set(flows) == set(Flow)
+    written = {
+        cells[1].strip(" `"): [cell.strip() for cell in cells[2:6]]
+        for line in lines[2:]
+        if (cells := line.split("|"))
+    }
+    assert written.keys() == names
+    for name, actions in written.items():
+        assert actions == [getattr(Settings().flows.of(flow), table)[name] for flow in flows], name
+
+
+def test_the_full_example_names_every_key() -> None:
+    example = yaml.safe_load(
+        (Path(__file__).parents[3] / "examples" / "postwarden.yaml").read_text(encoding="utf-8")
+    )
+
+    def there(data: Any, path: str) -> Iterator[str]:
+        if isinstance(data, dict):
+            for key, value in data.items():
+                yield f"{path}{key}"
+                yield from there(value, f"{path}{key}.")
+        elif isinstance(data, list):
+            for value in data:
+                yield from there(value, path.rstrip(".") + "[].")
+
+    named = set(there(example, ""))
+    wanted = {key for key in keys(Settings) if not re.match(r"flows\.(outbound|submission)\.", key)}
+    assert wanted - named == set()
