@@ -28,14 +28,13 @@ class Defect(enum.StrEnum):
 class DataReader:
     """Takes the bytes after 354 and tells content from the terminator.
 
-    What could be the beginning of the terminator is held back until it is clear, at most four octets. So a
-    piece of content never ends in CR or CRLF before the end, and every test below sees its whole pattern
-    inside one piece, wherever the input was cut.
+    What could be the beginning of the terminator is held back until it is clear, at most four octets. Every
+    pattern looked for below begins like the terminator, so it is never cut in two, wherever the input was.
 
     Attributes:
         size: octets of the message so far, un-stuffed.
         wire_size: octets as they stood on the wire, without the terminating "." CRLF.
-        defect: the first defect found, or None.
+        defect: what is wrong with the message so far, or None; BARE_LF if both defects are there.
         ended: whether the terminator was seen.
     """
 
@@ -77,7 +76,7 @@ class DataReader:
         if not content:
             return b"", rest
         stuffed = 0
-        if self.defect is None and content.count(b"\n") != content.count(b"\r\n"):
+        if self.defect is not Defect.BARE_LF and content.count(b"\n") != content.count(b"\r\n"):
             self.defect = Defect.BARE_LF
         if dots:
             stuffed = content.count(b"\r\n.")

@@ -101,6 +101,11 @@ class ServerEngine:
         return len(self._buffer) - self._at
 
     @property
+    def replies_due(self) -> int:
+        """How many calls of :meth:`reply` the pending event waits for."""
+        return self._replies_due if self._pending is not None else 0
+
+    @property
     def in_data(self) -> bool:
         """Whether message content is expected."""
         return self._data is not None
