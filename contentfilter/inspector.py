@@ -1,0 +1,283 @@
+"""One mail from its end-of-data to the decision: ticket, scanners side by side, verdict, quarantine.
+
+Every wait here ends before the mail's own deadline; trouble of ours ends as 451, never as a pass and never as
+5xx.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred, FirstError, gatherResults
+from twisted.internet.interfaces import IReactorTime
+
+from contentfilter.disposition import Answer, Deliver, Disposition
+from contentfilter.envelope import Envelope
+from contentfilter.metrics import Metrics, Stage
+from contentfilter.quarantine import Quarantine
+from contentfilter.results import ScanFailed, ScanResult
+from contentfilter.spool import Spool
+from contentfilter.verdict import Verdict, decide
+from mailbase.addresses import pack
+from mailbase.config import ListenerSettings, Settings
+from mailbase.control import ControlError
+from mailbase.ids import IdSource, is_id
+from mailbase.logs import Log
+from mailbase.ticket import HEADER, Ticket
+from mailbase.vocabulary import Action, Finding, Flow, Unscanned
+
+TICKET_TIMEOUT = 2.0
+"""Seconds for policyd to answer; without it the mail goes on with what we know ourselves."""
+RESERVE = 2.0
+"""Seconds kept free before the mail's deadline, for the verdict, the quarantine and the reinjection."""
+MAX_LOGGED = 20
+"""Facts in the log line."""
+
+_ID_LINE = re.compile(rb"(?im)^" + HEADER.encode() + rb":[ \t]*([0-9a-z]{1,32})[ \t]*\r?$")
+T = TypeVar("T")
+
+
+class Pool(Protocol):
+    """The scan pool."""
+
+    async def scan(
+        self, fd: int, wire_size: int, timeout: float | None = None
+    ) -> ScanResult | ScanFailed: ...
+
+
+class Clamd(Protocol):
+    """A virus scanner."""
+
+    async def scan(self, message: Spool, timeout: float | None = None) -> ScanResult | ScanFailed: ...
+
+
+class Policyd(Protocol):
+    """policyd's control socket."""
+
+    async def request(self, verb: str, arguments: dict[str, Any], timeout: float) -> dict[str, Any]: ...
+
+
+@dataclass(slots=True)
+class Backends:
+    """Who is asked; replaced as a whole when the configuration is reloaded.
+
+    Arguments:
+        settings: in force.
+        pool: of scan workers.
+        clamd: None if none is configured.
+        policyd: for the ticket.
+        quarantine: for what must be kept.
+    """
+
+    settings: Settings
+    pool: Pool
+    clamd: Clamd | None
+    policyd: Policyd
+    quarantine: Quarantine
+
+
+class MailInspector:
+    """Decides on mails.
+
+    Arguments:
+        clock: the reactor's.
+        backends: who is asked; the attribute may be replaced between two mails.
+        log: gets one line a mail.
+        metrics: counts.
+        now: seconds since the epoch.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, backends: Backends, log: Log, metrics: Metrics, now: Callable[[], float]
+    ) -> None:
+        self.backends = backends
+        self._clock = clock
+        self._log = log
+        self._metrics = metrics
+        self._now = now
+        self._ids = IdSource()
+
+    async def inspect(
+        self, envelope: Envelope, spool: Spool, listener: ListenerSettings, deadline: float
+    ) -> tuple[str, Disposition]:
+        """See :class:`contentfilter.server.Inspector`."""
+        backends = self.backends
+        watch = _Stopwatch(self._clock, self._metrics)
+        # The scanners need no ticket and the ticket no scanner, so they run side by side. The results stand
+        # in the order of this list, whoever is first.
+        scans = [watch.of("workers", self._scan(backends.pool, spool, deadline))]
+        if backends.clamd is not None:
+            scans.append(watch.of("clamd", backends.clamd.scan(spool, self._left(deadline))))
+        asking = watch.of("ticket", self._ticket(backends.policyd, envelope, spool))
+        ticket, results = await _both(asking, scans)
+        decision = ticket.id if ticket else self._ids.next()
+        flow = ticket.flow if ticket else without_ticket(backends.settings, envelope, listener)
+        verdict = decide(decision, flow, backends.settings.flows.of(flow), results)
+        if verdict.action is Action.QUARANTINE:
+            verdict = await watch.of("quarantine", self._keep(backends.quarantine, verdict, envelope, spool))
+        disposition = dispose(verdict, backends.settings)
+        self._metrics.decided(verdict, spool.size)
+        self._metrics.parts.inc(sum(result.parts for result in results if isinstance(result, ScanResult)))
+        self._report(verdict, envelope, spool.size, ticket, disposition, watch)
+        return decision, disposition
+
+    def _left(self, deadline: float) -> float:
+        return deadline - RESERVE - self._clock.seconds()
+
+    async def _scan(self, pool: Pool, spool: Spool, deadline: float) -> ScanResult | ScanFailed:
+        try:
+            descriptor = spool.as_fd()
+        except OSError as error:
+            return ScanFailed("workers", "unavailable", f"no descriptor: {error.strerror}")
+        return await pool.scan(descriptor, spool.wire_size, self._left(deadline))
+
+    async def _ticket(self, policyd: Policyd, envelope: Envelope, spool: Spool) -> Ticket | None:
+        """What policyd knows of the mail; None if it knows nothing, or does not answer."""
+        name = ticket_id(spool.head())
+        if not name:
+            self._metrics.tickets.labels("missing").inc()
+            return None
+        about = {"id": name, "client": envelope.client.address, "sender": envelope.sender.address}
+        try:
+            answer = await policyd.request("ticket", about, TICKET_TIMEOUT)
+            ticket = Ticket.from_dict({**about, **answer}) if answer.get("found") is True else None
+        except (ControlError, ValueError) as error:
+            self._metrics.tickets.labels("unavailable").inc()
+            self._log.warning("ticket-unavailable", id=name, error=str(error))
+            return None
+        if ticket is None or ticket.id != name:
+            self._metrics.tickets.labels("unknown").inc()
+            return None
+        self._metrics.tickets.labels("found").inc()
+        return ticket
+
+    async def _keep(
+        self, quarantine: Quarantine, verdict: Verdict, envelope: Envelope, spool: Spool
+    ) -> Verdict:
+        """Put the mail into the quarantine; if that fails the mail stays the client's."""
+        try:
+            path = await quarantine.keep(verdict, envelope, spool, self._now())
+        except OSError as error:
+            self._metrics.quarantine_failures.inc()
+            self._log.error("quarantine-failed", id=verdict.id, error=str(error))
+            failed = ScanFailed("quarantine", "unavailable", str(error))
+            return replace(verdict, action=Action.DEFER, cause=failed, facts=(*verdict.facts, failed))
+        self._log.info("quarantined", id=verdict.id, file=path.name)
+        return verdict
+
+    def _report(
+        self,
+        verdict: Verdict,
+        envelope: Envelope,
+        size: int,
+        ticket: Ticket | None,
+        disposition: Disposition,
+        watch: _Stopwatch,
+    ) -> None:
+        seconds = {f"seconds_{stage}": taken for stage, taken in watch.finish().items()}
+        self._log.info(
+            "verdict",
+            id=verdict.id,
+            flow=verdict.flow,
+            action=verdict.action,
+            cause=None if verdict.cause is None else _brief(verdict.cause),
+            client=envelope.client.address,
+            sender=envelope.sender.address,
+            user=ticket.user if ticket else "",
+            ticket=ticket is not None,
+            recipients=len(envelope.recipients),
+            size=size,
+            findings=_listed(verdict, Finding),
+            unscanned=_listed(verdict, Unscanned),
+            failures=_listed(verdict, ScanFailed),
+            reply=str(disposition.reply) if isinstance(disposition, Answer) else None,
+            **seconds,
+        )
+
+
+def ticket_id(head: bytes) -> str:
+    """The id in the topmost ticket line of a message's header; empty if there is none.
+
+    Arguments:
+        head: the beginning of the message.
+    """
+    # policyd's line stands above everything that came from outside.
+    header, _, _ = head.partition(b"\r\n\r\n")
+    found = _ID_LINE.search(header)
+    name = found[1].decode("ascii").lower() if found else ""
+    return name if is_id(name) else ""
+
+
+def without_ticket(settings: Settings, envelope: Envelope, listener: ListenerSettings) -> Flow:
+    """The flow of a mail that policyd knows nothing of: by the client's address, else by the listener."""
+    packed = pack(envelope.client.address)
+    if packed is not None:
+        if settings.registry.is_upstream(packed):
+            return Flow.UPSTREAM
+        if settings.registry.system_of(packed, envelope.client.name) is not None:
+            return Flow.OUTBOUND
+    return listener.flow or Flow.INBOUND
+
+
+def dispose(verdict: Verdict, settings: Settings) -> Disposition:
+    """What the proxy is to do."""
+    match verdict.action:
+        case Action.ACCEPT | Action.TAG:
+            return Deliver(verdict.header(settings.contentfilter.tag_header))
+        case Action.QUARANTINE | Action.DEFER | Action.REJECT | Action.DISCARD:
+            return Answer(verdict.reply(settings.identity.contact))
+
+
+class _Stopwatch:
+    """How long each stage took."""
+
+    def __init__(self, clock: IReactorTime, metrics: Metrics) -> None:
+        self._clock = clock
+        self._metrics = metrics
+        self._started = clock.seconds()
+        self._taken: dict[Stage, float] = {}
+
+    async def of(self, stage: Stage, work: Awaitable[T]) -> T:
+        started = self._clock.seconds()
+        try:
+            return await work
+        finally:
+            self._taken[stage] = self._clock.seconds() - started
+            self._metrics.took(stage, self._taken[stage])
+
+    def finish(self) -> dict[Stage, float]:
+        total = self._clock.seconds() - self._started
+        self._metrics.took("total", total)
+        return {**self._taken, "total": total}
+
+
+async def _both(
+    asking: Coroutine[Any, Any, Ticket | None],
+    scans: Sequence[Coroutine[Any, Any, ScanResult | ScanFailed]],
+) -> tuple[Ticket | None, list[ScanResult | ScanFailed]]:
+    """Run all at once; one that raises cancels the others, and so does the one who waits."""
+    started: list[Deferred[Any]] = [Deferred.fromCoroutine(work) for work in (*scans, asking)]
+    try:
+        *results, ticket = await gatherResults(started, consumeErrors=True)
+    except FirstError as error:
+        for other in started:
+            other.cancel()
+        error.subFailure.raiseException()
+    return ticket, results
+
+
+def _brief(fact: Finding | Unscanned | ScanFailed) -> str:
+    match fact:
+        case Finding(name, part, detail) | Unscanned(part, name, detail) | ScanFailed(part, name, detail):
+            text = f"{name}:{part}" if part else name
+            return f"{text}({detail})" if detail else text
+
+
+def _listed(verdict: Verdict, kind: type[Finding | Unscanned | ScanFailed]) -> str:
+    facts = [_brief(fact) for fact in verdict.facts if isinstance(fact, kind)]
+    return ", ".join(facts[:MAX_LOGGED]) + (
+        f" and {len(facts) - MAX_LOGGED} more" if facts[MAX_LOGGED:] else ""
+    )

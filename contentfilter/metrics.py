@@ -1,0 +1,189 @@
+"""What contentfilter counts, for Prometheus. Every label is one of a small closed set and starts at 0."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from contentfilter.pool.crew import Fate
+from contentfilter.pool.pool import Pool
+from contentfilter.results import ScanFailed
+from contentfilter.session import End
+from contentfilter.verdict import Verdict
+from mailbase.config import FINDING_NAMES
+from mailbase.vocabulary import UNSCANNED_REASONS, Action, Finding, Flow, Unscanned
+
+Stage = Literal["ticket", "workers", "clamd", "quarantine", "total"]
+
+STAGES: tuple[Stage, ...] = ("ticket", "workers", "clamd", "quarantine", "total")
+FATES: tuple[Fate, ...] = ("recycled", "failed", "killed", "crashed")
+FAILURES = {
+    "workers": ("crashed", "timed-out", "out-of-memory", "unavailable", "protocol", "overload"),
+    "clamd": ("crashed", "timed-out", "unavailable", "protocol"),
+}
+TICKETS = ("found", "missing", "unknown", "unavailable")
+"""How asking for a ticket ended: resolved, no header line, resolves to nothing, no answer."""
+PROTOCOLS = ("smtp", "lmtp")
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Metrics:
+    """All counters of the daemon.
+
+    It is the ``ProxyMeter`` of the SMTP side and the ``Observer`` of the scan pool.
+
+    Arguments:
+        registry: where they are registered.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self.messages = Counter(
+            "contentfilter_messages", "Mails decided on.", ["flow", "action"], registry=registry
+        )
+        self.message_bytes = Counter(
+            "contentfilter_message_bytes", "Octets of mails decided on, un-stuffed.", registry=registry
+        )
+        self.findings = Counter("contentfilter_findings", "Findings in mails.", ["name"], registry=registry)
+        self.unscanned = Counter(
+            "contentfilter_unscanned", "Parts that were not scanned.", ["reason"], registry=registry
+        )
+        self.parts = Counter("contentfilter_parts", "Parts and members visited.", registry=registry)
+        self.seconds = Histogram(
+            "contentfilter_scan_seconds",
+            "Time from end-of-data to the verdict, and of each stage.",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.failures = Counter(
+            "contentfilter_scanner_failures",
+            "Scanners that could not do their work.",
+            ["scanner", "reason"],
+            registry=registry,
+        )
+        self.quarantine_failures = Counter(
+            "contentfilter_quarantine_failures", "Mails that could not be stored.", registry=registry
+        )
+        self.tickets = Counter(
+            "contentfilter_tickets", "Tickets asked for at policyd.", ["result"], registry=registry
+        )
+        self.workers_ended = Counter(
+            "contentfilter_workers_ended", "Worker processes that ended.", ["fate"], registry=registry
+        )
+        self.reloads = Counter(
+            "contentfilter_reloads", "Configurations put in force, or refused.", ["result"], registry=registry
+        )
+        self.transactions = Counter(
+            "contentfilter_transactions",
+            "Transactions that reached DATA, by how they ended.",
+            ["protocol", "end"],
+            registry=registry,
+        )
+        self.transaction_seconds = Histogram(
+            "contentfilter_transaction_seconds",
+            "Time from DATA to our reply.",
+            ["protocol"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.connections = Gauge(
+            "contentfilter_connections", "Clients connected.", ["protocol"], registry=registry
+        )
+        self.refused = Counter(
+            "contentfilter_connections_refused",
+            "Connections turned away: too many, not ready, or shutting down.",
+            ["protocol"],
+            registry=registry,
+        )
+        self.mismatches = Counter(
+            "contentfilter_body_mismatches",
+            "Mails whose outgoing octets were not the incoming ones; always 0.",
+            registry=registry,
+        )
+        self.probes = Counter(
+            "contentfilter_reinjection_probes", "Probes of reinjection ports.", ["result"], registry=registry
+        )
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for flow in Flow:
+            for action in Action:
+                if action is not Action.DISCARD:
+                    self.messages.labels(flow, action)
+        for scanner, reasons in FAILURES.items():
+            for reason in reasons:
+                self.failures.labels(scanner, reason)
+        for protocol in PROTOCOLS:
+            self.connections.labels(protocol)
+            self.refused.labels(protocol)
+            self.transaction_seconds.labels(protocol)
+            for end in End:
+                self.transactions.labels(protocol, end)
+        for counter, values in (
+            (self.findings, sorted(FINDING_NAMES)),
+            (self.unscanned, sorted(UNSCANNED_REASONS)),
+            (self.seconds, STAGES),
+            (self.tickets, TICKETS),
+            (self.workers_ended, FATES),
+            (self.reloads, ("ok", "refused")),
+            (self.probes, ("answered", "failed")),
+        ):
+            for value in values:
+                counter.labels(value)
+
+    # The inspector's
+
+    def decided(self, verdict: Verdict, size: int) -> None:
+        """A mail was decided on."""
+        self.messages.labels(verdict.flow, verdict.action).inc()
+        self.message_bytes.inc(size)
+        for fact in verdict.facts:
+            match fact:
+                case Finding(name) if name in FINDING_NAMES:
+                    self.findings.labels(name).inc()
+                case Unscanned(_, reason) if reason in UNSCANNED_REASONS:
+                    self.unscanned.labels(reason).inc()
+                case ScanFailed(scanner, reason) if reason in FAILURES.get(scanner, ()):
+                    self.failures.labels(scanner, reason).inc()
+
+    def took(self, stage: Stage, seconds: float) -> None:
+        """A stage of deciding on a mail took so long."""
+        self.seconds.labels(stage).observe(max(0.0, seconds))
+
+    # The pool's
+
+    def watch(self, pool: Pool) -> None:
+        """Show how the pool stands, each time somebody asks."""
+        tasks = Gauge("contentfilter_workers", "Worker processes.", ["state"], registry=self._registry)
+        tasks.labels("busy").set_function(lambda: pool.busy)
+        tasks.labels("idle").set_function(lambda: pool.idle)
+        waiting = Gauge("contentfilter_workers_queue", "Mails waiting for a worker.", registry=self._registry)
+        waiting.set_function(lambda: pool.waiting)
+
+    def worker_ended(self, fate: Fate) -> None:
+        """See :class:`contentfilter.pool.crew.Observer`."""
+        self.workers_ended.labels(fate).inc()
+
+    # The proxy's, see contentfilter.metering.ProxyMeter
+
+    def connected(self, protocol: str) -> None:
+        self.connections.labels(protocol).inc()
+
+    def disconnected(self, protocol: str) -> None:
+        self.connections.labels(protocol).dec()
+
+    def turned_away(self, protocol: str) -> None:
+        self.refused.labels(protocol).inc()
+
+    def ended(self, protocol: str, end: End, size: int, seconds: float) -> None:
+        self.transactions.labels(protocol, end).inc()
+        self.transaction_seconds.labels(protocol).observe(max(0.0, seconds))
+
+    def mismatched(self) -> None:
+        self.mismatches.inc()
+
+    def probed(self, ready: bool) -> None:
+        self.probes.labels("answered" if ready else "failed").inc()

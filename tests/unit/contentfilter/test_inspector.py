@@ -1,0 +1,329 @@
+"""The inspector with a scripted pool, clamd, policyd and quarantine."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+
+from contentfilter.disposition import Answer, Deliver, Disposition
+from contentfilter.envelope import Client, Envelope
+from contentfilter.envelope import Path as MailPath
+from contentfilter.inspector import RESERVE, TICKET_TIMEOUT, Backends, MailInspector, ticket_id
+from contentfilter.metrics import Metrics
+from contentfilter.results import ScanFailed, ScanResult
+from contentfilter.spool import Spool
+from contentfilter.verdict import Verdict
+from mailbase.config import ListenerSettings, loads
+from mailbase.control import ControlError
+from mailbase.ids import is_id
+from mailbase.logs import Log
+from mailbase.registry import load_registry
+from mailbase.vocabulary import Finding, Flow, Unscanned
+
+ID = "0123456789abc"
+MACRO = Finding("office-macro", "2/a.docm")
+VIRUS = Finding("virus", "", "Eicar")
+LISTENER = ListenerSettings(listen="127.0.0.1:10024", reinject="127.0.0.1:10025")
+AFTER_QUEUE = LISTENER.model_copy(update={"flow": Flow.SUBMISSION})
+TICKETED = b"X-Postwarden-Id: " + ID.encode() + b"\r\nReceived: from x\r\nSubject: hi\r\n\r\nbody\r\n"
+REGISTRY = """
+default_server: mail.inst.example
+upstreams: [198.51.100.0/24]
+servers:
+  mail.inst.example:
+    addresses: [192.0.2.25]
+    systems: [192.0.2.0/24]
+"""
+
+
+@dataclass
+class FakePool:
+    result: Any = field(default_factory=ScanResult)
+    asked: list[tuple[int, float | None]] = field(default_factory=list)
+    answer: Deferred[Any] | None = None
+
+    async def scan(self, fd: int, wire_size: int, timeout: float | None = None) -> Any:
+        os.close(fd)
+        self.asked.append((wire_size, timeout))
+        return self.result if self.answer is None else await self.answer
+
+
+@dataclass
+class FakeClamd:
+    result: Any = field(default_factory=ScanResult)
+    answer: Deferred[Any] | None = None
+
+    async def scan(self, message: Spool, timeout: float | None = None) -> Any:
+        return self.result if self.answer is None else await self.answer
+
+
+@dataclass
+class FakePolicyd:
+    answer: Any = None
+    asked: list[Any] = field(default_factory=list)
+
+    async def request(self, verb: str, arguments: dict[str, Any], timeout: float) -> dict[str, Any]:
+        self.asked.append((verb, arguments, timeout))
+        if self.answer is None:
+            raise ControlError("not reachable")
+        return {"ok": True, **self.answer}
+
+
+@dataclass
+class FakeQuarantine:
+    problem: OSError | None = None
+    kept: list[Verdict] = field(default_factory=list)
+
+    async def keep(self, verdict: Verdict, envelope: Envelope, message: object, now: float) -> Path:
+        if self.problem is not None:
+            raise self.problem
+        self.kept.append(verdict)
+        return Path("/quarantine/file")
+
+
+class Scene:
+    def __init__(self, tmp_path: Path, *, clamd: FakeClamd | None = None, **settings: object) -> None:
+        (tmp_path / "registry.yaml").write_text(REGISTRY)
+        loaded = loads("identity: {hostname: mx.example.org, contact: 'https://help.example'}")
+        self.settings = loaded.with_registry(load_registry(tmp_path / "registry.yaml"))
+        self.clock = Clock()
+        self.output = io.StringIO()
+        self.registry = CollectorRegistry()
+        self.pool, self.policyd, self.quarantine = FakePool(), FakePolicyd(), FakeQuarantine()
+        self.backends = Backends(self.settings, self.pool, clamd, self.policyd, self.quarantine)  # type: ignore[arg-type]
+        log = Log("test", stream=self.output)
+        self.inspector = MailInspector(
+            self.clock, self.backends, log, Metrics(self.registry), lambda: 1795312800.0
+        )
+        self.spool = Spool(tmp_path, 1 << 20)
+
+    def start(
+        self,
+        wire: bytes = b"Subject: hi\r\n\r\nbody\r\n",
+        client: str = "203.0.113.9",
+        listener: ListenerSettings = LISTENER,
+        deadline: float = 75.0,
+    ) -> Deferred[tuple[str, Disposition]]:
+        self.spool.write(wire)
+        envelope = Envelope(
+            MailPath("Sender@x.example", b"<Sender@x.example>"),
+            Client("c.example", client),
+            [],
+            [MailPath("r@inst.example", b"<r@inst.example>")],
+        )
+        return Deferred.fromCoroutine(self.inspector.inspect(envelope, self.spool, listener, deadline))
+
+    def inspect(self, *args: Any, **kwargs: Any) -> tuple[str, Disposition]:
+        results: list[Any] = []
+        self.start(*args, **kwargs).addBoth(results.append)
+        (result,) = results
+        assert isinstance(result, tuple), result
+        return result
+
+    def count(self, name: str, /, **labels: str) -> float:
+        value = self.registry.get_sample_value(name, labels)
+        assert value is not None, name
+        return value
+
+
+@pytest.fixture
+def scene(tmp_path):
+    return Scene(tmp_path)
+
+
+def reply(disposition: Disposition) -> tuple[int, str]:
+    assert isinstance(disposition, Answer)
+    return disposition.reply.code, disposition.reply.status
+
+
+def test_clean_mail_is_delivered_with_its_decision_on_top(scene):
+    decision, disposition = scene.inspect()
+    assert is_id(decision)
+    assert disposition == Deliver(f"X-Postwarden-Decision: {decision} accept flow=inbound\r\n".encode())
+    assert scene.pool.asked == [(21, 75.0 - RESERVE)]
+    assert scene.policyd.asked == []
+    assert scene.count("contentfilter_messages_total", flow="inbound", action="accept") == 1
+    assert scene.count("contentfilter_message_bytes_total") == 21
+
+
+def test_a_macro_is_refused_with_name_contact_and_id(scene):
+    scene.pool.result = ScanResult((MACRO,), (Unscanned("3", "encrypted"),), 5)
+    decision, disposition = scene.inspect()
+    assert reply(disposition) == (554, "5.7.1")
+    text = disposition.reply.text
+    assert '"a.docm"' in text
+    assert text.endswith(f"https://help.example [{decision}]")
+    assert scene.count("contentfilter_findings_total", name="office-macro") == 1
+    assert scene.count("contentfilter_unscanned_total", reason="encrypted") == 1
+    assert scene.count("contentfilter_parts_total") == 5
+    line = scene.output.getvalue()
+    for item in (
+        f"id={decision}",
+        "action=reject",
+        "cause=office-macro:2/a.docm",
+        "flow=inbound",
+        "recipients=1",
+    ):
+        assert item in line
+    assert "seconds_workers=" in line
+
+
+def test_policyd_is_asked_about_the_topmost_line_and_its_answer_rules(scene):
+    scene.policyd.answer = {"found": True, "flow": "submission", "user": "anna"}
+    decision, disposition = scene.inspect(TICKETED)
+    assert scene.policyd.asked == [
+        ("ticket", {"id": ID, "client": "203.0.113.9", "sender": "Sender@x.example"}, TICKET_TIMEOUT)
+    ]
+    assert decision == ID
+    assert isinstance(disposition, Deliver)
+    assert b"flow=submission" in disposition.header
+    assert "user=anna" in scene.output.getvalue()
+    assert scene.count("contentfilter_tickets_total", result="found") == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "result"),
+    [
+        (None, "unavailable"),
+        ({"found": False}, "unknown"),
+        ({}, "unknown"),
+        ({"found": "yes"}, "unknown"),
+        ({"found": True}, "unavailable"),
+        ({"found": True, "flow": "everything"}, "unavailable"),
+        ({"found": True, "flow": "upstream", "id": "1" * 13}, "unknown"),
+    ],
+)
+def test_without_an_answer_the_mail_goes_on_by_what_we_know(scene, answer, result):
+    scene.policyd.answer = answer
+    decision, disposition = scene.inspect(TICKETED)
+    assert decision != ID
+    assert isinstance(disposition, Deliver)
+    assert b"flow=inbound" in disposition.header
+    assert scene.count("contentfilter_tickets_total", result=result) == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (TICKETED, ID),
+        (b"x-postwarden-id:" + ID.encode() + b"\r\n", ID),
+        (b"A: b\r\nX-Postwarden-Id: " + ID.encode() + b"\r\nX-Postwarden-Id: 1111111111111\r\n\r\n", ID),
+        (b"Subject: x\r\n\r\nX-Postwarden-Id: " + ID.encode() + b"\r\n", ""),
+        (b"X-Postwarden-Id: " + ID.upper().encode() + b"\r\n", ID),
+        (b"X-Postwarden-Id: " + b"z" * 13 + b"\r\n", ""),
+        (b"X-Postwarden-Id: " + ID.encode() + b" more\r\n", ""),
+        (b"NotX-Postwarden-Id: " + ID.encode() + b"\r\n", ""),
+        (b"", ""),
+    ],
+)
+def test_the_ticket_line(head, expected):
+    assert ticket_id(head) == expected
+
+
+@pytest.mark.parametrize(
+    ("client", "listener", "flow"),
+    [
+        ("203.0.113.9", LISTENER, "inbound"),
+        ("198.51.100.7", LISTENER, "upstream"),
+        ("192.0.2.77", LISTENER, "outbound"),
+        ("::ffff:198.51.100.7", LISTENER, "upstream"),
+        ("203.0.113.9", AFTER_QUEUE, "submission"),
+        ("198.51.100.7", AFTER_QUEUE, "upstream"),
+        ("", LISTENER, "inbound"),
+        ("garbage", AFTER_QUEUE, "submission"),
+    ],
+)
+def test_the_flow_without_a_ticket(scene, client, listener, flow):
+    _decision, disposition = scene.inspect(client=client, listener=listener)
+    assert isinstance(disposition, Deliver)
+    assert f"flow={flow}".encode() in disposition.header
+
+
+def test_an_upstream_is_never_refused_but_its_mail_quarantined(scene):
+    scene.pool.result = ScanResult((MACRO,))
+    decision, disposition = scene.inspect(client="198.51.100.7")
+    assert reply(disposition) == (250, "2.0.0")
+    (kept,) = scene.quarantine.kept
+    assert (kept.id, kept.cause) == (decision, MACRO)
+    assert scene.count("contentfilter_messages_total", flow="upstream", action="quarantine") == 1
+
+
+def test_a_full_disk_leaves_the_mail_with_the_client(scene):
+    scene.pool.result = ScanResult((MACRO,))
+    scene.quarantine.problem = OSError(28, "No space left on device")
+    _decision, disposition = scene.inspect(client="198.51.100.7")
+    assert reply(disposition) == (451, "4.3.0")
+    assert scene.count("contentfilter_quarantine_failures_total") == 1
+    assert scene.count("contentfilter_messages_total", flow="upstream", action="defer") == 1
+    assert scene.count("contentfilter_messages_total", flow="upstream", action="quarantine") == 0
+
+
+@pytest.mark.parametrize(("reason", "status"), [("crashed", "4.3.0"), ("overload", "4.3.2")])
+def test_a_scanner_that_fails_makes_the_mail_wait(scene, reason, status):
+    scene.pool.result = ScanFailed("workers", reason)
+    _decision, disposition = scene.inspect()
+    assert reply(disposition) == (451, status)
+    assert scene.count("contentfilter_scanner_failures_total", scanner="workers", reason=reason) == 1
+
+
+def test_scanners_run_side_by_side_and_order_of_finishing_does_not_matter(tmp_path):
+    texts = []
+    for first in ("pool", "clamd"):
+        clamd = FakeClamd(answer=Deferred())
+        scene = Scene(tmp_path, clamd=clamd)
+        scene.pool.answer = Deferred()
+        results: list[Any] = []
+        scene.start().addBoth(results.append)
+        assert not results
+        order = [(scene.pool.answer, ScanResult((MACRO,))), (clamd.answer, ScanResult((VIRUS,)))]
+        for answer, result in order if first == "pool" else reversed(order):
+            assert answer is not None
+            answer.callback(result)
+        texts.append(results[0][1].reply.text[:30])
+    assert texts[0] == texts[1] == 'The attachment "a.docm" contai'
+
+
+def test_clamd_alone_failing_is_no_pass(tmp_path):
+    scene = Scene(tmp_path, clamd=FakeClamd(ScanFailed("clamd", "unavailable")))
+    _decision, disposition = scene.inspect()
+    assert reply(disposition) == (451, "4.3.0")
+
+
+def test_when_nobody_waits_all_is_given_up(tmp_path):
+    clamd = FakeClamd(answer=Deferred())
+    scene = Scene(tmp_path, clamd=clamd)
+    scene.pool.answer = Deferred()
+    inspection = scene.start()
+    inspection.cancel()
+    inspection.addErrback(lambda failure: failure.trap(CancelledError) and None)
+    assert scene.pool.answer.called
+    assert clamd.answer is not None
+    assert clamd.answer.called
+    assert scene.output.getvalue() == ""
+
+
+def test_our_own_mistake_is_raised_not_passed(tmp_path):
+    scene = Scene(tmp_path, clamd=FakeClamd(answer=Deferred()))
+    scene.pool.answer = Deferred()
+    failures: list[Any] = []
+    scene.start().addErrback(failures.append)
+    scene.pool.answer.errback(ZeroDivisionError())
+    assert failures[0].check(ZeroDivisionError)
+    assert scene.backends.clamd.answer.called  # type: ignore[union-attr]
+
+
+def test_every_label_starts_at_zero(scene):
+    for flow in Flow:
+        for action in ("accept", "tag", "quarantine", "defer", "reject"):
+            assert scene.count("contentfilter_messages_total", flow=flow, action=action) == 0
+    assert scene.count("contentfilter_findings_total", name="pdf-encrypted") == 0
+    assert scene.count("contentfilter_scanner_failures_total", scanner="clamd", reason="unavailable") == 0
+    assert scene.count("contentfilter_workers_ended_total", fate="crashed") == 0
