@@ -1,0 +1,213 @@
+"""VBA projects (MS-OVBA): the compression, the ``dir`` stream, and the modules' source code."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from contentfilter.containers.cfb import CompoundFile, Entry
+from contentfilter.limits import MIB
+
+Content: TypeAlias = bytes | bytearray
+
+_MAX_STREAM = 32 * MIB
+_MAX_MODULES = 2000
+MARK = b"Attribut"
+"""How each module's source begins; uncompressible, so it stands in the compressed stream as it is."""
+_HARMLESS = ("attribute ", "option ", "'", "rem ")
+_PCODE_MARK = b"\xfe\xca\x01\x00"
+
+_BITS = [4] * 17 + [max(4, (size - 1).bit_length()) for size in range(17, 4097)]
+"""Bits of a copy token's offset, by the number of octets expanded so far in the chunk (MS-OVBA 2.4.1.3.19.1)."""
+
+
+def decompress(data: Content, limit: int = _MAX_STREAM) -> bytes:
+    """A compressed container (MS-OVBA 2.4.1) as far as it can be read.
+
+    Arguments:
+        limit: octets after which it stops.
+    """
+    if not data or data[0] != 1:
+        return b""
+    out = bytearray()
+    at, size = 1, len(data)
+    while at + 2 <= size and len(out) < limit:
+        header = data[at] | data[at + 1] << 8
+        stop = min(size, at + (header & 0x0FFF) + 3)
+        if header & 0x7000 != 0x3000:
+            break
+        if header & 0x8000:
+            if not _expand_chunk(data, at + 2, stop, out):
+                break
+        else:
+            out += data[at + 2 : min(size, at + 2 + 4096)]
+        at = stop
+    return bytes(out)
+
+
+def _expand_chunk(data: Content, at: int, stop: int, out: bytearray) -> bool:
+    start = len(out)
+    while at < stop:
+        flags = data[at]
+        at += 1
+        if not flags:
+            out += data[at : min(at + 8, stop)]
+            at += 8
+            continue
+        for bit in (1, 2, 4, 8, 16, 32, 64, 128):
+            if at >= stop:
+                return True
+            if not flags & bit:
+                out.append(data[at])
+                at += 1
+                continue
+            if at + 1 >= stop:
+                return False
+            token = data[at] | data[at + 1] << 8
+            at += 2
+            done = len(out) - start
+            if done > 4096:
+                return False
+            bits = _BITS[done]
+            length = (token & (0xFFFF >> bits)) + 3
+            source = len(out) - (token >> (16 - bits)) - 1
+            if source < start:
+                return False
+            distance = len(out) - source
+            if length <= distance:
+                out += out[source : source + length]
+            else:
+                piece = out[source:]
+                out += (piece * (length // distance + 1))[:length]
+    return True
+
+
+@dataclass(slots=True)
+class Module:
+    """One module of a project.
+
+    Arguments:
+        stream: where it lies.
+        code: its source, decoded byte by byte; ``""`` if it could not be read.
+        readable: the source could be read, even if it is empty.
+        stomped: compiled code is there, and its source is not.
+    """
+
+    stream: str
+    code: str
+    readable: bool = True
+    stomped: bool = False
+
+    @property
+    def executable(self) -> bool:
+        """Whether it holds more than Attribute, Option and comment lines."""
+        return self.stomped or has_code(self.code)
+
+
+def has_code(source: str) -> bool:
+    """Whether VBA ``source`` holds more than Attribute, Option and comment lines."""
+    continued = False
+    for line in source.replace("\r", "\n").split("\n"):
+        bare = line.strip().lower()
+        if not continued and bare and bare != "rem" and not bare.startswith(_HARMLESS):
+            return True
+        # A comment or attribute goes on in the next line after " _".
+        continued = bare.endswith(" _") or (continued and bare == "_")
+    return False
+
+
+def modules(file: CompoundFile) -> Iterator[Module]:
+    """The modules of every VBA project in ``file``: by their ``dir`` streams, then whatever else looks like one."""
+    streams = file.streams
+    done: set[int] = set()
+    for entry in streams:
+        if entry.key != "dir":
+            continue
+        for name, offset in _listed(decompress(file.read(entry, _MAX_STREAM))):
+            for stream in _same_name(streams, name, entry.parent):
+                if id(stream) not in done:
+                    done.add(id(stream))
+                    yield _module(file, stream, offset)
+    for stream in streams:
+        if id(stream) in done or not 16 < stream.size <= _MAX_STREAM:
+            continue
+        code = carve(file.read(stream, _MAX_STREAM))
+        if code:
+            yield Module(stream.path, code.decode("latin-1"))
+
+
+def _same_name(streams: list[Entry], name: bytes, parent: Entry | None) -> list[Entry]:
+    """Streams of that name, those beside the ``dir`` stream if there are any. The name is in the project's
+    codepage, which we need not know: bytes are compared with the codepage's most likely encodings."""
+    wanted = {name.decode(charset, "replace").lower() for charset in ("latin-1", "cp1252", "utf-8")}
+    found = [stream for stream in streams if stream.key in wanted]
+    if not found:
+        found = [stream for stream in streams if stream.parent is parent and _loosely(stream.key, name)]
+    return [stream for stream in found if stream.parent is parent] or found
+
+
+def _loosely(key: str, name: bytes) -> bool:
+    """Whether the ASCII in both is the same: then they differ in letters of the codepage at most."""
+    return [c for c in key if c < "\x80"] == [chr(c).lower() for c in name if c < 0x80]
+
+
+def _listed(data: bytes) -> Iterator[tuple[bytes, int]]:
+    """Stream names and source offsets from a decompressed ``dir`` stream (MS-OVBA 2.3.4.2)."""
+    at, name, wide, count = 0, b"", b"", 0
+    while at + 6 <= len(data) and count < _MAX_MODULES:
+        kind, size = struct.unpack_from("<HI", data, at)
+        if kind == 0x0009:
+            size = 6  # PROJECTVERSION claims 4
+        value = data[at + 6 : at + 6 + size]
+        at += 6 + size
+        if kind == 0x001A:
+            name, wide = value, b""
+        elif kind == 0x0032:
+            wide = value
+        elif kind == 0x0031 and len(value) == 4:
+            count += 1
+            yield name, int.from_bytes(value, "little")
+            if wide and (other := wide.decode("utf-16-le", "replace").encode("utf-8")) != name:
+                yield other, int.from_bytes(value, "little")
+
+
+def _module(file: CompoundFile, stream: Entry, offset: int) -> Module:
+    data = file.read(stream, _MAX_STREAM)
+    source = decompress(data[offset:]) if offset < len(data) else b""
+    if not source:
+        source = carve(data)
+    code = source.decode("latin-1")
+    stomped = not has_code(code) and _compiled_lines(data[: offset or None]) > _attribute_lines(code)
+    return Module(stream.path, code, bool(source), stomped)
+
+
+def carve(data: Content) -> bytes:
+    """Source found by how it begins, wherever in the stream it does."""
+    at, out = data.find(MARK), b""
+    while at >= 0 and len(out) < _MAX_STREAM:
+        # Before the mark stand the signature octet, the chunk header and, if compressed, the flags octet.
+        for start in (at - 4, at - 3):
+            if start >= 0 and data[start] == 1 and (code := decompress(data[start:])):
+                out += code + b"\n"
+                break
+        at = data.find(MARK, at + 8)
+    return out
+
+
+def _compiled_lines(data: Content) -> int:
+    """Lines of compiled code in a module's performance cache that are not empty."""
+    at = data.rfind(_PCODE_MARK)
+    if at < 0 or at + 6 > len(data):
+        return 0
+    count = int.from_bytes(data[at + 4 : at + 6], "little")
+    lengths = (
+        int.from_bytes(data[line + 4 : line + 6], "little")
+        for line in range(at + 6, min(at + 6 + 12 * count, len(data) - 11), 12)
+    )
+    return sum(1 for length in lengths if length)
+
+
+def _attribute_lines(code: str) -> int:
+    return sum(1 for line in code.splitlines() if line.strip() and not line.lower().startswith("attribute "))

@@ -1,0 +1,135 @@
+"""The octets of a message, in memory or behind a file descriptor, read piecewise.
+
+A spooled message lies in the dot-stuffed wire form (RFC 5321 4.5.2). Taking the dots out of a 50 MiB message
+would cost a second copy of it, so a :class:`FileWire` takes them out of the pieces that are read. That is
+exact as long as a stuffed line never looks like a boundary: it begins with a dot, a boundary with a hyphen.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Protocol
+
+from contentfilter.limits import KIB, MIB
+
+IN_MEMORY = 4 * MIB
+"""Messages up to this size are read at once."""
+
+_FIRST_WINDOW = 4 * KIB
+_WINDOW = MIB
+_LONE_DOT = re.compile(rb"\r\n\.[^.]")
+
+
+def unstuff(data: bytes) -> bytes:
+    """The wire form ``data`` without the dots that transparency put in front of lines (RFC 5321 4.5.2).
+
+    Like every receiver it takes the first dot of a line, whatever follows.
+    """
+    if data.startswith(b"."):
+        data = data[1:]
+    return data.replace(b"\r\n.", b"\r\n")
+
+
+class Wire(Protocol):
+    """Random access to the octets of a message. Positions are octets from its start."""
+
+    length: int
+
+    def find(self, needle: bytes, start: int, end: int) -> int:
+        """Position of the first ``needle`` that lies within start and end; -1 for none."""
+        ...
+
+    def raw(self, start: int, end: int) -> bytes:
+        """The octets from start to end; dot-stuffing may still be in."""
+        ...
+
+    def text(self, start: int, end: int) -> bytes:
+        """The octets of whole lines from start to end, without dot-stuffing."""
+        ...
+
+
+class BytesWire:
+    """A message that is in memory, without dot-stuffing."""
+
+    __slots__ = ("_data", "length")
+
+    def __init__(self, data: bytes | bytearray | memoryview) -> None:
+        self._data = bytes(data)
+        self.length = len(self._data)
+
+    def find(self, needle: bytes, start: int, end: int) -> int:
+        return self._data.find(needle, start, end)
+
+    def raw(self, start: int, end: int) -> bytes:
+        return self._data[start:end]
+
+    text = raw
+
+
+class FileWire:
+    """A message in a file, read by ``pread``: the descriptor's offset stays, no page stays mapped.
+
+    Arguments:
+        fd: file descriptor; stays the caller's.
+        length: octets.
+        stuffed: the file holds the wire form; every line that begins with a dot begins with two.
+    """
+
+    __slots__ = ("_fd", "_stuffed", "length")
+
+    def __init__(self, fd: int, length: int, stuffed: bool) -> None:
+        self._fd = fd
+        self._stuffed = stuffed
+        self.length = length
+
+    def raw(self, start: int, end: int) -> bytes:
+        end = min(end, self.length)
+        data = os.pread(self._fd, max(0, end - start), start)
+        while start + len(data) < end:
+            more = os.pread(self._fd, end - start - len(data), start + len(data))
+            if not more:
+                raise OSError("the spool is shorter than it was said to be")
+            data += more
+        return data
+
+    def text(self, start: int, end: int) -> bytes:
+        data = self.raw(start, end)
+        return unstuff(data) if self._stuffed else data
+
+    def find(self, needle: bytes, start: int, end: int) -> int:
+        # Windows grow, so that many near hits stay cheap.
+        size, end, lap = _FIRST_WINDOW, min(end, self.length), len(needle) - 1
+        while start + lap < end:
+            at = self.raw(start, min(start + size + lap, end)).find(needle)
+            if at >= 0:
+                return start + at
+            start += size
+            size = min(size * 4, _WINDOW)
+        return -1
+
+    def regular(self) -> bool:
+        """Whether every line that begins with a dot begins with two, as a proper client sends it."""
+        for start in range(0, self.length, _WINDOW):
+            if _LONE_DOT.search(self.raw(start, start + _WINDOW + 3)):
+                return False
+        head = self.raw(0, 2)
+        return not head.startswith(b".") or head == b".."
+
+
+def open_wire(source: int | bytes | bytearray | memoryview, size: int) -> Wire:
+    """A message in the dot-stuffed wire form, without the terminating ``.CRLF``, ready for reading.
+
+    Arguments:
+        source: a file descriptor, or the octets themselves.
+        size: octets of the wire form.
+
+    Raises:
+        OSError: the descriptor cannot be read, or holds less than ``size``.
+    """
+    if not isinstance(source, int):
+        return BytesWire(unstuff(bytes(source[:size])))
+    wire = FileWire(source, size, stuffed=True)
+    if size <= IN_MEMORY or not wire.regular():
+        return BytesWire(wire.text(0, size))
+    return wire

@@ -1,0 +1,115 @@
+"""A piece of a message under scrutiny, and the shape of a scanner that looks at it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from contentfilter.containers.cfb import CompoundError, CompoundFile
+from contentfilter.containers.ziparchive import ZipArchive
+from contentfilter.limits import Budget, ScanOptions
+from mailbase.vocabulary import Finding, Unscanned
+
+Content: TypeAlias = bytes | bytearray
+"""Decoded octets of a part."""
+
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+MAX_NAME = 120
+MAX_PATH = 600
+
+
+def clean_name(name: str) -> str:
+    """``name`` from outside, fit for a path in logs: no controls, no text direction tricks, bounded."""
+    name = _UNSAFE.sub("?", name[: 4 * MAX_NAME]).strip()
+    return name if len(name) <= MAX_NAME else name[: MAX_NAME - 12] + "..." + name[-9:]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Decoded content and where it was found.
+
+    Arguments:
+        path: part numbers and member names, ``2/report.zip/a.docm``.
+        data: the octets. What they are is told from them alone, never from the name or a declared type.
+        depth: how many containers are around it.
+        inside: if it is a piece of a document: which, for the detail of a finding. The path is then the
+            document's own, since that is what people know.
+    """
+
+    path: str
+    data: Content
+    depth: int = 0
+    inside: str = ""
+
+    def child(self, name: str, data: Content) -> Part:
+        """A member of this container."""
+        path = f"{self.path}/{clean_name(name)}" if name else self.path
+        if len(path) > MAX_PATH:
+            path = path[: MAX_PATH // 2] + "..." + path[-MAX_PATH // 2 :]
+        return Part(path, data, self.depth + 1)
+
+    def piece(self, name: str, data: Content) -> Part:
+        """A piece of this document: an embedded object, a macro project, what stands behind a password."""
+        return Part(self.path, data, self.depth + 1, clean_name(name))
+
+    def found(self, name: str, detail: str = "") -> Finding:
+        """A finding in this part."""
+        return Finding(name, self.path, " in ".join(filter(None, (detail[:300], self.inside))))
+
+    def unscanned(self, reason: str, detail: str = "") -> Unscanned:
+        """This part, or a piece of it, could not be looked into."""
+        return Unscanned(self.path, reason, " in ".join(filter(None, (detail[:300], self.inside))))
+
+
+Found: TypeAlias = Finding | Unscanned | Part
+"""What a scanner yields: a fact, a part it could not look into, or content to be scanned in turn."""
+
+
+class Context:
+    """What the scanners of one part share: the bounds, and the containers' directories, read once."""
+
+    __slots__ = ("_cfb", "_part", "_zip", "budget", "cfb_problem")
+
+    def __init__(self, part: Part, budget: Budget) -> None:
+        self.budget = budget
+        self.cfb_problem = ""
+        self._part = part
+        self._zip: ZipArchive | None | bool = False
+        self._cfb: CompoundFile | None | bool = False
+
+    @property
+    def options(self) -> ScanOptions:
+        return self.budget.options
+
+    @property
+    def zip(self) -> ZipArchive | None:
+        """The part as a ZIP archive; None if it is none."""
+        if isinstance(self._zip, bool):
+            self._zip = ZipArchive.find(self._part.data, self.options.members)
+        return self._zip
+
+    @property
+    def cfb(self) -> CompoundFile | None:
+        """The part as an OLE compound file; None if it is none, or unreadable: then ``cfb_problem`` says why."""
+        if isinstance(self._cfb, bool):
+            try:
+                self._cfb = CompoundFile.find(self._part.data)
+            except CompoundError as error:
+                self._cfb = None
+                self.cfb_problem = str(error)
+        return self._cfb
+
+
+class Scanner(Protocol):
+    """Looks at one part and states facts; knows no policy.
+
+    An exception makes the part ``unscanned: failed``; it is never a pass, and the other scanners go on.
+    """
+
+    name: str
+
+    def scan(self, part: Part, context: Context) -> Iterator[Found]:
+        """What there is in ``part``. Runs lazily: a yielded part is scanned before the next is asked for."""
+        ...

@@ -1,0 +1,157 @@
+"""Scans one message or document: walks its parts and shows each to every scanner.
+
+Pure computation: runs in a worker process, or at once for ``contentfilter scan``. Nothing here knows what
+is done about a finding.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from contentfilter.limits import Budget, ScanOptions
+from contentfilter.message import BytesWire, MessageReader, Wire, open_wire
+from contentfilter.part import Context, Found, Part, Scanner, clean_name
+from contentfilter.results import ScanResult
+from contentfilter.scanners import SCANNERS
+from mailbase.vocabulary import Finding, Unscanned
+
+__all__ = ["ScanOptions", "preload", "scan_document", "scan_message", "scan_wire"]
+
+Clock = Callable[[], float]
+
+_log = logging.getLogger(__name__)
+
+
+def scan_message(
+    data: bytes | bytearray | memoryview, options: ScanOptions | None = None, clock: Clock = time.perf_counter
+) -> ScanResult:
+    """Scan a message (RFC 5322) that is in memory, without dot-stuffing.
+
+    Arguments:
+        options: bounds; the defaults if None.
+        clock: monotonic seconds.
+    """
+    return _scan_message(BytesWire(data), options or ScanOptions(), clock)
+
+
+def scan_wire(
+    source: int | bytes | bytearray | memoryview,
+    size: int,
+    options: ScanOptions | None = None,
+    clock: Clock = time.perf_counter,
+) -> ScanResult:
+    """Scan a message in the dot-stuffed wire form, without the terminating ``.CRLF``.
+
+    Arguments:
+        source: a file descriptor, read by position and left open, or the octets.
+        size: octets of the wire form.
+        options: bounds; the defaults if None.
+        clock: monotonic seconds.
+
+    Raises:
+        OSError: the descriptor cannot be read.
+    """
+    return _scan_message(open_wire(source, size), options or ScanOptions(), clock)
+
+
+def scan_document(
+    name: str, data: bytes, options: ScanOptions | None = None, clock: Clock = time.perf_counter
+) -> ScanResult:
+    """Scan a document or archive that came without a message around it.
+
+    Arguments:
+        name: its path in the result; what it is, is told from its content alone.
+    """
+    walk = _Walk(Budget(options or ScanOptions(), clock), clock)
+    return walk.run(iter((Part(clean_name(name), data),)))
+
+
+def preload() -> None:
+    """Import what scanners import when they first need it, so that no mail has to wait for it."""
+    import msoffcrypto  # noqa: F401
+    import oletools.mraptor  # noqa: F401
+
+
+def _scan_message(wire: Wire, options: ScanOptions, clock: Clock) -> ScanResult:
+    budget = Budget(options, clock)
+    return _Walk(budget, clock).run(MessageReader(wire, budget).read())
+
+
+class _Walk:
+    """One scan. Depth first, so that at any time only the containers around one part are in memory."""
+
+    def __init__(self, budget: Budget, clock: Clock, scanners: Iterable[Scanner] = SCANNERS.values()) -> None:
+        self._budget = budget
+        self._clock = clock
+        self._scanners = tuple(scanners)
+        self._findings: dict[Finding, None] = {}
+        self._unscanned: dict[Unscanned, None] = {}
+        self._listed: dict[str, int] = {}
+        self._visited = 0
+
+    def run(self, source: Iterator[Found]) -> ScanResult:
+        started = self._clock()
+        stack = [self._guarded("message", "", source)]
+        while stack:
+            if self._budget.late:
+                self._unscanned[Unscanned("", "timed-out", "the rest of the message")] = None
+                break
+            item = next(stack[-1], None)
+            match item:
+                case None:
+                    stack.pop()
+                case Finding():
+                    self._add(item)
+                case Unscanned():
+                    self._add(item)
+                case Part():
+                    if self._admit(item):
+                        stack.append(self._look(item))
+        return ScanResult(tuple(self._findings), tuple(self._unscanned), self._visited, self._clock() - started)
+
+    def _admit(self, part: Part) -> bool:
+        """Whether this part may still be scanned; says so if not."""
+        if part.depth > self._budget.options.depth:
+            self._add(part.found("too-deep", f"more than {self._budget.options.depth} containers"))
+            self._add(part.unscanned("too-deep", f"more than {self._budget.options.depth} containers"))
+            return False
+        if not self._budget.take_part():
+            limit = self._budget.options.parts
+            self._add(Finding("too-large", "", f"more than {limit} parts"))
+            self._add(Unscanned("", "too-large", f"more than {limit} parts"))
+            return False
+        self._visited += 1
+        return True
+
+    def _look(self, part: Part) -> Iterator[Found]:
+        context = Context(part, self._budget)
+        for scanner in self._scanners:
+            yield from self._guarded(scanner.name, part.path, scanner.scan(part, context))
+
+    def _guarded(self, name: str, path: str, source: Iterator[Found]) -> Iterator[Found]:
+        """What ``source`` yields; its failure is a part left unscanned, not the end of the scan."""
+        try:
+            yield from source
+        except GeneratorExit:
+            raise
+        except Exception as error:  # noqa: BLE001 - hostile input meets many parsers; whatever they raise is no pass
+            _log.warning("scanner %s failed", name, exc_info=True)
+            yield Unscanned(path, "failed", f"{name}: {type(error).__name__}")
+
+    def _add(self, item: Finding | Unscanned) -> None:
+        """Keep a fact, once, and not endlessly many of a kind."""
+        kind = item.name if isinstance(item, Finding) else item.reason
+        count = self._listed.get(kind, 0)
+        if count >= self._budget.options.listed:
+            return
+        if isinstance(item, Finding):
+            if item not in self._findings:
+                self._findings[item] = None
+                self._listed[kind] = count + 1
+        elif item not in self._unscanned:
+            self._unscanned[item] = None
+            self._listed[kind] = count + 1
+
+

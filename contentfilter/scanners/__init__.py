@@ -1,0 +1,41 @@
+"""The scanners. A new one is a file of its own and a line in this table."""
+
+from __future__ import annotations
+
+from contentfilter.part import Scanner
+from contentfilter.scanners.active_mime import ActiveMime
+from contentfilter.scanners.archive_zip import Zip
+from contentfilter.scanners.compressed import Compressed, Tar
+from contentfilter.scanners.email import Email
+from contentfilter.scanners.encrypted_office import EncryptedOffice
+from contentfilter.scanners.executable import Executable
+from contentfilter.scanners.legacy_office import LegacyOffice
+from contentfilter.scanners.office_xml import OfficeXml
+from contentfilter.scanners.ole_objects import OleObjects
+from contentfilter.scanners.pdf import Pdf
+from contentfilter.scanners.rtf import Rtf
+from contentfilter.scanners.sheet_text import SheetText
+from contentfilter.scanners.unsupported import Unsupported
+from contentfilter.scanners.vba import Vba
+
+SCANNERS: dict[str, Scanner] = {
+    scanner.name: scanner
+    for scanner in (
+        Executable(),
+        EncryptedOffice(),
+        Vba(),
+        LegacyOffice(),
+        OfficeXml(),
+        Rtf(),
+        ActiveMime(),
+        SheetText(),
+        Pdf(),
+        Email(),
+        Zip(),
+        OleObjects(),
+        Compressed(),
+        Tar(),
+        Unsupported(),
+    )
+}
+"""By name, in the order in which they look at a part: what only looks before what hands out members."""

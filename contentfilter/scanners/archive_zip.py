@@ -1,0 +1,81 @@
+"""ZIP archives, and what is one inside: OOXML and OpenDocument documents, Java and Android programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from contentfilter.containers.ziparchive import Member, ZipArchive
+from contentfilter.part import Context, Found, Part
+
+_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"\x01\x00\x00\x00l\x00\x00\x00", b"\xd7\xcd\xc6\x9a")
+_LISTED = 20
+"""Locked or unreadable members that are named one by one."""
+
+
+class Zip:
+    """Finds ``archive-encrypted``, ``archive-malformed``, ``archive-bomb``; hands out the members."""
+
+    name = "zip"
+
+    def scan(self, part: Part, context: Context) -> Iterator[Found]:
+        archive = context.zip
+        if archive is None:
+            return
+        document = is_document(archive)
+        if archive.truncated:
+            yield part.found("too-large", "members")
+            yield part.unscanned("too-large", f"more than {context.options.members} members")
+        locked = [member for member in archive.members if member.encrypted and not member.is_folder]
+        if locked:
+            yield part.found("archive-encrypted", f"{len(locked)} members, {locked[0].text_name!r:.100}")
+            for member in locked[:_LISTED]:
+                yield self._child(part, member, b"", document).unscanned("encrypted", "ZIP member")
+        expanded = 0
+        for member in archive.members:
+            if member.is_folder or (member.encrypted and AES_ONLY.issuperset(member.methods)):
+                continue
+            if document and archive.peek(member, 8).startswith(_PICTURES):
+                continue
+            for item in self._expand(part, archive, member, context, document):
+                if isinstance(item, Part):
+                    expanded += len(item.data)
+                yield item
+            if context.budget.is_bomb(len(part.data), expanded) or context.budget.allowance() <= 0:
+                yield part.found("archive-bomb", f"{len(part.data)} octets hold more than {expanded}")
+                yield part.unscanned("too-large", "the rest of the archive")
+                break
+        for problem in archive.problems:
+            yield part.found("archive-malformed", problem)
+
+    def _expand(
+        self, part: Part, archive: ZipArchive, member: Member, context: Context, document: bool
+    ) -> Iterator[Found]:
+        budget = context.budget
+        limit = budget.allowance()
+        for result in archive.expand(member, limit):
+            child = self._child(part, member, result.data, document)
+            if result.problem == "too-large":
+                yield child.found("too-large", "expands to more than is looked at")
+                if budget.is_bomb(member.packed, len(result.data)):
+                    yield child.found("archive-bomb", f"{member.packed} octets hold more than {limit}")
+                yield child.unscanned("too-large", "expands to more than is looked at")
+            elif result.problem and not member.encrypted:
+                yield child.unscanned(result.problem, f"ZIP member, method {member.methods[0]}")
+            if result.data:
+                budget.spend(len(result.data))
+                yield child
+
+    def _child(self, part: Part, member: Member, data: bytes | bytearray, document: bool) -> Part:
+        return (part.piece if document else part.child)(member.text_name, data)
+
+
+AES_ONLY = frozenset({99})
+
+
+def is_document(archive: ZipArchive) -> bool:
+    """Whether the archive is an office document, whose members nobody knows by name."""
+    return any(
+        member.name.lower() in (b"[content_types].xml", b"meta-inf/manifest.xml")
+        or member.name.lower().endswith(b"_rels/.rels")
+        for member in archive.members[:1000]
+    )

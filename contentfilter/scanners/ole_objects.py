@@ -1,0 +1,108 @@
+"""What lies inside OLE compound files: packages, embedded documents, attachments of Outlook messages."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+from contentfilter.containers.cfb import CompoundFile, Entry
+from contentfilter.part import Content, Context, Found, Part
+
+_NATIVE = "\x01ole10native"
+_POWERPOINT = "powerpoint document"
+_OUTLOOK_DATA = "__substg1.0_37010102"
+_OUTLOOK_NAMES = ("__substg1.0_3707001f", "__substg1.0_3704001f", "__substg1.0_3707001e", "__substg1.0_3704001e")
+_CONTAINERS = (
+    b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF-", b"MZ", b"{\\rt", b"ActiveMime", b"Rar!", b"7z\xbc\xaf", b"MSCF",
+    b"\x1f\x8b\x08", b"\x7fELF", b"L\x00\x00\x00\x01\x14\x02\x00", b"<?xml", b"MIME-Version:",
+)  # fmt: skip
+_EX_OLE_OBJECT = b"\x11\x10"
+"""RT_ExternalOleObjectStg (MS-PPT 2.10.34), little-endian."""
+
+
+class OleObjects:
+    """Finds ``ole-object``; hands out what is embedded."""
+
+    name = "ole-objects"
+
+    def scan(self, part: Part, context: Context) -> Iterator[Found]:
+        file = context.cfb
+        if file is None:
+            return
+        room = context.options.members
+        for stream in file.streams:
+            room -= 1
+            if room < 0:
+                yield part.unscanned("too-large", "streams in an OLE file")
+                return
+            key = stream.key
+            if key == _POWERPOINT:
+                yield from _powerpoint(part, file.read(stream), context)
+            elif key == _NATIVE:
+                name, content = native(file.read(stream))
+                yield part.found("ole-object", f"package {name!r:.100}")
+                yield part.piece(name or stream.path, content)
+            elif key == _OUTLOOK_DATA:
+                yield part.child(_outlook_name(file, stream), file.read(stream))
+            elif stream.size > 64 and bytes(file.read(stream, 16)).startswith(_CONTAINERS):
+                yield part.piece(stream.path, file.read(stream))
+
+
+def native(data: Content) -> tuple[str, Content]:
+    """File name and content of an OLE package (MS-OLEDS 2.3.6: what its native data holds is the Packager's)."""
+    at = 4
+    if data[4:6] == b"\x02\x00":
+        at = 6
+    label, at = _text(data, at)
+    source, at = _text(data, at)
+    kind = int.from_bytes(data[at + 2 : at + 4], "little")
+    at += 4
+    if kind == 3:
+        size = int.from_bytes(data[at : at + 4], "little")
+        at += 4 + min(size, 1024)
+        size = int.from_bytes(data[at : at + 4], "little")
+        content = data[at + 4 : at + 4 + size]
+        if content:
+            return (label or source).replace("\\", "/").rsplit("/", 1)[-1], content
+    return label, data[4:]
+
+
+def _text(data: Content, at: int) -> tuple[str, int]:
+    end = data.find(b"\0", at, at + 1024)
+    if end < 0:
+        return "", at
+    return bytes(data[at:end]).decode("latin-1"), end + 1
+
+
+def _outlook_name(file: CompoundFile, stream: Entry) -> str:
+    for wanted in _OUTLOOK_NAMES:
+        for other in file.streams:
+            if other.key == wanted and other.parent is stream.parent:
+                charset = "utf-16-le" if wanted.endswith("f") else "latin-1"
+                return bytes(file.read(other, 1000)).decode(charset, "replace")
+    return stream.path
+
+
+def _powerpoint(part: Part, data: Content, context: Context) -> Iterator[Found]:
+    """Embedded storages, VBA projects among them, by their record type wherever it stands."""
+    at = data.find(_EX_OLE_OBJECT)
+    while at >= 2:
+        version = data[at - 2] | data[at - 1] << 8
+        size = int.from_bytes(data[at + 2 : at + 6], "little")
+        body = at + 6
+        if version in (0x0000, 0x0010) and 8 < size <= len(data) - body:
+            content: Content = data[body : body + size]
+            if version == 0x0010:
+                content = _inflate(content[4:], context.budget.allowance())
+                context.budget.spend(len(content))
+            if content:
+                yield part.piece("PowerPoint object", content)
+                body += size
+        at = data.find(_EX_OLE_OBJECT, max(at + 2, body if version <= 0x10 and size <= len(data) - body else 0))
+
+
+def _inflate(data: Content, limit: int) -> Content:
+    try:
+        return zlib.decompressobj().decompress(data, max(limit, 1))
+    except zlib.error:
+        return b""

@@ -1,0 +1,82 @@
+"""PDF documents: locked or only restricted, told apart by trying (qpdf); actions; attached files."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import pikepdf
+
+from contentfilter.part import Context, Found, Part
+
+_HEADER_WITHIN = 1024
+_MAX_OBJECTS = 50_000
+_MAX_ATTACHMENTS = 200
+_ACTIONS = {"/JavaScript": "pdf-javascript", "/Launch": "pdf-launch"}
+
+
+class Pdf:
+    """Finds ``pdf-encrypted``, ``pdf-owner-restricted``, ``pdf-javascript``, ``pdf-launch``; hands out attachments."""
+
+    name = "pdf"
+
+    def scan(self, part: Part, context: Context) -> Iterator[Found]:
+        # Readers accept the header anywhere in the first kilobyte (ISO 32000-1 annex H.3.4.1).
+        if b"%PDF" not in part.data[: _HEADER_WITHIN + 4]:
+            return
+        try:
+            document = pikepdf.open(io.BytesIO(part.data), suppress_warnings=True)
+        except pikepdf.PasswordError:
+            yield part.found("pdf-encrypted", "needs a password")
+            yield part.unscanned("encrypted", "PDF")
+            return
+        except (pikepdf.PdfError, ValueError, RuntimeError) as error:
+            if b"/Encrypt" in part.data:
+                yield part.found("pdf-encrypted", "locked in a way that is not known")
+                yield part.unscanned("encrypted", f"PDF: {error}")
+            else:
+                yield part.unscanned("malformed", f"PDF: {error}")
+            return
+        with document:
+            if document.is_encrypted:
+                yield part.found("pdf-owner-restricted", "opens with the empty password")
+            yield from _actions(part, document)
+            yield from _attachments(part, document)
+
+
+def _actions(part: Part, document: pikepdf.Pdf) -> Iterator[Found]:
+    found: dict[str, str] = {}
+    try:
+        for number, thing in enumerate(document.objects):
+            if number >= _MAX_OBJECTS:
+                yield part.unscanned("too-large", "PDF objects")
+                break
+            if isinstance(thing, pikepdf.Dictionary):
+                _look(thing, found, 0)
+    except (pikepdf.PdfError, ValueError, RuntimeError, TypeError) as error:
+        yield part.unscanned("malformed", f"PDF: {error}")
+    for name, detail in found.items():
+        yield part.found(name, detail)
+
+
+def _look(thing: pikepdf.Object, found: dict[str, str], depth: int) -> None:
+    """Actions in a dictionary and in the dictionaries that lie directly in it."""
+    for key, value in thing.items():
+        if key == "/S" and isinstance(value, pikepdf.Name) and (name := _ACTIONS.get(str(value))):
+            found.setdefault(name, "action")
+        elif key == "/JS":
+            found.setdefault("pdf-javascript", "script")
+        elif depth < 3 and isinstance(value, pikepdf.Dictionary) and not value.is_indirect:
+            _look(value, found, depth + 1)
+
+
+def _attachments(part: Part, document: pikepdf.Pdf) -> Iterator[Found]:
+    try:
+        names = list(document.attachments)[: _MAX_ATTACHMENTS + 1]
+        for number, name in enumerate(names):
+            if number == _MAX_ATTACHMENTS:
+                yield part.unscanned("too-large", "PDF attachments")
+                return
+            yield part.child(name, document.attachments[name].get_file().read_bytes())
+    except (pikepdf.PdfError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        yield part.unscanned("malformed", f"PDF attachments: {error}")

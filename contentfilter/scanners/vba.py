@@ -1,0 +1,104 @@
+"""VBA macros in OLE compound files: documents of Word, Excel, PowerPoint, Publisher, Visio, and the
+``vbaProject.bin`` of OOXML ones, which is such a file as well.
+
+Our own reader of the VBA streams finds the source code; whether it looks malicious is MacroRaptor's rule
+(oletools): something that runs by itself, and writes or executes. A project that our reader cannot make
+sense of is shown to olevba as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+from collections.abc import Iterator
+
+from contentfilter.containers import ovba
+from contentfilter.containers.cfb import CompoundFile
+from contentfilter.part import Context, Found, Part
+
+_MAX_LINE = 2000
+"""VBA allows 1,023 characters; MacroRaptor's patterns take quadratic time in a line's length."""
+
+
+class Vba:
+    """Finds ``office-macro`` and ``office-macro-suspicious``."""
+
+    name = "vba"
+
+    def scan(self, part: Part, context: Context) -> Iterator[Found]:
+        file = context.cfb
+        if file is None:
+            if context.cfb_problem:
+                yield part.unscanned("malformed", f"OLE file: {context.cfb_problem}")
+                if source := ovba.carve(part.data):
+                    yield from judge(part, source.decode("latin-1"), "in a damaged file")
+            return
+        if not has_project(file, part):
+            return
+        sources, names, unreadable, stomped = [], [], 0, False
+        room = context.options.code_size
+        for module in ovba.modules(file):
+            unreadable += not module.readable
+            stomped |= module.stomped
+            if module.executable:
+                names.append(module.stream)
+            if room > 0:
+                sources.append(module.code[:room])
+                room -= len(module.code)
+        if room <= 0:
+            yield part.unscanned("too-large", "VBA source")
+        if unreadable and not names:
+            sources.append(_olevba(part))
+            if not ovba.has_code(sources[-1]):
+                yield part.unscanned("malformed", f"{unreadable} VBA modules cannot be read")
+        code = "\n".join(sources)
+        detail = f"VBA in {', '.join(names[:3])}" + (", source removed" if stomped else "")
+        yield from judge(part, code, detail, certain=bool(names))
+
+
+def has_project(file: CompoundFile, part: Part) -> bool:
+    """Whether there is any sign of a VBA project: a cheap question before the dear one."""
+    return any(entry.key in _SIGNS for entry in file.entries) or ovba.MARK in part.data
+
+
+_SIGNS = frozenset({"dir", "_vba_project", "vba"})
+
+
+def judge(part: Part, code: str, detail: str, certain: bool = False) -> Iterator[Found]:
+    """The findings that macro source gives cause to."""
+    if not certain and not ovba.has_code(code):
+        return
+    yield part.found("office-macro", detail)
+    if reasons := suspicious(code):
+        yield part.found("office-macro-suspicious", ", ".join(reasons))
+
+
+def suspicious(code: str) -> list[str]:
+    """What MacroRaptor objects to in VBA source: what starts it, and what it does; empty if nothing."""
+    from oletools import mraptor, olevba
+
+    lines = olevba.vba_collapse_long_lines(code).split("\n")
+    if any(len(line) > _MAX_LINE for line in lines):
+        lines = [line[at : at + _MAX_LINE] for line in lines for at in range(0, len(line) or 1, _MAX_LINE)]
+    code = "\n".join(lines)
+    starts, writes, runs = (
+        pattern.search(code) for pattern in (mraptor.re_autoexec, mraptor.re_write, mraptor.re_execute)
+    )
+    if starts and (writes or runs):
+        return [match.group()[:40] for match in (starts, writes, runs) if match]
+    return []
+
+
+def _olevba(part: Part) -> str:
+    """The source as olevba reads it; empty if it finds none or fails."""
+    from oletools import olevba
+
+    logging.getLogger("olevba").setLevel(logging.CRITICAL + 1)
+    quiet = io.StringIO()
+    with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
+        parser = olevba.VBA_Parser("part", data=bytes(part.data), disable_pcode=True)
+        try:
+            return "\n".join(code for _file, _stream, _name, code in parser.extract_macros() if isinstance(code, str))
+        finally:
+            parser.close()
