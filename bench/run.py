@@ -70,7 +70,7 @@ def main() -> int:
         print(report.policy_table(policy_results, width))
     if proxy_results:
         print(
-        print(f"\n{proxy.CONNECTIONS} connections, medians of {rounds}; W5 is refused (554) and counts as handled")
+            f"\n{proxy.CONNECTIONS} connections, medians of {rounds}; W5 is refused, which counts as handled"
         )
         print(report.proxy_table(proxy_results, width))
     aims = report.aims(policy_results, proxy_results)

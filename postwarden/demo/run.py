@@ -19,6 +19,7 @@ from postwarden.demo import scenario
 from postwarden.demo.front import Front
 from postwarden.demo.outcome import Outcome, json_lines, observe
 from postwarden.demo.scenario import Step
+from postwarden.sandbox import registered
 from postwarden.sandbox.client import ConnectionLost, Dialogue, Reply
 from postwarden.sandbox.gateway import FIXED, Gateway, Plan, Rewired
 from postwarden.sandbox.guard import MARK
@@ -156,7 +157,7 @@ def _start(gateway: Gateway, real: bool, say: Callable[[str], None]) -> None:
 def _send_all(gateway: Gateway, real: bool, say: Callable[[str], None]) -> list[Outcome]:
     say(f"Sending {len(scenario.STEPS)} sample mails …")
     ports = gateway.ports
-    domains = frozenset(name for server in gateway.registry["servers"].values() for name in server["domains"])
+    domains = frozenset(registered.served(gateway.registry))
     front = Front(ports.policyd, ports.before, ports.after_lmtp, domains)
     samples = gateway.folder / "samples"
     samples.mkdir()
@@ -178,7 +179,9 @@ def _send_all(gateway: Gateway, real: bool, say: Callable[[str], None]) -> list[
 
 def _submit(gateway: Gateway, step: Step, mail: bytes) -> Reply:
     with Dialogue(gateway.ports.submission if step.user else gateway.ports.mx, timeout=60.0) as dialogue:
-        identity = {"addr": step.client, "name": step.name, **({"login": step.user} if step.user else {})}
+        identity = {"addr": step.client, "name": step.name, "reverse_name": step.name}
+        if step.user:
+            identity["login"] = step.user
         dialogue.xclient(**identity)
         dialogue.hello()
         return dialogue.send(step.sender, [step.recipient], mail).reply
@@ -218,9 +221,9 @@ def _serving(gateway: Gateway, real: bool, folder: Path) -> str:
         ]
     lines += [
         f"  policyd        port {ports.policyd}, http://{LOOPBACK}:{ports.policyd_metrics}/metrics,"
-        f" log {gateway.policyd.log}",
+        f" log {folder}/policyd.log",
         f"  contentfilter  port {ports.before} (SMTP), {ports.after_lmtp} (LMTP),"
-        f" http://{LOOPBACK}:{ports.filter_metrics}/metrics, log {gateway.contentfilter.log}",
+        f" http://{LOOPBACK}:{ports.filter_metrics}/metrics, log {folder}/contentfilter.log",
         f"  configuration  {config}, registry {folder}/registry.yaml, sample mails {folder}/samples",
         "Try:",
         f"  {programs}/policyd query --config {config} client_address=203.0.113.7 sender=a@b.example"

@@ -115,6 +115,7 @@ class Gateway:
     _senders: list[PrivatePostfix] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
+        self.folder = self.folder.absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._reservation = PortReservation()
         try:
@@ -277,9 +278,7 @@ class Gateway:
             after_smtp=rewired.after_smtp or ports.after_smtp,
             next_hop=self.sink.port,
         )
-        domains = tuple(
-            domain for server in self.registry["servers"].values() for domain in server["domains"]
-        )
+        domains = registered.served(self.registry)
         listening = [
             ports.mx,
             ports.submission,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 DOMAIN = "inst.example"
@@ -49,3 +50,13 @@ def registry() -> dict[str, Any]:
             },
         },
     }
+
+
+def served(content: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names that Postfix must know as relay domains: registered domains, and systems with host names."""
+    names: list[str] = []
+    for server in content["servers"].values():
+        names += server.get("domains") or {}
+        systems = server.get("systems") or []
+        names += [system for system in systems if system[-1].isalpha() and ":" not in system]
+    return tuple(dict.fromkeys(names))
