@@ -100,10 +100,10 @@ def _a_labels(text: str) -> str | None:
 def is_host_name(text: str) -> bool:
     """Whether ``text``, normalised, is a full host name: two labels or more, no underscore, no address."""
     return (
-        "." in text
+        len(text) <= MAX_DOMAIN
+        and "." in text
         and "_" not in text
         and _DOMAIN.fullmatch(text) is not None
-        and len(text) <= MAX_DOMAIN
         and not text.rpartition(".")[2].isdigit()
     )
 

@@ -1,5 +1,6 @@
 """The one configuration file of both daemons: typed, checked, every mistake with its line."""
 
+from mailbase.config.changes import changes
 from mailbase.config.contentfilter import (
     ClamdSettings,
     ContentfilterSettings,
@@ -43,6 +44,7 @@ __all__ = [
     "TimeoutSettings",
     "Unix",
     "WorkerSettings",
+    "changes",
     "load",
     "loads",
     "parse_place",
