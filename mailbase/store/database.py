@@ -44,6 +44,7 @@ class Database:
         Raises:
             sqlite3.Error: cannot be opened, read-only, full, damaged, or somebody else's.
         """
+        self._create()
         connection = self._connect(
             str(self.path), timeout=BUSY, isolation_level=None, check_same_thread=False, cached_statements=256
         )
@@ -62,6 +63,15 @@ class Database:
             connection.close()
             raise
         return connection
+
+    def _create(self) -> None:
+        """Make the file for its owner alone: it holds who writes to whom. SQLite's other files follow it."""
+        try:
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            return
+        except OSError as error:
+            raise sqlite3.OperationalError(f"cannot create {self.path}: {error.strerror}") from error
 
     def open_reader(self) -> sqlite3.Connection:
         """A connection for point look-ups; it never waits for a lock.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
+K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Recent(Generic[V]):
+class Recent(Generic[K, V]):
     """Two generations of a dictionary: cheaper than an exact order of use, and as well bounded.
 
     When the young generation is full it becomes the old one, and the old one is forgotten; what is used
@@ -21,10 +23,10 @@ class Recent(Generic[V]):
 
     def __init__(self, size: int) -> None:
         self._size = max(1, size)
-        self._young: dict[bytes, V] = {}
-        self._old: dict[bytes, V] = {}
+        self._young: dict[K, V] = {}
+        self._old: dict[K, V] = {}
 
-    def get(self, key: bytes, default: V) -> V:
+    def get(self, key: K, default: V) -> V:
         """What was last put for ``key``, or ``default``."""
         found = self._young.get(key, default)
         if found is not default:
@@ -34,7 +36,7 @@ class Recent(Generic[V]):
             self.put(key, found)
         return found
 
-    def put(self, key: bytes, value: V) -> None:
+    def put(self, key: K, value: V) -> None:
         """Remember ``value`` for ``key``."""
         young = self._young
         if len(young) >= self._size and key not in young:

@@ -34,7 +34,7 @@ class Table:
         self._hot = spec.hot
         self._reader = reader
         self._admit = admit
-        self._recent: Recent[Row | None] = Recent(spec.cached)
+        self._recent: Recent[bytes, Row | None] = Recent(spec.cached)
         self.pending: dict[bytes, Row | None] = {}
         """Put since the last group was handed to the writer; None: deleted."""
         self.committing: dict[bytes, Row | None] = {}

@@ -7,7 +7,7 @@ from mailbase.store.recent import Recent
 
 
 def test_recent_holds_at_most_two_generations_and_keeps_what_is_used() -> None:
-    recent: Recent[int] = Recent(10)
+    recent: Recent[bytes, int] = Recent(10)
     for number in range(1000):
         recent.put(b"%d" % number, number)
         assert recent.get(b"0", -1) == 0, "used after every put, so never forgotten"
@@ -17,7 +17,7 @@ def test_recent_holds_at_most_two_generations_and_keeps_what_is_used() -> None:
 
 
 def test_recent_tells_a_known_absence_from_the_unknown() -> None:
-    recent: Recent[object] = Recent(4)
+    recent: Recent[bytes, object] = Recent(4)
     unknown = object()
     recent.put(b"gone", None)
     assert recent.get(b"gone", unknown) is None

@@ -1,0 +1,7 @@
+"""``python -m policyd``."""
+
+import sys
+
+from policyd.cli import main
+
+sys.exit(main())

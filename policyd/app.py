@@ -1,0 +1,246 @@
+"""Wires the daemon together: the only place, beside the command line, that touches the global reactor."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+
+from mailbase.config import ConfigError, Settings, load
+from mailbase.config.store import MEMORY
+from mailbase.control.server import ControlServer
+from mailbase.logs import Log
+from mailbase.metrics import new_registry, site
+from mailbase.service import ListenError, Service
+from mailbase.store import Store, StoreError
+from mailbase.store.database import Database
+from policyd.control import Verbs
+from policyd.engine import Engine
+from policyd.greylist.ledger import StoreLedger
+from policyd.greylist.tables import ALLOWED, CLIENTS, TRIPLETS
+from policyd.metrics import Metrics
+from policyd.policy import Policy, build_policy, terms_of
+from policyd.recorder import Recorder
+from policyd.server import PolicyServer
+from policyd.tickets import TICKETS, Tickets
+
+NEEDS_RESTART = ("listen", "socket_mode", "control", "metrics")
+"""Settings of ``policyd`` that a reload does not change."""
+DESCRIPTORS = 65536
+"""Open files wanted: one for each smtpd of a large gateway."""
+DRAIN = 10.0
+"""Seconds that requests in flight have to end."""
+
+
+class Daemon:
+    """policyd, wired.
+
+    Arguments:
+        reactor: Twisted's.
+        path: of the configuration file; read again at a reload.
+        overrides: ``key=value``, laid over the file.
+        settings: as read from it.
+        log: for everything.
+
+    Raises:
+        ConfigError: an allowlist that cannot be read.
+    """
+
+    def __init__(
+        self, reactor: Any, path: Path, overrides: Sequence[str], settings: Settings, log: Log
+    ) -> None:
+        self._reactor = reactor
+        self._path = path
+        self._overrides = overrides
+        self._settings = settings
+        self._log = log
+        self._reloading = False
+        self._again = False
+        self.metrics = Metrics()
+        recorder = Recorder(log, self.metrics)
+        self.store = Store(
+            Database(_store_path(settings), [TRIPLETS, CLIENTS, ALLOWED, TICKETS]),
+            reactor,
+            log,
+            commit_interval=settings.store.commit_interval,
+        )
+        self.ledger = StoreLedger(self.store, terms_of(settings), settings.store.on_error)
+        policy = build_policy(settings, self.ledger)
+        self._warn(policy)
+        tickets = Tickets(self.store)
+        self.engine = Engine(policy, tickets, reactor.seconds, recorder.check_failed)
+        self.server = PolicyServer(self.engine, recorder)
+        self.verbs = Verbs(reactor, self.engine, self.ledger, tickets, self.store.status)
+        self.metrics.watch_store(self.store.status)
+        self.metrics.gauges += [
+            ("tickets_lost", "Tickets that could not be kept.", lambda: tickets.lost),
+            ("tickets_found", "Tickets that contentfilter was given.", lambda: self.verbs.asked["found"]),
+            ("tickets_unknown", "Tickets asked for in vain.", lambda: self.verbs.asked["unknown"]),
+            (
+                "registered_domains",
+                "Domains in the registry.",
+                lambda: len(self.engine.policy.registry.domains),
+            ),
+            (
+                "registered_servers",
+                "Servers in the registry.",
+                lambda: len(self.engine.policy.registry.servers),
+            ),
+        ]
+
+    def start(self) -> Service:
+        """Open the store and the sockets.
+
+        Raises:
+            ListenError: an address cannot be listened on.
+        """
+        self.store.start()
+        try:
+            self.ledger.load_allowed(self._reactor.seconds())
+        except StoreError as error:
+            self._log.warning("allowed-networks-not-read", error=str(error))
+        service = Service(
+            self._reactor, self._log, drain=self.server.drain, reload=self.reload, drain_timeout=DRAIN
+        )
+        settings = self._settings.policyd
+        mode = int(settings.socket_mode, 8)
+        for place in settings.listen:
+            service.listen(place, self.server, mode)
+        service.listen(
+            f"unix:{settings.control}", ControlServer(self.verbs.table(), self._reactor, self._log), 0o660
+        )
+        if settings.metrics:
+            registry = new_registry("policyd")
+            registry.register(self.metrics)
+            http: Any = site(registry, lambda: "")
+            service.listen(settings.metrics, http)
+        return service
+
+    def reload(self) -> None:
+        """Read everything again; all or nothing. Called again meanwhile, it does so once more."""
+        if self._reloading:
+            self._again = True
+            return
+        self._reloading = True
+        Deferred.fromCoroutine(self._reload())
+
+    async def _reload(self) -> None:
+        def read() -> tuple[Settings, Policy]:
+            settings = load(self._path, self._overrides)
+            return settings, build_policy(settings, self.ledger)
+
+        try:
+            # In a thread: reading a large registry takes seconds, and Postfix waits.
+            settings, policy = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), read)
+            self._put_in_force(settings, policy)
+        except ConfigError as error:
+            self.metrics.reloads["failed"] += 1
+            for problem in error.problems:
+                self._log.error("reload-failed", problem=str(problem))
+        except Exception as error:  # noqa: BLE001 - the boundary: what was in force stays in force
+            self.metrics.reloads["failed"] += 1
+            self._log.exception("reload-failed", error)
+        self._reloading = False
+        if self._again:
+            self._again = False
+            self.reload()
+
+    def _put_in_force(self, settings: Settings, policy: Policy) -> None:
+        old, self._settings = self._settings, settings
+        self.engine.policy = policy
+        self.ledger.terms = policy.terms
+        self.ledger.on_error = policy.wording.on_error
+        self.metrics.reloads["ok"] += 1
+        self._warn(policy)
+        changed = [
+            name for name in NEEDS_RESTART if getattr(old.policyd, name) != getattr(settings.policyd, name)
+        ]
+        changed += [
+            name
+            for name, before, after in (
+                ("store.url", old.store.url, settings.store.url),
+                ("store.commit_interval", old.store.commit_interval, settings.store.commit_interval),
+                ("privacy", old.privacy, settings.privacy),
+                ("logging", old.logging, settings.logging),
+            )
+            if before != after
+        ]
+        self._log.info("reloaded", domains=len(policy.registry.domains), servers=len(policy.registry.servers))
+        if changed:
+            self._log.warning("restart-needed", changed=", ".join(changed))
+
+    def _warn(self, policy: Policy) -> None:
+        for problem in policy.warnings:
+            self._log.warning("allowlist", problem=str(problem))
+
+
+def _store_path(settings: Settings) -> Path:
+    if settings.store.path == MEMORY:
+        # Two connections cannot share what is only in memory; a file that goes with the process can.
+        folder = tempfile.mkdtemp(prefix="policyd-")
+        import atexit
+        import shutil
+
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder) / "policyd.sqlite"
+    return Path(settings.store.path)
+
+
+def make_log(settings: Settings, reactor: Any) -> Log:
+    """The log that ``settings`` ask for, on standard error.
+
+    Raises:
+        OSError: the key file cannot be read.
+    """
+    key = None
+    if settings.privacy.pseudonymise:
+        path = settings.privacy.key_file
+        key = (path.read_bytes().strip() if path is not None else b"") or os.urandom(32)
+    return Log(
+        "policyd",
+        style=settings.logging.format,
+        level=settings.logging.level,
+        stream=sys.stderr,
+        pseudonym_key=key,
+        scheduler=reactor,
+    )
+
+
+def serve(path: Path, overrides: Sequence[str]) -> int:
+    """Run policyd until it is told to end; returns the exit status.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+        ListenError: an address cannot be listened on.
+    """
+    from twisted.internet import reactor
+
+    settings = load(path, overrides)
+    log = make_log(settings, reactor)
+    _raise_descriptor_limit()
+    daemon = Daemon(reactor, path, overrides, settings, log)
+    try:
+        service = daemon.start()
+        # What is here now stays: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        service.run()
+    except ListenError:
+        daemon.store.close(1.0)
+        raise
+    return 0 if daemon.store.close() else 1
+
+
+def _raise_descriptor_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

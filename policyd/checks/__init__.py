@@ -1,0 +1,33 @@
+"""The checks: one file each. This table is the whole list, in the order in which they run."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Protocol
+
+from policyd.checks.greylist import GreylistCheck
+from policyd.checks.relay import RelayCheck
+from policyd.context import Context
+from policyd.facts import Fact
+from policyd.request import Request, Stage
+
+__all__ = ["CHECKS", "Check", "GreylistCheck", "RelayCheck"]
+
+
+class Check(Protocol):
+    """Establishes one fact about a request. It knows no points, no thresholds, no reply texts."""
+
+    @property
+    def name(self) -> str:
+        """As in the configuration and the metrics."""
+
+    @property
+    def stages(self) -> frozenset[Stage]:
+        """Where it is asked."""
+
+    def check(self, request: Request, context: Context) -> Fact | Awaitable[Fact]:
+        """The fact; at once where it is in memory."""
+
+
+CHECKS = (RelayCheck.name, GreylistCheck.name)
+"""Cheap and decisive first: what is refused is not greylisted."""

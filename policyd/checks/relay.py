@@ -1,0 +1,75 @@
+"""Who may mail whom through us (R1, R3, R4, R6).
+
+Registered systems and authenticated users may mail anybody. Registered domains and the host names of
+registered systems may be mailed by anybody. An upstream relay is trusted to have looked at the mail, not to
+mail others through us: it delivers to registered domains only, like every other client, unless it is
+registered as a system as well.
+
+A recipient that tells us the way (``user%elsewhere@here``, ``elsewhere!user@here``, ``user@elsewhere@here``,
+a source route) is never ours, whatever its last domain: Postfix may follow the way after we have judged the
+last domain only.
+"""
+
+from __future__ import annotations
+
+from mailbase.addresses import Mailbox
+from mailbase.registry import Registry
+from policyd.context import Context
+from policyd.facts import RelayFact, Relaying
+from policyd.request import Request, Stage
+
+_USER = RelayFact(Relaying.PERMITTED, "authenticated-user")
+_SYSTEM = RelayFact(Relaying.PERMITTED, "registered-system")
+_DOMAIN = RelayFact(Relaying.SERVED, "registered-domain")
+_HOST = RelayFact(Relaying.SERVED, "registered-host")
+_OWN = RelayFact(Relaying.OWN, "own-host")
+_LOCAL = RelayFact(Relaying.OWN, "no-domain")
+_ROUTED = RelayFact(Relaying.DENIED, "routed-recipient")
+_BROKEN = RelayFact(Relaying.DENIED, "broken-recipient")
+_FOREIGN = RelayFact(Relaying.DENIED, "foreign-domain")
+_UNJUDGED = RelayFact(Relaying.UNJUDGED, "no-registry")
+
+
+class RelayCheck:
+    """Arguments:
+    registry: what is registered; None if none is configured, so that relaying is left to Postfix.
+    hostname: the gateway's own name.
+    """
+
+    name = "relay"
+    stages = frozenset({Stage.RCPT})
+
+    def __init__(self, registry: Registry | None, hostname: str) -> None:
+        self._registry = registry
+        self._hostname = hostname
+
+    def check(self, request: Request, context: Context) -> RelayFact:
+        """Whether the recipient may be mailed by this client."""
+        if self._registry is None:
+            return _UNJUDGED
+        if request.sasl_username:
+            return _USER
+        if context.system is not None:
+            return _SYSTEM
+        mailbox = context.mailbox
+        if mailbox is None:
+            return _BROKEN
+        if is_routed(mailbox):
+            return _ROUTED
+        if context.domain is not None:
+            return _DOMAIN
+        if not mailbox.domain:
+            return _LOCAL
+        if self._registry.host_system(mailbox.domain) is not None:
+            return _HOST
+        return _OWN if mailbox.domain == self._hostname else _FOREIGN
+
+
+def is_routed(mailbox: Mailbox) -> bool:
+    """Whether the local part names a way to somewhere else.
+
+    RFC 5321 appendix F.2; Postfix: allow_percent_hack, swap_bangpath. Postfix gives the address without its
+    quotes, so quotes protect nothing.
+    """
+    local = mailbox.local
+    return "%" in local or "@" in local or "!" in local

@@ -1,0 +1,222 @@
+"""The command line of policyd."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mailbase.config import ConfigError, Settings, load
+from mailbase.config.units import parse_duration
+from mailbase.control import ControlError
+from mailbase.control.client import ask
+from mailbase.service import ListenError
+from policyd.printing import wants_json, write
+
+OK, NEGATIVE, USAGE, BAD_CONFIG = 0, 1, 2, 78
+DEFAULT_CONFIG = Path("/etc/postwarden/postwarden.yaml")
+SEARCH_TIMEOUT = 600.0
+"""Seconds to wait for a search through millions of entries."""
+
+COLUMNS = {
+    "triplets": ("network", "sender", "recipient", "state", "first", "last", "expires"),
+    "clients": ("network", "retries", "last", "expires"),
+    "allowed": ("network", "comment", "added", "expires"),
+}
+SHOW_COLUMNS = ("kind", "network", "sender", "recipient", "state", "retries", "comment", "last", "expires")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status: 0 ok, 1 negative answer, 2 usage, 78 bad configuration."""
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return run(options)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return BAD_CONFIG
+    except (ControlError, ListenError) as error:
+        print(f"policyd: {error}", file=sys.stderr)
+        return NEGATIVE
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python must not complain about it at exit.
+        sys.stderr.close()
+        return NEGATIVE
+
+
+def _parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="policyd", description="Answers Postfix's check_policy_service.")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+
+    serve = _command(commands, "serve", "run the daemon in the foreground", "policyd serve --check")
+    serve.add_argument("--check", action="store_true", help="check the configuration and exit")
+    serve.set_defaults(run=_serve)
+
+    query = _command(
+        commands,
+        "query",
+        "ask the running daemon one question; leaves no trace",
+        "policyd query client_address=192.0.2.1 sender=a@example.org recipient=b@inst.example",
+    )
+    query.add_argument("attributes", nargs="+", metavar="NAME=VALUE", help="attributes of a policy request")
+    _json(query)
+    query.set_defaults(run=_query)
+
+    greylist = commands.add_parser("greylist", help="look into and change what greylisting remembers")
+    verbs = greylist.add_subparsers(metavar="COMMAND", required=True)
+
+    listing = _command(verbs, "list", "list all entries", "policyd greylist list --kind clients")
+    listing.add_argument("--kind", choices=sorted(COLUMNS), default="triplets", help="default: %(default)s")
+    listing.add_argument("--limit", type=_count, help="print at most so many entries")
+    _json(listing)
+    listing.set_defaults(run=_list)
+
+    show = _command(
+        verbs, "show", "show the entries that have to do with TERM", "policyd greylist show 192.0.2.0/24"
+    )
+    _term(show)
+    _json(show)
+    show.set_defaults(run=_show)
+
+    allow = _command(
+        verbs,
+        "allow",
+        "never greylist these clients, from now on",
+        "policyd greylist allow 192.0.2.0/24 --for 30d --comment 'newsletter of the library'",
+    )
+    allow.add_argument("network", metavar="NETWORK", help="IP address or network")
+    allow.add_argument("--for", dest="duration", type=_duration, metavar="DURATION", help="such as 30d")
+    allow.add_argument("--comment", default="", help="why, for whoever wonders later")
+    allow.set_defaults(run=_allow)
+
+    forget = _command(
+        verbs,
+        "forget",
+        "delete the entries that have to do with TERM",
+        "policyd greylist forget a@example.org",
+    )
+    _term(forget)
+    forget.set_defaults(run=_forget)
+    return top
+
+
+def _command(commands: Any, name: str, text: str, example: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text[0].upper() + text[1:] + ".", epilog=f"Example: {example}"
+    )
+    parser.add_argument(
+        "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a setting, such as policyd.greylist.delay=1m; repeatable",
+    )
+    return parser
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
+
+
+def _term(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("term", metavar="TERM", help="IP address, network, mail address or domain")
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError
+    return value
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return load(options.config, options.overrides)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    if options.check:
+        from policyd.policy import read_lists
+
+        settings = _settings(options)
+        for warning in read_lists(settings).warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        servers, domains = len(settings.registry.servers), len(settings.registry.domains)
+        print(f"{options.config}: ok; {servers} servers, {domains} domains registered")
+        return OK
+    from policyd.app import serve
+
+    return serve(options.config, options.overrides)
+
+
+def _query(options: argparse.Namespace) -> int:
+    attributes = {}
+    for argument in options.attributes:
+        name, equals, value = argument.partition("=")
+        if not equals or not name:
+            print(f"policyd: expected NAME=VALUE, got {argument!r}", file=sys.stderr)
+            return USAGE
+        attributes[name] = value
+    path = _settings(options).policyd.control
+    answer = ask(path, "query", attributes=attributes).wait()
+    answer.pop("ok", None)
+    if wants_json(sys.stdout, options.json):
+        write(sys.stdout, [answer], (), True)
+    else:
+        for name in ("reply", "action", "flow", "reason"):
+            print(f"{name + ':':<8}{answer.get(name, '')}")
+        write(sys.stdout, answer.get("facts", []), ("check", "fact", "reason", "wait"), False)
+    return OK if answer.get("action") == "accept" else NEGATIVE
+
+
+def _list(options: argparse.Namespace) -> int:
+    answer = ask(_settings(options).policyd.control, "greylist.list", SEARCH_TIMEOUT, kind=options.kind)
+    rows = iter(answer)
+    if options.limit is not None:
+        rows = _first(rows, options.limit)
+    write(sys.stdout, rows, COLUMNS[options.kind], wants_json(sys.stdout, options.json))
+    return OK
+
+
+def _first(rows: Iterator[dict[str, Any]], limit: int) -> Iterator[dict[str, Any]]:
+    for number, row in enumerate(rows):
+        if number >= limit:
+            return
+        yield row
+
+
+def _show(options: argparse.Namespace) -> int:
+    answer = ask(_settings(options).policyd.control, "greylist.show", SEARCH_TIMEOUT, term=options.term)
+    found = write(sys.stdout, answer, SHOW_COLUMNS, wants_json(sys.stdout, options.json))
+    if not found:
+        print("nothing is remembered of it", file=sys.stderr)
+    return OK if found else NEGATIVE
+
+
+def _allow(options: argparse.Namespace) -> int:
+    arguments: dict[str, Any] = {"network": options.network, "comment": options.comment}
+    if options.duration is not None:
+        arguments["seconds"] = options.duration
+    answer = ask(_settings(options).policyd.control, "greylist.allow", **arguments).wait()
+    print(f"{answer['allowed']} is not greylisted any more")
+    return OK
+
+
+def _forget(options: argparse.Namespace) -> int:
+    path = _settings(options).policyd.control
+    answer = ask(path, "greylist.forget", SEARCH_TIMEOUT, term=options.term).wait()
+    more = "; there are more, ask again" if answer.get("more") else ""
+    print(f"{answer['forgotten']} entries forgotten{more}")
+    return OK if answer["forgotten"] else NEGATIVE

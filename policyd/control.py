@@ -1,0 +1,246 @@
+"""The verbs of policyd's control socket."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterator
+from typing import Any, Literal
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from mailbase.control import ControlError
+from mailbase.control.server import Handler
+from mailbase.networks import parse_network
+from mailbase.store import NEVER, StoreError, StoreStatus
+from mailbase.store.tables import Row
+from policyd.decision import Decision
+from policyd.engine import Engine
+from policyd.facts import CheckFailed, Fact, GreylistFact, RelayFact
+from policyd.greylist.ledger import StoreLedger
+from policyd.greylist.search import matcher
+from policyd.protocol import MAX_REQUEST, REQUEST_TYPE
+from policyd.request import Request
+from policyd.tickets import Tickets
+
+Kind = Literal["triplets", "clients", "allowed"]
+KINDS: tuple[Kind, ...] = ("triplets", "clients", "allowed")
+
+ROWS_PER_TURN = 200
+"""Entries looked at before Postfix's requests get their turn."""
+MAX_FOUND = 10_000
+"""Entries that a search gives; it says so when there are more."""
+MAX_UNWRITTEN = 10_000
+"""Deletions under way before forgetting waits for the disk."""
+DEFAULTS = {
+    "request": REQUEST_TYPE,
+    "protocol_state": "RCPT",
+    "protocol_name": "ESMTP",
+    "client_name": "unknown",
+    "reverse_client_name": "unknown",
+}
+"""Attributes of a query that names no others."""
+
+
+class Verbs:
+    """Arguments:
+    clock: the reactor.
+    engine: answers queries.
+    ledger: of greylisting.
+    tickets: for contentfilter.
+    status: of the store.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        engine: Engine,
+        ledger: StoreLedger,
+        tickets: Tickets,
+        status: StoreStatus,
+    ) -> None:
+        self._clock = clock
+        self._engine = engine
+        self._ledger = ledger
+        self._tickets = tickets
+        self._status = status
+        self.asked = {"found": 0, "unknown": 0}
+        """Questions after tickets, for the metrics."""
+
+    def table(self) -> dict[str, Handler]:
+        """Verb → handler."""
+        return {
+            "query": self.query,
+            "ticket": self.ticket,
+            "greylist.list": self.listing,
+            "greylist.show": self.show,
+            "greylist.allow": self.allow,
+            "greylist.forget": self.forget,
+            "forget": self.forget,
+        }
+
+    async def query(self, request: dict[str, Any]) -> dict[str, Any]:
+        """``attributes``: names and values of a policy request. Nothing is remembered or counted."""
+        attributes = request.get("attributes")
+        if not isinstance(attributes, dict) or not all(
+            isinstance(name, str) and isinstance(value, str) for name, value in attributes.items()
+        ):
+            raise ControlError("expected attributes: names and values, all text")
+        clean = {name: _clean(value) for name, value in {**DEFAULTS, **attributes}.items()}
+        if sum(map(len, clean.values())) > MAX_REQUEST:
+            raise ControlError(f"a request has at most {MAX_REQUEST} octets")
+        decision = self._engine.query(Request(clean))
+        if not isinstance(decision, Decision):
+            decision = await decision
+        return {
+            "reply": decision.reply,
+            "action": decision.action.value,
+            "flow": decision.flow.value,
+            "reason": decision.reason,
+            "facts": [_fact(fact) for fact in decision.facts],
+        }
+
+    def ticket(self, request: dict[str, Any]) -> dict[str, Any]:
+        """``id``, ``client``, ``sender``: the ticket, if it was given for these."""
+        ticket_id, client, sender = (_text(request, name) for name in ("id", "client", "sender"))
+        try:
+            ticket = self._tickets.find(ticket_id, client, sender, self._clock.seconds())
+        except (StoreError, ValueError) as error:
+            raise ControlError(f"tickets cannot be read: {error}") from error
+        self.asked["unknown" if ticket is None else "found"] += 1
+        return {"found": False} if ticket is None else {"found": True, **ticket.to_dict()}
+
+    def listing(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """``kind``: triplets, clients or allowed. Every entry of that kind."""
+        kind = request.get("kind", "triplets")
+        if kind not in KINDS:
+            raise ControlError(f"expected a kind of {', '.join(KINDS)}")
+        return self._list(kind)
+
+    def _list(self, kind: Kind) -> Iterator[dict[str, Any]]:
+        try:
+            for key, row in self._ledger.rows(kind, self._clock.seconds()):
+                yield describe(kind, key, row)
+        except StoreError as error:
+            raise ControlError(str(error)) from error
+
+    async def show(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """``term``: an address, network, mail address or domain. Every entry that has to do with it."""
+        return iter([described for _, described in await self._search(_text(request, "term"))])
+
+    def allow(self, request: dict[str, Any]) -> dict[str, Any]:
+        """``network``, optionally ``seconds`` and ``comment``: never greylist these clients."""
+        network, comment = _network(_text(request, "network")), _clean(str(request.get("comment", "")))
+        seconds, now = request.get("seconds"), self._clock.seconds()
+        if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < NEVER):
+            raise ControlError("expected seconds: a positive number")
+        try:
+            self._ledger.allow(network, comment, now, NEVER if seconds is None else now + seconds)
+        except StoreError as error:
+            raise ControlError(str(error)) from error
+        return {"allowed": network}
+
+    async def forget(self, request: dict[str, Any]) -> dict[str, Any]:
+        """``term``: as for greylist.show. Deletes what that shows."""
+        found = await self._search(_text(request, "term"))
+        try:
+            for (kind, key), described in found:
+                while self._status.pending > MAX_UNWRITTEN and not self._status.broken:
+                    await _pause(self._clock, 0.05)
+                if kind == "allowed":
+                    self._ledger.disallow(described["network"], self._clock.seconds())
+                else:
+                    getattr(self._ledger, kind).delete(key)
+        except StoreError as error:
+            raise ControlError(f"forgotten in part: {error}") from error
+        return {"forgotten": len(found), "more": len(found) >= MAX_FOUND}
+
+    async def _search(self, term: str) -> list[tuple[tuple[Kind, bytes], dict[str, Any]]]:
+        matches = matcher(term)
+        found: list[tuple[tuple[Kind, bytes], dict[str, Any]]] = []
+        try:
+            for kind in KINDS:
+                for number, (key, row) in enumerate(self._ledger.rows(kind, self._clock.seconds())):
+                    if number % ROWS_PER_TURN == ROWS_PER_TURN - 1:
+                        await _pause(self._clock, 0)
+                    described = describe(kind, key, row)
+                    if matches(described):
+                        found.append(((kind, key), described))
+                        if len(found) >= MAX_FOUND:
+                            return found
+        except StoreError as error:
+            raise ControlError(str(error)) from error
+        return found
+
+
+def describe(kind: Kind, key: bytes, row: Row) -> dict[str, Any]:
+    """An entry as JSON types; times are seconds since the epoch."""
+    match kind:
+        case "triplets":
+            first, passed, last, network, sender, recipient, expires = row
+            state = "passed" if passed else "waiting"
+            return {
+                "kind": "triplet",
+                "state": state,
+                "network": network,
+                "sender": sender,
+                "recipient": recipient,
+                "first": first,
+                "last": last,
+                "expires": expires,
+            }
+        case "clients":
+            retries, last, network, expires = row
+            return {
+                "kind": "client",
+                "network": network,
+                "retries": retries,
+                "last": last,
+                "expires": expires,
+            }
+        case "allowed":
+            added, comment, expires = row
+            return {
+                "kind": "allowed",
+                "network": key.decode("ascii", "replace"),
+                "comment": comment,
+                "added": added,
+                "expires": None if expires == NEVER else expires,
+            }
+
+
+def _fact(fact: Fact) -> dict[str, Any]:
+    match fact:
+        case RelayFact(relaying, reason):
+            return {"check": "relay", "fact": relaying.value, "reason": reason}
+        case GreylistFact(grey, wait):
+            return {"check": "greylist", "fact": grey.value, "wait": wait}
+        case CheckFailed(check):
+            return {"check": check, "fact": "failed"}
+        case _:
+            raise TypeError(f"unknown fact {fact!r}")
+
+
+def _text(request: dict[str, Any], name: str) -> str:
+    value = request.get(name)
+    if not isinstance(value, str):
+        raise ControlError(f"expected {name}: text")
+    return _clean(value)
+
+
+def _clean(text: str) -> str:
+    """JSON may hold lone surrogates, which no table and no log can."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _network(text: str) -> str:
+    try:
+        parse_network(text)
+    except ValueError as error:
+        raise ControlError(str(error)) from error
+    return text.strip().lower()
+
+
+def _pause(clock: IReactorTime, seconds: float) -> Awaitable[None]:
+    turn: Deferred[None] = Deferred()
+    clock.callLater(seconds, turn.callback, None)
+    return turn

@@ -1,0 +1,80 @@
+"""What checks can establish: a closed set. A fact carries no points, no action and no reply text."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Fact:
+    """Base of all facts; see the subclasses in this module."""
+
+    __slots__ = ()
+
+
+class Relaying(enum.StrEnum):
+    """Whether a recipient may be mailed through us."""
+
+    PERMITTED = "permitted"
+    """The client may mail anybody: a registered system or an authenticated user."""
+    SERVED = "served"
+    """The recipient is ours, so anybody may mail it."""
+    OWN = "own"
+    """The gateway's own name, or no domain at all: Postfix knows what is local to it."""
+    DENIED = "denied"
+    """Neither."""
+    UNJUDGED = "unjudged"
+    """No registry is configured; who may relay is Postfix's business."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelayFact(Fact):
+    """Arguments:
+    relaying: what was established.
+    reason: why, as a name for the log.
+    """
+
+    relaying: Relaying
+    reason: str
+
+
+class Grey(enum.StrEnum):
+    """How a request stands with greylisting."""
+
+    NEW = "new"
+    EARLY = "early"
+    PASSED = "passed"
+    KNOWN = "known"
+    CLIENT_ALLOWED = "client-allowed"
+    """On a client list, or allowed by command."""
+    CLIENT_EARNED = "client-earned"
+    """Allowed for its good retries."""
+    RECIPIENT_ALLOWED = "recipient-allowed"
+    EXEMPT = "exempt"
+    """abuse@, postmaster@."""
+    OFF = "off"
+    """Not greylisted in this flow or for this domain."""
+    UNAVAILABLE = "unavailable"
+    """The store cannot say."""
+
+
+@dataclass(frozen=True, slots=True)
+class GreylistFact(Fact):
+    """Arguments:
+    grey: what was established.
+    wait: seconds until a retry passes, for NEW and EARLY.
+    """
+
+    grey: Grey
+    wait: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CheckFailed(Fact):
+    """A check that raised: our own fault, and never a verdict on the mail.
+
+    Arguments:
+        check: its name.
+    """
+
+    check: str

@@ -1,0 +1,218 @@
+"""Allowlist files in postgrey's own syntax, matched as postgrey 1.37 matches them.
+
+Clients, one a line: a name (it and all below it), an IPv4 or IPv6 address or network, three or two octets
+of an IPv4 address (postgrey reads both as /24), or ``/regular expression/`` for the client's name.
+Recipients: an address (with any ``+extension``), ``user@`` for every domain, a domain (and all below it),
+or ``/regular expression/``. ``#`` begins a comment.
+
+A line that postgrey skips, with a warning or silently, is skipped here with a warning that names file and
+line; a file that cannot be read and a regular expression that cannot be understood are errors.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from mailbase.documents import ConfigError, Problem
+from mailbase.documents.problems import shown
+from mailbase.networks import NetworkTable
+from mailbase.store.recent import Recent
+from policyd.greylist.patterns import Patterns, translate
+
+SHIPPED = "data:"
+"""Prefix of a file that comes with the product."""
+OPTIONAL = ".local"
+"""A file whose name ends so may be missing, as with postgrey."""
+REMEMBERED = 10_000
+"""Client names whose answer is remembered: patterns cost more than a look into a dictionary."""
+
+_REGEX = re.compile(r"/(\S+)/")
+_IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(/[0-9]{1,2})?")
+_PARTIAL = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){1,2}")
+_COMMENT = re.compile(r"#.*")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that says something."""
+
+    source: str
+    number: int
+    text: str
+
+    def problem(self, message: str) -> Problem:
+        return Problem(self.source, self.number, "", message)
+
+
+class ClientList:
+    """Which clients are spared.
+
+    Arguments:
+        lines: of all files, in order.
+
+    Raises:
+        ConfigError: a regular expression that cannot be understood.
+    """
+
+    def __init__(self, lines: Iterable[Line]) -> None:
+        self.warnings: list[Problem] = []
+        self._names: set[str] = set()
+        self._networks: NetworkTable[bool] = NetworkTable()
+        self._count = 0
+        patterns, problems = [], []
+        for line in lines:
+            self._count += 1
+            try:
+                if found := _REGEX.fullmatch(line.text):
+                    patterns.append(translate(found[1]))
+                elif _IPV4.fullmatch(line.text) or _PARTIAL.fullmatch(line.text) or line.text.count(":") > 1:
+                    self._add_network(line)
+                elif " " in line.text or "\t" in line.text:
+                    self.warnings.append(line.problem(f"skipped: not a host name: {shown(line.text)}"))
+                else:
+                    self._names.add(line.text.lower())
+            except re.error as error:
+                problems.append(line.problem(f"not a regular expression: {error}"))
+        if problems:
+            raise ConfigError(problems)
+        self._patterns = Patterns(patterns)
+        self._networks.prepare()
+        self._known: Recent[str, bool | None] = Recent(REMEMBERED)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def _add_network(self, line: Line) -> None:
+        text = line.text
+        if _PARTIAL.fullmatch(text):
+            if text.count(".") == 1:
+                self.warnings.append(
+                    line.problem(f"taken as {text}.0.0/24, as postgrey does; write {text}.0.0/16")
+                )
+            text += ".0" * (3 - text.count(".")) + "/24"
+        try:
+            self._networks.add(_first_address(text), True)
+        except ValueError as error:
+            self.warnings.append(line.problem(f"skipped: {error}"))
+
+    def matches(self, packed: bytes | None, name: str) -> bool:
+        """Whether a client is on the list.
+
+        Arguments:
+            packed: its address, 4 or 16 octets; None if it has none.
+            name: its verified name, or ``unknown``.
+        """
+        if packed is not None and self._networks.lookup(packed):
+            return True
+        if not self._names and not self._patterns:
+            return False
+        known = self._known.get(name, None)
+        if known is None:
+            known = _has_suffix(name.lower(), self._names, ".") or self._patterns.search(name)
+            self._known.put(name, known)
+        return known
+
+
+class RecipientList:
+    """Which recipients are spared; arguments and errors as for :class:`ClientList`."""
+
+    def __init__(self, lines: Iterable[Line]) -> None:
+        self.warnings: list[Problem] = []
+        self._addresses: set[tuple[str, str]] = set()
+        self._users: set[str] = set()
+        self._domains: set[str] = set()
+        self._count = 0
+        patterns, problems = [], []
+        for line in lines:
+            self._count += 1
+            user, at, domain = line.text.lower().partition("@")
+            try:
+                if found := _REGEX.fullmatch(line.text):
+                    patterns.append(translate(found[1]))
+                elif " " in line.text or "\t" in line.text:
+                    self.warnings.append(line.problem(f"skipped: not an address: {shown(line.text)}"))
+                elif domain:
+                    self._addresses.add((user, domain))
+                elif at:
+                    self._users.add(user)
+                else:
+                    self._domains.add(user)
+            except re.error as error:
+                problems.append(line.problem(f"not a regular expression: {error}"))
+        if problems:
+            raise ConfigError(problems)
+        self._patterns = Patterns(patterns)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def matches(self, recipient: str) -> bool:
+        """Whether a recipient is on the list."""
+        local, at, domain = recipient.lower().partition("@")
+        if at and (self._users or self._addresses):
+            for user in _without_extensions(local):
+                if user in self._users or (user, domain) in self._addresses:
+                    return True
+        if self._domains and _has_suffix(f"{local}{at}{domain}", self._domains, "@."):
+            return True
+        return self._patterns.search(recipient)
+
+
+def read_lines(names: Iterable[str]) -> Iterator[Line]:
+    """The lines of allowlist files that say something.
+
+    Arguments:
+        names: paths, or ``data:NAME`` for what comes with the product.
+
+    Raises:
+        ConfigError: a file that cannot be read; not for a missing ``*.local``.
+    """
+    for name in names:
+        for number, text in enumerate(_content(name).split("\n"), 1):
+            if stripped := _COMMENT.sub("", text).strip():
+                yield Line(name, number, stripped)
+
+
+def _content(name: str) -> str:
+    try:
+        if name.startswith(SHIPPED):
+            return resources.files("policyd").joinpath("data", name.removeprefix(SHIPPED)).read_text("utf-8")
+        return Path(name).read_text("utf-8", "replace")
+    except FileNotFoundError as error:
+        if name.endswith(OPTIONAL):
+            return ""
+        raise ConfigError([Problem(name, 0, "", f"cannot be read: {error.strerror}")]) from error
+    except OSError as error:
+        raise ConfigError([Problem(name, 0, "", f"cannot be read: {error.strerror}")]) from error
+
+
+def _first_address(text: str) -> str:
+    """A network with its host bits cleared; postgrey lets them stand."""
+    address, slash, _ = text.partition("/")
+    if not slash:
+        return address
+    import ipaddress  # only here, at start
+
+    return str(ipaddress.ip_network(text, strict=False))
+
+
+def _has_suffix(text: str, wanted: set[str], separators: str) -> bool:
+    """Whether ``text`` ends with one of ``wanted``, at a separator."""
+    if separators == "." and text in wanted:
+        return True
+    return any(
+        character in separators and text[position + 1 :] in wanted for position, character in enumerate(text)
+    )
+
+
+def _without_extensions(local: str) -> Iterator[str]:
+    """The local part, and what stands before each ``+`` of it with something behind."""
+    yield local
+    position = local.find("+")
+    while 0 <= position < len(local) - 1:
+        yield local[:position]
+        position = local.find("+", position + 1)

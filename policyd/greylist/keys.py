@@ -1,0 +1,95 @@
+"""What a triplet is: client network, sender without what changes from mail to mail, recipient."""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+
+from mailbase.addresses import unpack
+
+KEY_SIZE = 16
+"""Octets of a triplet's key. Two triplets that share one by accident would only spare each other a wait."""
+
+_DIGITS = re.compile(r"[0-9]+")
+_BATV_TAG = re.compile(r"[0-9a-z]{10}")
+"""prvs tag: key number, day, 6 hexadecimal digits (draft-levine-smtp-batv, section 5)."""
+_SRS0 = re.compile(r"srs0[=+-][^=]+=[^=]+=([^=]+)=(.*)", re.DOTALL)
+_SRS1 = re.compile(r"srs1[=+-][^=]+=([^=]+)=[=+-][^=]+=[^=]+=([^=]+)=(.*)", re.DOTALL)
+
+NULL_SENDER = "<>"
+
+
+def normal_sender(sender: str) -> str:
+    """The envelope sender without what differs from mail to mail of the same correspondent.
+
+    Lower case; BATV tags, SRS hashes and time stamps, ``+extension`` and digits of the local part (VERP,
+    numbered bounces) are taken out. The null sender is ``<>``.
+    """
+    if not sender:
+        return NULL_SENDER
+    local, at, domain = sender.lower().rpartition("@")
+    if not at:
+        return domain
+    if "=" in local:
+        local = _without_tags(local)
+    if "+" in local[1:]:
+        local = local[: local.index("+", 1)]
+    return f"{_DIGITS.sub('#', local)}@{domain}"
+
+
+def _without_tags(local: str) -> str:
+    if local.startswith("prvs="):
+        first, _, second = local[5:].partition("=")
+        # The draft puts the tag first; some implementations put it last.
+        if _BATV_TAG.fullmatch(second) and not _BATV_TAG.fullmatch(first):
+            return first
+        return second or first
+    if local.startswith("btv1=="):
+        return local.rpartition("==")[2]
+    if local.startswith("srs0"):
+        return _SRS0.sub(r"srs=\1=\2", local)
+    if local.startswith("srs1"):
+        return _SRS1.sub(r"srs=\1=\2=\3", local)
+    return local
+
+
+def normal_recipient(recipient: str) -> str:
+    """The recipient as it stands in a key."""
+    return recipient.lower()
+
+
+def client_network(packed: bytes, prefix_v4: int, prefix_v6: int, *, exact: bool) -> bytes:
+    """The client's network in a form to compare: its octets, then the prefix length.
+
+    Arguments:
+        packed: address, 4 or 16 octets.
+        prefix_v4: prefix length for IPv4.
+        prefix_v6: prefix length for IPv6.
+        exact: the address alone: hosts without PTR are dial-up more often than a farm of mail servers, and
+            must not benefit from their neighbours.
+    """
+    bits = len(packed) * 8
+    prefix = bits if exact else min(bits, prefix_v4 if bits == 32 else prefix_v6)
+    whole, rest = divmod(prefix, 8)
+    if not rest:
+        return packed[:whole] + bytes(len(packed) - whole) + bytes((prefix,))
+    number = int.from_bytes(packed) >> (bits - prefix) << (bits - prefix)
+    return number.to_bytes(len(packed)) + bytes((prefix,))
+
+
+def network_text(network: bytes) -> str:
+    """A :func:`client_network` as ``192.0.2.0/24``; without the length if it is a single address."""
+    packed, prefix = network[:-1], network[-1]
+    return unpack(packed) if prefix == len(packed) * 8 else f"{unpack(packed)}/{prefix}"
+
+
+def triplet_key(network: bytes, sender: str, recipient: str) -> bytes:
+    """The key under which a triplet is remembered, :data:`KEY_SIZE` octets.
+
+    Arguments:
+        network: of :func:`client_network`.
+        sender: of :func:`normal_sender`.
+        recipient: of :func:`normal_recipient`.
+    """
+    text = f"{sender}\0{recipient}".encode("utf-8", "replace")
+    return blake2b(network + text, digest_size=KEY_SIZE).digest()

@@ -1,0 +1,168 @@
+"""What greylisting remembers, in the store of this node."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterator
+from typing import Literal, Protocol
+
+from mailbase.networks import NetworkTable
+from mailbase.store import NEVER, Store, StoreError, Table
+from mailbase.store.tables import Row
+from policyd.facts import Grey, GreylistFact
+from policyd.greylist.keys import network_text, normal_recipient, normal_sender, triplet_key
+from policyd.greylist.tables import ALLOWED, CLIENTS, TRIPLETS
+from policyd.greylist.terms import (
+    Client,
+    Entry,
+    Outcome,
+    Terms,
+    expiry,
+    good_retry,
+    is_allowed,
+    judge,
+    seen_again,
+)
+
+MAX_TEXT = 320
+"""Characters of an address that are kept for listings; the key covers all of it."""
+MAX_ALLOWED = 100_000
+"""Networks allowed by command."""
+
+_GREY = {outcome: Grey(outcome.value) for outcome in Outcome}
+_EARNED = GreylistFact(Grey.CLIENT_EARNED)
+_ALLOWED = GreylistFact(Grey.CLIENT_ALLOWED)
+_UNAVAILABLE = GreylistFact(Grey.UNAVAILABLE)
+_FACTS = {outcome: GreylistFact(_GREY[outcome]) for outcome in (Outcome.PASSED, Outcome.KNOWN)}
+
+
+class Ledger(Protocol):
+    """Remembers triplets; the answer may come at once or, from another machine, later."""
+
+    def attempt(
+        self, network: bytes, address: bytes, sender: str, recipient: str, now: float, *, trace: bool = True
+    ) -> GreylistFact | Awaitable[GreylistFact]:
+        """One attempt to deliver.
+
+        Arguments:
+            network: of :func:`policyd.greylist.keys.client_network`.
+            address: of the client, 4 or 16 octets.
+            sender: as in the envelope.
+            recipient: as in the envelope.
+            now: seconds since the epoch.
+            trace: False to answer without remembering.
+        """
+
+
+class StoreLedger:
+    """The :class:`Ledger` in :class:`mailbase.store.Store`.
+
+    Arguments:
+        store: has the tables of :mod:`policyd.greylist.tables`.
+        terms: in force; may be replaced at a reload.
+        on_error: ``pass`` spares new triplets while the store is broken, since nothing could be remembered of
+            them for certain; ``defer`` makes them wait, as long as memory lasts by the usual terms.
+    """
+
+    def __init__(self, store: Store, terms: Terms, on_error: Literal["pass", "defer"]) -> None:
+        self.terms = terms
+        self.on_error = on_error
+        self._status = store.status
+        self.triplets: Table = store.table(TRIPLETS.name)
+        self.clients: Table = store.table(CLIENTS.name)
+        self.allowed: Table = store.table(ALLOWED.name)
+        self._networks: NetworkTable[bool] = NetworkTable()
+
+    def attempt(
+        self, network: bytes, address: bytes, sender: str, recipient: str, now: float, *, trace: bool = True
+    ) -> GreylistFact:
+        """See :class:`Ledger`."""
+        if len(self._networks) and self._networks.lookup(address):
+            return _ALLOWED
+        try:
+            return self._attempt(network, sender, recipient, now, trace)
+        except StoreError:
+            return _UNAVAILABLE
+
+    def _attempt(self, network: bytes, sender: str, recipient: str, now: float, trace: bool) -> GreylistFact:
+        terms = self.terms
+        client: Client | None = None
+        if terms.auto_allow_after:
+            row = self.clients.get(network, now)
+            if row is not None:
+                client = Client(row[0], row[1])  # type: ignore[arg-type]
+                if is_allowed(client, now, terms):
+                    if trace and (again := seen_again(client, now)):
+                        self._put_client(network, again)
+                    return _EARNED
+        sender, recipient = normal_sender(sender), normal_recipient(recipient)
+        key = triplet_key(network, sender, recipient)
+        found = self.triplets.get(key, now)
+        entry = None if found is None else Entry(found[0], found[1], found[2])  # type: ignore[arg-type]
+        changed, answer = judge(entry, now, terms)
+        outcome = answer.outcome
+        if changed is not None and trace:
+            if outcome is Outcome.NEW and self._status.broken and self.on_error == "pass":
+                return _UNAVAILABLE
+            self.triplets.put(
+                key,
+                (*changed, network_text(network), sender[:MAX_TEXT], recipient[:MAX_TEXT]),
+                expiry(changed, terms),
+            )
+            if outcome is Outcome.PASSED and terms.auto_allow_after:
+                self._put_client(network, good_retry(client, now))
+        return _FACTS.get(outcome) or GreylistFact(_GREY[outcome], answer.wait)
+
+    def _put_client(self, network: bytes, client: Client) -> None:
+        expires = client.last + self.terms.auto_allow_lifetime + 1
+        self.clients.put(network, (*client, network_text(network)), expires)
+
+    def load_allowed(self, now: float) -> None:
+        """Read the networks that were allowed by command; to be called at start and after each change.
+
+        Raises:
+            StoreError: cannot be read now; those known stay in force.
+        """
+        networks: NetworkTable[bool] = NetworkTable()
+        for key, _row in self.allowed.scan(now):
+            networks.add(key.decode("ascii", "replace"), True)
+        networks.prepare()
+        self._networks = networks
+
+    def allow(self, network: str, comment: str, now: float, until: float = NEVER) -> None:
+        """Spare a network from now on.
+
+        Arguments:
+            network: as :func:`mailbase.networks.parse_network` takes it.
+            until: seconds since the epoch.
+
+        Raises:
+            StoreError: cannot be remembered.
+        """
+        if len(self._networks) >= MAX_ALLOWED:
+            raise StoreError(f"{MAX_ALLOWED} networks are allowed already")
+        self.allowed.put(network.encode("ascii"), (int(now), comment[:MAX_TEXT]), until)
+        self.load_allowed(now)
+
+    def disallow(self, network: str, now: float) -> bool:
+        """Take back :meth:`allow`; False if the network was not allowed.
+
+        Raises:
+            StoreError: cannot be remembered.
+        """
+        key = network.encode("ascii")
+        if self.allowed.get(key, now) is None:
+            return False
+        self.allowed.delete(key)
+        self.load_allowed(now)
+        return True
+
+    def rows(
+        self, table: Literal["triplets", "clients", "allowed"], now: float
+    ) -> Iterator[tuple[bytes, Row]]:
+        """All entries of one kind, as key and columns.
+
+        Raises:
+            StoreError: cannot be read now.
+        """
+        source: Table = getattr(self, table)
+        return source.scan(now)

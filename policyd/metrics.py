@@ -1,0 +1,139 @@
+"""policyd's metrics: plain counters on the hot path, handed to Prometheus when it asks."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from mailbase.store import StoreStatus
+from mailbase.vocabulary import Action, Flow
+from policyd.checks import CHECKS
+from policyd.facts import Grey
+from policyd.protocol import REASONS
+from policyd.request import Stage
+
+BUCKETS = (
+    0.00005,
+    0.0001,
+    0.00025,
+    0.0005,
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    1.0,
+    2.5,
+    10.0,
+)
+"""Seconds; an answer from memory takes some ten microseconds, one that waits for others some seconds."""
+
+
+class Metrics(Collector):
+    """Everything policyd counts, from zero.
+
+    The attributes are incremented by recorder and server; :meth:`collect` shows them.
+    """
+
+    def __init__(self) -> None:
+        self.requests = dict.fromkeys(Stage, 0)
+        self.decisions = {(flow, action): 0 for flow in Flow for action in Action}
+        self.greylist = dict.fromkeys(Grey, 0)
+        self.repeated = 0
+        self.seconds = 0.0
+        self.buckets = [0] * (len(BUCKETS) + 1)
+        self.protocol_errors = dict.fromkeys(REASONS, 0)
+        self.check_failures = dict.fromkeys(CHECKS, 0)
+        self.engine_failures = 0
+        self.connections = 0
+        self.connections_total = 0
+        self.reloads = {"ok": 0, "failed": 0}
+        self.gauges: list[tuple[str, str, Callable[[], float]]] = []
+        """Name, help and source of what others know."""
+        self._store: StoreStatus | None = None
+
+    def observe(self, seconds: float) -> None:
+        """Note how long an answer took."""
+        self.seconds += seconds
+        self.buckets[bisect_left(BUCKETS, seconds)] += 1
+
+    def watch_store(self, status: StoreStatus) -> None:
+        """Show how the store is doing."""
+        self._store = status
+
+    def collect(self) -> Iterable[Metric]:
+        """See :class:`prometheus_client.registry.Collector`."""
+        yield _counter("requests", "Requests by protocol state.", ("stage",), self.requests)
+        yield _counter("decisions", "Decisions by flow and action.", ("flow", "action"), self.decisions)
+        yield _counter("greylist", "What greylisting established.", ("outcome",), self.greylist)
+        yield _counter("repeated", "Requests that were answered before.", (), {(): self.repeated})
+        yield self._histogram()
+        yield _counter(
+            "protocol_errors", "Connections closed for what is no request.", ("reason",), self.protocol_errors
+        )
+        yield _counter("check_failures", "Checks that raised.", ("check",), self.check_failures)
+        yield _counter(
+            "engine_failures", "Connections closed for a fault of ours.", (), {(): self.engine_failures}
+        )
+        yield _counter("connections", "Connections accepted.", (), {(): self.connections_total})
+        yield _gauge("open_connections", "Connections open now.", self.connections)
+        yield _counter("reloads", "Reloads of the configuration.", ("result",), self.reloads)
+        for name, text, source in self.gauges:
+            yield _gauge(name, text, source())
+        if self._store is not None:
+            yield from _store(self._store)
+
+    def _histogram(self) -> Metric:
+        total, buckets = 0, []
+        for bound, count in zip((*(f"{bound:g}" for bound in BUCKETS), "+Inf"), self.buckets, strict=True):
+            total += count
+            buckets.append((bound, float(total)))
+        return HistogramMetricFamily(
+            "policyd_request_seconds",
+            "Time from a request to its answer.",
+            buckets=buckets,
+            sum_value=self.seconds,
+        )
+
+
+def _store(status: StoreStatus) -> Iterable[Metric]:
+    yield _gauge("store_broken", "1 while the store cannot write.", status.broken)
+    yield _gauge("store_pending", "Entries that are not on disk yet.", status.pending)
+    yield _counter("store_commits", "Groups written.", (), {(): status.commits})
+    yield _counter(
+        "store_failures",
+        "Failures of the store.",
+        ("operation",),
+        {("read",): status.read_failures, ("write",): status.commit_failures},
+    )
+    yield _counter("store_purged", "Expired entries deleted.", (), {(): status.purged})
+    yield _counter("store_damaged", "Damaged files moved aside.", (), {(): status.moved_aside})
+    yield _counter(
+        "store_lost",
+        "Entries that could not be kept.",
+        ("reason",),
+        {("full",): status.refused, ("unwritable",): status.dropped},
+    )
+
+
+def _counter(name: str, text: str, labels: tuple[str, ...], values: object) -> Metric:
+    family = CounterMetricFamily(f"policyd_{name}", text, labels=labels)
+    assert isinstance(values, dict)
+    for key, value in values.items():
+        family.add_metric(key if isinstance(key, tuple) else (key,), float(value))
+    return family
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"policyd_{name}", text, value=float(value))

@@ -1,0 +1,66 @@
+"""What is left of a decision: one log line, and the counters."""
+
+from __future__ import annotations
+
+from mailbase.logs import Log
+from policyd.decision import Decision
+from policyd.facts import GreylistFact
+from policyd.metrics import Metrics
+from policyd.request import Request
+
+
+class Recorder:
+    """Arguments:
+    log: gets one line a decision.
+    metrics: count it.
+    """
+
+    def __init__(self, log: Log, metrics: Metrics) -> None:
+        self._log = log
+        self.metrics = metrics
+
+    def decision(self, request: Request, decision: Decision, seconds: float) -> None:
+        """A request was answered; a repeated one is counted as such and nothing else.
+
+        Arguments:
+            seconds: from the request to the answer.
+        """
+        metrics = self.metrics
+        metrics.requests[request.stage] += 1
+        metrics.observe(seconds)
+        if decision.repeated:
+            metrics.repeated += 1
+            return
+        metrics.decisions[decision.flow, decision.action] += 1
+        for fact in decision.facts:
+            if type(fact) is GreylistFact:
+                metrics.greylist[fact.grey] += 1
+        self._log.info(
+            "decision",
+            id=decision.id,
+            flow=decision.flow.value,
+            stage=request.stage.value,
+            client=request.client_address,
+            client_name=request.client_name,
+            sender=request.sender,
+            recipient=request.recipient,
+            action=decision.action.value,
+            reason=decision.reason,
+            seconds=seconds,
+        )
+
+    def check_failed(self, check: str, error: Exception) -> None:
+        """A check raised; it has no opinion."""
+        failures = self.metrics.check_failures
+        failures[check] = failures.get(check, 0) + 1
+        self._log.exception("check-failed", error, check=check)
+
+    def engine_failed(self, request: Request, error: Exception) -> None:
+        """The engine raised: the connection is closed without a reply."""
+        self.metrics.engine_failures += 1
+        self._log.exception("engine-failed", error, stage=request.stage.value, client=request.client_address)
+
+    def protocol_error(self, reason: str, peer: str) -> None:
+        """Something else than a policy request came in."""
+        self.metrics.protocol_errors[reason] += 1
+        self._log.warning("protocol-error", reason=reason, peer=peer)

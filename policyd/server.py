@@ -1,0 +1,208 @@
+"""The Twisted edge: Postfix's connections.
+
+One request is in flight on a connection as Postfix uses it; more that arrive together are answered in order.
+An idle connection stays open: closing it would cost an smtpd a second (it sleeps before it connects again).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from policyd.decision import Decision
+from policyd.engine import Engine
+from policyd.protocol import Event, PolicyProtocol, ProtocolError, encode
+from policyd.recorder import Recorder
+from policyd.request import Request
+
+
+class PolicyServer(Factory):
+    """Makes a :class:`PolicyConnection` for each smtpd.
+
+    Arguments:
+        engine: decides.
+        recorder: logs and counts.
+        timer: for measuring, seconds.
+    """
+
+    noisy = False
+
+    def __init__(
+        self, engine: Engine, recorder: Recorder, timer: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self.engine = engine
+        self.recorder = recorder
+        self.timer = timer
+        self.connections: set[PolicyConnection] = set()
+        self._drained: Deferred[None] | None = None
+
+    def buildProtocol(self, addr: object) -> PolicyConnection:
+        return PolicyConnection(self)
+
+    async def drain(self) -> None:
+        """Answer what is in flight, close every connection; return when all are closed."""
+        if not self.connections:
+            return
+        self._drained = Deferred()
+        for connection in list(self.connections):
+            connection.finish()
+        await self._drained
+
+    def gone(self, connection: PolicyConnection) -> None:
+        """A connection is closed."""
+        self.connections.discard(connection)
+        self.recorder.metrics.connections -= 1
+        if self._drained is not None and not self.connections and not self._drained.called:
+            self._drained.callback(None)
+
+
+class PolicyConnection(Protocol):
+    """One connection of an smtpd."""
+
+    def __init__(self, server: PolicyServer) -> None:
+        self._server = server
+        self._protocol = PolicyProtocol()
+        self._waiting: deque[Event] = deque()
+        self._busy = False
+        self._closing = False
+        self._gone = False
+        self._send_now: Callable[[bytes], object] | None = None
+
+    def connectionMade(self) -> None:
+        server = self._server
+        server.connections.add(self)
+        server.recorder.metrics.connections += 1
+        server.recorder.metrics.connections_total += 1
+        transport: Any = self.transport
+        set_no_delay = getattr(transport, "setTcpNoDelay", None)
+        if set_no_delay is not None:
+            try:
+                set_no_delay(True)
+                transport.setTcpKeepAlive(True)
+            except OSError:
+                # A UNIX socket has neither.
+                pass
+        # Whoever sends requests and reads no replies is not read any further.
+        transport.registerProducer(self, True)
+        # A reply fits the socket's buffer, so it is sent without the detour over the reactor's next turn.
+        # Once it did not fit, the connection is left to Twisted's buffer, so that nothing can overtake.
+        self._send_now = getattr(transport, "writeSomeData", None)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._gone = self._closing = True
+        self._waiting.clear()
+        self._server.gone(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._closing:
+            return
+        events = self._protocol.feed(data)
+        if self._busy or self._waiting:
+            # Bounded: reading is paused while an answer is awaited.
+            self._waiting.extend(events)
+            return
+        if len(events) == 1:
+            self._handle(events[0])
+            return
+        self._waiting.extend(events)
+        self._next()
+
+    def pauseProducing(self) -> None:
+        """The peer does not read its replies."""
+        self._pause()
+
+    def resumeProducing(self) -> None:
+        if not self._busy:
+            self._resume()
+
+    def stopProducing(self) -> None:
+        self._closing = True
+
+    def finish(self) -> None:
+        """Close as soon as nothing is in flight."""
+        self._closing = True
+        if not self._busy:
+            self._close()
+
+    def _next(self) -> None:
+        while self._waiting and not self._busy:
+            self._handle(self._waiting.popleft())
+
+    def _handle(self, event: Event) -> None:
+        server = self._server
+        if isinstance(event, ProtocolError):
+            peer = getattr(self.transport, "getPeer", lambda: "unknown")()
+            server.recorder.protocol_error(event.reason, str(getattr(peer, "host", "unix")))
+            self._close()
+            return
+        began = server.timer()
+        try:
+            decision = server.engine.decide(event)
+        except Exception as error:  # noqa: BLE001 - the boundary: Postfix then uses its default_action
+            server.recorder.engine_failed(event, error)
+            self._close()
+            return
+        if isinstance(decision, Decision):
+            self._answer(event, decision, began)
+        else:
+            self._busy = True
+            self._pause()
+            Deferred.fromCoroutine(self._answer_later(event, decision, began))
+
+    async def _answer_later(self, request: Request, waiting: Awaitable[Decision], began: float) -> None:
+        try:
+            decision = await waiting
+        except Exception as error:  # noqa: BLE001 - as above
+            self._server.recorder.engine_failed(request, error)
+            self._close()
+            return
+        self._busy = False
+        if not self._gone:
+            self._answer(request, decision, began)
+            self._next()
+        if self._closing:
+            self._close()
+        elif not self._busy:
+            self._resume()
+
+    def _answer(self, request: Request, decision: Decision, began: float) -> None:
+        self._send(encode(decision.reply))
+        self._server.recorder.decision(request, decision, self._server.timer() - began)
+
+    def _send(self, data: bytes) -> None:
+        if self._send_now is not None:
+            sent = self._send_now(data)
+            if sent == len(data):
+                return
+            self._send_now = None
+            if not isinstance(sent, int):
+                # The connection is lost; the reactor notices by itself.
+                return
+            data = data[sent:]
+        if self.transport is not None:
+            self.transport.write(data)
+
+    def _pause(self) -> None:
+        transport: Any = self.transport
+        if transport is not None and not self._gone:
+            transport.pauseProducing()
+
+    def _resume(self) -> None:
+        transport: Any = self.transport
+        if transport is not None and not self._gone:
+            transport.resumeProducing()
+
+    def _close(self) -> None:
+        self._closing = True
+        self._waiting.clear()
+        transport: Any = self.transport
+        if transport is not None and not self._gone:
+            # Twisted waits for a registered producer before it closes.
+            transport.unregisterProducer()
+            transport.loseConnection()
