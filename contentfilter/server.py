@@ -117,7 +117,7 @@ class ProxyConnection(TwistedProtocol):
         self._spool: Spool | None = None
         self._turn = 0
         """Number of the current inspection; the result of an earlier one counts for nothing."""
-        self._inspection: Deferred[None] | None = None
+        self._inspection: Deferred[Any] | None = None
         self._inspection_timer: Any = None
         self._delivery: Delivery | None = None
         self._data_started = 0.0
@@ -281,29 +281,36 @@ class ProxyConnection(TwistedProtocol):
         self._data_ended = self._reactor.seconds()
         self._turn += 1
         deadline = self._data_ended + self._owner.reinject_within
-        inspection = Deferred.fromCoroutine(self._decide(self._turn, envelope, self._spool, deadline))
+        turn = self._turn
+        inspection = Deferred.fromCoroutine(self._decide(turn, envelope, self._spool, deadline))
+        inspection.addCallbacks(self._decided, self._not_cancelled, callbackArgs=(turn,))
         inspection.addErrback(self._broken)
-        if not inspection.called:
+        if turn == self._turn:
             self._inspection = inspection
             self._inspection_timer = self._reactor.callLater(
                 self._owner.reinject_within, self._inspection_late
             )
 
-    async def _decide(self, turn: int, envelope: Envelope, spool: Spool, deadline: float) -> None:
-        event: Verdict | InspectionFailed
+    async def _decide(
+        self, turn: int, envelope: Envelope, spool: Spool, deadline: float
+    ) -> Verdict | InspectionFailed:
+        owner = self._owner
         try:
-            name, disposition = await self._owner.inspector.inspect(
-                envelope, spool, self._owner.listener, deadline
-            )
-            event = Verdict(name, disposition)
+            name, disposition = await owner.inspector.inspect(envelope, spool, owner.listener, deadline)
         except Exception as error:
-            if turn != self._turn:
-                return
-            self._owner.log.exception("inspection-failed", error)
-            event = InspectionFailed()
+            if turn == self._turn:
+                owner.log.exception("inspection-failed", error)
+            return InspectionFailed()
+        return Verdict(name, disposition)
+
+    def _decided(self, event: Verdict | InspectionFailed, turn: int) -> None:
         if turn == self._turn:
             self._end_inspection()
             self._event(event)
+
+    def _not_cancelled(self, failure: Failure) -> None:
+        """Somebody's canceller raised; what it was to cancel counts for nothing already."""
+        self._owner.log.exception("inspection-not-cancelled", failure.value or RuntimeError("no cause"))
 
     def _inspection_late(self) -> None:
         self._owner.log.error("inspection-late", seconds=self._owner.reinject_within)
@@ -314,10 +321,7 @@ class ProxyConnection(TwistedProtocol):
         inspection = self._inspection
         self._end_inspection()
         if inspection is not None:
-            try:
-                inspection.cancel()
-            except Exception as error:
-                self._owner.log.exception("inspection-not-cancelled", error)
+            inspection.cancel()
 
     def _end_inspection(self) -> None:
         self._turn += 1
