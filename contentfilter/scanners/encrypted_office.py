@@ -10,8 +10,8 @@ import io
 import logging
 from collections.abc import Iterator
 
-from contentfilter.containers.biff import read_workbook
-from contentfilter.containers.cfb import CompoundFile, Entry
+from contentfilter.containers.biff import open_default, read_workbook
+from contentfilter.containers.cfb import MAGIC, CompoundFile, Entry
 from contentfilter.limits import KIB
 from contentfilter.part import Context, Found, Part
 
@@ -34,10 +34,13 @@ class EncryptedOffice:
         kind = encryption(file)
         if not kind:
             return
+        if kind == "OOXML" and damaged(file):
+            yield part.unscanned("malformed", "encrypted OOXML without the data that a password needs")
+            return
         for password in DEFAULT_PASSWORDS:
             if not context.budget.take_password():
                 break
-            content = _open(part, password)
+            content = _open(part, file, password)
             if content is not None:
                 yield part.found("office-default-password", kind)
                 context.budget.spend(len(content))
@@ -70,20 +73,38 @@ def encryption(file: CompoundFile) -> str:
     return ""
 
 
-def _open(part: Part, password: str) -> bytes | None:
+_AGILE = b"\x04\x00\x04\x00"
+_REQUIRED = (
+    b"saltSize", b"blockSize", b"keyBits", b"hashSize", b"cipherAlgorithm", b"cipherChaining", b"hashAlgorithm",
+    b"saltValue", b"spinCount", b"encryptedVerifierHashInput", b"encryptedVerifierHashValue", b"encryptedKeyValue",
+)  # fmt: skip
+
+
+def damaged(file: CompoundFile) -> bool:
+    """Whether agile encryption's description lacks an attribute that its schema requires (MS-OFFCRYPTO
+    2.3.4.10), so that no program can open the document with any password."""
+    for stream in file.streams:
+        if stream.key == "encryptioninfo":
+            info = file.read(stream, 64 * KIB)
+            return info.startswith(_AGILE) and not all(name + b"=" in info for name in _REQUIRED)
+    return False
+
+
+def _open(part: Part, file: CompoundFile, password: str) -> bytes | None:
     """The document without its lock; None if the password doesn't fit or the format is unknown."""
     import msoffcrypto
-    from msoffcrypto.format.ooxml import OOXMLFile
 
+    for stream in file.streams:
+        if stream.key == "book":
+            return open_default(file.read(stream)) if password == DEFAULT_PASSWORDS[0] else None
     out = io.BytesIO()
     logging.getLogger("msoffcrypto").setLevel(logging.CRITICAL + 1)
     try:
         document = msoffcrypto.OfficeFile(io.BytesIO(part.data))
-        if isinstance(document, OOXMLFile):
-            document.load_key(password=password, verify_password=True)
-        else:
-            document.load_key(password=password)
+        # Its verify_password fails for SHA-1 (the stored hash is padded); a wrong key shows in the result.
+        document.load_key(password=password)
         document.decrypt(out)
     except Exception:  # noqa: BLE001 - the library lets whatever its parsers raise through; the file stays locked
         return None
-    return out.getvalue() or None
+    content = out.getvalue()
+    return content if content.startswith((b"PK", MAGIC)) else None

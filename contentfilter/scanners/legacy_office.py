@@ -26,23 +26,27 @@ class LegacyOffice:
 
     def scan(self, part: Part, context: Context) -> Iterator[Found]:
         if starts_stream(part.data):
-            yield from _workbook(part, read_workbook(part.data))
+            yield from _workbook(part, read_workbook(part.data), old=True)
             return
         file = context.cfb
         if file is None:
             return
         for stream in file.streams:
             if stream.key in _EXCEL:
-                yield from _workbook(part, read_workbook(file.read(stream, _MAX_STREAM)))
+                # A file for both Excel 95 and 97 holds both streams; then the modules are in a VBA project too.
+                old = stream.key == "book" and not any(other.key == "workbook" for other in file.streams)
+                yield from _workbook(part, read_workbook(file.read(stream, _MAX_STREAM)), old)
             elif stream.key == _WORD:
                 yield from _fields(part, file.read(stream, _MAX_STREAM))
 
 
-def _workbook(part: Part, book: Workbook) -> Iterator[Found]:
+def _workbook(part: Part, book: Workbook, old: bool) -> Iterator[Found]:
     if book.encrypted:
         return
     if book.macro_sheets:
         yield part.found("office-xlm-macro", f"sheet {book.macro_sheets[0]!r:.60}")
+    if book.modules and old:
+        yield part.unscanned("unsupported", "Visual Basic modules of Excel 5 or 95")
     for link in book.links[:3]:
         yield part.found("office-dde", f"link {link!r:.200}")
 

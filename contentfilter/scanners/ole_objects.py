@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from contentfilter.containers.cfb import CompoundFile, Entry
+from contentfilter.containers.cfb import MAGIC, CompoundFile, Entry
 from contentfilter.part import Content, Context, Found, Part
 
 _NATIVE = "\x01ole10native"
@@ -16,8 +16,10 @@ _CONTAINERS = (
     b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF-", b"MZ", b"{\\rt", b"ActiveMime", b"Rar!", b"7z\xbc\xaf", b"MSCF",
     b"\x1f\x8b\x08", b"\x7fELF", b"L\x00\x00\x00\x01\x14\x02\x00", b"<?xml", b"MIME-Version:",
 )  # fmt: skip
+_READ_BY_OTHERS = frozenset({"workbook", "book", "worddocument"})
 _EX_OLE_OBJECT = b"\x11\x10"
 """RT_ExternalOleObjectStg (MS-PPT 2.10.34), little-endian."""
+_PLAIN, _PACKED = 0x0000, 0x0010
 
 
 class OleObjects:
@@ -46,6 +48,10 @@ class OleObjects:
                 yield part.child(_outlook_name(file, stream), file.read(stream))
             elif stream.size > 64 and bytes(file.read(stream, 16)).startswith(_CONTAINERS):
                 yield part.piece(stream.path, file.read(stream))
+            elif stream.key in _READ_BY_OTHERS:
+                file.read(stream)
+        if file.damaged:
+            yield part.unscanned("malformed", "OLE file: a stream is cut off or the directory is damaged")
 
 
 def native(data: Content) -> tuple[str, Content]:
@@ -85,20 +91,23 @@ def _outlook_name(file: CompoundFile, stream: Entry) -> str:
 
 def _powerpoint(part: Part, data: Content, context: Context) -> Iterator[Found]:
     """Embedded storages, VBA projects among them, by their record type wherever it stands."""
-    at = data.find(_EX_OLE_OBJECT)
-    while at >= 2:
+    at, cut = data.find(_EX_OLE_OBJECT, 2), False
+    while at >= 0:
         version = data[at - 2] | data[at - 1] << 8
         size = int.from_bytes(data[at + 2 : at + 6], "little")
-        body = at + 6
-        if version in (0x0000, 0x0010) and 8 < size <= len(data) - body:
-            content: Content = data[body : body + size]
-            if version == 0x0010:
+        after = at + 2
+        if version in (_PLAIN, _PACKED) and size > 8:
+            content: Content = data[at + 6 : at + 6 + size]
+            cut |= len(content) < size
+            if version == _PACKED:
                 content = _inflate(content[4:], context.budget.allowance())
                 context.budget.spend(len(content))
-            if content:
+            if content.startswith(MAGIC[:4]):
                 yield part.piece("PowerPoint object", content)
-                body += size
-        at = data.find(_EX_OLE_OBJECT, max(at + 2, body if version <= 0x10 and size <= len(data) - body else 0))
+                after = at + 6 + min(size, len(data))
+        at = data.find(_EX_OLE_OBJECT, after)
+    if cut:
+        yield part.unscanned("malformed", "a PowerPoint object is cut off")
 
 
 def _inflate(data: Content, limit: int) -> Content:

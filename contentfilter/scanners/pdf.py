@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 
 import pikepdf
 
-from contentfilter.part import Context, Found, Part
+from contentfilter.part import Content, Context, Found, Part
 
 _HEADER_WITHIN = 1024
 _MAX_OBJECTS = 50_000
@@ -31,7 +32,7 @@ class Pdf:
             yield part.unscanned("encrypted", "PDF")
             return
         except (pikepdf.PdfError, ValueError, RuntimeError) as error:
-            if b"/Encrypt" in part.data:
+            if "encrypt" in str(error).lower() and "not a dictionary" not in str(error) or _locked(part.data):
                 yield part.found("pdf-encrypted", "locked in a way that is not known")
                 yield part.unscanned("encrypted", f"PDF: {error}")
             else:
@@ -42,6 +43,18 @@ class Pdf:
                 yield part.found("pdf-owner-restricted", "opens with the empty password")
             yield from _actions(part, document)
             yield from _attachments(part, document)
+
+
+_TRAILER = re.compile(rb"/Encrypt\s+(\d{1,10})\s+\d{1,5}\s+R")
+
+
+def _locked(data: Content) -> bool:
+    """Whether a PDF that qpdf cannot read points at a description of how it is locked."""
+    for match in _TRAILER.finditer(data):
+        wanted = re.compile(rb"(?<!\d)%s\s+\d{1,5}\s+obj\s*<<[^>]{0,300}/(?:Filter|V|O|U)\b" % match[1])
+        if wanted.search(data):
+            return True
+    return re.search(rb"/Encrypt\s*<<", data) is not None
 
 
 def _actions(part: Part, document: pikepdf.Pdf) -> Iterator[Found]:

@@ -27,7 +27,8 @@ EXPECTED: dict[str, tuple[set[str], set[str]]] = {
     "vba_empty": (set(), MACRO | LOCKED),
     "xlm": ({"office-xlm-macro"}, LOCKED),
     "dde": ({"office-dde", "archive-encrypted"}, LOCKED),
-    "office_locked": ({"office-encrypted"}, set()),
+    # Labels say that a document is locked; that Excel opens it without asking is for the scanner to find out.
+    "office_locked": ({"office-encrypted", "office-default-password"}, set()),
     "office_default_password": ({"office-default-password"}, LOCKED),
     "office_clean": (set(), MACRO | LOCKED),
     "pdf_locked": ({"pdf-encrypted"}, set()),
