@@ -1,0 +1,82 @@
+import json
+
+import pytest
+import yaml
+
+from postwarden import cli
+from postwarden.sandbox.registered import DOMAIN, registry, served
+
+
+@pytest.fixture
+def config(tmp_path):
+    (tmp_path / "registry.yaml").write_text(yaml.safe_dump(registry()))
+    path = tmp_path / "postwarden.yaml"
+    path.write_text(yaml.safe_dump({"registry": str(tmp_path / "registry.yaml")}))
+    return path
+
+
+def rows(capsys):
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_registry_list_prints_one_object_a_line(config, capsys):
+    assert cli.main(["registry", "list", "--config", str(config)]) == 0
+    entries = {(row["kind"], row["entry"]) for row in rows(capsys)}
+    assert ("domain", DOMAIN) in entries
+    assert ("system", "192.0.2.0/24") in entries
+    assert ("administrator", "Ada Lovelace") in entries
+    assert ("deputy", "Charles Babbage") in entries
+    assert ("backup", f"mail2.{DOMAIN}") in entries
+
+
+def test_registry_list_can_be_narrowed(config, capsys):
+    arguments = ["registry", "list", "--config", str(config), "--kind", "system", f"mail.{DOMAIN}"]
+    assert cli.main(arguments) == 0
+    assert {row["kind"] for row in rows(capsys)} == {"system"}
+
+
+def test_a_server_that_is_not_registered_is_a_negative_answer(config, capsys):
+    assert cli.main(["registry", "list", "--config", str(config), "mail.nowhere.example"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "mail.nowhere.example is no registered server" in captured.err
+
+
+def test_a_bad_configuration_ends_with_78_and_names_the_line(tmp_path, capsys):
+    path = tmp_path / "postwarden.yaml"
+    path.write_text("policyd:\n  greylist:\n    delai: 5m\n")
+    assert cli.main(["registry", "list", "--config", str(path)]) == 78
+    assert "postwarden.yaml:3" in capsys.readouterr().err
+
+
+def test_a_missing_configuration_ends_with_78(tmp_path, capsys):
+    assert cli.main(["registry", "list", "--config", str(tmp_path / "none.yaml")]) == 78
+    assert "none.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["registry"], ["registry", "list", "--kind", "x"], ["demo", "--keep", "--exit"]]
+)
+def test_wrong_usage_ends_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["demo", "--help"], ["registry", "list", "--help"]])
+def test_help_is_there_with_an_example(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 0
+    assert len(arguments) == 1 or "example: postwarden" in capsys.readouterr().out
+
+
+def test_set_overrides_the_file(config, tmp_path, capsys):
+    other = tmp_path / "other.yaml"
+    other.write_text(yaml.safe_dump({"servers": {"mail.other.example": {"domains": {"other.example": {}}}}}))
+    assert cli.main(["registry", "list", "--config", str(config), "--set", f"registry={other}"]) == 0
+    assert {row["server"] for row in rows(capsys)} == {"mail.other.example"}
+
+
+def test_served_names_are_domains_and_host_names_only():
+    assert set(served(registry())) == {DOMAIN, "open.example", f"printer.{DOMAIN}", f"mail2.{DOMAIN}"}
