@@ -62,13 +62,10 @@ def confine(memory: int, parent: int) -> list[str]:
     # A new user namespace gives all capabilities inside it; a daemon run as root has them anyway.
     if not _drop_capabilities():
         missing.append("dropping capabilities")
-    for option, value, words in (
-        (_PR_SET_NO_NEW_PRIVS, 1, "no_new_privs"),
-        # Memory holds mail: no core file, and no reading it through /proc by others of the same user.
-        (_PR_SET_DUMPABLE, 0, "dumpable off"),
-    ):
-        if _libc.prctl(option, value, 0, 0, 0) != 0:
-            missing.append(words)
+    if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        missing.append("no_new_privs")
+    if not hide_memory():
+        missing.append("hidden memory")
     for kind, limit in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
@@ -83,6 +80,17 @@ def confine(memory: int, parent: int) -> list[str]:
     if os.getppid() != parent:
         raise Orphaned(f"the daemon, process {parent}, is gone")
     return missing
+
+
+def hide_memory() -> bool:
+    """Keep this process's memory from other processes of the same user, and out of core files.
+
+    It holds mail. The daemon does it too: a worker taken over by a mail must not attach to it as a debugger.
+
+    Returns:
+        Whether the kernel granted it.
+    """
+    return bool(_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) == 0)
 
 
 def allow_cpu(seconds: float) -> None:

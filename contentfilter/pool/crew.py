@@ -98,6 +98,11 @@ class Crew:
         """Workers that have a task."""
         return sum(member.busy for member in self._members)
 
+    @property
+    def able(self) -> bool:
+        """Whether any worker is ready."""
+        return any(member.ready and not member.leaving for member in self._members)
+
     def start(self) -> None:
         """Start the workers."""
         self._running = True

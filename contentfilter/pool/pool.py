@@ -79,6 +79,11 @@ class Pool:
         return self._crew.idle
 
     @property
+    def able(self) -> bool:
+        """Whether there is a worker that takes tasks, now or after its current one."""
+        return self._crew.able
+
+    @property
     def waiting(self) -> int:
         """Tasks without a worker."""
         return len(self._queue)

@@ -1,18 +1,19 @@
 """What a worker does with a task: the one place where the pool meets the scanners.
 
-Loading this module loads all parsers, before the worker limits itself.
+Importing this module imports all parsers, so that a worker has them before it limits itself.
 """
 
 from __future__ import annotations
 
 import os
 
-from contentfilter.limits import ScanOptions
 from contentfilter.pool.messages import Task
 from contentfilter.results import ScanResult
-from contentfilter.scan import scan_document, scan_message, scan_wire
+from contentfilter.scan import ScanOptions, preload, scan_document, scan_message, scan_wire
 
 _OPTIONS = ScanOptions()
+
+preload()
 
 
 def scan(task: Task, descriptor: int) -> ScanResult:

@@ -1,0 +1,7 @@
+"""``python -m contentfilter``."""
+
+import sys
+
+from contentfilter.cli import main
+
+sys.exit(main())

@@ -1,0 +1,261 @@
+"""Wires the daemon together: the only place, beside the command line, that touches the global reactor."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.threads import deferToThreadPool
+
+from contentfilter.clamd import Clamd
+from contentfilter.inspector import Backends, MailInspector
+from contentfilter.metrics import Metrics
+from contentfilter.pool.confinement import hide_memory
+from contentfilter.pool.pool import Pool
+from contentfilter.pool.process import ProcessLauncher
+from contentfilter.pool.worker import Settings as WorkerSettings
+from contentfilter.quarantine import Quarantine, QuarantineError, prepare
+from contentfilter.reinjection import ReinjectionPort
+from contentfilter.server import ProxyFactory, filter_name
+from mailbase import __version__
+from mailbase.config import FINDING_NAMES, ConfigError, ContentfilterSettings, Settings, load
+from mailbase.control.peer import ControlClient
+from mailbase.control.server import ControlServer
+from mailbase.logs import Log
+from mailbase.metrics import new_registry, site
+from mailbase.service import Service
+from mailbase.starting import make_log, raise_descriptor_limit
+
+NEEDS_RESTART = ("listeners", "control", "metrics", "message_size_limit", "spool", "timeouts")
+"""Settings of ``contentfilter`` that a reload does not change."""
+DRAIN_EXTRA = 15.0
+"""Seconds beyond the longest a mail may take that stopping waits for."""
+T = TypeVar("T")
+
+
+class Daemon:
+    """contentfilter, wired.
+
+    Arguments:
+        reactor: Twisted's.
+        path: of the configuration file; read again at a reload.
+        overrides: ``key=value``, laid over the file.
+        settings: as read from it.
+        log: for everything.
+
+    Raises:
+        QuarantineError: the quarantine or the spool folder cannot be used.
+    """
+
+    def __init__(
+        self, reactor: Any, path: Path, overrides: Sequence[str], settings: Settings, log: Log
+    ) -> None:
+        self._reactor = reactor
+        self._path = path
+        self._overrides = overrides
+        self._log = log
+        self._reloading: Deferred[None] | None = None
+        self._again = False
+        check_folders(settings.contentfilter)
+        self._registry = new_registry("contentfilter")
+        self.metrics = Metrics(self._registry)
+        content = settings.contentfilter
+        self.pool = Pool(reactor, content.workers, launcher(reactor, settings, log), log, self.metrics)
+        self.metrics.watch(self.pool)
+        self._policyd = ControlClient(reactor, settings.policyd.control)
+        self.inspector = MailInspector(reactor, self._backends(settings), log, self.metrics, time.time)
+        self.ports = [
+            ReinjectionPort(
+                reactor, listener.reinject, filter_name(settings.identity.hostname), log, self.metrics
+            )
+            for listener in content.listeners
+        ]
+        self.factories = [
+            ProxyFactory(
+                reactor,
+                content,
+                listener,
+                settings.identity.hostname,
+                port,
+                self.inspector,
+                log,
+                self.metrics,
+            )
+            for listener, port in zip(content.listeners, self.ports, strict=True)
+        ]
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.inspector.backends.settings
+
+    def start(self) -> Service:
+        """Open the sockets; workers start with the reactor.
+
+        Raises:
+            ListenError: an address cannot be listened on.
+        """
+        content = self.settings.contentfilter
+        service = Service(
+            self._reactor,
+            self._log,
+            drain=self.drain,
+            reload=self.reload,
+            drain_timeout=content.timeouts.reinject + DRAIN_EXTRA,
+        )
+        for listener, factory in zip(content.listeners, self.factories, strict=True):
+            service.listen(listener.listen, factory)
+        service.listen(
+            f"unix:{content.control}", ControlServer({"status": self._status}, self._reactor, self._log)
+        )
+        if content.metrics:
+            http: Any = site(self._registry, self.problem)
+            service.listen(content.metrics, http)
+        self._reactor.callWhenRunning(self._begin)
+        return service
+
+    def _begin(self) -> None:
+        self.pool.start()
+        for port in self.ports:
+            port.start()
+
+    async def drain(self) -> None:
+        """Let the transactions that are running end, then the workers."""
+        await DeferredList([factory.stop() for factory in self.factories])
+        for port in self.ports:
+            port.stop()
+        await self.pool.stop()
+        self._policyd.close()
+
+    def problem(self) -> str:
+        """Why no mail can be taken now; empty if it can."""
+        if not self.pool.able:
+            return "no scan worker is ready"
+        for port in self.ports:
+            if not port.ready:
+                return f"the reinjection port {port.address} has not answered yet"
+        return ""
+
+    def _status(self, _request: dict[str, Any]) -> dict[str, Any]:
+        pool = self.pool
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "problem": self.problem(),
+            "workers": {"busy": pool.busy, "idle": pool.idle, "waiting": pool.waiting},
+        }
+
+    # Configuration
+
+    def _backends(self, settings: Settings) -> Backends:
+        content = settings.contentfilter
+        return Backends(
+            settings=settings,
+            pool=self.pool,
+            clamd=Clamd(self._reactor, content.clamd) if content.clamd is not None else None,
+            policyd=self._policyd,
+            quarantine=Quarantine(content.quarantine.folder, self._in_thread),
+        )
+
+    def reload(self) -> None:
+        """Read everything again; all or nothing. A call while that goes on makes another one follow."""
+        if self._reloading is not None:
+            self._again = True
+            return
+        self._reloading = Deferred.fromCoroutine(self._reload())
+
+    async def _reload(self) -> None:
+        def read() -> Settings:
+            settings = load(self._path, self._overrides)
+            check_folders(settings.contentfilter)
+            return settings
+
+        try:
+            # In a thread: reading a large registry takes seconds, and mail is in flight.
+            self._put_in_force(await self._in_thread(read))
+            self.metrics.reloads.labels("ok").inc()
+        except (ConfigError, QuarantineError) as error:
+            self.metrics.reloads.labels("refused").inc()
+            for problem in getattr(error, "problems", [error]):
+                self._log.error("reload-refused", problem=str(problem))
+        except Exception as error:  # noqa: BLE001 - the boundary: what was in force stays in force
+            self.metrics.reloads.labels("refused").inc()
+            self._log.exception("reload-refused", error)
+        self._reloading = None
+        if self._again:
+            self._again = False
+            self.reload()
+
+    def _put_in_force(self, settings: Settings) -> None:
+        old, content = self.settings, settings.contentfilter
+        if settings.policyd.control != old.policyd.control:
+            self._policyd.close()
+            self._policyd = ControlClient(self._reactor, settings.policyd.control)
+        if content.workers != old.contentfilter.workers:
+            self.pool.reconfigure(content.workers, launcher(self._reactor, settings, self._log))
+        self.inspector.backends = self._backends(settings)
+        self._log.info("reloaded", servers=len(settings.registry.servers))
+        changed = [
+            f"contentfilter.{name}"
+            for name in NEEDS_RESTART
+            if getattr(old.contentfilter, name) != getattr(content, name)
+        ]
+        changed += [name for name in ("privacy", "logging") if getattr(old, name) != getattr(settings, name)]
+        if old.identity.hostname != settings.identity.hostname:
+            changed.append("identity.hostname")
+        if changed:
+            self._log.warning("restart-needed", changed=", ".join(changed))
+
+    def _in_thread(self, work: Callable[[], T]) -> Deferred[T]:
+        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)
+
+
+def launcher(reactor: Any, settings: Settings, log: Log) -> ProcessLauncher:
+    """Starts scan workers with the limits that ``settings`` give them."""
+    limits = settings.contentfilter.workers
+    worker = WorkerSettings(os.getpid(), limits.memory, limits.cpu_time)
+    return ProcessLauncher(reactor, worker, FINDING_NAMES, log)
+
+
+def check_folders(content: ContentfilterSettings) -> None:
+    """Make and check the folders for spooled and for quarantined mail.
+
+    Raises:
+        QuarantineError: one cannot be used.
+    """
+    spool = content.spool.folder
+    try:
+        spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise QuarantineError(f"{spool} cannot be used as spool: {error.strerror}") from error
+    if not os.access(spool, os.W_OK | os.X_OK):
+        raise QuarantineError(f"{spool} cannot be used as spool: it cannot be written to")
+    prepare(content.quarantine.folder, time.time())
+
+
+def serve(path: Path, overrides: Sequence[str]) -> int:
+    """Run contentfilter until it is told to end; returns the exit status.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+        QuarantineError: a folder cannot be used.
+        ListenError: an address cannot be listened on.
+    """
+    from twisted.internet import reactor
+
+    settings = load(path, overrides)
+    log = make_log("contentfilter", settings, reactor)  # type: ignore[arg-type]
+    raise_descriptor_limit()
+    hide_memory()
+    daemon = Daemon(reactor, path, overrides, settings, log)
+    service = daemon.start()
+    # What is here now stays: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    service.run()
+    return 0

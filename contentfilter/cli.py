@@ -1,0 +1,217 @@
+"""The command line of contentfilter."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from contentfilter.quarantine import Entry, QuarantineError, entries, find
+from mailbase.config import ConfigError, Settings, load
+from mailbase.ids import is_id
+from mailbase.printing import wants_json, write
+from mailbase.replies import printable
+from mailbase.service import ListenError
+from mailbase.vocabulary import Flow
+
+OK, NEGATIVE, USAGE, BAD_CONFIG = 0, 1, 2, 78
+DEFAULT_CONFIG = Path("/etc/postwarden/postwarden.yaml")
+QUARANTINE_COLUMNS = ("time", "id", "flow", "sender", "recipients", "size", "findings")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Returns:
+        The exit status: 0 ok, 1 finding or negative answer, 2 usage or unreadable input, 78 bad
+        configuration.
+    """
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return run(options)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return BAD_CONFIG
+    except (QuarantineError, ListenError) as error:
+        print(f"contentfilter: {error}", file=sys.stderr)
+        return NEGATIVE
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python must not complain about it at exit.
+        sys.stderr.close()
+        return NEGATIVE
+
+
+def _parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="contentfilter", description="Scans mail between two Postfix services, and files on demand."
+    )
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+
+    serve = _command(commands, "serve", "run the daemon in the foreground", "contentfilter serve --check")
+    serve.add_argument("--check", action="store_true", help="check the configuration and exit")
+    serve.set_defaults(run=_serve)
+
+    scan = _command(
+        commands,
+        "scan",
+        "scan messages, documents and folders; needs no daemon",
+        "contentfilter scan --json invoice.docm mails/",
+    )
+    scan.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="message (.eml), document or folder"
+    )
+    scan.add_argument(
+        "--flow",
+        type=Flow,
+        choices=list(Flow),
+        default=Flow.INBOUND,
+        metavar="FLOW",
+        help=f"whose policy decides: {', '.join(Flow)}; default: %(default)s",
+    )
+    _json(scan)
+    scan.set_defaults(run=_scan)
+
+    quarantine = commands.add_parser("quarantine", help="look into the quarantine")
+    verbs = quarantine.add_subparsers(metavar="COMMAND", required=True)
+
+    listing = _command(verbs, "list", "list what is in the quarantine", "contentfilter quarantine list")
+    _json(listing)
+    listing.set_defaults(run=_list)
+
+    show = _command(
+        verbs,
+        "show",
+        "show what is known of one message, or the message",
+        "contentfilter quarantine show 0g8p2k4x6c1zq --message > mail.eml",
+    )
+    _id(show)
+    show.add_argument("--message", action="store_true", help="print the message itself, octet for octet")
+    show.set_defaults(run=_show)
+
+    delete = _command(
+        verbs,
+        "delete",
+        "delete a message from the quarantine",
+        "contentfilter quarantine delete 0g8p2k4x6c1zq",
+    )
+    _id(delete)
+    delete.set_defaults(run=_delete)
+    return top
+
+
+def _command(commands: Any, name: str, text: str, example: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text[0].upper() + text[1:] + ".", epilog=f"Example: {example}"
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help=f"default: {DEFAULT_CONFIG}")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a setting, such as contentfilter.workers.count=4; repeatable",
+    )
+    return parser
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
+
+
+def _id(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID", type=_decision, help="decision id, as in the log and the reply")
+
+
+def _decision(text: str) -> str:
+    if not is_id(text):
+        raise argparse.ArgumentTypeError(f"{printable(text, 40)!r} is no decision id")
+    return text
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return load(options.config or DEFAULT_CONFIG, options.overrides)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    if options.check:
+        settings = _settings(options)
+        for listener in settings.contentfilter.listeners:
+            print(f"{listener.protocol} {listener.listen} to {listener.reinject}")
+        print(f"{options.config or DEFAULT_CONFIG}: ok")
+        return OK
+    from contentfilter.app import serve
+
+    return serve(options.config or DEFAULT_CONFIG, options.overrides)
+
+
+def _scan(options: argparse.Namespace) -> int:
+    # Files can be scanned where nothing is configured.
+    if options.config is None and not DEFAULT_CONFIG.exists():
+        from mailbase.config import loads
+
+        settings = loads("{}", options.overrides)
+    else:
+        settings = _settings(options)
+
+    from twisted.internet import reactor
+
+    from contentfilter.offline import make_scan
+
+    as_json = wants_json(sys.stdout, options.json)
+    scan = make_scan(reactor, settings, options.flow, _print_json if as_json else _print_line, _complain)
+    scan.run(options.paths)
+    if scan.unreadable:
+        return USAGE
+    return NEGATIVE if scan.objectionable else OK
+
+
+def _print_json(row: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(row, separators=(",", ":")) + "\n")
+    sys.stdout.flush()
+
+
+def _print_line(row: dict[str, Any]) -> None:
+    facts = [f"{f['name']} {f['part']}".strip() for f in row["findings"]]
+    facts += [f"unscanned ({u['reason']}) {u['part']}".strip() for u in row["unscanned"]]
+    print(
+        f"{row['disposition']:<11} {printable(row['path'], 200)}  {printable('; '.join(facts), 400)}".rstrip()
+    )
+
+
+def _complain(text: str) -> None:
+    print(f"contentfilter: {printable(text, 400)}", file=sys.stderr)
+
+
+def _list(options: argparse.Namespace) -> int:
+    rows = (_row(entry) for entry in entries(_settings(options).contentfilter.quarantine.folder))
+    write(sys.stdout, rows, QUARANTINE_COLUMNS, wants_json(sys.stdout, options.json))
+    return OK
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    known = entry.metadata
+    row = {name: known.get(name) for name in ("time", "id", "flow", "sender", "recipients", "size")}
+    row["findings"] = [finding.get("name") for finding in known.get("findings", [])]
+    return {**row, "file": entry.path.name}
+
+
+def _show(options: argparse.Namespace) -> int:
+    for entry in find(_settings(options).contentfilter.quarantine.folder, options.id):
+        if options.message:
+            for piece in entry.message():
+                sys.stdout.buffer.write(piece)
+        else:
+            print(json.dumps({**entry.metadata, "file": str(entry.path)}, indent=1))
+    return OK
+
+
+def _delete(options: argparse.Namespace) -> int:
+    for entry in find(_settings(options).contentfilter.quarantine.folder, options.id):
+        entry.path.unlink(missing_ok=True)
+        print(f"{entry.path.name} deleted")
+    return OK

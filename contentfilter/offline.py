@@ -1,0 +1,223 @@
+"""``contentfilter scan``: files through the same workers and the same verdict, without a daemon."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.python.failure import Failure
+
+from contentfilter.pool.crew import Fate
+from contentfilter.pool.messages import Kind, Task
+from contentfilter.pool.pool import Pool
+from contentfilter.pool.process import ProcessLauncher
+from contentfilter.pool.worker import Settings as WorkerSettings
+from contentfilter.results import ScanFailed, ScanResult
+from contentfilter.verdict import Verdict, decide
+from mailbase.config import FINDING_NAMES, Settings
+from mailbase.ids import IdSource
+from mailbase.logs import Log
+from mailbase.vocabulary import Action, Flow, Unscanned
+
+WINDOW = 256
+"""Files begun and not shown yet."""
+HEAD = 8192
+"""Octets that tell a message from a document."""
+
+_FIELD = rb"[!-9;-~]{1,100}[ \t]*:"
+_MESSAGE = re.compile(rb"(?:From [^\r\n]*\r?\n)?(?:" + _FIELD + rb"[^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*){2}")
+_TELLING = re.compile(
+    rb"(?im)^(?:received|from|to|date|subject|message-id|mime-version|return-path|content-type):"
+)
+
+
+class Unreadable(Exception):
+    """A path that cannot be scanned; the text says why."""
+
+
+class Count:
+    """What became of the workers; nobody asks here."""
+
+    def worker_ended(self, fate: Fate) -> None: ...
+
+
+def files(paths: Iterable[Path], failed: Callable[[Unreadable], None]) -> Iterator[Path]:
+    """The files at ``paths``, folders with all they hold, in the order of their names."""
+
+    def problem(error: OSError) -> None:
+        failed(Unreadable(f"{error.filename}: {error.strerror}"))
+
+    for path in paths:
+        if path.is_dir():
+            for folder, folders, names in os.walk(path, onerror=problem):
+                folders.sort()
+                yield from (Path(folder, name) for name in sorted(names) if Path(folder, name).is_file())
+        else:
+            yield path
+
+
+def is_message(name: str, head: bytes) -> bool:
+    """Whether a file is a message (RFC 5322) and no document: by its name, or by how it begins."""
+    if name.lower().endswith(".eml"):
+        return True
+    return _MESSAGE.match(head) is not None and _TELLING.search(head) is not None
+
+
+def open_task(path: Path) -> tuple[Task, int]:
+    """What a worker needs to scan the file at ``path``: task and descriptor.
+
+    Raises:
+        Unreadable: it cannot be read, or is no file.
+    """
+    try:
+        # Not blocking: a FIFO would wait for its writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise Unreadable(f"{path}: {error.strerror}") from error
+    try:
+        if not path.is_file():
+            raise Unreadable(f"{path}: not a file")
+        head = os.pread(descriptor, HEAD, 0)
+        kind: Kind = "message" if is_message(path.name, head) else "document"
+        return Task(kind, os.fstat(descriptor).st_size, path.name), descriptor
+    except OSError as error:
+        os.close(descriptor)
+        raise Unreadable(f"{path}: {error.strerror}") from error
+    except Unreadable:
+        os.close(descriptor)
+        raise
+
+
+class Scan:
+    """One run over many files.
+
+    Arguments:
+        reactor: Twisted's, not running.
+        pool: not started.
+        settings: for policy and contact.
+        flow: whose policy decides.
+        show: gets each result, in the order of the files.
+        complain: gets what cannot be read, or went wrong in us.
+
+    Attributes:
+        unreadable: whether any file could not be read.
+        objectionable: whether there was a finding, or a file would not be let through.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        pool: Pool,
+        settings: Settings,
+        flow: Flow,
+        show: Callable[[dict[str, Any]], None],
+        complain: Callable[[str], None],
+    ) -> None:
+        self._reactor = reactor
+        self._pool = pool
+        self._settings = settings
+        self._flow = flow
+        self._show = show
+        self._complain = complain
+        self._ids = IdSource()
+        self.unreadable = False
+        self.objectionable = False
+
+    def run(self, paths: Iterable[Path]) -> None:
+        """Scan all files; returns when the last result is shown."""
+        problems: list[BaseException] = []
+
+        def broken(failure: Failure) -> None:
+            problems.append(failure.value or RuntimeError("no cause"))
+
+        def begin() -> None:
+            done = Deferred.fromCoroutine(self._all(paths))
+            done.addErrback(broken)
+            done.addBoth(lambda _nothing: self._reactor.stop())
+
+        self._reactor.callWhenRunning(begin)
+        self._reactor.run()
+        for problem in problems:
+            raise problem
+
+    async def _all(self, paths: Iterable[Path]) -> None:
+        self._pool.start()
+        # A file's time begins when a worker is there for it, so no more are handed over than can be taken.
+        turns = DeferredSemaphore(self._settings.contentfilter.workers.count)
+        waiting: deque[Deferred[dict[str, Any] | None]] = deque()
+        for path in files(paths, self._cannot_read):
+            waiting.append(turns.run(self._one, path))
+            if len(waiting) >= WINDOW:
+                self._emit(await waiting.popleft())
+        while waiting:
+            self._emit(await waiting.popleft())
+        await self._pool.stop()
+
+    async def _one(self, path: Path) -> dict[str, Any] | None:
+        try:
+            task, descriptor = open_task(path)
+        except Unreadable as error:
+            self._cannot_read(error)
+            return None
+        started = self._reactor.seconds()
+        result = await self._pool.submit(task, descriptor)
+        seconds = self._reactor.seconds() - started
+        if isinstance(result, ScanFailed):
+            self._complain(f"{path}: not scanned: {result.detail or result.reason}")
+        policy = self._settings.flows.of(self._flow)
+        verdict = decide(self._ids.next(), self._flow, policy, [result])
+        self.objectionable |= verdict.action is not Action.ACCEPT
+        return describe(path, result, verdict, seconds, self._settings.identity.contact)
+
+    def _cannot_read(self, error: Unreadable) -> None:
+        self.unreadable = True
+        self._complain(str(error))
+
+    def _emit(self, row: dict[str, Any] | None) -> None:
+        if row is not None:
+            self.objectionable |= bool(row["findings"])
+            self._show(row)
+
+
+def describe(
+    path: Path, result: ScanResult | ScanFailed, verdict: Verdict, seconds: float, contact: str
+) -> dict[str, Any]:
+    """One line of the output, as JSON types.
+
+    Arguments:
+        seconds: from handing the file over to the answer.
+        contact: for the reply's text.
+    """
+    if isinstance(result, ScanFailed):
+        gap = Unscanned("", "timed-out" if result.reason == "timed-out" else "failed")
+        result = ScanResult(unscanned=(gap,))
+    return {
+        "path": str(path),
+        "disposition": verdict.action,
+        "reply": str(verdict.reply(contact)),
+        "score": 0.0,
+        "seconds": round(seconds, 3),
+        "findings": [{"name": f.name, "part": f.part, "detail": f.detail} for f in result.findings],
+        "unscanned": [{"part": u.part, "reason": u.reason} for u in result.unscanned],
+        "parts": result.parts,
+    }
+
+
+def make_scan(
+    reactor: Any,
+    settings: Settings,
+    flow: Flow,
+    show: Callable[[dict[str, Any]], None],
+    complain: Callable[[str], None],
+) -> Scan:
+    """A run with real workers; see :class:`Scan`."""
+    log = Log("contentfilter", style=settings.logging.format, level="error")
+    limits = settings.contentfilter.workers
+    worker = WorkerSettings(os.getpid(), limits.memory, limits.cpu_time)
+    launcher = ProcessLauncher(reactor, worker, FINDING_NAMES, log)
+    return Scan(reactor, Pool(reactor, limits, launcher, log, Count()), settings, flow, show, complain)
