@@ -93,7 +93,7 @@ class Budget:
 
     def allowance(self) -> int:
         """Bytes that the next member may expand to."""
-        return min(self.options.member_size, self.options.expanded - self.expanded)
+        return max(0, min(self.options.member_size, self.options.expanded - self.expanded))
 
     def spend(self, size: int) -> None:
         """Count ``size`` bytes that came out of a container."""

@@ -76,8 +76,8 @@ class Context:
         self.budget = budget
         self.cfb_problem = ""
         self._part = part
-        self._zip: ZipArchive | None | bool = False
-        self._cfb: CompoundFile | None | bool = False
+        self._zip: ZipArchive | bool | None = False
+        self._cfb: CompoundFile | bool | None = False
 
     @property
     def options(self) -> ScanOptions:
@@ -92,7 +92,7 @@ class Context:
 
     @property
     def cfb(self) -> CompoundFile | None:
-        """The part as an OLE compound file; None if it is none, or unreadable: then ``cfb_problem`` says why."""
+        """The part as an OLE compound file; None if it is none, or unreadable (``cfb_problem`` says why)."""
         if isinstance(self._cfb, bool):
             try:
                 self._cfb = CompoundFile.find(self._part.data)

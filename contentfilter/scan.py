@@ -109,7 +109,9 @@ class _Walk:
                 case Part():
                     if self._admit(item):
                         stack.append(self._look(item))
-        return ScanResult(tuple(self._findings), tuple(self._unscanned), self._visited, self._clock() - started)
+        return ScanResult(
+            tuple(self._findings), tuple(self._unscanned), self._visited, self._clock() - started
+        )
 
     def _admit(self, part: Part) -> bool:
         """Whether this part may still be scanned; says so if not."""
@@ -153,5 +155,3 @@ class _Walk:
         elif item not in self._unscanned:
             self._unscanned[item] = None
             self._listed[kind] = count + 1
-
-

@@ -19,7 +19,7 @@ _XOR_DEFAULT = bytes.fromhex("59b30a9a")
 _XOR_ARRAY = bytes.fromhex("876b9ae21ee305621e699660986e9404")
 _ROTATED = bytes((byte >> 5 | byte << 3) & 255 for byte in range(256))
 _PLAIN_RECORDS = frozenset({0x0009, 0x0209, 0x0409, 0x0809, 0x002F})
-_LINK = 0x03
+_LINK = "\x03"
 _MAX_RECORDS = 200_000
 _SUPBOOK_XLSB = b"\xe8\x02"
 _SBT_DDE = 1
@@ -43,11 +43,13 @@ class Workbook:
 
 
 def records(data: Content, at: int = 0) -> Iterator[tuple[int, int, int]]:
-    """Type, position of the data, and its size, for each record from ``at`` on."""
+    """Type, position of the data, and its size, for each whole record from ``at`` on."""
     for _ in range(_MAX_RECORDS):
         if at + 4 > len(data):
             return
         kind, size = data[at] | data[at + 1] << 8, data[at + 2] | data[at + 3] << 8
+        if at + 4 + size > len(data):
+            return
         yield kind, at + 4, size
         at += 4 + size
 
@@ -62,6 +64,7 @@ def starts_stream(data: Content) -> bool:
 def read_workbook(data: Content) -> Workbook:
     """The globals of a ``Workbook`` or ``Book`` stream."""
     book = Workbook()
+    old = data[1:2] != b"\x08" or data[4:6] == b"\x00\x05"  # before BIFF8
     for kind, at, size in records(data):
         if kind == _EOF:
             break
@@ -75,9 +78,8 @@ def read_workbook(data: Content) -> Workbook:
                 book.macro_sheets.append(_sheet_name(data[at + 6 : at + size]))
         elif kind == _BOUNDSHEET and size >= 8 and data[at + 5] & 0x0F == _MODULE_SHEET:
             book.modules.append(_sheet_name(data[at + 6 : at + size]))
-        elif kind in (_SUPBOOK, _EXTERNSHEET) and size > 4:
-            if link := _link(data[at : at + min(size, 600)], kind == _SUPBOOK):
-                book.links.append(link)
+        elif kind == _SUPBOOK or (kind == _EXTERNSHEET and old):
+            book.links += _link(data[at : at + min(size, 600)], kind == _SUPBOOK)
     return book
 
 
@@ -99,15 +101,18 @@ def _sheet_name(raw: Content) -> str:
     return bytes(raw[1:]).decode("latin-1")
 
 
-def _link(raw: Content, wide: bool) -> str:
+def _link(raw: Content, wide: bool) -> list[str]:
+    """The program link in a SUPBOOK or (before BIFF8) EXTERNSHEET record, if it is one."""
+    if len(raw) < 6:
+        return []
     if wide:
         # MS-XLS 2.4.271: count of sheets, then an XLUnicodeString.
-        if len(raw) < 6:
-            return ""
-        text = bytes(raw[5:]).decode("utf-16-le" if raw[4] & 1 else "latin-1", "replace")
+        width, charset = (2, "utf-16-le") if raw[4] & 1 else (1, "latin-1")
+        text = bytes(raw[5 : 5 + width * (raw[2] | raw[3] << 8)]).decode(charset, "replace")
     else:
-        text = bytes(raw[1:]).decode("latin-1")
-    return text.replace(chr(_LINK), "|", 1) if chr(_LINK) in text[1:] else ""
+        text = bytes(raw[1 : 1 + raw[0]]).decode("latin-1")
+    # MS-XLS 2.5.277: a link to a program is "application 0x03 topic"; file names begin with 0x01 or 0x02.
+    return [text.replace(_LINK, "|", 1)] if _LINK in text[1:] and text[0] > _LINK else []
 
 
 def xlsb_dde(head: Content) -> bool:

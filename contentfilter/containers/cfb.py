@@ -53,7 +53,8 @@ class Entry:
     @property
     def path(self) -> str:
         """Names from the root down, joined by slashes."""
-        names, entry = [], self
+        names: list[str] = []
+        entry = self
         while entry.parent is not None and len(names) < 32:
             names.append(entry.name)
             entry = entry.parent
@@ -100,7 +101,16 @@ class CompoundFile:
         self._sector = 1 << shift if shift in (9, 12) else 512
         self.damaged = shift not in (9, 12)
         head = _words(data[44:76])
-        _fat_count, first_directory, _transaction, self._cutoff, first_mini, _minis, first_difat, difat_count = head
+        (
+            _fat_count,
+            first_directory,
+            _transaction,
+            self._cutoff,
+            first_mini,
+            _minis,
+            first_difat,
+            difat_count,
+        ) = head
         self._cutoff = self._cutoff if 0 < self._cutoff <= 1 << 20 else 4096
         places = _words(data[76:512])
         limit, at = len(data) // self._sector + 1, first_difat

@@ -20,7 +20,7 @@ _HARMLESS = ("attribute ", "option ", "'", "rem ")
 _PCODE_MARK = b"\xfe\xca\x01\x00"
 
 _BITS = [4] * 17 + [max(4, (size - 1).bit_length()) for size in range(17, 4097)]
-"""Bits of a copy token's offset, by the number of octets expanded so far in the chunk (MS-OVBA 2.4.1.3.19.1)."""
+"""Bits of a copy token's offset, by the octets expanded so far in the chunk (MS-OVBA 2.4.1.3.19.1)."""
 
 
 def decompress(data: Content, limit: int = _MAX_STREAM) -> bytes:
@@ -119,7 +119,7 @@ def has_code(source: str) -> bool:
 
 
 def modules(file: CompoundFile) -> Iterator[Module]:
-    """The modules of every VBA project in ``file``: by their ``dir`` streams, then whatever else looks like one."""
+    """The modules of every VBA project in ``file``: by its ``dir`` stream, then what else looks like one."""
     streams = file.streams
     done: set[int] = set()
     for entry in streams:

@@ -7,17 +7,13 @@ either of them names is handed out.
 
 from __future__ import annotations
 
-import bz2
-import lzma
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
+from contentfilter.containers.zipmember import AES, DEFLATED, STORED, Content, Expanded, Member, expand
 from contentfilter.limits import KIB
-
-Content: TypeAlias = bytes | bytearray
 
 LOCAL, CENTRAL, END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 _END64_LOCATOR, _END64, _DESCRIPTOR = b"PK\x06\x07", b"PK\x06\x06", b"PK\x07\x08"
@@ -31,60 +27,9 @@ _ENCRYPTED = 0x0001 | 0x0040 | 0x2000
 """General purpose bits 0 (encrypted), 6 (strong encryption), 13 (masked headers)."""
 _HAS_DESCRIPTOR = 0x0008
 _KNOWN_METHODS = frozenset({0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 12, 14, 18, 19, 93, 94, 95, 96, 97, 98, 99})
-STORED, DEFLATED, BZIP2, LZMA, XZ, AES = 0, 8, 12, 14, 95, 99
 _STEP = 64 * KIB
-
-
-@dataclass(slots=True)
-class Member:
-    """One member, as the directory or its local header has it.
-
-    Arguments:
-        name: raw file name.
-        encrypted: a password is needed, says one of the two headers.
-        methods: compression methods, those that are claimed.
-        packed: octets of packed data, as claimed.
-        size: octets when expanded, as claimed.
-        header: position of the local header.
-        start: position of the data; -1 if there is no local header.
-        end: position after the last octet that may belong to it.
-    """
-
-    name: bytes
-    encrypted: bool
-    methods: list[int]
-    packed: int
-    size: int
-    header: int
-    start: int = -1
-    end: int = 0
-
-    @property
-    def text_name(self) -> str:
-        """The name for people; which charset it is in is anybody's guess."""
-        try:
-            return self.name.decode("utf-8")
-        except UnicodeDecodeError:
-            return self.name.decode("cp437")
-
-    @property
-    def is_folder(self) -> bool:
-        return self.name.endswith(b"/") and not self.size and self.packed <= 2
-
-
-@dataclass(slots=True)
-class Expanded:
-    """Data of a member.
-
-    Arguments:
-        data: what came out.
-        whole: nothing is missing at the end.
-        problem: why something is; ``too-large``, ``malformed`` or ``unsupported``.
-    """
-
-    data: Content
-    whole: bool = True
-    problem: str = ""
+_STARTS = (LOCAL, END, b"PK00" + LOCAL, _DESCRIPTOR + LOCAL)
+_FOREIGN = (b"\xd0\xcf\x11\xe0", b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"{\\rt")
 
 
 @dataclass(slots=True)
@@ -113,16 +58,24 @@ class ZipArchive:
         Returns:
             None if there is no archive.
         """
-        at_start = data.startswith((LOCAL, END, b"PK00" + LOCAL, b"PK\x07\x08" + LOCAL))
+        at_start = data.startswith(_STARTS)
+        foreign = data.startswith(_FOREIGN)
         ends = _end_records(data)
-        if not at_start and not ends and not _plausible_local(data, data.find(LOCAL)):
+        if foreign:
+            # Other formats hold whole or half ZIP files as pieces; here only one that can be opened counts.
+            ends = [end for end in ends if _opens(data, end)]
+            if not ends:
+                return None
+        elif not at_start and not ends and not _plausible_local(data, data.find(LOCAL)):
             return None
         archive = cls(data)
         claimed = archive._read_directories(ends, limit)
-        archive._read_locals(claimed, limit)
+        archive._read_locals(claimed, limit, 0 if at_start or not claimed else min(claimed))
         if not archive.members and not at_start and not claimed:
             return None
         archive.members.sort(key=lambda member: member.header)
+        if foreign:
+            archive.problems.clear()
         return archive
 
     def _note(self, problem: str) -> None:
@@ -154,16 +107,16 @@ class ZipArchive:
             (where,) = struct.unpack_from("<Q", data, end - 12)
             near = data.rfind(_END64, max(0, end - 20 - 56 - _STEP), end)
             for record in (where, near):
-                if 0 <= record and data[record : record + 4] == _END64 and record + 56 <= len(data):
+                if record >= 0 and data[record : record + 4] == _END64 and record + 56 <= len(data):
                     count, size, offset = struct.unpack_from("<QQQ", data, record + 32)
                     top = record
                     break
         # Data may stand in front of the archive; then all offsets are short by the same amount.
         start = top - size
-        if not (0 <= start and data[start : start + 4] == CENTRAL):
+        if start < 0 or data[start : start + 4] != CENTRAL:
             start = offset
             if data[start : start + 4] != CENTRAL:
-                return count == 0 and size == 0
+                return not count and not size
             self._note("the central directory has not the size it claims")
         shift = start - offset
         at, seen = start, 0
@@ -178,9 +131,9 @@ class ZipArchive:
         return True
 
     def _read_central(self, at: int, shift: int, found: dict[int, Member]) -> int:
-        fields = _CENTRAL.unpack_from(self.data, at)
-        _sig, _by, _needed, flags, method, _time, _date, _crc, packed, size = fields[:10]
-        name_size, extra_size, comment_size, _disk, _internal, _external, header = fields[10:]
+        fields: tuple[int, ...] = _CENTRAL.unpack_from(self.data, at)[1:]
+        _by, _needed, flags, method, _time, _date, _crc, packed, size = fields[:9]
+        name_size, extra_size, comment_size, _disk, _internal, _external, header = fields[9:]
         at += _CENTRAL.size
         name = bytes(self.data[at : at + name_size])
         extra = self.data[at + name_size : at + name_size + extra_size]
@@ -219,8 +172,9 @@ class ZipArchive:
 
     # Local headers that no directory mentions.
 
-    def _read_locals(self, claimed: dict[int, Member], limit: int) -> None:
-        data, at = self.data, 0
+    def _read_locals(self, claimed: dict[int, Member], limit: int, at: int) -> None:
+        """Walk from ``at`` on; what stands before an archive, such as a self-extractor, is none of it."""
+        data = self.data
         for member in sorted(claimed.values(), key=lambda member: member.header):
             if member.start >= 0:
                 if member.header < at:
@@ -277,36 +231,7 @@ class ZipArchive:
         Arguments:
             limit: octets that each reading may have.
         """
-        if member.start < 0:
-            yield Expanded(b"", False, "malformed")
-            return
-        data, start, end = self.data, member.start, min(member.end, len(self.data))
-        short = member.end > len(data)
-        for method in dict.fromkeys(member.methods):
-            if method == STORED:
-                stop = min(end, start + limit)
-                problem = "malformed" if short else "too-large" if stop < end else ""
-                yield Expanded(data[start:stop], not problem, problem)
-                if member.packed != member.size and not member.encrypted:
-                    other = _inflate(data, start, len(data), limit)
-                    if other.data:
-                        self._note(f"{member.text_name!r:.80} is called stored and is compressed")
-                        yield other
-            elif method == DEFLATED:
-                result = _inflate(data, start, end, limit)
-                if not result.whole and result.problem == "malformed" and not short:
-                    longer = _inflate(data, start, len(data), limit)
-                    if len(longer.data) > len(result.data):
-                        self._note(f"{member.text_name!r:.80} is longer than it claims")
-                        result = longer
-                if not result.data and result.problem and member.packed == member.size:
-                    # Called compressed, and it isn't: some programs take it as it is.
-                    yield Expanded(data[start : min(end, start + limit)], False, "malformed")
-                yield result
-            elif method in (BZIP2, LZMA, XZ):
-                yield _expand_other(data[start:end], method, limit)
-            else:
-                yield Expanded(b"", False, "unsupported")
+        return expand(self.data, member, limit, self._note)
 
 
 def _end_records(data: Content) -> list[int]:
@@ -329,8 +254,8 @@ class _Local(Member):
 def _read_local(data: Content, at: int) -> _Local | None:
     if not 0 <= at <= len(data) - _LOCAL.size or data[at : at + 4] != LOCAL:
         return None
-    _sig, _needed, flags, method, _time, _date, _crc, packed, size, name_size, extra_size = _LOCAL.unpack_from(
-        data, at
+    _sig, _needed, flags, method, _time, _date, _crc, packed, size, name_size, extra_size = (
+        _LOCAL.unpack_from(data, at)
     )
     start = at + _LOCAL.size + name_size + extra_size
     name = bytes(data[at + _LOCAL.size : at + _LOCAL.size + name_size])
@@ -340,6 +265,16 @@ def _read_local(data: Content, at: int) -> _Local | None:
     return _Local(
         name, encrypted, [method], packed, size, at, start, start + packed, bool(flags & _HAS_DESCRIPTOR)
     )
+
+
+def _opens(data: Content, end: int) -> bool:
+    """Whether the end record at ``end`` leads to a directory, and that to a local header."""
+    _sig, _disk, _start_disk, _here, count, size, offset, _comment = _END.unpack_from(data, end)
+    start = end - size
+    if not count or start < 0 or data[start : start + 4] != CENTRAL or start + _CENTRAL.size > len(data):
+        return False
+    header = _CENTRAL.unpack_from(data, start)[-1] + start - offset
+    return _plausible_local(data, header)
 
 
 def _plausible_local(data: Content, at: int) -> bool:
@@ -361,7 +296,8 @@ def _zip64(extra: Content, size: int, packed: int, header: int) -> tuple[int, in
         kind, length = struct.unpack_from("<HH", extra, at)
         if kind == 1:
             values = [
-                int.from_bytes(extra[k : k + 8], "little") for k in range(at + 4, min(at + 4 + length, len(extra)) - 7, 8)
+                int.from_bytes(extra[k : k + 8], "little")
+                for k in range(at + 4, min(at + 4 + length, len(extra)) - 7, 8)
             ]
             wide = iter(values)
             size = next(wide, size) if size == _NO_SIZE else size
@@ -370,64 +306,3 @@ def _zip64(extra: Content, size: int, packed: int, header: int) -> tuple[int, in
             break
         at += 4 + length
     return size, packed, header
-
-
-def _inflate(data: Content, start: int, end: int, limit: int) -> Expanded:
-    """Raw deflate; what came out before damage is kept, since programs that repair keep it too."""
-    view = memoryview(data)
-    stream = zlib.decompressobj(-15)
-    if end - start <= _STEP:
-        try:
-            out = stream.decompress(view[start:end], limit)
-        except zlib.error:
-            pass
-        else:
-            return _ended(stream.eof, out, limit, bool(stream.unconsumed_tail))
-        stream = zlib.decompressobj(-15)
-    result, step = bytearray(), _STEP if end - start > _STEP else 256
-    try:
-        for at in range(start, end, step):
-            result += stream.decompress(view[at : min(at + step, end)], limit - len(result) or 1)
-            if stream.eof or stream.unconsumed_tail or len(result) > limit:
-                break
-    except zlib.error:
-        return Expanded(result[:limit], False, "malformed")
-    return _ended(stream.eof, result[:limit], limit, bool(stream.unconsumed_tail) or len(result) > limit)
-
-
-def _ended(eof: bool, data: Content, limit: int, more: bool) -> Expanded:
-    if eof:
-        return Expanded(data)
-    return Expanded(data, False, "too-large" if more and len(data) >= limit else "malformed")
-
-
-def _expand_other(packed: Content, method: int, limit: int) -> Expanded:
-    stream: bz2.BZ2Decompressor | lzma.LZMADecompressor
-    try:
-        if method == BZIP2:
-            stream = bz2.BZ2Decompressor()
-        elif method == XZ:
-            stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=256 * 1024 * KIB)
-        else:
-            # APPNOTE 5.8.8: version, size of the properties, properties; then a raw LZMA1 stream.
-            if len(packed) < 9:
-                return Expanded(b"", False, "malformed")
-            byte, dictionary = packed[4], int.from_bytes(packed[5:9], "little")
-            lc, rest = byte % 9, byte // 9
-            chain = [
-                {
-                    "id": lzma.FILTER_LZMA1,
-                    "dict_size": min(max(dictionary, 4096), 64 * 1024 * KIB),
-                    "lc": lc,
-                    "lp": rest % 5,
-                    "pb": rest // 5,
-                }
-            ]
-            stream = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=chain)
-            packed = packed[9:]
-        data = stream.decompress(packed, limit)
-    except (lzma.LZMAError, OSError, EOFError, ValueError):
-        return Expanded(b"", False, "malformed")
-    if stream.eof:
-        return Expanded(data)
-    return Expanded(data, False, "too-large" if len(data) >= limit else ("" if method == LZMA else "malformed"))

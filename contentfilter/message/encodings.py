@@ -20,7 +20,9 @@ _MATERIAL = 24
 """Base64 characters after padding that may be more than an accident."""
 
 _UU_BEGIN = re.compile(rb"(?:\A|\n)begin(?:-base64)?[ \t]+[0-7]{3,5}[ \t]+([^\r\n]{1,300})\r?\n")
-_YENC_BEGIN = re.compile(rb"(?:\A|\n)=ybegin [^\r\n]{0,300}?name=([^\r\n]{1,300})\r?\n(?:=ypart [^\r\n]*\r?\n)?")
+_YENC_BEGIN = re.compile(
+    rb"(?:\A|\n)=ybegin [^\r\n]{0,300}?name=([^\r\n]{1,300})\r?\n(?:=ypart [^\r\n]*\r?\n)?"
+)
 _YENC_ESCAPE = re.compile(rb"=(.)", re.DOTALL)
 _YENC_SHIFT = bytes((byte - 42) & 255 for byte in range(256))
 

@@ -140,7 +140,11 @@ def boundaries(value: bytes) -> list[bytes]:
     for name, text in _pairs(plain):
         if name in (b"boundary", b"boundary*", b"boundary*0", b"boundary*0*"):
             # A continued boundary (RFC 2231 3) and its first piece alone are both candidates.
-            whole = parameter(plain, "boundary").encode("utf-8", "replace") if name.endswith((b"*", b"0")) else text
+            whole = (
+                parameter(plain, "boundary").encode("utf-8", "replace")
+                if name.endswith((b"*", b"0"))
+                else text
+            )
             found += [whole, text, text.split(b" ")[0]]
     for match in _ANY_BOUNDARY.finditer(value):
         text = match[2] if match[1] else match[2].split(b";")[0]
@@ -189,7 +193,7 @@ def parameter(value: bytes, key: str) -> str:
 
 
 def file_name(value: bytes, key: str) -> str:
-    """The parameter ``key`` as a file name: encoded words, which RFC 2231 forbids here, are decoded as well."""
+    """The parameter ``key`` as a file name: encoded words, which RFC 2231 forbids here, are decoded too."""
     return decode_words(parameter(value, key)).replace("\\", "/").rsplit("/", 1)[-1]
 
 

@@ -145,11 +145,7 @@ class MessageReader:
     ) -> Iterator[Found]:
         path = self._path(number)
         wire = self._wire
-        present = [
-            boundary
-            for boundary in boundaries(value)
-            if wire.find(b"--" + boundary, start, end) >= 0
-        ]
+        present = [boundary for boundary in boundaries(value) if wire.find(b"--" + boundary, start, end) >= 0]
         present = [b for b in present if next(self._delimiters(b, start, end), None) is not None]
         if not present and (guess := self._guess(start, end)):
             yield Finding(AMBIGUOUS, path, "multipart whose boundary is not declared")
@@ -204,7 +200,7 @@ class MessageReader:
             yield from self._outside(outside, end, f"{prefix}{count + 1}")
 
     def _delimiters(self, boundary: bytes, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
-        """Delimiter lines (RFC 2046 5.1.1): where the line begins, where the next begins, whether it closes."""
+        """Delimiter lines (RFC 2046 5.1.1): where each and its next line begin, whether it closes."""
         wire, dashed = self._wire, b"--" + boundary
         needle = b"\n" + dashed
         size = len(dashed)
@@ -240,7 +236,7 @@ class MessageReader:
         return line if line.strip(b"-_=* ") and b" " not in line else b""
 
     def _outside(self, start: int, end: int, number: str) -> Iterator[Found]:
-        """Text before the first delimiter or after the last: clients show none of it, or take it for parts."""
+        """Text before the first delimiter or after the last: clients hide it, or take it for parts."""
         if end - start < 40:
             return
         found = False

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contentfilter.containers.ziparchive import Member, ZipArchive
+from contentfilter.containers.ziparchive import ZipArchive
+from contentfilter.containers.zipmember import AES, Member
 from contentfilter.part import Context, Found, Part
 
-_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"\x01\x00\x00\x00l\x00\x00\x00", b"\xd7\xcd\xc6\x9a")
+_PICTURES = (
+    b"\x89PNG\r\n\x1a\n",
+    b"\xff\xd8\xff",
+    b"GIF8",
+    b"\x01\x00\x00\x00l\x00\x00\x00",
+    b"\xd7\xcd\xc6\x9a",
+)
 _LISTED = 20
 """Locked or unreadable members that are named one by one."""
 
@@ -32,7 +39,7 @@ class Zip:
                 yield self._child(part, member, b"", document).unscanned("encrypted", "ZIP member")
         expanded = 0
         for member in archive.members:
-            if member.is_folder or (member.encrypted and AES_ONLY.issuperset(member.methods)):
+            if member.is_folder or (member.encrypted and member.methods == [AES]):
                 continue
             if document and archive.peek(member, 8).startswith(_PICTURES):
                 continue
@@ -40,8 +47,10 @@ class Zip:
                 if isinstance(item, Part):
                     expanded += len(item.data)
                 yield item
-            if context.budget.is_bomb(len(part.data), expanded) or context.budget.allowance() <= 0:
-                yield part.found("archive-bomb", f"{len(part.data)} octets hold more than {expanded}")
+            bomb = context.budget.is_bomb(len(part.data), expanded)
+            if bomb or not context.budget.allowance():
+                name = "archive-bomb" if bomb else "too-large"
+                yield part.found(name, f"{len(part.data)} octets hold more than {expanded}")
                 yield part.unscanned("too-large", "the rest of the archive")
                 break
         for problem in archive.problems:
@@ -67,9 +76,6 @@ class Zip:
 
     def _child(self, part: Part, member: Member, data: bytes | bytearray, document: bool) -> Part:
         return (part.piece if document else part.child)(member.text_name, data)
-
-
-AES_ONLY = frozenset({99})
 
 
 def is_document(archive: ZipArchive) -> bool:

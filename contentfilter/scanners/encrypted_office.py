@@ -57,16 +57,16 @@ def encryption(file: CompoundFile) -> str:
         streams.setdefault(stream.key, stream)
     if "encryptedpackage" in streams or "encryptioninfo" in streams:
         return "OOXML"
-    if (stream := streams.get("worddocument")) is not None:
-        head = file.read(stream, 32)
+    if "worddocument" in streams:
+        head = file.read(streams["worddocument"], 32)
         if head[:2] in _WORD_MAGIC and int.from_bytes(head[10:12], "little") & _FIB_ENCRYPTED:
             return "Word"
     for name in ("workbook", "book"):
-        if (stream := streams.get(name)) is not None and read_workbook(file.read(stream, 64 * KIB)).encrypted:
+        if name in streams and read_workbook(file.read(streams[name], 64 * KIB)).encrypted:
             return "Excel"
-    if (stream := streams.get("current user")) is not None:
+    if "current user" in streams:
         # CurrentUserAtom (MS-PPT 2.3.2): record header, size, then the token that says it.
-        if int.from_bytes(file.read(stream, 16)[12:16], "little") == _ENCRYPTED_POWERPOINT:
+        if int.from_bytes(file.read(streams["current user"], 16)[12:16], "little") == _ENCRYPTED_POWERPOINT:
             return "PowerPoint"
         if "encryptedsummary" in streams:
             return "PowerPoint"
@@ -75,8 +75,9 @@ def encryption(file: CompoundFile) -> str:
 
 _AGILE = b"\x04\x00\x04\x00"
 _REQUIRED = (
-    b"saltSize", b"blockSize", b"keyBits", b"hashSize", b"cipherAlgorithm", b"cipherChaining", b"hashAlgorithm",
-    b"saltValue", b"spinCount", b"encryptedVerifierHashInput", b"encryptedVerifierHashValue", b"encryptedKeyValue",
+    b"saltSize", b"blockSize", b"keyBits", b"hashSize", b"cipherAlgorithm", b"cipherChaining",
+    b"hashAlgorithm", b"saltValue", b"spinCount", b"encryptedVerifierHashInput",
+    b"encryptedVerifierHashValue", b"encryptedKeyValue",
 )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ _WORD = "worddocument"
 _EXCEL = ("workbook", "book")
 _FIELD = re.compile(rb'\x13[ \t"]{0,20}(DDE(?:AUTO)?)[ \t"]([^\x13-\x15]{0,200})', re.IGNORECASE)
 _WIDE_FIELD = re.compile(
-    rb'\x13\x00(?:[ \t"]\x00){0,20}(D\x00D\x00E\x00(?:A\x00U\x00T\x00O\x00)?)[ \t"]\x00((?:[^\x13-\x15]\x00){0,200})',
+    rb'\x13\x00(?:[ \t"]\x00){0,20}(D\x00D\x00E\x00(?:A\x00U\x00T\x00O\x00)?)[ \t"]\x00'
+    rb"((?:[^\x13-\x15]\x00){0,200})",
     re.IGNORECASE,
 )
 
@@ -33,7 +34,7 @@ class LegacyOffice:
             return
         for stream in file.streams:
             if stream.key in _EXCEL:
-                # A file for both Excel 95 and 97 holds both streams; then the modules are in a VBA project too.
+                # A file for both Excel 95 and 97 holds both streams, and its modules in a VBA project too.
                 old = stream.key == "book" and not any(other.key == "workbook" for other in file.streams)
                 yield from _workbook(part, read_workbook(file.read(stream, _MAX_STREAM)), old)
             elif stream.key == _WORD:

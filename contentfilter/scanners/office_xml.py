@@ -25,21 +25,26 @@ _FIELD_TOKEN = re.compile(
 )
 _QUOTE = re.compile(r"QUOTE((?:\s+\"?\d{1,5}\"?)+)", re.IGNORECASE)
 _DDE_FIELD = re.compile(r"(?:^|[\x13\"])\s*DDE(?:AUTO)?(?=[\s\"\x13]|$)", re.IGNORECASE)
-_DDE_LINK = re.compile(rb"<(?:[\w.-]+:)?ddeLink\b[^>]{0,1000}")
-_DDE_FORMULA = re.compile(rb"Formula\s*=\s*\"\s*=\s*([A-Za-z][\w.]{0,40})\|([^\"]{0,300}?)!")
-_DDE_SOURCE = re.compile(rb"<(?:[\w.-]+:)?dde-source\b[^>]{0,1000}", re.IGNORECASE)
+_DDE_ELEMENTS = (
+    (b"Link", re.compile(rb"<(?:[\w.-]+:)?ddeLink\b[^>]{0,1000}")),
+    (b"Formula", re.compile(rb"Formula\s*=\s*\"\s*=\s*([A-Za-z][\w.]{0,40})\|([^\"]{0,300}?)!")),
+    (b"dde-", re.compile(rb"<(?:[\w.-]+:)?dde-source\b[^>]{0,1000}", re.IGNORECASE)),
+)
+"""SpreadsheetML links, formulas of Excel 2003 XML, OpenDocument."""
 _RELATION = re.compile(rb"<(?:[\w.-]+:)?Relationship\b([^>]{0,8000})", re.IGNORECASE)
 _ATTRIBUTE = re.compile(rb"([\w:]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 _REMOTE_KINDS = ("/attachedtemplate", "/oleobject", "/frame", "/subdocument", "/afchunk", "/vbaproject")
-_REMOTE = re.compile(r"(?:https?|ftp|mhtml|ms-\w+|x-usc|its|\w+\+https?):|(?:file:)?[/\\]{2,}[^/\\\s]*[^/\\:\s]{2,}[/\\]", re.I)
+_REMOTE = re.compile(
+    r"(?:https?|ftp|mhtml|ms-\w+|x-usc|its|\w+\+https?):|(?:file:)?[/\\]{2,}[^/\\\s]*[^/\\:\s]{2,}[/\\]", re.I
+)
 _MACRO_SHEET = re.compile(rb"<(?:[\w.-]+:)?macrosheet\b", re.IGNORECASE)
 _BASIC = re.compile(rb"<(?:[\w.-]+:)?module\b[^>]{0,1000}script:language=\"StarBasic\"[^>]{0,1000}>([^<]*)")
 _MAX_FIELDS = 20_000
 
 
 class OfficeXml:
-    """Finds ``office-dde``, ``office-remote-template``, ``office-xlm-macro``, ``office-encrypted`` (OpenDocument)
-    and ``office-macro`` (OpenDocument Basic); hands out binary data that is kept in XML."""
+    """Finds ``office-dde``, ``office-remote-template``, ``office-xlm-macro``, and in OpenDocument
+    ``office-encrypted`` and ``office-macro``; hands out binary data that is kept in XML."""
 
     name = "office-xml"
 
@@ -57,12 +62,9 @@ class OfficeXml:
                     yield part.piece("binary data", content)
         if b"instrText" in data or b"nstrText" in data or b"fldSimple" in data:
             yield from _fields(part, data)
-        if b"Link" in data and (match := _DDE_LINK.search(data)):
-            yield part.found("office-dde", _shown(match[0]))
-        if b"Formula" in data and (match := _DDE_FORMULA.search(data)):
-            yield part.found("office-dde", _shown(match[0]))
-        if b"dde-" in data and (match := _DDE_SOURCE.search(data)):
-            yield part.found("office-dde", _shown(match[0]))
+        for sign, pattern in _DDE_ELEMENTS:
+            if sign in data and (link := pattern.search(data)):
+                yield part.found("office-dde", _shown(link[0]))
         if b"elationship" in data:
             yield from _relations(part, data)
         head = data[:4096].lower()
@@ -71,7 +73,7 @@ class OfficeXml:
         if b"encryption-data" in data and b"manifest" in head:
             yield part.found("office-encrypted", "OpenDocument")
             yield part.unscanned("encrypted", "OpenDocument")
-        if b"StarBasic" in data and (match := _BASIC.search(data)) and _basic_code(match[1]):
+        if b"StarBasic" in data and any(_basic_code(match[1]) for match in _BASIC.finditer(data)):
             yield part.found("office-macro", "OpenDocument Basic")
 
 
@@ -124,7 +126,8 @@ def _fields(part: Part, data: Content) -> Iterator[Found]:
     plain = _QUOTE.sub(lambda m: "".join(chr(int(n) & 0xFFFF) for n in re.findall(r"\d+", m[1])), joined)
     for reading in dict.fromkeys((joined, plain, re.sub(r"\s+", "", plain))):
         if match_dde := _DDE_FIELD.search(reading):
-            yield part.found("office-dde", f"field {reading[match_dde.start() :][:160].strip()!r}")
+            field = reading[match_dde.start() :].strip('\x13" ').split("\x13")[0]
+            yield part.found("office-dde", f"field {field[:160].strip()!r}")
             return
 
 
@@ -142,7 +145,11 @@ def _relations(part: Part, data: Content) -> Iterator[Found]:
             for name, double, single in _ATTRIBUTE.findall(match[1])
         }
         kind, target = values.get(b"type", "").lower(), values.get(b"target", "").strip()
-        if values.get(b"targetmode", "").lower() == "external" and kind.endswith(_REMOTE_KINDS) and is_remote(target):
+        if (
+            values.get(b"targetmode", "").lower() == "external"
+            and kind.endswith(_REMOTE_KINDS)
+            and is_remote(target)
+        ):
             yield part.found("office-remote-template", f"{kind.rsplit('/', 1)[-1]} {target[:200]}")
             return
 
@@ -155,5 +162,7 @@ def is_remote(target: str) -> bool:
 def _basic_code(raw: bytes) -> bool:
     """Whether StarBasic source holds more than the empty Main that each new module begins with."""
     lines = [line.strip().lower() for line in html.unescape(raw.decode("utf-8", "replace")).splitlines()]
-    code = [line for line in lines if line and not line.startswith(("'", "rem ", "option ")) and line != "rem"]
+    code = [
+        line for line in lines if line and not line.startswith(("'", "rem ", "option ")) and line != "rem"
+    ]
     return any(not line.startswith(("sub main", "end sub")) for line in code)

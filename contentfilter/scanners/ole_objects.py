@@ -9,12 +9,18 @@ from contentfilter.containers.cfb import MAGIC, CompoundFile, Entry
 from contentfilter.part import Content, Context, Found, Part
 
 _NATIVE = "\x01ole10native"
+_PACKAGE = b"\x02\x00"
 _POWERPOINT = "powerpoint document"
 _OUTLOOK_DATA = "__substg1.0_37010102"
-_OUTLOOK_NAMES = ("__substg1.0_3707001f", "__substg1.0_3704001f", "__substg1.0_3707001e", "__substg1.0_3704001e")
+_OUTLOOK_NAMES = (
+    "__substg1.0_3707001f",
+    "__substg1.0_3704001f",
+    "__substg1.0_3707001e",
+    "__substg1.0_3704001e",
+)
 _CONTAINERS = (
-    b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF-", b"MZ", b"{\\rt", b"ActiveMime", b"Rar!", b"7z\xbc\xaf", b"MSCF",
-    b"\x1f\x8b\x08", b"\x7fELF", b"L\x00\x00\x00\x01\x14\x02\x00", b"<?xml", b"MIME-Version:",
+    b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF-", b"MZ", b"{\\rt", b"ActiveMime", b"Rar!", b"7z\xbc\xaf",
+    b"MSCF", b"\x1f\x8b\x08", b"\x7fELF", b"L\x00\x00\x00\x01\x14\x02\x00", b"<?xml", b"MIME-Version:",
 )  # fmt: skip
 _READ_BY_OTHERS = frozenset({"workbook", "book", "worddocument"})
 _EX_OLE_OBJECT = b"\x11\x10"
@@ -41,9 +47,13 @@ class OleObjects:
             if key == _POWERPOINT:
                 yield from _powerpoint(part, file.read(stream), context)
             elif key == _NATIVE:
-                name, content = native(file.read(stream))
-                yield part.found("ole-object", f"package {name!r:.100}")
-                yield part.piece(name or stream.path, content)
+                data = file.read(stream)
+                if data[4:6] == _PACKAGE:
+                    name, content = native(data)
+                    yield part.found("ole-object", f"package {name!r:.100}")
+                    yield part.piece(name or stream.path, content)
+                else:
+                    yield part.piece(stream.path, data[4:])
             elif key == _OUTLOOK_DATA:
                 yield part.child(_outlook_name(file, stream), file.read(stream))
             elif stream.size > 64 and bytes(file.read(stream, 16)).startswith(_CONTAINERS):
@@ -55,10 +65,8 @@ class OleObjects:
 
 
 def native(data: Content) -> tuple[str, Content]:
-    """File name and content of an OLE package (MS-OLEDS 2.3.6: what its native data holds is the Packager's)."""
-    at = 4
-    if data[4:6] == b"\x02\x00":
-        at = 6
+    """File name and content of an OLE package, from its native data (MS-OLEDS 2.3.6, and the Packager's)."""
+    at = 6 if data[4:6] == _PACKAGE else 4
     label, at = _text(data, at)
     source, at = _text(data, at)
     kind = int.from_bytes(data[at + 2 : at + 4], "little")

@@ -17,7 +17,8 @@ _ACTIONS = {"/JavaScript": "pdf-javascript", "/Launch": "pdf-launch"}
 
 
 class Pdf:
-    """Finds ``pdf-encrypted``, ``pdf-owner-restricted``, ``pdf-javascript``, ``pdf-launch``; hands out attachments."""
+    """Finds ``pdf-encrypted``, ``pdf-owner-restricted``, ``pdf-javascript``, ``pdf-launch``; hands out
+    attached files."""
 
     name = "pdf"
 
@@ -32,11 +33,11 @@ class Pdf:
             yield part.unscanned("encrypted", "PDF")
             return
         except (pikepdf.PdfError, ValueError, RuntimeError) as error:
-            if "encrypt" in str(error).lower() and "not a dictionary" not in str(error) or _locked(part.data):
+            if _locked(part.data, str(error)):
                 yield part.found("pdf-encrypted", "locked in a way that is not known")
-                yield part.unscanned("encrypted", f"PDF: {error}")
+                yield part.unscanned("encrypted", f"PDF: {_message(error)}")
             else:
-                yield part.unscanned("malformed", f"PDF: {error}")
+                yield part.unscanned("malformed", f"PDF: {_message(error)}")
             return
         with document:
             if document.is_encrypted:
@@ -45,16 +46,24 @@ class Pdf:
             yield from _attachments(part, document)
 
 
+_BUFFER = re.compile(r"stream <[^>]*>:? ?")
 _TRAILER = re.compile(rb"/Encrypt\s+(\d{1,10})\s+\d{1,5}\s+R")
 
 
-def _locked(data: Content) -> bool:
-    """Whether a PDF that qpdf cannot read points at a description of how it is locked."""
+def _locked(data: Content, error: str) -> bool:
+    """Whether a PDF that qpdf cannot read is locked: qpdf says so, or a description of the lock is there."""
+    if "encrypt" in error.lower() and "not a dictionary" not in error:
+        return True
     for match in _TRAILER.finditer(data):
         wanted = re.compile(rb"(?<!\d)%s\s+\d{1,5}\s+obj\s*<<[^>]{0,300}/(?:Filter|V|O|U)\b" % match[1])
         if wanted.search(data):
             return True
     return re.search(rb"/Encrypt\s*<<", data) is not None
+
+
+def _message(error: Exception) -> str:
+    """qpdf's words without the address of our buffer."""
+    return _BUFFER.sub("", str(error))
 
 
 def _actions(part: Part, document: pikepdf.Pdf) -> Iterator[Found]:
@@ -67,7 +76,7 @@ def _actions(part: Part, document: pikepdf.Pdf) -> Iterator[Found]:
             if isinstance(thing, pikepdf.Dictionary):
                 _look(thing, found, 0)
     except (pikepdf.PdfError, ValueError, RuntimeError, TypeError) as error:
-        yield part.unscanned("malformed", f"PDF: {error}")
+        yield part.unscanned("malformed", f"PDF: {_message(error)}")
     for name, detail in found.items():
         yield part.found(name, detail)
 
@@ -92,4 +101,4 @@ def _attachments(part: Part, document: pikepdf.Pdf) -> Iterator[Found]:
                 return
             yield part.child(name, document.attachments[name].get_file().read_bytes())
     except (pikepdf.PdfError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        yield part.unscanned("malformed", f"PDF attachments: {error}")
+        yield part.unscanned("malformed", f"PDF attachments: {_message(error)}")

@@ -105,7 +105,7 @@ def object_readings(data: Content, at: int, limit: int) -> tuple[list[bytes], in
 
 
 def _embedded(data: bytes) -> Iterator[tuple[str, Content]]:
-    """Contents of an OLE 1.0 object (MS-OLEDS 2.2): a compound file, a package, or what the class makes of it."""
+    """Contents of an OLE 1.0 object (MS-OLEDS 2.2): a compound file, a package, or what its class makes."""
     at = data.find(_OLE)
     if at >= 0:
         yield "", data[at:]

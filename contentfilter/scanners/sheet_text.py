@@ -9,7 +9,9 @@ from contentfilter.limits import MIB
 from contentfilter.part import Context, Found, Part
 
 _SEARCHED = 4 * MIB
-_FORMULA = re.compile(rb"[=+@-][ \t=+@-]{0,20}\"?([A-Za-z][\w.]{0,60})\|\s*('[^'\r\n]{1,500}'|[^'\r\n!|]{1,200})![\w'$\"]")
+_FORMULA = re.compile(
+    rb"[=+@-][ \t=+@-]{0,20}\"?([A-Za-z][\w.]{0,60})\|\s*('[^'\r\n]{1,500}'|[^'\r\n!|]{1,200})![\w'$\"]"
+)
 _SYLK_MACRO = re.compile(rb"(?:\A|\n)O;(?:[^\r\n]*;)?E(?:;|\r|\n|\Z)")
 _SYLK_NAME = re.compile(rb"(?:\A|\n)NN;N(?:auto_|AUTO_|Auto_)")
 

@@ -99,6 +99,8 @@ def _olevba(part: Part) -> str:
     with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
         parser = olevba.VBA_Parser("part", data=bytes(part.data), disable_pcode=True)
         try:
-            return "\n".join(code for _file, _stream, _name, code in parser.extract_macros() if isinstance(code, str))
+            return "\n".join(
+                code for _file, _stream, _name, code in parser.extract_macros() if isinstance(code, str)
+            )
         finally:
             parser.close()
