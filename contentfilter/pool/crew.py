@@ -80,7 +80,8 @@ class Crew:
         self._launcher = launcher
         self._observer = observer
         self._available = available
-        self._members: set[Member] = set()
+        self._members: dict[Member, None] = {}
+        """In the order of their start."""
         self._idle: list[Member] = []
         self._failures = 0
         self._pause: IDelayedCall | None = None
@@ -185,7 +186,7 @@ class Crew:
         Arguments:
             stillborn: it died young and without a task.
         """
-        self._members.discard(member)
+        self._members.pop(member, None)
         self._observer.worker_ended(fate)
         if fate == "crashed":
             self.log.warning("worker-crashed", worker=member.pid, how=how, tasks=member.tasks)
@@ -211,7 +212,7 @@ class Crew:
                     break
         # The old go when the young can take over.
         able = [member for member in self._members if member.ready and not member.leaving]
-        aged = [member for member in able if member.aged]
+        aged = sorted((member for member in able if member.aged), key=lambda member: member.busy)
         for member in aged[: max(0, len(able) - self.limits.count)]:
             member.retire()
 
@@ -224,7 +225,7 @@ class Crew:
             self._failures = max(self._failures, 1)
             self._failed_start()
             return False
-        self._members.add(member)
+        self._members[member] = None
         return True
 
     def _failed_start(self) -> None:
