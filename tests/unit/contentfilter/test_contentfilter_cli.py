@@ -1,0 +1,334 @@
+"""The command line: exit codes, what is scanned as what, and the quarantine's commands."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, succeed
+
+from contentfilter import cli, offline
+from contentfilter.envelope import Envelope
+from contentfilter.envelope import Path as MailPath
+from contentfilter.offline import Scan, Unreadable, files, is_message, open_task
+from contentfilter.pool.messages import Task
+from contentfilter.quarantine import Quarantine
+from contentfilter.results import ScanFailed, ScanResult
+from contentfilter.spool import Spool
+from contentfilter.verdict import Verdict
+from mailbase.config import loads
+from mailbase.vocabulary import Action, Finding, Flow, Unscanned
+
+ID = "0123456789abc"
+MACRO = Finding("office-macro", "a.docm", "AutoOpen")
+KEYS = ["path", "disposition", "reply", "score", "seconds", "findings", "unscanned", "parts"]
+
+
+def run(*arguments: str) -> int:
+    try:
+        return cli.main(arguments)
+    except SystemExit as end:
+        return int(end.code or 0)
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "postwarden.yaml"
+    path.write_text(
+        f"contentfilter: {{quarantine: {{folder: {tmp_path}/q}}}}\nidentity: {{hostname: mx.example.org}}\n"
+    )
+    return str(path)
+
+
+@pytest.fixture
+def quarantined(tmp_path, config):
+    """One message in the quarantine; returns the file."""
+    folder = tmp_path / "q"
+    folder.mkdir(mode=0o700)
+    spool = Spool(tmp_path, 1 << 20)
+    spool.write(b"Subject: \x1b[31m\xff\r\n\r\n..dot\r\n")
+    verdict = Verdict(ID, Flow.UPSTREAM, Action.QUARANTINE, MACRO, (MACRO,))
+    envelope = Envelope(MailPath("s@x.example", b"<s@x.example>"), recipients=[MailPath("r@y.example", b"")])
+    kept: list[Path] = []
+    box = Quarantine(folder, lambda job: succeed(job()))
+    Deferred.fromCoroutine(box.keep(verdict, envelope, spool, 1795312800.0)).addCallback(kept.append)
+    return kept[0]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        (),
+        ("serve",),
+        ("scan",),
+        ("quarantine",),
+        ("quarantine", "list"),
+        ("quarantine", "show"),
+        ("quarantine", "delete"),
+    ],
+)
+def test_help_is_there_with_an_example(command, capsys):
+    assert run(*command, "--help") == 0
+    text = capsys.readouterr().out
+    assert "Example:" in text or command in ((), ("quarantine",))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("scan",), ("scan", "--flow", "sideways", "x"), ("quarantine", "show", "../etc"), ("nonsense",)],
+)
+def test_wrong_usage_is_2(arguments, capsys):
+    assert run(*arguments) == 2
+    assert capsys.readouterr().err
+
+
+def test_bad_configuration_is_78(tmp_path, capsys):
+    path = tmp_path / "bad.yaml"
+    path.write_text("contentfilter: {nonsense: 1}\n")
+    for command in (("serve", "--check"), ("scan", "x"), ("quarantine", "list")):
+        assert run(*command[:1], *command[1:], "--config", str(path)) == 78
+        assert "bad.yaml:1" in capsys.readouterr().err
+    assert run("scan", "--config", str(tmp_path / "missing.yaml"), "x") == 78
+
+
+def test_check_says_ok_and_touches_nothing(config, tmp_path, capsys):
+    assert run("serve", "--check", "--config", config) == 0
+    assert capsys.readouterr().out.endswith("ok\n")
+    assert not (tmp_path / "q").exists()
+
+
+def test_listing_the_quarantine(config, quarantined, capsys):
+    assert run("quarantine", "list", "--config", config) == 0
+    (row,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert row == {
+        "time": "2026-11-22T02:00:00Z",
+        "id": ID,
+        "flow": "upstream",
+        "sender": "s@x.example",
+        "recipients": ["r@y.example"],
+        "size": 25,
+        "findings": ["office-macro"],
+        "file": quarantined.name,
+    }
+
+
+def test_showing_what_is_known_and_the_message(config, quarantined, capsysbinary):
+    assert run("quarantine", "show", ID, "--config", config) == 0
+    assert json.loads(capsysbinary.readouterr().out)["file"] == str(quarantined)
+    assert run("quarantine", "show", ID, "--message", "--config", config) == 0
+    assert capsysbinary.readouterr().out == b"Subject: \x1b[31m\xff\r\n\r\n.dot\r\n"
+
+
+def test_deleting(config, quarantined, capsys):
+    assert run("quarantine", "delete", ID, "--config", config) == 0
+    assert not quarantined.exists()
+    assert run("quarantine", "delete", ID, "--config", config) == 1
+    assert "nothing in" in capsys.readouterr().err
+
+
+# What is scanned, and as what
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "expected"),
+    [
+        ("x.eml", b"", True),
+        ("X.EML", b"PK\3\4", True),
+        ("x", b"Received: from a\r\n\tby b\r\nSubject: x\r\n\r\n", True),
+        ("x.txt", b"From: a\nTo: b\n\n", True),
+        ("mbox", b"From a@b Mon Jan  1 00:00:00 2026\nReceived: x\nFrom: y\n", True),
+        ("x.txt", b"Note: this\nis: a text\n", False),
+        ("x.txt", b"Subject: only one line\nthen text", False),
+        ("x.docx", b"PK\3\4", False),
+        ("x", b"\xd0\xcf\x11\xe0", False),
+        ("x", b"", False),
+        ("x", b"A: " * 5000, False),
+    ],
+)
+def test_messages_are_told_from_documents(name, head, expected):
+    assert is_message(name, head[: offline.HEAD]) is expected
+
+
+def test_folders_are_walked_in_order_and_other_things_passed_over(tmp_path):
+    for name in ("b/2", "b/1", "a", "c/d/e"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    os.mkfifo(tmp_path / "b" / "fifo")
+    problems: list[Unreadable] = []
+    found = list(files([tmp_path, tmp_path / "missing"], problems.append))
+    assert [str(path.relative_to(tmp_path)) for path in found] == ["a", "b/1", "b/2", "c/d/e", "missing"]
+    assert not problems
+
+
+def test_what_cannot_be_read_is_said_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    descriptors = len(os.listdir("/proc/self/fd"))
+    for name, why in (("missing", "No such file"), ("fifo", "not a file")):
+        with pytest.raises(Unreadable, match=why):
+            open_task(tmp_path / name)
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+# A run, with a scripted pool
+
+
+class FakePool:
+    """Answers when told to."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Deferred[Any]] = {}
+        self.stopped = False
+
+    def start(self) -> None: ...
+
+    async def stop(self) -> None:
+        self.stopped = True
+
+    def submit(self, task: Task, descriptor: int) -> Deferred[Any]:
+        os.close(descriptor)
+        self.answers[task.name] = Deferred()
+        return self.answers[task.name]
+
+
+class FakeReactor:
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.stopped = False
+        self.begin: Any = None
+
+    def callWhenRunning(self, begin: Any) -> None:
+        self.begin = begin
+
+    def run(self) -> None:
+        self.begin()
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def seconds(self) -> float:
+        return self.now
+
+
+class Run:
+    def __init__(self, *paths: Path, flow: Flow = Flow.INBOUND) -> None:
+        self.pool, self.reactor = FakePool(), FakeReactor()
+        self.rows: list[dict[str, Any]] = []
+        self.complaints: list[str] = []
+        settings = loads("{identity: {hostname: mx.example.org}, contentfilter: {workers: {count: 2}}}")
+        self.scan = Scan(
+            self.reactor,
+            self.pool,
+            settings,
+            flow,
+            self.rows.append,
+            self.complaints.append,  # type: ignore[arg-type]
+        )
+        self.scan.run(paths)
+
+    def answer(self, name: str, result: ScanResult | ScanFailed, seconds: float = 0.25) -> None:
+        self.reactor.now += seconds
+        self.pool.answers[name].callback(result)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in "abcd":
+        (tmp_path / name).write_text("text")
+    return tmp_path
+
+
+def test_a_row_has_the_fields_of_the_interface(folder):
+    run = Run(folder / "a")
+    run.answer("a", ScanResult((MACRO,), (Unscanned("3/x.7z", "encrypted", "detail"),), 7, 9.9))
+    (row,) = run.rows
+    assert list(row) == KEYS
+    assert row["path"] == str(folder / "a")
+    assert row["disposition"] == "reject"
+    assert row["reply"].startswith('554 5.7.1 The attachment "a.docm" contains a macro')
+    assert row["findings"] == [{"name": "office-macro", "part": "a.docm", "detail": "AutoOpen"}]
+    assert row["unscanned"] == [{"part": "3/x.7z", "reason": "encrypted"}]
+    assert (row["score"], row["seconds"], row["parts"]) == (0.0, 0.25, 7)
+    assert json.loads(json.dumps(row)) == row
+    assert run.scan.objectionable
+    assert run.pool.stopped
+    assert run.reactor.stopped
+
+
+def test_rows_come_in_the_order_of_the_files_and_no_more_than_there_are_workers_run(folder):
+    run = Run(folder)
+    assert sorted(run.pool.answers) == ["a", "b"]
+    run.answer("b", ScanResult())
+    assert sorted(run.pool.answers) == ["a", "b", "c"]
+    assert run.rows == []
+    run.answer("a", ScanResult())
+    assert [Path(row["path"]).name for row in run.rows] == ["a", "b"]
+    run.answer("d", ScanResult())
+    run.answer("c", ScanResult())
+    assert [Path(row["path"]).name for row in run.rows] == list("abcd")
+    assert not run.scan.objectionable
+
+
+@pytest.mark.parametrize(("reason", "gap"), [("crashed", "failed"), ("timed-out", "timed-out")])
+def test_a_worker_that_fails_is_no_clean_file(folder, reason, gap):
+    run = Run(folder / "a")
+    run.answer("a", ScanFailed("workers", reason, "worker ended: SIGSEGV"))
+    (row,) = run.rows
+    assert (row["disposition"], row["unscanned"]) == ("defer", [{"part": "", "reason": gap}])
+    assert row["reply"].startswith("451 4.3.0")
+    assert run.scan.objectionable
+    assert "SIGSEGV" in run.complaints[0]
+
+
+def test_a_finding_that_policy_accepts_is_a_finding(folder):
+    run = Run(folder / "a")
+    run.answer("a", ScanResult((Finding("pdf-owner-restricted", "a"),)))
+    assert run.rows[0]["disposition"] == "accept"
+    assert run.scan.objectionable
+
+
+def test_the_flow_decides(folder):
+    run = Run(folder / "a", flow=Flow.UPSTREAM)
+    run.answer("a", ScanResult((MACRO,)))
+    assert run.rows[0]["disposition"] == "quarantine"
+
+
+def test_an_unreadable_file_does_not_end_the_run(folder):
+    run = Run(folder / "missing", folder / "a")
+    run.answer("a", ScanResult())
+    assert len(run.rows) == 1
+    assert run.scan.unreadable
+    assert "No such file" in run.complaints[0]
+
+
+@pytest.mark.parametrize(
+    ("unreadable", "objectionable", "code"),
+    [(False, False, 0), (False, True, 1), (True, False, 2), (True, True, 2)],
+)
+def test_exit_codes_of_a_scan(monkeypatch, config, unreadable, objectionable, code):
+    class Fake:
+        def __init__(self) -> None:
+            self.unreadable, self.objectionable = unreadable, objectionable
+
+        def run(self, paths: object) -> None: ...
+
+    monkeypatch.setattr(offline, "make_scan", lambda *_arguments: Fake())
+    assert run("scan", "--config", config, "x") == code
+
+
+def test_nothing_in_a_name_disturbs_the_terminal(monkeypatch):
+    output = io.StringIO()
+    monkeypatch.setattr("sys.stdout", output)
+    cli._print_line(
+        {
+            "path": "a\x1b[31m\n\udcff",
+            "disposition": "reject",
+            "findings": [{"name": "virus", "part": "\x07\r\n"}],
+            "unscanned": [{"part": "", "reason": "failed"}],
+        }
+    )
+    assert output.getvalue().count("\n") == 1
+    assert all(32 <= ord(letter) < 127 for letter in output.getvalue()[:-1])
