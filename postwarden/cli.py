@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mailbase.config import ConfigError
 from postwarden import registry_list
+from postwarden.demo.root import become_root
 from postwarden.demo.run import demo
 
 OK, NEGATIVE, USAGE, BAD_CONFIGURATION = 0, 1, 2, 78
@@ -53,7 +54,12 @@ def parser() -> argparse.ArgumentParser:
         "--folder", type=Path, default=Path(".run"), help="configuration, state, logs (default: .run)"
     )
     show.add_argument("--json", action="store_true", help="print one JSON object a line")
-    show.set_defaults(run=lambda options: demo(options.folder, options.keep, options.json))
+    show.add_argument(
+        "--no-sudo",
+        action="store_true",
+        help="without root, do not ask sudo: a small front end replaces Postfix",
+    )
+    show.set_defaults(run=_demo)
 
     registry = commands.add_parser("registry", help="the registered servers, domains and systems")
     registry_commands = registry.add_subparsers(required=True, metavar="COMMAND")
@@ -73,6 +79,12 @@ def parser() -> argparse.ArgumentParser:
     )
     listing.set_defaults(run=registry_list.run)
     return top
+
+
+def _demo(options: argparse.Namespace) -> int:
+    if not options.no_sudo:
+        become_root()
+    return demo(options.folder, options.keep, options.json)
 
 
 def _command(

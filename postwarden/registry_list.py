@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     rows = list(entries(settings.registry, options.server, options.kind or KINDS))
     if options.json or not sys.stdout.isatty():
         for row in rows:
-            print(json.dumps(row))
+            print(json.dumps(row, separators=(",", ":")))
     elif rows:
         cells = [tuple(row.values()) for row in rows]
         width = shutil.get_terminal_size((WIDTH, 24)).columns

@@ -70,7 +70,7 @@ def observe(step: Step, mark: str, mail: bytes, reply: Reply, sink: Sink, quaran
             step,
             reply,
             Fate.DELIVERED if same and len(found) == 1 else None,
-            ("byte for byte, our lines on top" if same else "arrived, but changed")
+            ("mail, byte for byte" if same else "mail, but changed")
             + (f", {len(found)} times" if len(found) > 1 else ""),
             decision(found[0].field(HEADER)) or decision(str(reply)),
         )
@@ -96,4 +96,4 @@ def decision(text: str) -> str:
 
 def json_lines(outcomes: list[Outcome]) -> str:
     """One JSON object a line."""
-    return "".join(json.dumps(outcome.to_dict()) + "\n" for outcome in outcomes)
+    return "".join(json.dumps(outcome.to_dict(), separators=(",", ":")) + "\n" for outcome in outcomes)

@@ -18,6 +18,7 @@ from postwarden import table
 from postwarden.demo import scenario
 from postwarden.demo.front import Front
 from postwarden.demo.outcome import Outcome, json_lines, observe
+from postwarden.demo.root import give_back
 from postwarden.demo.scenario import Step
 from postwarden.sandbox import registered
 from postwarden.sandbox.client import ConnectionLost, Dialogue, Reply
@@ -56,6 +57,7 @@ def demo(folder: Path, keep: bool, as_json: bool = False, out: TextIO | None = N
         try:
             cleanup.enter_context(_signals())
             cleanup.enter_context(_own_folder(folder))
+            cleanup.callback(give_back, folder)
             real = _postfix_or_not(say)
             gateway = cleanup.enter_context(_gateway(folder, real))
             cleanup.callback(say, "Stopped; the logs are in " + str(folder) + "/.")

@@ -56,9 +56,9 @@ _BOB = f"bob@{registered.DOMAIN}"
 _EVE = f"eve@{registered.OPEN_DOMAIN}"
 _FOREIGN = f"carol@{registered.FOREIGN_DOMAIN}"
 _ADA = f"ada@{registered.DOMAIN}"
-_OUTSIDE = f"outside client {registered.OUTSIDER}"
-_SYSTEM = f"registered system {registered.SYSTEM}"
-_UPSTREAM = f"upstream relay {registered.UPSTREAM}"
+_OUTSIDE = f"outside {registered.OUTSIDER}"
+_SYSTEM = f"registered {registered.SYSTEM}"
+_UPSTREAM = f"upstream {registered.UPSTREAM}"
 _FIRST = "clean mail, first try"
 
 STEPS: tuple[Step, ...] = (
@@ -93,8 +93,8 @@ STEPS: tuple[Step, ...] = (
         attachment=samples.renamed_macros,
     ),
     Step(
-        "submission, filtered after the queue",
-        "user ada, authenticated",
+        "submission (after-queue)",
+        "user ada (SASL)",
         registered.OUTSIDER,
         _FOREIGN,
         Fate.DELIVERED,

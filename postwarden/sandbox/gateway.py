@@ -215,9 +215,13 @@ class Gateway:
         """Start (or restart after its end) the policy daemon."""
         self.policyd.start(lambda: ready(self.ports.policyd_metrics))
 
-    def start_contentfilter(self) -> None:
-        """Start (or restart after its end) the content filter."""
-        self.contentfilter.start(lambda: ready(self.ports.filter_metrics))
+    def start_contentfilter(self, until: str = "/readyz") -> None:
+        """Start (or restart after its end) the content filter.
+
+        Arguments:
+            until: health resource that must answer; it is not ready while a reinjection port is missing.
+        """
+        self.contentfilter.start(lambda: ready(self.ports.filter_metrics, until))
 
     def queueing_sender(self, name: str, next_hop: int, address: str) -> tuple[PrivatePostfix, int]:
         """Start a second Postfix that keeps mail until the gateway takes it.
@@ -296,10 +300,10 @@ class Gateway:
         )
 
 
-def ready(port: int) -> bool:
-    """Whether a daemon's ``/readyz`` says that it can decide."""
+def ready(port: int, resource: str = "/readyz") -> bool:
+    """Whether a daemon says that it can decide (``/readyz``) or is alive (``/healthz``)."""
     try:
-        return fetch(port, "/readyz")[0] == 200
+        return fetch(port, resource)[0] == 200
     except OSError:
         return False
 

@@ -66,6 +66,8 @@ def gateway_main(
         # Only the policy service lets anybody relay; XCLIENT lets tests appear as any client.
         "mynetworks": "",
         "smtpd_authorized_xclient_hosts": "127.0.0.0/8",
+        # Whoever comes from loopback by XCLIENT is no local client: no header line is added for it.
+        "local_header_rewrite_clients": "",
         "relay_domains": ", ".join(relay_domains),
         "parent_domain_matches_subdomains": "",
         "smtpd_relay_restrictions": ask + "reject_unauth_destination",

@@ -8,6 +8,7 @@ a mail that it has queued already.
 from __future__ import annotations
 
 import signal
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -174,8 +175,6 @@ def test_after_queue(scene, mark):
 
 def test_policyd_killed_loses_at_most_its_last_moment(gateway, outside, mark):
     """A triplet that was deferred a second before the kill is known after the restart."""
-    import time
-
     recipient = f"{mark}@{registered.DOMAIN}"
     assert outside.mx(samples.mail(mark), recipient, client="198.51.100.200").code == 450
     time.sleep(1.2)  # the delay must be over, and the group commit with it

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -94,7 +96,7 @@ def test_reinjection_port_dead(own, outside_of, mark):
     try:
         with PortReservation() as nobody:
             own.write_config(Rewired(reinject_before=nobody.take()))
-        own.start_contentfilter()
+        own.start_contentfilter("/healthz")
         outcome = outside_of(own).mx(samples.mail(mark), f"eve@{registered.OPEN_DOMAIN}")
         assert outcome.code == 451, outcome
     finally:
@@ -119,9 +121,6 @@ def test_next_hop_refuses_a_recipient(own, outside_of, mark):
 
 def test_workers_are_replaced_when_they_are_killed(own, outside_of, mark):
     """A worker's death costs at most a 451; the next mail passes."""
-    import os
-    from pathlib import Path
-
     children = (
         Path(f"/proc/{own.contentfilter.pid}/task/{own.contentfilter.pid}/children").read_text().split()
     )

@@ -1,5 +1,6 @@
 """The sample documents must be what they say, in the eyes of programs that are not ours."""
 
+import hashlib
 import io
 import random
 import zipfile
@@ -73,6 +74,4 @@ def test_a_user_password_locks_a_pdf_and_an_owner_password_does_not():
 
 
 def test_eicar_is_the_well_known_file():
-    import hashlib
-
     assert hashlib.md5(documents.eicar()).hexdigest() == "44d88612fea8a8f36de82e1278abb02f"
