@@ -219,7 +219,7 @@ class Crew:
     def _launch(self) -> bool:
         member = Member(self)
         try:
-            member.handle = self._launcher.launch(member)
+            member.begin(self._launcher.launch(member))
         except OSError as error:
             self.log.error("worker-start-failed", error=str(error))
             self._failures = max(self._failures, 1)
@@ -252,13 +252,17 @@ class Member:
         self._deliver: Deliver | None = None
         self._fate: Fate | None = None
         self._worked = False
-        self._timer: IDelayedCall | None = crew.clock.callLater(
-            START_TIMEOUT, self.kill, f"not ready within {START_TIMEOUT:g} s"
-        )
+        self._timer: IDelayedCall | None = None
         self.ready = False
         self.tasks = 0
         self.aged = False
         """To be replaced once a successor is ready."""
+
+    def begin(self, handle: Handle) -> None:
+        """The process is there; it must get ready in time."""
+        self.handle = handle
+        why = f"not ready within {START_TIMEOUT:g} s"
+        self._set_timer(self._crew.clock.callLater(START_TIMEOUT, self.kill, why))
 
     @property
     def pid(self) -> int:

@@ -383,6 +383,9 @@ def test_a_system_without_processes_is_asked_again():
     scene.clock.advance(FIRST_PAUSE)
     scene.workers[0].events.answered(Ready())
     assert scene.workers[0].tasks == ["a"]
+    # The worker that never was is not waited for.
+    scene.clock.advance(START_TIMEOUT)
+    assert "worker-killed" not in scene.output.getvalue()
 
 
 def test_a_worker_that_does_not_get_ready_is_killed():
