@@ -85,7 +85,7 @@ def _start(programs: Programs, folder: Path, with_postfix: bool, stack: ExitStac
     stack.callback(programs.server("nullproxy", proxied, back_null).stop)
     ways[POSTFIX_NULL] = postfix("null", proxied, back_null)
     inner = stack.enter_context(Gateway(folder / "contentfilter-in-postfix", settings=settings))
-    inner.write_config(Rewired(reinject_before=back_ours))
-    inner.start_contentfilter()
+    inner.write_config(Rewired(reinject_before=back_ours, reinject_after=back_ours))
     ways[POSTFIX_OURS] = postfix("ours", inner.ports.before, back_ours)
+    inner.start_contentfilter()  # after Postfix: it is ready when the port behind it answers
     return ways

@@ -28,8 +28,6 @@ from postwarden.sandbox.wiring import (
 )
 
 HOSTNAME = "mx.gateway.example"
-FILTER_HOSTNAME = "filter.gateway.example"
-"""Differs from Postfix's name, or Postfix would take the filter for itself."""
 MAX_SOCKET_PATH = 100
 """The kernel's limit for a UNIX socket's path is 107 octets."""
 
@@ -92,6 +90,7 @@ class Gateway:
         postfix_main: main.cf parameters over those of the wiring.
         concurrency: connections that Postfix handles at once on each of its ports.
         policy_timeout: seconds that Postfix waits for policyd.
+        pieces: makes main.cf parameters and master.cf lines in place of the sandbox's own wiring.
     """
 
     folder: Path
@@ -102,6 +101,7 @@ class Gateway:
     postfix_main: Mapping[str, str] = field(default_factory=dict)
     concurrency: int = 60
     policy_timeout: int = 10
+    pieces: Callable[[GatewayPorts], tuple[dict[str, str], list[str]]] | None = None
     guard: Guard = field(init=False)
     ports: Plan = field(init=False)
     sink: Sink = field(init=False)
@@ -162,7 +162,7 @@ class Gateway:
         for path in (spool, self.quarantine):
             path.mkdir(mode=0o700, exist_ok=True)
         config: dict[str, Any] = {
-            "identity": {"hostname": FILTER_HOSTNAME},
+            "identity": {"hostname": HOSTNAME},
             "store": {"url": f"sqlite:{self.folder / 'policyd.sqlite'}"},
             "registry": str(self.folder / "registry.yaml"),
             "policyd": {
@@ -290,10 +290,16 @@ class Gateway:
             ports.reinject_before,
             ports.reinject_after,
         ]
+        if self.pieces is None:
+            main = gateway_main(wires, HOSTNAME, domains, self.policy_timeout)
+            services = gateway_services(wires, self.concurrency)
+        else:
+            main, services = self.pieces(wires)
+            listening = [port for port in listening if any(f":{port} " in line for line in services)]
         return PrivatePostfix(
             "gateway",
-            {**gateway_main(wires, HOSTNAME, domains, self.policy_timeout), **self.postfix_main},
-            gateway_services(wires, self.concurrency),
+            {**main, **self.postfix_main},
+            services,
             listening,
             self.guard,
             self.postfix_link,

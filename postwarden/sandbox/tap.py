@@ -23,7 +23,7 @@ class Tap:
         target: port on 127.0.0.1.
         port: to listen on; 0 lets the kernel choose.
         hold_end: for which connections, counted from 0, the client's end-of-data is held back while the gate
-            is shut.
+            is shut. If the client is gone when the gate opens, it is taken as never sent.
         hold_reply: for which connections the server's reply to end-of-data is held back while the gate is
             shut.
     """
@@ -115,6 +115,8 @@ class Tap:
                     with self._lock:
                         self.ends_held += 1
                     self.gate.wait()
+                    if _gone(client):
+                        break  # as if it had died before it sent this
                 ended.set()
             last = (last + data)[-4:]
             if not _send(server, data):
@@ -140,6 +142,16 @@ def _receive(sock: socket.socket) -> bytes:
         return sock.recv(1 << 18)
     except OSError:
         return b""
+
+
+def _gone(sock: socket.socket) -> bool:
+    """Whether the other end has closed the connection, or died."""
+    try:
+        return sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _send(sock: socket.socket, data: bytes) -> bool:

@@ -2,7 +2,8 @@
 
 Two taps hold the mails at chosen points: one between Postfix and contentfilter keeps back the end-of-data
 (the mail is in DATA), the other, between contentfilter and the reinjection port, keeps back Postfix's 250 to
-a mail that it has queued already.
+a mail that it has queued already. Of some mails the second tap keeps back contentfilter's own end-of-data, so
+that nobody has them yet but the client and, in memory, contentfilter.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from postwarden.sandbox.tap import Tap
 from postwarden.sandbox.waiting import wait_until
 
 COUNT = 200
-IN_DATA = 100
-"""Mails whose end-of-data is held back."""
+IN_DATA = 80
+"""Mails whose end-of-data is held back before contentfilter."""
+IN_HAND = 60
+"""Mails whose end-of-data is held back behind it; of all others it is Postfix's 250."""
 SETTINGS = {"contentfilter": {"workers": {"backlog": 1000}}}
 
 
@@ -52,7 +55,9 @@ class Scene:
         target = ports.after_lmtp if after_queue else ports.before
         back = ports.reinject_after if after_queue else ports.reinject_before
         self.front = Tap(target, hold_end=lambda number: number < IN_DATA)
-        self.back = Tap(back, hold_reply=lambda number: True)
+        self.back = Tap(
+            back, hold_end=lambda number: number < IN_HAND, hold_reply=lambda number: number >= IN_HAND
+        )
         if after_queue:
             rewired = Rewired(after_lmtp=self.front.port, reinject_after=self.back.port)
         else:
@@ -103,16 +108,18 @@ def submit(port: int, marks: list[str], **identity: str) -> None:
 
 def kill_in_flight_and_restart(scene: Scene) -> int:
     """Wait until all mails are held, kill contentfilter, start it again; returns how many 10025 had taken."""
-    in_window = COUNT - IN_DATA
+    front, back = scene.front, scene.back
     wait_until(
-        lambda: scene.front.ends_held >= IN_DATA and scene.back.replies_held >= in_window,
+        lambda: front.ends_held + back.ends_held + back.replies_held >= COUNT,
         90.0,
         "all mails are in flight",
         lambda: (
-            f"{scene.front.ends_held} in DATA, {scene.back.replies_held} after 250,"
-            f" {scene.front.connections} connections, {scene.gateway.contentfilter.tail(600)}"
+            f"{front.ends_held} in DATA, {back.ends_held} in hand, {back.replies_held} after 250,"
+            f" {front.connections} connections, {scene.gateway.contentfilter.tail(600)}"
         ),
     )
+    assert front.ends_held == IN_DATA
+    assert back.ends_held == IN_HAND
     window = scene.back.replies_held
     process = scene.gateway.contentfilter
     group = process.pid
