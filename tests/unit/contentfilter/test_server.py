@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
@@ -303,19 +303,29 @@ def test_server_canceller_that_raises_keeps_nobody_waiting(tmp_path: Path) -> No
     assert "inspection-not-cancelled" in rig.log
 
 
-def test_server_verdict_counts_once_and_in_time(tmp_path: Path) -> None:
+def test_server_verdict_counts_only_for_its_own_mail(tmp_path: Path) -> None:
     """An inspector that survives its cancellation must not answer the next mail."""
     rig = Rig(tmp_path)
     client = rig.client()
-    first: Deferred[Disposition] = Deferred(lambda _: None)
-    rig.inspector.disposition = first
+    stubborn: Deferred[Disposition] = Deferred()
+
+    async def inspect(*_: object) -> tuple[str, Disposition]:
+        try:
+            await Deferred()
+        except CancelledError:
+            return "late", await stubborn
+        raise AssertionError
+
+    rig.inspector.inspect = inspect  # type: ignore[method-assign]
     client.say(HELLO + MESSAGE)
     rig.reactor.advance(75)
-    client.line.take()
-    rig.inspector.disposition = Deferred()
+    assert codes(client.line.take()) == [451]
     client.say(MESSAGE)
-    assert client.line.take() == b""
+    client.line.take()
+    stubborn.callback(Deliver())
     assert rig.deliveries == 0
+    assert client.line.take() == b""
+    assert rig.meter.ends == [End.INSPECTION_FAILED]
 
 
 def test_server_time_for_the_end_of_data_counts_from_the_clients(tmp_path: Path) -> None:
