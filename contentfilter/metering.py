@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from contentfilter.session import End
+from contentfilter.steps import End
 
 
 class ProxyMeter(Protocol):

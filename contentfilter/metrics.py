@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from contentfilter.pool.crew import Fate
 from contentfilter.pool.pool import Pool
 from contentfilter.results import ScanFailed
-from contentfilter.session import End
+from contentfilter.steps import End
 from contentfilter.verdict import Verdict
 from mailbase.config import FINDING_NAMES
 from mailbase.vocabulary import UNSCANNED_REASONS, Action, Finding, Flow, Unscanned

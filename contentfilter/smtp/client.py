@@ -256,7 +256,7 @@ class ClientEngine:
         if self._unsent:
             return self._send()
         if not any(answer.positive for answer in self._answers):
-            return self._finish(Result.REFUSED, self._answers, str(self._answers[0]), polite=True)
+            return self._finish(Result.REFUSED, self._answers, "all recipients", polite=True)
         self._stage = _Stage.DATA
         return [Write(b"DATA\r\n")]
 
@@ -264,7 +264,7 @@ class ClientEngine:
         replies = [reply] * self._copies()
         if self._partial and self._stage is _Stage.DATA:
             replies = [reply if answer.positive else answer for answer in self._answers]
-        return self._finish(Result.REFUSED, replies, str(reply), polite=True)
+        return self._finish(Result.REFUSED, replies, f"at {self.stage}", polite=True)
 
     def _final(self, reply: Reply) -> list[ClientAction]:
         accepted = 200 <= reply.code < 300
@@ -273,8 +273,9 @@ class ClientEngine:
         replies = [reply] * self._copies()
         if self._partial:
             replies = [reply if answer.positive else answer for answer in self._answers]
-        result = Result.DELIVERED if accepted else Result.REFUSED
-        return self._finish(result, replies, str(reply), polite=True)
+        if accepted:
+            return self._finish(Result.DELIVERED, replies, "", polite=True)
+        return self._finish(Result.REFUSED, replies, f"at {self.stage}", polite=True)
 
     def _finish(
         self, result: Result, replies: list[Reply], detail: str, *, polite: bool

@@ -7,23 +7,22 @@ from hypothesis import strategies as st
 
 from contentfilter.disposition import Deliver
 from contentfilter.envelope import Envelope, Path
-from contentfilter.session import (
+from contentfilter.session import Profile, Session
+from contentfilter.smtp.client import ClientEngine, Finished, Job, Outcome, Result, SendContent, Write
+from contentfilter.smtp.offer import Offer
+from contentfilter.smtp.server import ServerEngine
+from contentfilter.steps import (
     Close,
     CloseSpool,
     Command,
     DeliveryEnded,
     Inspect,
     OpenSpool,
-    Profile,
     Reinject,
     Say,
-    Session,
     Store,
     Verdict,
 )
-from contentfilter.smtp.client import ClientEngine, Finished, Job, Outcome, Result, SendContent, Write
-from contentfilter.smtp.offer import Offer
-from contentfilter.smtp.server import ServerEngine
 from mailbase.replies import Reply
 
 LINES = st.sampled_from(

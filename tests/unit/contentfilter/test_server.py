@@ -14,14 +14,14 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
-from contentfilter import server
+from contentfilter import connection
 from contentfilter.disposition import Answer, Deliver, Disposition
 from contentfilter.envelope import Envelope
 from contentfilter.metering import NoMeter
 from contentfilter.reinjection import ReinjectionPort
 from contentfilter.server import ProxyFactory, filter_name
-from contentfilter.session import End
 from contentfilter.spool import Spool
+from contentfilter.steps import End
 from mailbase.config import ContentfilterSettings, ListenerSettings, SpoolSettings
 from mailbase.logs import Log
 from mailbase.replies import Reply
@@ -501,7 +501,7 @@ def test_server_silent_client_is_sent_away(tmp_path: Path) -> None:
     rig.reactor.advance(200)
     assert codes(client.line.take()) == [421]
     assert client.line.disconnecting
-    rig.reactor.advance(server.CLOSING)
+    rig.reactor.advance(connection.CLOSING)
     assert client.line.disconnected
 
 
@@ -522,7 +522,7 @@ def test_server_data_cannot_go_on_for_ever(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     client = rig.client()
     client.say(HELLO + ENVELOPE + b"DATA\r\n")
-    for _ in range(int(server.MAX_DATA_TIME) // 100):
+    for _ in range(int(connection.MAX_DATA_TIME) // 100):
         assert not client.line.disconnecting
         client.say(b"x")
         rig.reactor.advance(100)
@@ -645,10 +645,10 @@ def test_server_large_messages_are_read_in_large_pieces(tmp_path: Path) -> None:
     client = rig.client()
     client.say(HELLO + ENVELOPE + b"DATA\r\n")
     client.say((b"a" * 62 + b"\r\n") * 1024)
-    assert client.line.bufferSize == server.LARGE_READ
+    assert client.line.bufferSize == connection.LARGE_READ
     rig.inspector.disposition = Answer(NO)
     client.say(b".\r\n")
-    assert client.line.bufferSize == server.SMALL_READ
+    assert client.line.bufferSize == connection.SMALL_READ
 
 
 def test_server_own_mistake_gives_no_reply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -701,3 +701,23 @@ def test_server_log_holds_no_foreign_byte(tmp_path: Path) -> None:
 
 def test_server_name_differs_from_the_gateways() -> None:
     assert filter_name("mx.example.org") == "filter.mx.example.org"
+
+
+def test_server_log_names_addresses_only_where_they_can_be_hidden(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    client = rig.client()
+    client.say(HELLO + MESSAGE)
+    rig.back().say(b"220 hi\r\n", EHLO, b"250 ok\r\n550 5.1.1 <b@y.example>: no such b@y.example\r\n")
+    (line,) = [line for line in rig.log.splitlines() if "event=mail" in line]
+    assert 'reply="550 5.1.1 <...>: no such ..."' in line
+    assert line.count("b@y.example") == 1
+    assert "recipient=b@y.example" in line
+
+
+def test_server_trouble_stands_out_in_the_log(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    client = rig.client()
+    client.say(HELLO + MESSAGE)
+    rig.back().say(b"554 no\r\n")
+    assert "warning event=mail" in rig.log
+    assert 'detail="554 no (at banner)"' in rig.log

@@ -7,29 +7,7 @@ import pytest
 from contentfilter import session as words
 from contentfilter.disposition import Answer, Deliver
 from contentfilter.envelope import Client, Envelope, Path
-from contentfilter.session import (
-    AbandonReinjection,
-    CancelInspection,
-    ClientGone,
-    ClientSilent,
-    Close,
-    CloseSpool,
-    Command,
-    DeliveryEnded,
-    End,
-    Inspect,
-    InspectionFailed,
-    OpenSpool,
-    Profile,
-    Record,
-    Reinject,
-    Say,
-    Session,
-    SpoolFailed,
-    Stop,
-    Store,
-    Verdict,
-)
+from contentfilter.session import Profile, Session
 from contentfilter.smtp.client import TROUBLE, Job, Outcome, Result
 from contentfilter.smtp.data import Defect
 from contentfilter.smtp.events import (
@@ -47,6 +25,28 @@ from contentfilter.smtp.events import (
     XForward,
 )
 from contentfilter.smtp.offer import Offer
+from contentfilter.steps import (
+    AbandonReinjection,
+    CancelInspection,
+    ClientGone,
+    ClientSilent,
+    Close,
+    CloseSpool,
+    Command,
+    DeliveryEnded,
+    EdgeEvent,
+    End,
+    Inspect,
+    InspectionFailed,
+    OpenSpool,
+    Record,
+    Reinject,
+    Say,
+    SpoolFailed,
+    Stop,
+    Store,
+    Verdict,
+)
 from mailbase.replies import Reply
 
 FULL = Offer({"8BITMIME": (), "SMTPUTF8": (), "DSN": (), "PIPELINING": (), "CHUNKING": ()})
@@ -64,7 +64,7 @@ class Script:
         profile = Profile("filter.example", lmtp, size_limit, recipients)
         self.session = Session(profile, lambda: self.offer)
 
-    def __call__(self, event: ServerEvent | words.EdgeEvent) -> list[Command]:
+    def __call__(self, event: ServerEvent | EdgeEvent) -> list[Command]:
         return self.session.handle(event)
 
     def envelope(self, *recipients: str) -> None:
