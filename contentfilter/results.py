@@ -41,7 +41,7 @@ class ScanFailed:
 
     Arguments:
         scanner: its name in the configuration and the metrics.
-        reason: ``crashed``, ``timed-out``, ``out-of-memory``, ``unavailable`` or ``protocol``.
+        reason: ``crashed``, ``timed-out``, ``out-of-memory``, ``unavailable``, ``protocol`` or ``overload``.
         detail: private cause, for the log.
     """
 

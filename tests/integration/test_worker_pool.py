@@ -19,7 +19,7 @@ from twisted.internet.task import deferLater
 
 from contentfilter.pool.messages import Task
 from contentfilter.pool.pool import Pool
-from contentfilter.pool.process import ProcessLauncher
+from contentfilter.pool.process import MAX_LOG_LINES, ProcessLauncher
 from contentfilter.pool.worker import Settings
 from contentfilter.results import ScanFailed, ScanResult
 from mailbase.config.flows import FINDING_NAMES
@@ -195,8 +195,8 @@ def test_a_chatty_library_disturbs_nothing_and_floods_no_log():
 
     rig.run(script)
     assert rig.output.getvalue().count("to standard output") == 3
-    assert rig.output.getvalue().count("text=AAAA") <= 40
-    assert len(rig.output.getvalue()) < 40_000
+    # What is still in the pipe when the next task begins counts for that.
+    assert 0 < rig.output.getvalue().count("text=AAAA") <= 2 * MAX_LOG_LINES
 
 
 def test_a_worker_has_nothing_it_does_not_need():

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
 from twisted.internet.testing import MemoryReactorClock, StringTransport
@@ -221,6 +223,21 @@ WIRES = [
     b"..",
     b"",
 ]
+
+
+@given(st.lists(st.text(alphabet="\r\n.a", max_size=6).map(str.encode), max_size=8))
+@settings(max_examples=300, deadline=None)
+def test_dots_are_taken_out_of_any_pieces_of_anything(pieces):
+    assert b"".join(unstuffed(pieces)) == unstuff(b"".join(pieces))
+
+
+@given(st.binary(max_size=500))
+@settings(max_examples=200, deadline=None)
+def test_whatever_clamd_says_is_a_result_or_a_failure(answer):
+    result = judge(answer, 0.0)
+    assert isinstance(result, ScanFailed | ScanResult)
+    if result == ScanResult():
+        assert answer.strip() == b"stream: OK"
 
 
 @pytest.mark.parametrize("wire", WIRES)
