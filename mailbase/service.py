@@ -12,13 +12,14 @@ import signal
 import socket
 import stat
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, assert_never
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 
+from mailbase.config.places import Systemd, Tcp, Unix, parse_place
 from mailbase.logs import Log
 
 BACKLOG = 1024
@@ -81,37 +82,38 @@ class Service:
         return port
 
     def _listen(self, address: str, factory: Factory, mode: int) -> IListeningPort:
-        kind, _, rest = address.partition(":")
-        if kind == "systemd":
-            try:
-                inherited = self._inherited.pop(rest)
-            except KeyError:
-                raise ListenError(
-                    f"systemd handed over no socket named {rest!r}; "
-                    f"set FileDescriptorName={rest} in the .socket unit"
-                ) from None
-            # Twisted duplicates the descriptor; ours is closed with the socket object.
-            with inherited:
-                port: IListeningPort = self._reactor.adoptStreamPort(
-                    inherited.fileno(), inherited.family, factory
-                )
-            return port
-        if kind == "unix":
-            remove_stale_socket(rest)
-            # The file must not exist with wider permissions even for a moment.
-            before = os.umask(0o777 & ~mode)
-            try:
-                unix_port: IListeningPort = self._reactor.listenUNIX(
-                    rest, factory, backlog=BACKLOG, mode=mode
-                )
-            finally:
-                os.umask(before)
-            return unix_port
-        host, port_number = split_address(address)
-        tcp_port: IListeningPort = self._reactor.listenTCP(
-            port_number, factory, backlog=BACKLOG, interface=host
-        )
-        return tcp_port
+        match parse_place(address):
+            case Systemd(name):
+                return self._adopt(name, factory)
+            case Unix(path):
+                remove_stale_socket(path)
+                # The file must not exist with wider permissions even for a moment.
+                before = os.umask(0o777 & ~mode)
+                try:
+                    unix: IListeningPort = self._reactor.listenUNIX(path, factory, backlog=BACKLOG, mode=mode)
+                finally:
+                    os.umask(before)
+                return unix
+            case Tcp(host, port):
+                tcp: IListeningPort = self._reactor.listenTCP(port, factory, backlog=BACKLOG, interface=host)
+                return tcp
+            case other:
+                assert_never(other)
+
+    def _adopt(self, name: str, factory: Factory) -> IListeningPort:
+        try:
+            inherited = self._inherited.pop(name)
+        except KeyError:
+            raise ListenError(
+                f"systemd handed over no socket named {name!r}; "
+                f"set FileDescriptorName={name} in the .socket unit"
+            ) from None
+        # Twisted duplicates the descriptor; ours is closed with the socket object.
+        with inherited:
+            port: IListeningPort = self._reactor.adoptStreamPort(
+                inherited.fileno(), inherited.family, factory
+            )
+        return port
 
     def run(self) -> None:
         """Announce readiness, serve until SIGTERM or SIGINT, drain, return."""
@@ -179,22 +181,6 @@ class Service:
 async def _maybe(result: object) -> None:
     if isinstance(result, Deferred):
         await result
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """Host and port of ``127.0.0.1:25`` or ``[::1]:25``.
-
-    Raises:
-        ValueError: neither.
-    """
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit() or not 0 <= int(port) <= 65535:
-        raise ValueError(f"expected HOST:PORT, [IPV6]:PORT, unix:PATH or systemd:NAME, got {address!r}")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        raise ValueError(f"expected brackets around an IPv6 address, as in [::1]:{port}, got {address!r}")
-    return host, int(port)
 
 
 def remove_stale_socket(path: str) -> None:
