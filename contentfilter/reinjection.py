@@ -6,6 +6,7 @@ The end of data leaves us in time or not at all, and never for bytes other than 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,6 +48,8 @@ COMBINED = 64 * 1024
 """Content up to this size goes out in one write with its end: an idle socket takes it at once."""
 
 END = b".\r\n"
+_HEADER = re.compile(rb"(?:[!-9;-~]+:[\t\x20-\x7e]*\r\n(?:[\t ][\t\x20-\x7e]*\r\n)*)+")
+"""Header lines (RFC 5322 2.2), folded or not."""
 
 
 class Delivery(Protocol):
@@ -125,6 +128,8 @@ class Delivery(Protocol):
     # Pull producer: the transport asks for more each time its buffer is empty.
 
     def resumeProducing(self) -> None:
+        if self._over:
+            return
         if self._end_written:
             self._flushed()
             return
@@ -267,7 +272,12 @@ class ReinjectionPort:
             header: our header lines, each with CRLF.
             spool: stays open until the outcome fires.
             not_after: clock seconds; the end of data goes out before, or not at all.
+
+        Raises:
+            ValueError: ``header`` is not made of whole lines, or one of them could end the data.
         """
+        if header and not _HEADER.fullmatch(header):
+            raise ValueError("header lines must be printable and end with CRLF")
         delivery = Delivery(self, job, header, spool, not_after)
         delivery.connect()
         return delivery

@@ -20,6 +20,8 @@ from mailbase.config import ContentfilterSettings, ListenerSettings
 from mailbase.logs import Log
 from mailbase.replies import Reply
 
+MAX_RECIPIENTS = 1000
+"""Of one mail; Postfix's smtpd_recipient_limit."""
 MAX_CONNECTIONS = 1000
 """Clients at once; Postfix's own process limit is 100 by default."""
 
@@ -67,6 +69,7 @@ class ProxyFactory(Factory):
         log: one line for each mail.
         meter: counts.
         max_connections: clients at once.
+        max_recipients: of one mail; RFC 5321 4.5.3.1.8 asks for at least 100.
     """
 
     noisy = False
@@ -82,6 +85,7 @@ class ProxyFactory(Factory):
         log: Log,
         meter: ProxyMeter | None = None,
         max_connections: int = MAX_CONNECTIONS,
+        max_recipients: int = MAX_RECIPIENTS,
     ) -> None:
         self.reactor = reactor
         self.listener = listener
@@ -91,7 +95,7 @@ class ProxyFactory(Factory):
         self.meter: ProxyMeter = meter if meter is not None else NoMeter()
         self.protocol_name: str = listener.protocol
         self.profile = Profile(
-            filter_name(hostname), listener.protocol == "lmtp", settings.message_size_limit
+            filter_name(hostname), listener.protocol == "lmtp", settings.message_size_limit, max_recipients
         )
         self.folder: Path = settings.spool.folder
         self.memory = settings.spool.memory

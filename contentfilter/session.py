@@ -91,7 +91,7 @@ class Profile:
     hostname: str
     lmtp: bool
     size_limit: int
-    max_recipients: int = 1000
+    max_recipients: int
 
 
 _ENDS = {

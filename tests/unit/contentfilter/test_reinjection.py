@@ -409,3 +409,28 @@ def test_port_learns_from_deliveries_too(tmp_path: Path) -> None:
     rig = Rig().deliver(spooled(tmp_path, b"Hi\r\n")).connect()
     rig.say(b"220 hi\r\n", EHLO)
     assert rig.port.ready
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"X-Ours: y",
+        b"X-Ours: y\n",
+        b"X: y\r\n.\r\n",
+        b".\r\n",
+        b"X: y\r\n\r\n",
+        b"X: \xff\r\n",
+        b"X: a\nb\r\n",
+        b"\r\n",
+        b" x\r\n",
+    ],
+)
+def test_port_takes_only_whole_header_lines(tmp_path: Path, header: bytes) -> None:
+    with pytest.raises(ValueError, match="header lines"):
+        Rig().deliver(spooled(tmp_path, b"Hi\r\n"), header)
+
+
+def test_port_takes_folded_header_lines(tmp_path: Path) -> None:
+    header = b"X-Ours: a\r\n\tb .\r\nX-Other:\r\n"
+    rig = Rig().deliver(spooled(tmp_path, b"Hi\r\n"), header).to_content()
+    assert rig.content == header + b"Hi\r\n.\r\n"
