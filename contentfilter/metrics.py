@@ -6,7 +6,7 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
-from contentfilter.pool.crew import Fate
+from contentfilter.pool.member import Fate
 from contentfilter.pool.pool import Pool
 from contentfilter.results import ScanFailed
 from contentfilter.steps import End

@@ -12,7 +12,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.python.failure import Failure
 
-from contentfilter.pool.crew import Fate
+from contentfilter.pool.member import Fate
 from contentfilter.pool.messages import Kind, Task
 from contentfilter.pool.pool import Pool
 from contentfilter.pool.process import ProcessLauncher

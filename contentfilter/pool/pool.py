@@ -16,7 +16,8 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from contentfilter.pool.crew import SCANNER, Crew, Member, NobodyIdle, Observer
+from contentfilter.pool.crew import Crew, NobodyIdle, Observer
+from contentfilter.pool.member import SCANNER, Member
 from contentfilter.pool.messages import Task
 from contentfilter.pool.process import Launcher
 from contentfilter.results import ScanFailed, ScanResult

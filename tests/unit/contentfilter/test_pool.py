@@ -16,7 +16,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from contentfilter.pool import messages
-from contentfilter.pool.crew import FIRST_PAUSE, LONGEST_PAUSE, RETIRE_TIMEOUT, SOUND_AGE, START_TIMEOUT
+from contentfilter.pool.crew import FIRST_PAUSE, LONGEST_PAUSE
+from contentfilter.pool.member import RETIRE_TIMEOUT, SOUND_AGE, START_TIMEOUT
 from contentfilter.pool.messages import (
     MAX_ANSWER,
     MAX_FACTS,
