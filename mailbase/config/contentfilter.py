@@ -58,7 +58,7 @@ class WorkerSettings(Section):
     """Seconds of CPU for one message."""
     deadline: Annotated[Duration, between("1s", "1h")] = 45.0
     """Seconds for one message, waiting included."""
-    max_tasks: Annotated[Count, between(1, 10_000_000)] = 1000
+    max_tasks: Annotated[Count, between(1, 10_000_000)] = 10_000
     """Messages until a worker is replaced by a fresh one."""
     backlog: Annotated[Count, between(0, 100_000)] = 200
     """Messages that may wait for a worker."""
