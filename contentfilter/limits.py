@@ -42,7 +42,7 @@ class ScanOptions:
     members: int = 10_000
     member_size: int = 64 * MIB
     expanded: int = 512 * MIB
-    ratio: int = 200
+    ratio: int = 300
     header_size: int = 256 * KIB
     work: int = 2048 * MIB
     code_size: int = 8 * MIB
@@ -59,7 +59,7 @@ class Budget:
         clock: monotonic seconds.
     """
 
-    BOMB_FLOOR = 8 * MIB
+    BOMB_FLOOR = 16 * MIB
     """Below this expanded size no ratio makes a bomb: harmless spreadsheets reach a few hundred."""
 
     LEAST_WORK = 64 * KIB
@@ -81,9 +81,9 @@ class Budget:
         self.parts += 1
         return self.parts <= self.options.parts
 
-    def take_work(self, size: int) -> bool:
+    def take_work(self, size: int = 0, least: int = LEAST_WORK) -> bool:
         """Count one more reading of ``size`` bytes of structure; false when there may be no more."""
-        self.work += max(size, self.LEAST_WORK)
+        self.work += max(size, least)
         return self.work <= self.options.work
 
     @property

@@ -22,8 +22,9 @@ MAX_PATH = 600
 
 def clean_name(name: str) -> str:
     """``name`` from outside, fit for a path in logs: no controls, no text direction tricks, bounded."""
-    name = _UNSAFE.sub("?", name[: 4 * MAX_NAME]).strip()
-    return name if len(name) <= MAX_NAME else name[: MAX_NAME - 12] + "..." + name[-9:]
+    if len(name) > MAX_NAME:
+        name = name[: MAX_NAME - 12] + "..." + name[-9:]
+    return _UNSAFE.sub("?", name).strip()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -124,6 +124,12 @@ class _Walk:
             self._add(Finding("too-large", "", f"more than {limit} parts"))
             self._add(Unscanned("", "too-large", f"more than {limit} parts"))
             return False
+        if part.depth:
+            if not self._budget.allowance():
+                self._add(part.found("too-large", "too much in containers"))
+                self._add(part.unscanned("too-large", "too much in containers"))
+                return False
+            self._budget.spend(len(part.data))
         self._visited += 1
         return True
 

@@ -18,6 +18,8 @@ _BETA_MAGIC = bytes.fromhex("0e11fc0dd0cf110e")
 _MAX_REGULAR = 0xFFFFFFFA
 _NO_STREAM = 0xFFFFFFFF
 _MAX_ENTRIES = 65_536
+_READ_OVER = 16
+"""How many times its own size may be read out of a file whose streams share sectors."""
 STORAGE, STREAM, ROOT = 1, 2, 5
 
 
@@ -79,6 +81,7 @@ class CompoundFile:
     _fat: array[int] = field(default_factory=lambda: array("I"))
     _minifat: array[int] = field(default_factory=lambda: array("I"))
     _ministream: Content = b""
+    _room: int = 0
 
     @classmethod
     def find(cls, data: Content) -> CompoundFile | None:
@@ -91,7 +94,7 @@ class CompoundFile:
             return None
         if len(data) < 1024:
             raise CompoundError("shorter than a header and one sector")
-        file = cls(_data=data)
+        file = cls(_data=data, _room=_READ_OVER * len(data))
         file._read_header()
         return file
 
@@ -206,7 +209,11 @@ class CompoundFile:
         """The octets of a stream, at most ``limit``; fewer than its size where the file is damaged."""
         size = min(entry.size, limit)
         mini = entry.size < self._cutoff
+        if self._room <= 0:
+            self.damaged = True
+            return b""
         data = self._chain(entry.start, size, self._minifat if mini else self._fat)
+        self._room -= len(data)
         if len(data) < min(size, entry.size):
             self.damaged = True
         return data

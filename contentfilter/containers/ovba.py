@@ -14,6 +14,8 @@ Content: TypeAlias = bytes | bytearray
 
 _MAX_STREAM = 32 * MIB
 _MAX_MODULES = 2000
+_LEAST = 256
+"""What a module counts at least; there may be many that are empty."""
 MARK = b"Attribut"
 """How each module's source begins; uncompressible, so it stands in the compressed stream as it is."""
 _HARMLESS = ("attribute ", "option ", "'", "rem ")
@@ -23,7 +25,7 @@ _BITS = [4] * 17 + [max(4, (size - 1).bit_length()) for size in range(17, 4097)]
 """Bits of a copy token's offset, by the octets expanded so far in the chunk (MS-OVBA 2.4.1.3.19.1)."""
 
 
-def decompress(data: Content, limit: int = _MAX_STREAM) -> bytes:
+def decompress(data: Content | memoryview, limit: int = _MAX_STREAM) -> bytes:
     """A compressed container (MS-OVBA 2.4.1) as far as it can be read.
 
     Arguments:
@@ -47,7 +49,7 @@ def decompress(data: Content, limit: int = _MAX_STREAM) -> bytes:
     return bytes(out)
 
 
-def _expand_chunk(data: Content, at: int, stop: int, out: bytearray) -> bool:
+def _expand_chunk(data: Content | memoryview, at: int, stop: int, out: bytearray) -> bool:
     start = len(out)
     while at < stop:
         flags = data[at]
@@ -93,12 +95,14 @@ class Module:
         code: its source, decoded byte by byte; ``""`` if it could not be read.
         readable: the source could be read, even if it is empty.
         stomped: compiled code is there, and its source is not.
+        cut: there was more source than was asked for.
     """
 
     stream: str
     code: str
     readable: bool = True
     stomped: bool = False
+    cut: bool = False
 
     @property
     def executable(self) -> bool:
@@ -118,33 +122,49 @@ def has_code(source: str) -> bool:
     return False
 
 
-def modules(file: CompoundFile) -> Iterator[Module]:
-    """The modules of every VBA project in ``file``: by its ``dir`` stream, then what else looks like one."""
-    streams = file.streams
+def modules(file: CompoundFile, limit: int) -> Iterator[Module]:
+    """The modules of every VBA project in ``file``: by its ``dir`` stream, then what else looks like one.
+
+    Arguments:
+        limit: octets of source, and of directories, that are expanded in all. The last module handed out
+            has :attr:`Module.cut` set when it was reached.
+    """
+    by_name: dict[str, list[Entry]] = {}
+    for stream in file.streams:
+        by_name.setdefault(stream.key, []).append(stream)
     done: set[int] = set()
-    for entry in streams:
-        if entry.key != "dir":
+    room = limit
+    for entry in by_name.get("dir", ()):
+        directory = decompress(file.read(entry, _MAX_STREAM), max(room, 0))
+        room -= len(directory)
+        for name, offset in _listed(directory):
+            for stream in _same_name(by_name, name, entry.parent):
+                if id(stream) in done:
+                    continue
+                done.add(id(stream))
+                module = _module(file, stream, offset, max(room, 0))
+                room -= max(len(module.code), _LEAST)
+                module.cut = room <= 0
+                yield module
+                if module.cut:
+                    return
+    for stream in file.streams:
+        if id(stream) in done or not 16 < stream.size <= _MAX_STREAM or room <= 0:
             continue
-        for name, offset in _listed(decompress(file.read(entry, _MAX_STREAM))):
-            for stream in _same_name(streams, name, entry.parent):
-                if id(stream) not in done:
-                    done.add(id(stream))
-                    yield _module(file, stream, offset)
-    for stream in streams:
-        if id(stream) in done or not 16 < stream.size <= _MAX_STREAM:
-            continue
-        code = carve(file.read(stream, _MAX_STREAM))
+        code = carve(file.read(stream, _MAX_STREAM), room)
+        room -= len(code)
         if code:
-            yield Module(stream.path, code.decode("latin-1"))
+            yield Module(stream.path, code.decode("latin-1"), cut=room <= 0)
 
 
-def _same_name(streams: list[Entry], name: bytes, parent: Entry | None) -> list[Entry]:
+def _same_name(by_name: dict[str, list[Entry]], name: bytes, parent: Entry | None) -> list[Entry]:
     """Streams of that name, those beside the ``dir`` stream if there are any. The name is in the project's
     codepage, which we need not know: bytes are compared with the codepage's most likely encodings."""
     wanted = {name.decode(charset, "replace").lower() for charset in ("latin-1", "cp1252", "utf-8")}
-    found = [stream for stream in streams if stream.key in wanted]
-    if not found:
-        found = [stream for stream in streams if stream.parent is parent and _loosely(stream.key, name)]
+    found = [stream for key in wanted for stream in by_name.get(key, ())]
+    if not found and len(by_name) <= _MAX_MODULES:
+        loose = (streams for key, streams in by_name.items() if _loosely(key, name))
+        found = [stream for streams in loose for stream in streams if stream.parent is parent]
     return [stream for stream in found if stream.parent is parent] or found
 
 
@@ -173,27 +193,27 @@ def _listed(data: bytes) -> Iterator[tuple[bytes, int]]:
                 yield other, int.from_bytes(value, "little")
 
 
-def _module(file: CompoundFile, stream: Entry, offset: int) -> Module:
+def _module(file: CompoundFile, stream: Entry, offset: int, limit: int) -> Module:
     data = file.read(stream, _MAX_STREAM)
-    source = decompress(data[offset:]) if offset < len(data) else b""
+    source = decompress(data[offset:], limit) if offset < len(data) else b""
     if not source:
-        source = carve(data)
+        source = carve(data, limit)
     code = source.decode("latin-1")
     stomped = not has_code(code) and _compiled_lines(data[: offset or None]) > _attribute_lines(code)
     return Module(stream.path, code, bool(source), stomped)
 
 
-def carve(data: Content) -> bytes:
-    """Source found by how it begins, wherever in the stream it does."""
-    at, out = data.find(MARK), b""
-    while at >= 0 and len(out) < _MAX_STREAM:
+def carve(data: Content, limit: int) -> bytes:
+    """Source found by how it begins, wherever in ``data`` it does; at most ``limit`` octets."""
+    at, out, view = data.find(MARK), bytearray(), memoryview(data)
+    while at >= 0 and len(out) < limit:
         # Before the mark stand the signature octet, the chunk header and, if compressed, the flags octet.
         for start in (at - 4, at - 3):
-            if start >= 0 and data[start] == 1 and (code := decompress(data[start:])):
+            if start >= 0 and data[start] == 1 and (code := decompress(view[start:], limit)):
                 out += code + b"\n"
                 break
         at = data.find(MARK, at + 8)
-    return out
+    return bytes(out[:limit])
 
 
 def _compiled_lines(data: Content) -> int:

@@ -22,6 +22,8 @@ _CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
 _END = struct.Struct("<4sHHHHIIH")
 _TAIL = 22 + 65535
 _MAX_ENDS = 8
+_MAX_TRIED = 100_000
+"""Signatures of local headers that are looked at outside the directory."""
 _NO_SIZE = 0xFFFFFFFF
 _ENCRYPTED = 0x0001 | 0x0040 | 0x2000
 """General purpose bits 0 (encrypted), 6 (strong encryption), 13 (masked headers)."""
@@ -190,21 +192,26 @@ class ZipArchive:
 
     def _search(self, at: int, stop: int, listed: bool, limit: int) -> None:
         """Local headers from ``at`` up to ``stop``."""
-        data = self.data
+        data, tried = self.data, 0
+        following = dict.fromkeys((_DESCRIPTOR, LOCAL, CENTRAL), -1)
         while (at := data.find(LOCAL, at, stop)) >= 0:
+            tried += 1
+            if len(self.members) >= limit or tried > _MAX_TRIED:
+                self.truncated = True
+                return
             local = _read_local(data, at)
             if local is None or not _plausible_local(data, at):
                 at += 4
                 continue
-            if len(self.members) >= limit:
-                self.truncated = True
-                return
             if listed:
                 self._note(f"{local.text_name!r:.80} is not in the central directory")
             if local.described and not local.packed:
                 # The size follows the data: up to the next record is the most it can be.
-                ends = [data.find(mark, local.start, stop) for mark in (_DESCRIPTOR, LOCAL, CENTRAL)]
-                local.packed = min((end for end in ends if end >= 0), default=stop) - local.start
+                for mark, place in following.items():
+                    if place < local.start:
+                        place = data.find(mark, local.start, stop)
+                        following[mark] = place if place >= 0 else stop
+                local.packed = min(following.values()) - local.start
             local.end = min(local.start + local.packed, len(data))
             self.members.append(local)
             at = max(at + 4, local.start, local.end if local.end <= stop else 0)

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from contentfilter.limits import KIB
+from contentfilter.limits import KIB, MIB
 
 Content: TypeAlias = bytes | bytearray
 
 STORED, DEFLATED, BZIP2, LZMA, XZ, AES = 0, 8, 12, 14, 95, 99
 _STEP = 64 * KIB
+_MEMORY = 256 * MIB
 
 
 @dataclass(slots=True)
@@ -60,13 +61,13 @@ class Expanded:
 
     Arguments:
         data: what came out.
-        whole: nothing is missing at the end.
-        problem: why something is; ``too-large``, ``malformed`` or ``unsupported``.
+        problem: what keeps it from being whole; ``too-large``, ``malformed`` or ``unsupported``.
+        used: octets of packed data that it came from.
     """
 
     data: Content
-    whole: bool = True
     problem: str = ""
+    used: int = 0
 
 
 def expand(data: Content, member: Member, limit: int, note: Callable[[str], None]) -> Iterator[Expanded]:
@@ -78,64 +79,71 @@ def expand(data: Content, member: Member, limit: int, note: Callable[[str], None
         note: gets what is wrong, in words.
     """
     if member.start < 0 or limit <= 0:
-        yield Expanded(b"", False, "too-large" if member.start >= 0 else "malformed")
+        yield Expanded(b"", "too-large" if member.start >= 0 else "malformed")
         return
     start, end = member.start, min(member.end, len(data))
     short = member.end > len(data)
     for method in dict.fromkeys(member.methods):
         if method == STORED:
-            stop = min(end, start + limit)
-            problem = "malformed" if short else "too-large" if stop < end else ""
-            yield Expanded(data[start:stop], not problem, problem)
-            if member.packed != member.size and not member.encrypted:
-                other = _inflate(data, start, len(data), limit)
-                if other.data:
-                    note(f"{member.text_name!r:.80} is called stored and is compressed")
-                    yield other
+            yield from _stored(data, member, end, limit, note)
         elif method == DEFLATED:
-            result = _inflate(data, start, end, limit)
-            if not result.whole and result.problem == "malformed" and not short:
-                longer = _inflate(data, start, len(data), limit)
+            result = inflate(data, start, end, limit)
+            if result.problem == "malformed" and not short:
+                longer = inflate(data, start, len(data), limit)
                 if len(longer.data) > len(result.data):
                     note(f"{member.text_name!r:.80} is longer than it claims")
                     result = longer
             if not result.data and result.problem and member.packed == member.size:
                 # Called compressed, and it isn't: some programs take it as it is.
-                yield Expanded(data[start : min(end, start + limit)], False, "malformed")
+                yield Expanded(data[start : min(end, start + limit)], "malformed")
             yield result
         elif method in (BZIP2, LZMA, XZ):
             yield _expand_other(data[start:end], method, limit)
         else:
-            yield Expanded(b"", False, "unsupported")
+            yield Expanded(b"", "unsupported")
 
 
-def _inflate(data: Content, start: int, end: int, limit: int) -> Expanded:
-    """Raw deflate; what came out before damage is kept, since programs that repair keep it too."""
+def _stored(
+    data: Content, member: Member, end: int, limit: int, note: Callable[[str], None]
+) -> Iterator[Expanded]:
+    start = member.start
+    stop = min(end, start + limit)
+    problem = "malformed" if member.end > len(data) else "too-large" if stop < end else ""
+    yield Expanded(data[start:stop], problem, stop - start)
+    if member.packed != member.size and not member.encrypted:
+        other = inflate(data, start, len(data), limit)
+        if other.data:
+            note(f"{member.text_name!r:.80} is called stored and is compressed")
+            yield other
+
+
+def inflate(data: Content, start: int, end: int, limit: int, wbits: int = -15) -> Expanded:
+    """A deflate stream from start to end; what came out before damage is kept, as programs that repair do.
+
+    Arguments:
+        limit: octets that may come out.
+        wbits: the format, as zlib has it; raw by default.
+    """
     view = memoryview(data)
-    stream = zlib.decompressobj(-15)
-    if end - start <= _STEP:
+    stream = zlib.decompressobj(wbits)
+    # Small steps where it is damaged: an error loses what its step had given.
+    steps = (end - start,) if end - start <= _STEP else ()
+    for step in (*steps, _STEP if end - start > _STEP else 256):
+        out, used, tail = bytearray(), 0, b""
         try:
-            out = stream.decompress(view[start:end], limit)
+            for at in range(start, end, step):
+                out += stream.decompress(view[at : min(at + step, end)], limit - len(out) + 1)
+                tail = stream.unconsumed_tail
+                used = min(at + step, end) - start - len(tail)
+                if stream.eof or tail or len(out) > limit:
+                    break
         except zlib.error:
-            pass
-        else:
-            return _ended(stream.eof, out, limit, bool(stream.unconsumed_tail))
-        stream = zlib.decompressobj(-15)
-    result, step = bytearray(), _STEP if end - start > _STEP else 256
-    try:
-        for at in range(start, end, step):
-            result += stream.decompress(view[at : min(at + step, end)], limit - len(result) or 1)
-            if stream.eof or stream.unconsumed_tail or len(result) > limit:
-                break
-    except zlib.error:
-        return Expanded(result[:limit], False, "malformed")
-    return _ended(stream.eof, result[:limit], limit, bool(stream.unconsumed_tail) or len(result) > limit)
-
-
-def _ended(eof: bool, data: Content, limit: int, more: bool) -> Expanded:
-    if eof:
-        return Expanded(data)
-    return Expanded(data, False, "too-large" if more and len(data) >= limit else "malformed")
+            stream = zlib.decompressobj(wbits)
+            continue
+        if stream.eof and len(out) <= limit:
+            return Expanded(out, "", used)
+        return Expanded(out[:limit], "too-large" if tail or len(out) > limit else "malformed", used)
+    return Expanded(out[:limit], "malformed", used)
 
 
 def _expand_other(packed: Content, method: int, limit: int) -> Expanded:
@@ -144,29 +152,32 @@ def _expand_other(packed: Content, method: int, limit: int) -> Expanded:
         if method == BZIP2:
             stream = bz2.BZ2Decompressor()
         elif method == XZ:
-            stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=256 * 1024 * KIB)
+            stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MEMORY)
         else:
-            # APPNOTE 5.8.8: version, size of the properties, properties; then a raw LZMA1 stream.
-            if len(packed) < 9:
-                return Expanded(b"", False, "malformed")
-            byte, dictionary = packed[4], int.from_bytes(packed[5:9], "little")
-            lc, rest = byte % 9, byte // 9
-            chain = [
-                {
-                    "id": lzma.FILTER_LZMA1,
-                    "dict_size": min(max(dictionary, 4096), 64 * 1024 * KIB),
-                    "lc": lc,
-                    "lp": rest % 5,
-                    "pb": rest // 5,
-                }
-            ]
-            stream = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=chain)
-            packed = packed[9:]
+            stream, packed = _raw_lzma(packed), packed[9:]
         data = stream.decompress(packed, limit)
     except (lzma.LZMAError, OSError, EOFError, ValueError):
-        return Expanded(b"", False, "malformed")
-    if stream.eof:
-        return Expanded(data)
-    return Expanded(
-        data, False, "too-large" if len(data) >= limit else ("" if method == LZMA else "malformed")
-    )
+        return Expanded(b"", "malformed")
+    used = len(packed) - len(stream.unused_data)
+    if stream.eof or (method == LZMA and len(data) < limit):
+        return Expanded(data, "", used)
+    return Expanded(data, "too-large" if len(data) >= limit else "malformed", used)
+
+
+def _raw_lzma(packed: Content) -> lzma.LZMADecompressor:
+    """APPNOTE 5.8.8: version, size of the properties, properties; then a raw LZMA1 stream.
+
+    Raises:
+        ValueError: no such header.
+    """
+    if len(packed) < 9:
+        raise ValueError("no LZMA header")
+    byte, dictionary = packed[4], int.from_bytes(packed[5:9], "little")
+    properties = {
+        "id": lzma.FILTER_LZMA1,
+        "dict_size": min(max(dictionary, 4096), _MEMORY // 4),
+        "lc": byte % 9,
+        "lp": byte // 9 % 5,
+        "pb": byte // 45,
+    }
+    return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[properties])

@@ -16,6 +16,8 @@ from contentfilter.message.wire import Wire
 _WINDOW = MIB
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _JUNK = bytes(set(range(256)) - set(_ALPHABET + b"="))
+_MAX_PIECES = 2000
+"""Pieces of base64, each with padding at its end, that are told apart."""
 _MATERIAL = 24
 """Base64 characters after padding that may be more than an accident."""
 
@@ -27,20 +29,29 @@ _YENC_ESCAPE = re.compile(rb"=(.)", re.DOTALL)
 _YENC_SHIFT = bytes((byte - 42) & 255 for byte in range(256))
 
 
-def base64_readings(wire: Wire, start: int, end: int) -> list[bytes | bytearray]:
-    """Base64 (RFC 2045 6.8) from start to end: what clients may read, the commonest reading first."""
+def base64_readings(wire: Wire, start: int, end: int) -> tuple[list[bytes | bytearray], bool]:
+    """Base64 (RFC 2045 6.8) from start to end: what clients may read, the commonest reading first.
+
+    The second value is false if there are more readings than are tried.
+    """
     # Characters outside the alphabet are ignored (RFC 2045 6.8), as every client does.
     whole = _plain_base64(wire, start, end)
     if whole is not None:
-        return [whole]
+        return [whole], True
     # Where padding stands before the end, some clients stop and some go on.
-    pieces = [piece for piece in wire.raw(start, end).translate(None, _JUNK).split(b"=") if piece]
+    text = wire.raw(start, end).translate(None, _JUNK).strip(b"=")
+    pieces = [piece for piece in text.split(b"=", _MAX_PIECES) if piece]
+    if not pieces:
+        return [b""], True
+    rest = pieces[-1].translate(None, b"=")
+    whole_text = len(rest) == len(pieces[-1])
+    pieces[-1] = rest
     readings: list[bytes | bytearray] = [_quads(pieces[0])]
     if sum(map(len, pieces[1:])) >= _MATERIAL:
         for other in (b"".join(map(_quads, pieces)), _quads(b"".join(pieces))):
             if other not in readings:
                 readings.append(other)
-    return readings
+    return readings, whole_text
 
 
 def _plain_base64(wire: Wire, start: int, end: int) -> bytes | bytearray | None:
@@ -88,7 +99,10 @@ def quoted_printable(wire: Wire, start: int, end: int) -> bytes | bytearray:
 
 
 def uuencoded(data: bytes | bytearray) -> Iterator[tuple[bytes, bytes]]:
-    """The files in ``begin MODE NAME`` … ``end`` blocks (POSIX uuencode, both forms): name and content."""
+    """The files in ``begin MODE NAME`` … ``end`` blocks (POSIX uuencode, both forms): name and content.
+
+    A line that looks like a beginning and has no data after it yields empty content.
+    """
     at = 0
     while match := _UU_BEGIN.search(data, at):
         if b"begin-base64" in match.group(0)[:14]:
@@ -137,7 +151,7 @@ def yencoded(data: bytes | bytearray) -> Iterator[tuple[bytes, bytes]]:
     while match := _YENC_BEGIN.search(data, at):
         end = data.find(b"\n=yend", match.end() - 1)
         end = len(data) if end < 0 else end
-        body = bytes(data[match.end() : end]).replace(b"\r\n", b"").replace(b"\n", b"")
+        body = bytes(data[match.end() : end]).removesuffix(b"\r").replace(b"\r\n", b"").replace(b"\n", b"")
         body = _YENC_ESCAPE.sub(lambda m: bytes(((m[1][0] - 64) & 255,)), body)
         yield match[1].strip(), body.translate(_YENC_SHIFT)
         at = max(end, match.end())

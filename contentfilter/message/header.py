@@ -178,7 +178,7 @@ def parameter(value: bytes, key: str) -> str:
     """The parameter ``key`` of a structured value, decoded (RFC 2231, RFC 2047); empty if there is none."""
     plain, pieces, extended = "", {}, False
     for raw_name, raw_text in _pairs(value):
-        name, text = raw_name.decode("latin-1"), _decode_text(raw_text[:MAX_RAW_NAME])
+        name, text = raw_name.decode("latin-1"), _decode_text(_shortened(raw_text))
         if name == key and not plain:
             plain = text
         elif name == key + "*":
@@ -195,6 +195,11 @@ def parameter(value: bytes, key: str) -> str:
 def file_name(value: bytes, key: str) -> str:
     """The parameter ``key`` as a file name: encoded words, which RFC 2231 forbids here, are decoded too."""
     return decode_words(parameter(value, key)).replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def _shortened(raw: bytes) -> bytes:
+    """A long name by its ends: the suffix is what people look at."""
+    return raw if len(raw) <= MAX_RAW_NAME else raw[: MAX_RAW_NAME // 2] + raw[-MAX_RAW_NAME // 2 :]
 
 
 def _decode_text(raw: bytes) -> str:

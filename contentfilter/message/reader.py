@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from contentfilter.limits import MIB, Budget
+from contentfilter.limits import KIB, MIB, Budget
 from contentfilter.message import encodings
 from contentfilter.message.header import Header, boundaries, parse
 from contentfilter.message.wire import BytesWire, Wire
@@ -25,7 +25,9 @@ _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _HEAD_STEP = 8 * 1024
 _HIDDEN = re.compile(rb"[\r\n]content-(?:type|transfer-encoding|disposition)[ \t]*:")
 _MESSAGES = frozenset({"message/rfc822", "message/global", "message/news", "message/x-rfc822"})
-_WINDOW = MIB
+_FIRST_WINDOW, _WINDOW = 4 * KIB, MIB
+_LINE_WORK = 4 * KIB
+"""What a line that looks like structure counts for, against the bound on work."""
 
 
 class MessageReader:
@@ -150,27 +152,24 @@ class MessageReader:
         if not present and (guess := self._guess(start, end)):
             yield Finding(AMBIGUOUS, path, "multipart whose boundary is not declared")
             present = [guess]
-        if not present:
-            if wire.raw(start, min(end, start + 200)).strip():
-                yield Finding(AMBIGUOUS, path, "multipart without a delimiter")
-                yield from self._leaf(header, start, end, f"{number}.1" if number else "1")
-            return
         if len(present) > 1:
             yield Finding(AMBIGUOUS, path, "several boundaries")
         for boundary in present:
             if self._take(start, end, "multipart:" + boundary.decode("latin-1")):
                 yield from self._parts(boundary, start, end, number, level)
-        if header.encodings != ["identity"]:
+        encoded = False
+        for encoding in header.encodings:
             # RFC 2045 6.4 allows only identity encodings here; a client may decode first.
-            for encoding in header.encodings:
-                if encoding == "identity":
-                    continue
-                for data in self._decode(start, end, encoding):
-                    if b"\n--" in data or data.startswith(b"--"):
-                        yield Finding(AMBIGUOUS, path, "multipart that is encoded")
-                        inner = MessageReader(BytesWire(data), self._budget, path, self._depth)
-                        plain = Header(types=[value], encodings=["identity"])
-                        yield from inner._body(plain, 0, len(data), "", level + 1, message=False)
+            for data in self._decode(start, end, encoding) if encoding != "identity" else ():
+                if b"\n--" in data or data.startswith(b"--"):
+                    encoded = True
+                    yield Finding(AMBIGUOUS, path, "multipart that is encoded")
+                    inner = MessageReader(BytesWire(data), self._budget, path, self._depth)
+                    plain = Header(types=[value], encodings=["identity"])
+                    yield from inner._body(plain, 0, len(data), "", level + 1, message=False)
+        if not present and not encoded and wire.raw(start, min(end, start + 200)).strip():
+            yield Finding(AMBIGUOUS, path, "multipart without a delimiter")
+            yield from self._leaf(header, start, end, f"{number}.1" if number else "1")
 
     def _parts(self, boundary: bytes, start: int, end: int, number: str, level: int) -> Iterator[Found]:
         path, count, opened, closed = self._path(number), 0, -1, False
@@ -208,7 +207,7 @@ class MessageReader:
         if line < 0:
             at = wire.find(needle, start, end)
             line = at + 1 if at >= 0 else -1
-        while line >= 0:
+        while line >= 0 and self._budget.take_work(least=_LINE_WORK):
             rest = wire.raw(line + size, min(end, line + size + 1000))
             stop = rest.find(b"\n")
             tail = rest[:stop] if stop >= 0 else rest
@@ -268,9 +267,14 @@ class MessageReader:
                 yield Finding(AMBIGUOUS, self._path(number), "a part inside base64")
 
     def _content(self, name: str, start: int, end: int, encoding: str, number: str) -> Iterator[Found]:
-        readings = self._decode(start, end, encoding)
-        if len(readings) > 1:
-            yield Finding(AMBIGUOUS, self._path(number), "base64 that goes on after its padding")
+        if encoding == "base64":
+            readings, complete = encodings.base64_readings(self._wire, start, end)
+            if len(readings) > 1:
+                yield Finding(AMBIGUOUS, self._path(number), "base64 that goes on after its padding")
+            if not complete:
+                yield Unscanned(self._path(number), "malformed", "base64 in too many pieces")
+        else:
+            readings = self._decode(start, end, encoding)
         while readings:
             data = readings.pop(0)
             yield self._part(number, name, data)
@@ -285,6 +289,8 @@ class MessageReader:
         """
         line = self._find_header(max(start - 1, 0), end)
         while line >= 0 and not self._budget.exhausted:
+            if not self._budget.take_work():
+                return
             header, body, _large = self._header(line, end)
             following = self._find_header(max(body - 1, line + 9), end)
             stop = following if following >= 0 else end
@@ -297,8 +303,10 @@ class MessageReader:
 
     def _find_header(self, start: int, end: int) -> int:
         """Where the first line after start begins that is a Content field; -1 for none."""
+        size = _FIRST_WINDOW
         while start < end:
-            stop = min(end, start + _WINDOW)
+            stop = min(end, start + size)
+            size = min(4 * size, _WINDOW)
             window = self._wire.raw(start, min(end, stop + 40)).lower()
             if b"content-" in window and (match := _HIDDEN.search(window)):
                 return start + match.start() + 1
@@ -308,7 +316,7 @@ class MessageReader:
     def _decode(self, start: int, end: int, encoding: str) -> list[bytes | bytearray]:
         match encoding:
             case "base64":
-                return encodings.base64_readings(self._wire, start, end)
+                return encodings.base64_readings(self._wire, start, end)[0]
             case "quoted-printable":
                 return [encodings.quoted_printable(self._wire, start, end)]
             case "uuencode":
@@ -321,7 +329,10 @@ class MessageReader:
         for needle, decode in ((b"begin", encodings.uuencoded), (b"=ybegin ", encodings.yencoded)):
             if needle in data:
                 for name, content in decode(data):
-                    yield name.strip().decode("utf-8", "replace"), content
+                    if not self._budget.take_work(least=_LINE_WORK):
+                        return
+                    if content:
+                        yield name.strip().decode("utf-8", "replace"), content
 
     def _part(self, number: str, name: str, data: Content) -> Part:
         return Part(self._path(self._name(number, name)), data, self._depth)

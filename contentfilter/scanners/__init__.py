@@ -5,7 +5,7 @@ from __future__ import annotations
 from contentfilter.part import Scanner
 from contentfilter.scanners.active_mime import ActiveMime
 from contentfilter.scanners.archive_zip import Zip
-from contentfilter.scanners.compressed import Compressed, Tar
+from contentfilter.scanners.compressed import Compressed
 from contentfilter.scanners.email import Email
 from contentfilter.scanners.encrypted_office import EncryptedOffice
 from contentfilter.scanners.executable import Executable
@@ -15,6 +15,7 @@ from contentfilter.scanners.ole_objects import OleObjects
 from contentfilter.scanners.pdf import Pdf
 from contentfilter.scanners.rtf import Rtf
 from contentfilter.scanners.sheet_text import SheetText
+from contentfilter.scanners.tar import Tar
 from contentfilter.scanners.unsupported import Unsupported
 from contentfilter.scanners.vba import Vba
 

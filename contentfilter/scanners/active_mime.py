@@ -28,7 +28,6 @@ class ActiveMime:
             except zlib.error:
                 continue
             if content:
-                context.budget.spend(len(content))
                 yield part.piece("ActiveMime", content)
                 return
         yield part.unscanned("malformed", "ActiveMime")

@@ -65,13 +65,12 @@ class Zip:
             child = self._child(part, member, result.data, document)
             if result.problem == "too-large":
                 yield child.found("too-large", "expands to more than is looked at")
-                if budget.is_bomb(member.packed, len(result.data)):
-                    yield child.found("archive-bomb", f"{member.packed} octets hold more than {limit}")
+                if budget.is_bomb(result.used, len(result.data)):
+                    yield child.found("archive-bomb", f"{result.used} octets hold {limit} and more")
                 yield child.unscanned("too-large", "expands to more than is looked at")
             elif result.problem and not member.encrypted:
                 yield child.unscanned(result.problem, f"ZIP member, method {member.methods[0]}")
             if result.data:
-                budget.spend(len(result.data))
                 yield child
 
     def _child(self, part: Part, member: Member, data: bytes | bytearray, document: bool) -> Part:

@@ -17,29 +17,30 @@ from contentfilter.part import Content, Context, Found, Part
 _BASE64_JUNK = bytes(
     set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 )
-_BINARY = re.compile(rb"<(?:[\w.-]+:)?(?:binData|binaryData)\b[^>]{0,500}>([^<]*)")
+_BINARY = re.compile(rb"<(?:[\w.-]+:)?(?:binData|binaryData)\b[^<>]{0,500}>([^<]*)")
 _FIELD_TOKEN = re.compile(
-    rb"<(?:[\w.-]+:)?(?:(instrText|delInstrText)\b[^>]{0,500}>([^<]*)"
-    rb"|fldChar\b[^>]{0,500}?fldCharType\s*=\s*[\"'](begin|separate|end)"
-    rb"|fldSimple\b[^>]{0,500}?instr\s*=\s*(?:\"([^\"]*)|'([^']*)))"
+    rb"<(?:[\w.-]+:)?(?:(instrText|delInstrText)\b[^<>]{0,500}>([^<]*)"
+    rb"|fldChar\b[^<>]{0,500}?fldCharType\s*=\s*[\"'](begin|separate|end)"
+    rb"|fldSimple\b[^<>]{0,500}?instr\s*=\s*(?:\"([^\"]*)|'([^']*)))"
 )
 _QUOTE = re.compile(r"QUOTE((?:\s+\"?\d{1,5}\"?)+)", re.IGNORECASE)
 _DDE_FIELD = re.compile(r"(?:^|[\x13\"])\s*DDE(?:AUTO)?(?=[\s\"\x13]|$)", re.IGNORECASE)
 _DDE_ELEMENTS = (
-    (b"Link", re.compile(rb"<(?:[\w.-]+:)?ddeLink\b[^>]{0,1000}")),
+    (b"Link", re.compile(rb"<(?:[\w.-]+:)?ddeLink\b[^<>]{0,1000}")),
     (b"Formula", re.compile(rb"Formula\s*=\s*\"\s*=\s*([A-Za-z][\w.]{0,40})\|([^\"]{0,300}?)!")),
-    (b"dde-", re.compile(rb"<(?:[\w.-]+:)?dde-source\b[^>]{0,1000}", re.IGNORECASE)),
+    (b"dde-", re.compile(rb"<(?:[\w.-]+:)?dde-source\b[^<>]{0,1000}", re.IGNORECASE)),
 )
 """SpreadsheetML links, formulas of Excel 2003 XML, OpenDocument."""
-_RELATION = re.compile(rb"<(?:[\w.-]+:)?Relationship\b([^>]{0,8000})", re.IGNORECASE)
+_RELATION = re.compile(rb"<(?:[\w.-]+:)?Relationship\b([^<>]{0,8000})", re.IGNORECASE)
 _ATTRIBUTE = re.compile(rb"([\w:]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 _REMOTE_KINDS = ("/attachedtemplate", "/oleobject", "/frame", "/subdocument", "/afchunk", "/vbaproject")
 _REMOTE = re.compile(
     r"(?:https?|ftp|mhtml|ms-\w+|x-usc|its|\w+\+https?):|(?:file:)?[/\\]{2,}[^/\\\s]*[^/\\:\s]{2,}[/\\]", re.I
 )
 _MACRO_SHEET = re.compile(rb"<(?:[\w.-]+:)?macrosheet\b", re.IGNORECASE)
-_BASIC = re.compile(rb"<(?:[\w.-]+:)?module\b[^>]{0,1000}script:language=\"StarBasic\"[^>]{0,1000}>([^<]*)")
+_BASIC = re.compile(rb"<(?:[\w.-]+:)?module\b[^<>]{0,1000}script:language=\"StarBasic\"[^<>]{0,1000}>([^<]*)")
 _MAX_FIELDS = 20_000
+_MAX_RELATIONS = 50_000
 
 
 class OfficeXml:
@@ -57,8 +58,10 @@ class OfficeXml:
             return
         if b"in" in data and (b"binData" in data or b"binaryData" in data):
             for number, match in enumerate(_BINARY.finditer(data)):
-                content = _base64(match[1])
-                if content and number < context.options.members:
+                if number >= context.options.members or context.budget.exhausted:
+                    yield part.unscanned("too-large", "binary data in XML")
+                    break
+                if content := _base64(match[1]):
                     yield part.piece("binary data", content)
         if b"instrText" in data or b"nstrText" in data or b"fldSimple" in data:
             yield from _fields(part, data)
@@ -137,9 +140,11 @@ def _shown_all(raw: bytes) -> str:
 
 def _relations(part: Part, data: Content) -> Iterator[Found]:
     """Relationships (ECMA-376 part 2) that make Office fetch a template or object from elsewhere."""
-    for match in _RELATION.finditer(data):
-        if b"xternal" not in match[1]:
-            continue
+    external = (match for match in _RELATION.finditer(data) if b"xternal" in match[1])
+    for count, match in enumerate(external):
+        if count >= _MAX_RELATIONS:
+            yield part.unscanned("too-large", "relationships")
+            return
         values = {
             name.rsplit(b":", 1)[-1].lower(): html.unescape((double or single).decode("utf-8", "replace"))
             for name, double, single in _ATTRIBUTE.findall(match[1])

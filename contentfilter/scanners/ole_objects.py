@@ -109,7 +109,6 @@ def _powerpoint(part: Part, data: Content, context: Context) -> Iterator[Found]:
             cut |= len(content) < size
             if version == _PACKED:
                 content = _inflate(content[4:], context.budget.allowance())
-                context.budget.spend(len(content))
             if content.startswith(MAGIC[:4]):
                 yield part.piece("PowerPoint object", content)
                 after = at + 6 + min(size, len(data))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import re
+import zlib
 from collections.abc import Iterator
 
 import pikepdf
 
+from contentfilter.containers.zipmember import inflate
 from contentfilter.part import Content, Context, Found, Part
 
 _HEADER_WITHIN = 1024
 _MAX_OBJECTS = 50_000
 _MAX_ATTACHMENTS = 200
+_NOT_EXPANDING = frozenset({"/ASCIIHexDecode", "/ASCII85Decode", "/Crypt"})
 _ACTIONS = {"/JavaScript": "pdf-javascript", "/Launch": "pdf-launch"}
 
 
@@ -43,7 +46,7 @@ class Pdf:
             if document.is_encrypted:
                 yield part.found("pdf-owner-restricted", "opens with the empty password")
             yield from _actions(part, document)
-            yield from _attachments(part, document)
+            yield from _attachments(part, document, context)
 
 
 _BUFFER = re.compile(r"stream <[^>]*>:? ?")
@@ -92,13 +95,43 @@ def _look(thing: pikepdf.Object, found: dict[str, str], depth: int) -> None:
             _look(value, found, depth + 1)
 
 
-def _attachments(part: Part, document: pikepdf.Pdf) -> Iterator[Found]:
+def _attachments(part: Part, document: pikepdf.Pdf, context: Context) -> Iterator[Found]:
     try:
         names = list(document.attachments)[: _MAX_ATTACHMENTS + 1]
         for number, name in enumerate(names):
             if number == _MAX_ATTACHMENTS:
                 yield part.unscanned("too-large", "PDF attachments")
                 return
-            yield part.child(name, document.attachments[name].get_file().read_bytes())
-    except (pikepdf.PdfError, ValueError, RuntimeError, KeyError, TypeError) as error:
+            stream = document.attachments[name].get_file().obj
+            if not isinstance(stream, pikepdf.Stream):
+                yield part.unscanned("malformed", "PDF attachment")
+                continue
+            content, problem = _content(stream, context.budget.allowance())
+            child = part.child(name, content)
+            if problem:
+                yield child.unscanned(problem, "PDF attachment")
+            if content:
+                yield child
+    except (pikepdf.PdfError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
         yield part.unscanned("malformed", f"PDF attachments: {_message(error)}")
+
+
+def _content(stream: pikepdf.Stream, limit: int) -> tuple[Content, str]:
+    """The octets of an embedded file, bounded; qpdf itself would expand without end."""
+    raw = stream.read_raw_bytes()
+    filters = stream.get("/Filter")
+    names = (
+        []
+        if filters is None
+        else [str(filters)]
+        if isinstance(filters, pikepdf.Name)
+        else list(map(str, filters))
+    )
+    if not names:
+        return raw[:limit], "too-large" if len(raw) > limit else ""
+    if names == ["/FlateDecode"] and stream.get("/DecodeParms") is None:
+        result = inflate(raw, 0, len(raw), limit, zlib.MAX_WBITS)
+        return result.data, result.problem
+    if set(names) <= _NOT_EXPANDING:
+        return stream.read_bytes()[:limit], ""
+    return b"", "unsupported"

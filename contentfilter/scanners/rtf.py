@@ -22,7 +22,7 @@ _HEX = b"0123456789abcdefABCDEF"
 _NO_HEX = bytes(set(range(256)) - set(_HEX))
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _MAX_OBJECTS = 200
-_MAX_TOKENS = 2_000_000
+_MAX_TOKENS = 300_000
 _FIELD = re.compile(r"\s*\"?\s*DDE(?:AUTO)?\b", re.IGNORECASE)
 _TEMPLATE = re.compile(rb"\\\*\s*\\template\b([^}]{1,2000})")
 _UNICODE = re.compile(r"\\u(-?\d{1,6}) ?\??")
@@ -58,6 +58,8 @@ class Rtf:
                 return
             readings, used = object_readings(part.data, at + 8, tokens)
             tokens -= used
+            if tokens <= 0:
+                yield part.unscanned("too-large", "RTF object")
             seen = set()
             for data in readings:
                 for name, content in _embedded(data):

@@ -31,23 +31,20 @@ class Vba:
         if file is None:
             if context.cfb_problem:
                 yield part.unscanned("malformed", f"OLE file: {context.cfb_problem}")
-                if source := ovba.carve(part.data):
+                if source := ovba.carve(part.data, context.options.code_size):
                     yield from judge(part, source.decode("latin-1"), "in a damaged file")
             return
         if not has_project(file, part):
             return
         sources, names, unreadable, stomped = [], [], 0, False
-        room = context.options.code_size
-        for module in ovba.modules(file):
+        for module in ovba.modules(file, context.options.code_size):
             unreadable += not module.readable
             stomped |= module.stomped
             if module.executable:
                 names.append(module.stream)
-            if room > 0:
-                sources.append(module.code[:room])
-                room -= len(module.code)
-        if room <= 0:
-            yield part.unscanned("too-large", "VBA source")
+            sources.append(module.code)
+            if module.cut:
+                yield part.unscanned("too-large", "VBA source")
         if unreadable and not names:
             sources.append(_olevba(part))
             if not ovba.has_code(sources[-1]):

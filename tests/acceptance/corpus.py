@@ -57,7 +57,9 @@ def complaint(label: str, result: ScanResult) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--verbose", action="store_true", help="print what was found in each file")
     arguments = parser.parse_args()

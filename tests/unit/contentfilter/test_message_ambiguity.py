@@ -1,0 +1,131 @@
+"""Messages that can be read in several ways: the payload is handed out in each, and the doubt is told."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+import pytest
+
+from contentfilter.limits import Budget, ScanOptions
+from contentfilter.message import BytesWire, MessageReader
+from contentfilter.part import Part
+from mailbase.vocabulary import Finding
+from tests.samples.messages import HEAD, attachment, multipart, text
+
+PAYLOAD = b"the payload that must be seen, whichever client opens this"
+FILE = attachment(PAYLOAD, "evil.doc")
+ENCODED = base64.b64encode(PAYLOAD)
+
+
+def read(data: bytes) -> tuple[set[bytes], set[str]]:
+    items = list(MessageReader(BytesWire(data), Budget(ScanOptions())).read())
+    contents = {bytes(item.data) for item in items if isinstance(item, Part)}
+    return contents, {item.name for item in items if isinstance(item, Finding)}
+
+
+def body(*lines: bytes) -> bytes:
+    return b"\r\n".join(lines)
+
+
+MULTI = b'Content-Type: multipart/mixed; boundary="%s"\r\n'
+CASES = {
+    "second boundary is the real one": HEAD
+    + b'Content-Type: multipart/mixed; boundary="a"; boundary="b"\r\n\r\n'
+    + body(b"--a", text(b"x"), b"--b", FILE, b"--b--", b"--a--", b""),
+    "second content-type is the real one": HEAD
+    + b"Content-Type: text/plain\r\n"
+    + MULTI % b"b"
+    + b"\r\n"
+    + body(b"--b", FILE, b"--b--", b""),
+    "first content-type is the real one": HEAD
+    + MULTI % b"b"
+    + b"Content-Type: text/plain\r\n\r\n"
+    + body(b"--b", FILE, b"--b--", b""),
+    "two boundaries in two fields": HEAD
+    + MULTI % b"a"
+    + MULTI % b"b"
+    + b"\r\n"
+    + body(b"--a", text(b"x"), b"--a--", b"--b", FILE, b"--b--", b""),
+    "two transfer encodings, base64 last": HEAD
+    + b"Content-Transfer-Encoding: 7bit\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    + ENCODED,
+    "two transfer encodings, base64 first": HEAD
+    + b"Content-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    + ENCODED,
+    "unknown transfer encoding": HEAD + b"Content-Transfer-Encoding: base-64\r\n\r\n" + ENCODED,
+    "part before the first delimiter": HEAD + MULTI % b"b" + b"\r\n" + body(FILE, b"--b", text(), b"--b--", b""),
+    "part after the closing delimiter": HEAD + MULTI % b"b" + b"\r\n" + body(b"--b", text(), b"--b--", FILE, b""),
+    "delimiter after the closing one": HEAD
+    + MULTI % b"b"
+    + b"\r\n"
+    + body(b"--b", text(), b"--b--", b"", b"--b", FILE, b"--b--", b""),
+    "no closing delimiter": HEAD + MULTI % b"b" + b"\r\n" + body(b"--b", text(), b"--b", FILE),
+    "boundary is not declared": HEAD + b"Content-Type: multipart/mixed\r\n\r\n" + body(b"--b", FILE, b"--b--", b""),
+    "no delimiter at all": HEAD + MULTI % b"b" + b"\r\n" + FILE,
+    "header line after a bare CR": HEAD + b"X: y\rContent-Transfer-Encoding: base64\r\n\r\n" + ENCODED,
+    "NUL in the header": HEAD + b"Content-Transfer-Enc\0oding: base64\r\n\r\n" + ENCODED,
+    "multipart that is base64": HEAD
+    + MULTI % b"b"
+    + b"Content-Transfer-Encoding: base64\r\n\r\n"
+    + base64.encodebytes(body(b"--b", FILE, b"--b--", b"")),
+    "part inside base64": HEAD
+    + MULTI % b"b"
+    + b"\r\n"
+    + body(b"--b", attachment(b"harmless" * 9), b"--b x", FILE, b"--b--", b""),
+    "base64 goes on after padding": HEAD
+    + b"Content-Transfer-Encoding: base64\r\n\r\n"
+    + base64.b64encode(PAYLOAD[:10])
+    + b"\r\n"
+    + base64.b64encode(PAYLOAD[10:]),
+    "uuencode before the first delimiter": HEAD
+    + MULTI % b"b"
+    + b"\r\n"
+    + body(b"begin 644 evil.doc", binascii.b2a_uu(PAYLOAD[:45]).rstrip(), b"end", b"--b", text(), b"--b--", b""),
+}
+
+
+@pytest.mark.parametrize("mail", CASES.values(), ids=CASES.keys())
+def test_every_reading_is_handed_out(mail: bytes):
+    contents, findings = read(mail)
+    assert any(content.startswith(PAYLOAD[:27]) for content in contents), contents
+    assert findings == {"mime-ambiguous"}
+
+
+HONEST = {
+    "quoted message source in text": HEAD + text(b"> forwarded:\r\n" + multipart(FILE, text())),
+    "boundary in a comment's company": HEAD
+    + b'Content-Type: multipart/mixed (hi); boundary="b" (there)\r\n\r\n'
+    + body(b"--b", FILE, b"--b--", b""),
+    "boundary without quotes": HEAD
+    + b"Content-Type: multipart/mixed; boundary=b; x=y\r\n\r\n"
+    + body(b"--b", FILE, b"--b--", b""),
+    "boundary with a blank before the equals sign": HEAD
+    + b'Content-Type: multipart/mixed;\r\n boundary = "b"\r\n\r\n'
+    + body(b"--b", FILE, b"--b--", b""),
+    "boundary in two pieces": HEAD
+    + b"Content-Type: multipart/mixed; boundary*0=abc; boundary*1=def\r\n\r\n"
+    + body(b"--abcdef", FILE, b"--abcdef--", b""),
+    "the same field twice": HEAD
+    + MULTI % b"b"
+    + MULTI % b"b"
+    + b"\r\n"
+    + body(b"--b", FILE, b"--b--", b""),
+    "blank before the colon": HEAD
+    + b'Content-Type : multipart/mixed; boundary="b"\r\n\r\n'
+    + body(b"--b", FILE, b"--b--", b""),
+}
+
+
+@pytest.mark.parametrize("mail", HONEST.values(), ids=HONEST.keys())
+def test_odd_but_plain_messages_are_read_without_a_finding(mail: bytes):
+    contents, findings = read(mail)
+    assert PAYLOAD in contents
+    assert findings == set()
+
+
+def test_footer_after_base64_is_no_ambiguity():
+    mail = HEAD + b"Content-Transfer-Encoding: base64\r\n\r\n" + ENCODED + b"\r\n______\r\na list\r\n"
+    contents, findings = read(mail)
+    assert PAYLOAD in contents
+    assert findings == set()

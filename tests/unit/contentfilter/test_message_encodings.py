@@ -1,0 +1,78 @@
+"""Transfer encodings against the standard library, and where clients differ."""
+
+from __future__ import annotations
+
+import base64
+import os
+import quopri
+import random
+
+import pytest
+
+from contentfilter.message import encodings
+from contentfilter.message.wire import BytesWire
+
+
+def base64_of(text: bytes) -> tuple[list[bytes], bool]:
+    readings, complete = encodings.base64_readings(BytesWire(text), 0, len(text))
+    return [bytes(reading) for reading in readings], complete
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 57, 58, 787_000, 3_000_000])
+@pytest.mark.parametrize("line", [60, 76, 77, 998])
+def test_base64_over_windows(size: int, line: int):
+    data = random.Random(size).randbytes(size)
+    raw = base64.b64encode(data)
+    text = b"\r\n".join(raw[at : at + line] for at in range(0, len(raw), line))
+    assert base64_of(text) == ([data], True)
+
+
+def test_base64_without_its_padding():
+    assert base64_of(b"aGVsbG8") == ([b"hello"], True)
+    assert base64_of(b"aGVsb") == ([b"hel"], True)
+
+
+def test_base64_with_padding_between_windows():
+    data = os.urandom(1_000_001)
+    text = base64.b64encode(data[:-1]) + b"\r\n" + base64.b64encode(data) + b"\r\n"
+    readings, complete = base64_of(text)
+    assert complete
+    assert readings[0] == data[:-1]
+    assert data[:-1] + data in readings
+
+
+def test_base64_with_a_few_letters_after_the_padding_has_one_reading():
+    assert base64_of(b"aGVsbG8=\r\nfooter") == ([b"hello"], True)
+
+
+def test_base64_pieces_are_bounded():
+    readings, complete = base64_of(b"aGVsbG8=" * 5000)
+    assert not complete
+    assert readings[0] == b"hello"
+
+
+@pytest.mark.parametrize("text", [b"====", b"=" * 3_000_000, b"!" * 3_000_000])
+def test_base64_of_nothing(text: bytes):
+    assert base64_of(text) == ([b""], True)
+
+
+def test_quoted_printable_over_windows():
+    data = random.Random(1).randbytes(1_500_000).replace(b"\n", b"")
+    text = quopri.encodestring(data).replace(b"\n", b"\r\n")
+    assert encodings.quoted_printable(BytesWire(text), 0, len(text)) == data
+
+
+def test_uuencode_of_encoders_that_differ():
+    import binascii
+
+    data = bytes(range(256)) * 3
+    lines = [binascii.b2a_uu(data[at : at + 45]) for at in range(0, len(data), 45)]
+    blanks = b"begin 644 f\n" + b"".join(lines) + b" \nend\n"
+    backticks = blanks.replace(b" ", b"`").replace(b"begin`644`f", b"begin 644 f")
+    trailing = b"begin 644 f\n" + b"".join(line[:-1] + b"x\n" for line in lines) + b"`\nend\n"
+    for text in (blanks, backticks, trailing):
+        assert list(encodings.uuencoded(text)) == [(b"f", data)]
+
+
+def test_uuencode_that_breaks_off_gives_what_was_there():
+    assert list(encodings.uuencoded(b"begin 644 f\n%:&5L;&\\\nnothing of the kind\n")) == [(b"f", b"hello")]

@@ -1,0 +1,95 @@
+"""The message's octets: dot-stuffing, windows, descriptors."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+
+from contentfilter.limits import Budget, ScanOptions
+from contentfilter.message import BytesWire, FileWire, MessageReader, open_wire, unstuff
+from contentfilter.message.wire import IN_MEMORY
+from contentfilter.part import Part
+from tests.samples.messages import attachment, message, multipart, text
+
+
+@pytest.fixture
+def descriptor() -> Iterator[int]:
+    with tempfile.TemporaryFile() as file:
+        yield file.fileno()
+
+
+@pytest.mark.parametrize(
+    ("wire", "content"),
+    [
+        (b"", b""),
+        (b"a\r\n", b"a\r\n"),
+        (b"..\r\n", b".\r\n"),
+        (b"a\r\n..b\r\n", b"a\r\n.b\r\n"),
+        (b"a\r\n.b\r\n", b"a\r\nb\r\n"),
+        (b"a\r\n...\r\n..\r\n", b"a\r\n..\r\n.\r\n"),
+        (b"a..\r\n", b"a..\r\n"),
+        (b"a\n..b\r\n", b"a\n..b\r\n"),
+    ],
+)
+def test_unstuffing_takes_the_first_dot_of_a_line(wire: bytes, content: bytes):
+    assert unstuff(wire) == content
+
+
+@pytest.mark.parametrize("at", [0, 4095, 4096, 4097, 20_478, 20_480, 1_200_000])
+def test_a_file_is_searched_across_windows(descriptor: int, at: int):
+    os.write(descriptor, b"x" * at + b"\r\n--needle" + b"y" * 100)
+    wire = FileWire(descriptor, at + 110, stuffed=True)
+    assert wire.find(b"\n--needle", 0, wire.length) == at + 1
+    assert wire.find(b"\n--needle", at + 2, wire.length) == -1
+    assert wire.find(b"\n--needle", 0, at + 9) == -1
+    assert wire.find(b"\n--needle", 0, at + 10) == at + 1
+
+
+def large(dots: bytes) -> bytes:
+    """A stuffed message that is not read at once."""
+    body = b"first\r\n" + dots + b"\r\nlast\r\n"
+    return message(multipart(text(body), attachment(os.urandom(IN_MEMORY), "big")))
+
+
+def contents(data: bytes | int, size: int) -> list[tuple[str, bytes]]:
+    wire = open_wire(data, size)
+    items = MessageReader(wire, Budget(ScanOptions())).read()
+    return [(item.path, bytes(item.data)) for item in items if isinstance(item, Part)]
+
+
+@pytest.mark.parametrize(
+    ("dots", "kind"), [(b"..stuffed\r\n...", FileWire), (b".lone", BytesWire)], ids=["regular", "irregular"]
+)
+def test_a_large_message_in_a_file_reads_like_one_in_memory(descriptor: int, dots: bytes, kind: type):
+    data = large(dots)
+    os.write(descriptor, data)
+    assert isinstance(open_wire(descriptor, len(data)), kind)
+    assert contents(descriptor, len(data)) == contents(data, len(data))
+    assert contents(descriptor, len(data))[0][1] == unstuff(b"first\r\n" + dots + b"\r\nlast\r\n")
+
+
+def test_stuffed_boundary_line_is_none(descriptor: int):
+    data = message(multipart(text(b"a"), text(b"b" * IN_MEMORY))).replace(b"\r\na\r\n", b"\r\na\r\n..--=_b\r\n")
+    os.write(descriptor, data)
+    assert [path for path, _content in contents(descriptor, len(data))] == ["1", "2"]
+
+
+def test_descriptor_offset_stays(descriptor: int):
+    os.write(descriptor, b"From: a@b\r\n\r\nx")
+    os.lseek(descriptor, 5, os.SEEK_SET)
+    contents(descriptor, 14)
+    assert os.lseek(descriptor, 0, os.SEEK_CUR) == 5
+
+
+def test_spool_shorter_than_promised_is_an_error(descriptor: int):
+    os.write(descriptor, b"From: a@b\r\n")
+    with pytest.raises(OSError, match="shorter"):
+        open_wire(descriptor, 100)
+
+
+def test_octets_in_memory_are_unstuffed():
+    wire = open_wire(b"..a\r\n..b", 8)
+    assert wire.text(0, wire.length) == b".a\r\n.b"
