@@ -44,7 +44,7 @@ def test_unknown_keys_are_ignored():
     ],
 )
 def test_what_is_no_ticket_is_refused(change):
-    with pytest.raises(ValueError, match="ticket|Flow|float"):
+    with pytest.raises(ValueError, match=r"ticket|Flow|float"):
         Ticket.from_dict({**TICKET.to_dict(), **change})
 
 
