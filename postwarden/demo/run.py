@@ -83,7 +83,7 @@ def demo(folder: Path, keep: bool, as_json: bool = False, out: TextIO | None = N
 
 
 class FolderInUse(Exception):
-    """The demo's folder belongs to a running demo, or to somebody else."""
+    """The demo's folder belongs to a running demo or to somebody else, or cannot be written to."""
 
 
 @contextlib.contextmanager
@@ -107,23 +107,36 @@ def _signals() -> Iterator[None]:
 @contextlib.contextmanager
 def _own_folder(folder: Path) -> Iterator[None]:
     """Make ``folder`` ours and empty, and keep a second demo out of it."""
+    try:
+        lock = _lock(folder)
+    except OSError as error:
+        raise FolderInUse(
+            f"{folder} cannot be used: {error.strerror} ({error.filename}); please name another with --folder"
+        ) from error
+    with lock:
+        yield
+
+
+def _lock(folder: Path) -> TextIO:
+    """Hold this open for as long as the folder is ours."""
     if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
         raise FolderInUse(f"{folder} holds files that no demo made; please name another folder")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARK).touch()
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise FolderInUse(f"a demo is running in {folder} already") from error
-        for path in folder.iterdir():
-            if path.name in (MARK, "lock"):
-                continue
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-        yield
+    lock = (folder / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise FolderInUse(f"a demo is running in {folder} already") from error
+    for path in folder.iterdir():
+        if path.name in (MARK, "lock"):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    return lock
 
 
 def _postfix_or_not(say: Callable[[str], None]) -> bool:

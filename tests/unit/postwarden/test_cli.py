@@ -80,3 +80,12 @@ def test_set_overrides_the_file(config, tmp_path, capsys):
 
 def test_served_names_are_domains_and_host_names_only():
     assert set(served(registry())) == {DOMAIN, "open.example", f"printer.{DOMAIN}", f"mail2.{DOMAIN}"}
+
+
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_a_demo_folder_that_cannot_be_used_is_said_in_a_sentence(tmp_path, capsys, name):
+    (tmp_path / "file").write_text("not a folder")
+    assert cli.main(["demo", "--no-sudo", "--folder", str(tmp_path / name)]) == 1
+    complaint = capsys.readouterr().err
+    assert complaint.startswith(f"postwarden demo: {tmp_path / name} cannot be used: ")
+    assert complaint.count("\n") == 1
