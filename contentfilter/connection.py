@@ -348,6 +348,9 @@ class ProxyConnection(Protocol):
     def _broken(self, failure: Failure) -> None:
         """Our own mistake: nobody gets a reply that could be wrong."""
         self._owner.log.exception("connection-broken", failure.value or RuntimeError("no cause"))
+        # The session may wait for something that never comes; stopping must not wait with it.
+        self._close_spool()
+        self._owner.release(self)
         if not self._lost:
             self.transport.abortConnection()
 

@@ -92,11 +92,15 @@ class Delivery(Protocol):
         factory = _Factory(self)
         # The deadline above covers connecting too.
         timeout = max(1.0, self._not_after - self._reactor.seconds() + 1.0)
-        match self._port.place:
-            case Tcp(host=host, port=number):
-                self._connector = self._reactor.connectTCP(host, number, factory, timeout=timeout)
-            case Unix(path=path):
-                self._connector = self._reactor.connectUNIX(path, factory, timeout=timeout)
+        try:
+            match self._port.place:
+                case Tcp(host=host, port=number):
+                    self._connector = self._reactor.connectTCP(host, number, factory, timeout=timeout)
+                case Unix(path=path):
+                    self._connector = self._reactor.connectUNIX(path, factory, timeout=timeout)
+        except OSError as error:
+            # No descriptor is left; for TCP Twisted reports that as a failed connection.
+            self._perform(self._engine.fail(f"cannot connect: {error.strerror}"))
 
     def abandon(self) -> None:
         """Nobody waits for the outcome: stop, unless the end of data has gone out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -337,6 +338,27 @@ def test_delivery_over_a_unix_socket(tmp_path: Path) -> None:
     plain = StringTransport()
     rig.reactor.unixClients[0][1].buildProtocol(None).makeConnection(plain)
     assert plain.value() == b""
+
+
+def test_delivery_over_a_unix_socket_without_a_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twisted reports that for TCP later, for a UNIX socket it raises."""
+    rig = Rig("unix:/run/back.sock")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(rig.reactor, "connectUNIX", full)
+    rig.deliver(spooled(tmp_path, b"x\r\n"))
+    assert rig.outcome.result is Result.FAILED
+    assert rig.outcome.replies == (TROUBLE,)
+    assert "Too many open files" in rig.outcome.detail
+    assert rig.idle()
+    # The question for extensions is asked again all the same.
+    rig.port.start()
+    assert rig.meter.probes == [False]
+    assert not rig.idle()
 
 
 def test_delivery_to_an_ipv6_address(tmp_path: Path) -> None:

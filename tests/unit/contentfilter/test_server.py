@@ -666,6 +666,13 @@ def test_server_own_mistake_gives_no_reply(tmp_path: Path, monkeypatch: pytest.M
     assert client.line.take() == b""
     assert client.line.disconnected
     assert "connection-broken" in rig.log
+    client.lose()
+    # Nothing of it is left that stopping would wait for.
+    assert rig.meter.open == 0
+    assert not rig.reactor.getDelayedCalls()
+    drained: list[None] = []
+    rig.factory.stop().addCallback(drained.append)
+    assert drained == [None]
 
 
 @pytest.mark.parametrize(
