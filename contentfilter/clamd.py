@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from contentfilter.results import ScanFailed, ScanResult
+from contentfilter.spool import intact
 from contentfilter.unstuffing import unstuffed
 from mailbase.config.places import Systemd, Tcp, Unix, parse_place
 from mailbase.replies import printable
@@ -39,6 +40,8 @@ class Message(Protocol):
 
     size: int
 
+    @property
+    def digest(self) -> bytes: ...
     def chunks(self) -> Iterator[bytes]: ...
 
 
@@ -78,7 +81,7 @@ class Clamd:
         seconds = settings.timeout if timeout is None else min(timeout, settings.timeout)
         if seconds <= 0:
             return ScanFailed(SCANNER, "timed-out", "no time left")
-        conversation = _Conversation(_frames(message.chunks()))
+        conversation = _Conversation(_frames(intact(message.chunks(), message.digest)))
         started = self._reactor.seconds()
         timer = self._reactor.callLater(seconds, conversation.give_up, f"no answer within {seconds:g} s")
         connecting = self._endpoint(seconds).connect(Factory.forProtocol(lambda: conversation))

@@ -7,6 +7,7 @@ rename makes it appear, after its content is on disk; the folder is synced befor
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ from typing import Any, BinaryIO, Protocol
 
 from contentfilter.envelope import Envelope
 from contentfilter.results import ScanFailed
+from contentfilter.spool import intact
 from contentfilter.unstuffing import unstuffed
 from contentfilter.verdict import Verdict
 from mailbase.vocabulary import Finding, Unscanned
@@ -42,6 +44,8 @@ class Message(Protocol):
 
     wire_size: int
 
+    @property
+    def digest(self) -> bytes: ...
     def as_fd(self) -> int: ...
 
 
@@ -67,6 +71,38 @@ class Entry:
                 yield chunk
 
 
+@dataclass(frozen=True, slots=True)
+class _Wire:
+    """A message in its wire form, apart from the spool.
+
+    Arguments:
+        descriptor: of it.
+        size: octets.
+        digest: SHA-256 of what came in.
+    """
+
+    descriptor: int
+    size: int
+    digest: bytes
+
+    def pieces(self) -> Iterator[bytes]:
+        """The octets.
+
+        Raises:
+            OSError: they cannot be read, or are not those that came in.
+        """
+        return intact(self._read(), self.digest)
+
+    def _read(self) -> Iterator[bytes]:
+        offset = 0
+        while offset < self.size:
+            piece = os.pread(self.descriptor, min(_CHUNK, self.size - offset), offset)
+            if not piece:
+                raise OSError(errno.EIO, "the spooled message is shorter than it was")
+            offset += len(piece)
+            yield piece
+
+
 class Quarantine:
     """Takes messages in.
 
@@ -90,8 +126,8 @@ class Quarantine:
         """
         metadata = _metadata(verdict, envelope, now)
         # Taken here, where the spool lives; the thread's descriptor outlives the spool.
-        descriptor, size = message.as_fd(), message.wire_size
-        return await self._in_thread(lambda: store(self._folder, verdict.id, now, metadata, descriptor, size))
+        wire = _Wire(message.as_fd(), message.wire_size, message.digest)
+        return await self._in_thread(lambda: store(self._folder, verdict.id, now, metadata, wire))
 
 
 def prepare(folder: Path, now: float) -> None:
@@ -119,24 +155,21 @@ def prepare(folder: Path, now: float) -> None:
         raise QuarantineError(f"{folder} cannot be used as quarantine: {error.strerror}") from error
 
 
-def store(
-    folder: Path, decision: str, now: float, metadata: dict[str, Any], descriptor: int, size: int
-) -> Path:
+def store(folder: Path, decision: str, now: float, metadata: dict[str, Any], wire: _Wire) -> Path:
     """Write one file and sync it; blocks.
 
     Arguments:
         decision: decision id, part of the file's name.
         now: seconds since the epoch.
         metadata: what to say of the message; size and digest are added.
-        descriptor: of its wire form; closed here.
-        size: octets of the wire form.
+        wire: the message; its descriptor is closed here.
 
     Raises:
         OSError: nothing was stored, or it is not known to be on disk.
     """
     try:
         digest, length = hashlib.sha256(), 0
-        for piece in unstuffed(_pieces(descriptor, size)):
+        for piece in unstuffed(wire.pieces()):
             digest.update(piece)
             length += len(piece)
         full = {**metadata, "size": length, "sha256": digest.hexdigest()}
@@ -145,7 +178,7 @@ def store(
         try:
             with open(temporary, "wb", buffering=0) as file:
                 _write(file, MAGIC + b"%d\n" % len(head) + head)
-                for piece in unstuffed(_pieces(descriptor, size)):
+                for piece in unstuffed(wire.pieces()):
                     _write(file, piece)
                 os.fsync(file.fileno())
             temporary.rename(final)
@@ -155,7 +188,7 @@ def store(
         _sync_folder(folder)
         return final
     finally:
-        os.close(descriptor)
+        os.close(wire.descriptor)
 
 
 def entries(folder: Path) -> Iterator[Entry]:
@@ -244,16 +277,6 @@ def _reserve(folder: Path, decision: str, now: float) -> tuple[Path, Path]:
         if not final.exists():
             return temporary, final
         temporary.unlink()
-
-
-def _pieces(descriptor: int, size: int) -> Iterator[bytes]:
-    offset = 0
-    while offset < size:
-        piece = os.pread(descriptor, min(_CHUNK, size - offset), offset)
-        if not piece:
-            raise OSError("the spooled message is shorter than it was")
-        offset += len(piece)
-        yield piece
 
 
 def _write(file: BinaryIO, data: bytes) -> None:

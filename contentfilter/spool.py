@@ -11,7 +11,7 @@ import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 CHUNK = 256 * 1024
@@ -131,6 +131,23 @@ class Spool:
     def _check(self) -> None:
         if self.closed:
             raise ValueError("spool is closed")
+
+
+def intact(pieces: Iterable[bytes], digest: bytes) -> Iterator[bytes]:
+    """``pieces``, and an error at their end unless they have ``digest``.
+
+    A scan worker has a descriptor of the spool file too. One that a mail has taken over could change what is
+    read here.
+
+    Raises:
+        OSError: they differ.
+    """
+    seen = hashlib.sha256()
+    for piece in pieces:
+        seen.update(piece)
+        yield piece
+    if seen.digest() != digest:
+        raise OSError(errno.EIO, "spooled bytes differ from received bytes")
 
 
 def _nameless_file(folder: Path | str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import struct
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ class Message:
     def __init__(self, *chunks: bytes) -> None:
         self._chunks = chunks
         self.size = sum(map(len, chunks))
+        self.digest = hashlib.sha256(b"".join(chunks)).digest()
         self.read = 0
 
     def chunks(self) -> Iterator[bytes]:
@@ -192,6 +194,15 @@ def test_an_endless_answer_ends_at_the_bound():
     assert scene.result == []
     scene.protocol.dataReceived(b"s")
     assert scene.failure() == ("clamd", "protocol")
+
+
+def test_a_message_that_was_changed_on_its_way_has_no_end():
+    """A worker that a mail has taken over must not blind the second scanner."""
+    scene = Scene(b"evil\r\n")
+    scene.message._chunks = (b"good\r\n",)
+    scene.connect()
+    assert not scene.pull().endswith(struct.pack(">I", 0))
+    assert scene.failure() == ("clamd", "crashed")
 
 
 def test_a_spool_that_breaks_is_a_failure():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import mmap
 import os
 import stat
 from pathlib import Path
 
 import pytest
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.python.failure import Failure
 
 from contentfilter import quarantine
 from contentfilter.envelope import Client, Envelope
@@ -101,6 +103,23 @@ def test_what_is_not_on_disk_is_not_there_at_all(tmp_path, monkeypatch, step):
     assert len(os.listdir("/proc/self/fd")) == descriptors
     # With the folder unsynced the file may stay: it is complete, and the client tries again.
     assert len(os.listdir(tmp_path)) == (1 if step == "folder" else 0)
+
+
+def test_a_message_that_was_changed_on_its_way_is_not_kept(tmp_path):
+    """A worker that a mail has taken over has a descriptor of the spool file, too."""
+    folder = tmp_path / "quarantine"
+    folder.mkdir()
+    spool = Spool(tmp_path, 0)
+    spool.write(b"Subject: x\r\n\r\nevil\r\n")
+    descriptor = spool.as_fd()
+    with mmap.mmap(descriptor, spool.wire_size) as shared:
+        shared[14:18] = b"good"
+    os.close(descriptor)
+    box = Quarantine(folder, lambda job: maybeDeferred(job))
+    failures: list[Failure] = []
+    Deferred.fromCoroutine(box.keep(VERDICT, ENVELOPE, spool, NOW)).addErrback(failures.append)
+    assert failures[0].check(OSError)
+    assert list(folder.iterdir()) == []
 
 
 def test_content_is_synced_before_the_name_and_the_name_before_the_answer(tmp_path, monkeypatch):
