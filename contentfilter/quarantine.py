@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import stat
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -29,6 +30,9 @@ SUFFIX = ".mail"
 MAGIC = b"postwarden-quarantine 1 "
 MAX_HEAD = 16 << 20
 """Octets of metadata; a thousand recipients with long parameters make two million."""
+MAX_WAITING = 100
+"""Messages on their way to the disk. One that hangs must not take memory and descriptors without end, long
+after their clients have given up."""
 STALE = 3600.0
 """Seconds after which an unfinished file is nobody's any more."""
 
@@ -114,6 +118,7 @@ class Quarantine:
     def __init__(self, folder: Path, in_thread: Callable[[Callable[[], Path]], Awaitable[Path]]) -> None:
         self._folder = folder
         self._in_thread = in_thread
+        self._turns = threading.Semaphore(MAX_WAITING)
 
     async def keep(self, verdict: Verdict, envelope: Envelope, message: Message, now: float) -> Path:
         """Store a message; on return it is safe on disk.
@@ -125,9 +130,22 @@ class Quarantine:
             OSError: it is not.
         """
         metadata = _metadata(verdict, envelope, now)
-        # Taken here, where the spool lives; the thread's descriptor outlives the spool.
-        wire = _Wire(message.as_fd(), message.wire_size, message.digest)
-        return await self._in_thread(lambda: store(self._folder, verdict.id, now, metadata, wire))
+        if not self._turns.acquire(blocking=False):
+            raise OSError(errno.EBUSY, f"{MAX_WAITING} messages wait for the disk already")
+        try:
+            # Taken here, where the spool lives; the thread's descriptor outlives the spool.
+            wire = _Wire(message.as_fd(), message.wire_size, message.digest)
+        except OSError:
+            self._turns.release()
+            raise
+
+        def work() -> Path:
+            try:
+                return store(self._folder, verdict.id, now, metadata, wire)
+            finally:
+                self._turns.release()
+
+        return await self._in_thread(work)
 
 
 def prepare(folder: Path, now: float) -> None:

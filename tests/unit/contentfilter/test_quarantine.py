@@ -7,6 +7,7 @@ import hashlib
 import mmap
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from twisted.python.failure import Failure
 from contentfilter import quarantine
 from contentfilter.envelope import Client, Envelope
 from contentfilter.envelope import Path as MailPath
-from contentfilter.quarantine import Quarantine, QuarantineError, entries, find, prepare, read
+from contentfilter.quarantine import MAX_WAITING, Quarantine, QuarantineError, entries, find, prepare, read
 from contentfilter.spool import Spool
 from contentfilter.verdict import Verdict
 from mailbase.vocabulary import Action, Finding, Flow, Unscanned
@@ -120,6 +121,38 @@ def test_a_message_that_was_changed_on_its_way_is_not_kept(tmp_path):
     Deferred.fromCoroutine(box.keep(VERDICT, ENVELOPE, spool, NOW)).addErrback(failures.append)
     assert failures[0].check(OSError)
     assert list(folder.iterdir()) == []
+
+
+def test_a_disk_that_hangs_takes_no_more_than_so_many_messages(tmp_path):
+    begun: list[Callable[[], Path]] = []
+    hanging: list[Deferred[Path]] = []
+
+    def never(job: Callable[[], Path]) -> Deferred[Path]:
+        begun.append(job)
+        hanging.append(Deferred())
+        return hanging[-1]
+
+    box = Quarantine(tmp_path, never)
+    spool = Spool(tmp_path, 100)
+    spool.write(b"x\r\n")
+    outcomes: list[object] = []
+
+    def put() -> None:
+        Deferred.fromCoroutine(box.keep(VERDICT, ENVELOPE, spool, NOW)).addBoth(outcomes.append)
+
+    for _ in range(MAX_WAITING):
+        put()
+    # Whether anybody still waits for them plays no part.
+    hanging[0].cancel()
+    put()
+    assert len(begun) == MAX_WAITING
+    assert isinstance(outcomes[-1], Failure)
+    assert outcomes[-1].check(OSError)
+    begun[0]()
+    put()
+    assert len(begun) == MAX_WAITING + 1
+    for job in begun[1:]:
+        job()
 
 
 def test_content_is_synced_before_the_name_and_the_name_before_the_answer(tmp_path, monkeypatch):
