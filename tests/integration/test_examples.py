@@ -64,10 +64,14 @@ def pieces(sasl: Path):
                 "|".join(rf"\b{port}\b" for port in ports), lambda found: str(ports[found[0]]), text
             )
 
-        main = parameters(moved((EXAMPLES / "main.cf").read_text()))
+        served = " ".join(
+            f"{{{name}=reject_unverified_recipient}}" for name in (registered.DOMAIN, registered.OPEN_DOMAIN)
+        ).replace("} {", "}, {")
+        text = (EXAMPLES / "main.cf").read_text()
+        text = text.replace("hash:/etc/postfix/relay_domains", f"inline:{{{served}}}")
+        main = parameters(moved(text))
         # Only what cannot be had on a test machine.
         main |= {
-            "relay_domains": f"{registered.DOMAIN}, {registered.OPEN_DOMAIN}",
             "transport_maps": "",
             "smtpd_tls_chain_files": "",
             "smtpd_tls_security_level": "none",
@@ -160,3 +164,17 @@ def test_the_submission_port_is_for_users_only(example, mark):
     with Dialogue(example.ports.submission) as dialogue:
         outcome = dialogue.send("a@outside.example", [f"eve@{registered.OPEN_DOMAIN}"], samples.mail(mark))
     assert outcome.code == 554
+
+
+def test_an_unknown_recipient_is_refused_in_the_dialogue(example, outside_of, mark, monkeypatch):
+    monkeypatch.setattr(
+        example.sink,
+        "on_recipient",
+        lambda path: b"550 5.1.1 no such user" if b"nobody" in path else b"250 2.1.5 Ok",
+    )
+    outside = outside_of(example)
+    outcome = outside.mx(samples.mail(mark), f"nobody@{registered.OPEN_DOMAIN}")
+    assert (outcome.code, outcome.stage) == (550, "RCPT")
+    # Servers that are not ours are not asked about their users.
+    foreign = f"nobody@{registered.FOREIGN_DOMAIN}"
+    assert outside.mx(samples.mail(f"{mark}-2"), foreign, client=registered.SYSTEM).code == 250
