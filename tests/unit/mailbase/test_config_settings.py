@@ -196,7 +196,7 @@ def test_mistakes_of_the_registry_come_with_those_of_the_configuration(tmp_path:
 
 def test_the_full_example_shows_the_defaults() -> None:
     settings, default = load(EXAMPLES / "postwarden.yaml"), Settings()
-    assert settings.identity.hostname == "mx.example.org"
+    assert settings.identity.hostname == "mx.gateway.example"
     assert settings.registry.default_server == "mail.inst.example"
     assert settings.contentfilter.clamd is not None
     assert settings.contentfilter.model_copy(update={"clamd": None}) == default.contentfilter
