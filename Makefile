@@ -58,6 +58,8 @@ demo: run-packages ## the same, but ends after the sample mail
 
 .PHONY: test
 test: test-packages ## every test: unit, fuzz, and integration with a real Postfix and clamd
+	@[ -z "$(AS_ROOT)" ] || command -v sudo >/dev/null || \
+		{ echo "The integration tests run a private Postfix, which needs root or sudo; without either: make unit"; exit 1; }
 	@$(MAKE) --no-print-directory $(VENV)/.dev
 	$(AS_ROOT) $(BIN)/pytest -q $(TEST_FLAGS)
 
