@@ -15,6 +15,7 @@ from contentfilter.message import BytesWire, MessageReader, Wire, open_wire
 from contentfilter.part import Context, Found, Part, Scanner, clean_name
 from contentfilter.results import ScanResult
 from contentfilter.scanners import SCANNERS
+from contentfilter.scanners.vba import load_oletools
 from mailbase.vocabulary import Finding, Unscanned
 
 __all__ = ["ScanOptions", "preload", "scan_document", "scan_message", "scan_wire"]
@@ -71,7 +72,8 @@ def scan_document(
 def preload() -> None:
     """Import what scanners import when they first need it, so that no mail has to wait for it."""
     import msoffcrypto  # noqa: F401
-    import oletools.mraptor  # noqa: F401
+
+    load_oletools()
 
 
 def _scan_message(wire: Wire, options: ScanOptions, clock: Clock) -> ScanResult:
@@ -96,42 +98,39 @@ class _Walk:
         stack = [self._guarded("message", "", source)]
         while stack:
             if self._budget.late:
-                self._unscanned[Unscanned("", "timed-out", "the rest of the message")] = None
+                self._add(Unscanned("", "timed-out", "the rest of the message"))
                 break
             item = next(stack[-1], None)
             match item:
                 case None:
                     stack.pop()
-                case Finding():
-                    self._add(item)
-                case Unscanned():
+                case Finding() | Unscanned():
                     self._add(item)
                 case Part():
+                    if not self._budget.take_part():
+                        limit = f"more than {self._budget.options.parts} parts"
+                        self._add(Finding("too-large", "", limit))
+                        self._add(Unscanned("", "too-large", limit))
+                        break
                     if self._admit(item):
+                        self._visited += 1
                         stack.append(self._look(item))
-        return ScanResult(
-            tuple(self._findings), tuple(self._unscanned), self._visited, self._clock() - started
-        )
+        seconds = self._clock() - started
+        return ScanResult(tuple(self._findings), tuple(self._unscanned), self._visited, seconds)
 
     def _admit(self, part: Part) -> bool:
-        """Whether this part may still be scanned; says so if not."""
+        """Whether this part may be scanned; says so if not."""
         if part.depth > self._budget.options.depth:
-            self._add(part.found("too-deep", f"more than {self._budget.options.depth} containers"))
-            self._add(part.unscanned("too-deep", f"more than {self._budget.options.depth} containers"))
-            return False
-        if not self._budget.take_part():
-            limit = self._budget.options.parts
-            self._add(Finding("too-large", "", f"more than {limit} parts"))
-            self._add(Unscanned("", "too-large", f"more than {limit} parts"))
-            return False
-        if part.depth:
-            if not self._budget.allowance():
-                self._add(part.found("too-large", "too much in containers"))
-                self._add(part.unscanned("too-large", "too much in containers"))
-                return False
-            self._budget.spend(len(part.data))
-        self._visited += 1
-        return True
+            reason, detail = "too-deep", f"more than {self._budget.options.depth} containers"
+        elif part.depth and not self._budget.allowance():
+            reason, detail = "too-large", "too much in containers"
+        else:
+            if part.depth:
+                self._budget.spend(len(part.data))
+            return True
+        self._add(part.found(reason, detail))
+        self._add(part.unscanned(reason, detail))
+        return False
 
     def _look(self, part: Part) -> Iterator[Found]:
         context = Context(part, self._budget)

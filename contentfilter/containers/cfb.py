@@ -16,7 +16,7 @@ Content: TypeAlias = bytes | bytearray
 MAGIC = bytes.fromhex("d0cf11e0a1b11ae1")
 _BETA_MAGIC = bytes.fromhex("0e11fc0dd0cf110e")
 _MAX_REGULAR = 0xFFFFFFFA
-_NO_STREAM = 0xFFFFFFFF
+_NO_STREAM, _END_OF_CHAIN = 0xFFFFFFFF, 0xFFFFFFFE
 _MAX_ENTRIES = 65_536
 _READ_OVER = 16
 """How many times its own size may be read out of a file whose streams share sectors."""
@@ -155,9 +155,12 @@ class CompoundFile:
             begin = (first + shift) * unit
             piece = source[begin : begin + run * unit]
             out += piece
-            if len(piece) < (run - 1) * unit or not piece:
-                break
             count -= run
+            if len(piece) < run * unit:
+                # Only the last sector of a stream may be short, where the file ends.
+                self.damaged |= count > 0 or not piece
+                return out[:size]
+        self.damaged |= count > 0 and at != _END_OF_CHAIN
         return out[:size]
 
     def _read_directory(self, directory: Content) -> None:

@@ -113,7 +113,7 @@ class Module:
 def has_code(source: str) -> bool:
     """Whether VBA ``source`` holds more than Attribute, Option and comment lines."""
     continued = False
-    for line in source.replace("\r", "\n").split("\n"):
+    for line in source.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
         bare = line.strip().lower()
         if not continued and bare and bare != "rem" and not bare.startswith(_HARMLESS):
             return True

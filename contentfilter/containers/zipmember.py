@@ -127,7 +127,7 @@ def inflate(data: Content, start: int, end: int, limit: int, wbits: int = -15) -
     view = memoryview(data)
     stream = zlib.decompressobj(wbits)
     # Small steps where it is damaged: an error loses what its step had given.
-    steps = (end - start,) if end - start <= _STEP else ()
+    steps = (max(end - start, 1),) if end - start <= _STEP else ()
     for step in (*steps, _STEP if end - start > _STEP else 256):
         out, used, tail = bytearray(), 0, b""
         try:

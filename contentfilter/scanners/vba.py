@@ -9,9 +9,12 @@ sense of is shown to olevba as well.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import logging
+import warnings
 from collections.abc import Iterator
+from typing import Any
 
 from contentfilter.containers import ovba
 from contentfilter.containers.cfb import CompoundFile
@@ -54,6 +57,15 @@ class Vba:
         yield from judge(part, code, detail, certain=bool(names))
 
 
+@functools.cache
+def load_oletools() -> tuple[Any, Any]:
+    """The modules mraptor and olevba; importing them takes a tenth of a second and warns a lot."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from oletools import mraptor, olevba
+    return mraptor, olevba
+
+
 def has_project(file: CompoundFile, part: Part) -> bool:
     """Whether there is any sign of a VBA project: a cheap question before the dear one."""
     return any(entry.key in _SIGNS for entry in file.entries) or ovba.MARK in part.data
@@ -73,8 +85,7 @@ def judge(part: Part, code: str, detail: str, certain: bool = False) -> Iterator
 
 def suspicious(code: str) -> list[str]:
     """What MacroRaptor objects to in VBA source: what starts it, and what it does; empty if nothing."""
-    from oletools import mraptor, olevba
-
+    mraptor, olevba = load_oletools()
     lines = olevba.vba_collapse_long_lines(code).split("\n")
     if any(len(line) > _MAX_LINE for line in lines):
         lines = [line[at : at + _MAX_LINE] for line in lines for at in range(0, len(line) or 1, _MAX_LINE)]
@@ -89,8 +100,7 @@ def suspicious(code: str) -> list[str]:
 
 def _olevba(part: Part) -> str:
     """The source as olevba reads it; empty if it finds none or fails."""
-    from oletools import olevba
-
+    _mraptor, olevba = load_oletools()
     logging.getLogger("olevba").setLevel(logging.CRITICAL + 1)
     quiet = io.StringIO()
     with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
