@@ -11,6 +11,11 @@ _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 _FORM = re.compile(r"[0-9a-f][0-9a-hjkmnp-tv-z]{12}")
 
 LENGTH = 13
+AT_ONCE = 256
+"""Ids made from one request to the kernel."""
+_SIXTEEN = (_ALPHABET[:16] * 16).encode("ascii")
+_THIRTY_TWO = (_ALPHABET * 8).encode("ascii")
+"""Random octets to characters, each as likely as the other."""
 
 
 class IdSource:
@@ -22,8 +27,11 @@ class IdSource:
     def next(self) -> str:
         """A new id, 13 characters."""
         if not self._pool:
-            data = os.urandom(8 * 256)
-            self._pool = [encode(int.from_bytes(data[i : i + 8])) for i in range(0, len(data), 8)]
+            # 4 random bits for the first character, 5 for each other: the same as encoding 64, and quicker.
+            first = os.urandom(AT_ONCE).translate(_SIXTEEN).decode("ascii")
+            rest = os.urandom(AT_ONCE * (LENGTH - 1)).translate(_THIRTY_TWO).decode("ascii")
+            steps = range(0, len(rest), LENGTH - 1)
+            self._pool = [a + rest[i : i + LENGTH - 1] for a, i in zip(first, steps, strict=True)]
         return self._pool.pop()
 
 

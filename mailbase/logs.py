@@ -16,7 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from typing import Literal, Protocol, TextIO, TypeAlias
+from typing import Any, Literal, Protocol, TextIO, TypeAlias
 
 from mailbase.replies import printable
 
@@ -31,6 +31,10 @@ MAX_PENDING = 10_000
 """Lines held back until the end of the turn; more are written at once."""
 
 _RANK: dict[str, int] = {"debug": 0, "info": 1, "warning": 2, "error": 3}
+_PLAIN = re.compile(r"[!#-<>-\[\]-~]+").fullmatch
+"""What most values are: printable ASCII that needs no quotes."""
+_ALL_PLAIN = re.compile(rf"[!#-<>-\[\]-~]{{1,{MAX_VALUE}}}(?:\n[!#-<>-\[\]-~]{{1,{MAX_VALUE}}})*").fullmatch
+"""The same of several values, each on a line."""
 _NEEDS_QUOTES = re.compile(r'[ "=\\]|^$')
 
 
@@ -97,6 +101,26 @@ class Log:
         text = "".join(traceback.format_exception(error)).strip().replace("\n", " | ")
         self._write("error", event, {**fields, "error": repr(error), "traceback": text}, limit=4000)
 
+    def prepared(self, event: str, *names: str) -> Callable[..., None]:
+        """A function that writes the same line as :meth:`info`, several times faster.
+
+        For what is logged with every request. The function takes the values in the order of ``names``: text,
+        and at last seconds or another float.
+        """
+        *texts, number = names
+        start = f" {self._component} info event={event} "
+        fields = " ".join(f"{name}=%s" for name in texts) + f" {number}=%.6g\n"
+        fast = self._format is _kv_line and self._key is None and self._threshold <= 1
+
+        def write(*values: Any) -> None:
+            foreign = values[:-1]
+            if fast and _ALL_PLAIN("\n".join(foreign)):
+                self._append(_timestamp(self._now()) + start + fields % values)
+            else:
+                self.info(event, **dict(zip(names, values, strict=True)))
+
+        return write
+
     def pseudonym(self, text: str) -> str:
         """``text`` as a keyed hash of 16 hexadecimal digits, or as it is without a key."""
         if self._key is None or not text:
@@ -121,7 +145,10 @@ class Log:
                 value = fields[name]
                 if isinstance(value, str):
                     fields[name] = self.pseudonym(value)
-        self._pending.append(self._format(self._now(), self._component, level, event, fields, limit))
+        self._append(self._format(self._now(), self._component, level, event, fields, limit))
+
+    def _append(self, line: str) -> None:
+        self._pending.append(line)
         if self._scheduler is None or len(self._pending) >= MAX_PENDING:
             self.flush()
         elif len(self._pending) == 1:
@@ -130,19 +157,26 @@ class Log:
 
 def _kv_line(now: float, component: str, level: str, event: str, fields: dict[str, Value], limit: int) -> str:
     parts = [f"{_timestamp(now)} {component} {level} event={event}"]
+    plain = _PLAIN
     for name, value in fields.items():
-        if type(value) is str:
-            text = printable(value, limit)
-            if _NEEDS_QUOTES.search(text):
-                text = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        if isinstance(value, str):
+            if len(value) > limit or not plain(value):
+                value = _quoted(printable(value, limit))
+            parts.append(f"{name}={value}")
         elif type(value) is float:
-            text = f"{value:.6g}"
+            parts.append(f"{name}={value:.6g}")
         elif value is None:
-            text = "-"
+            parts.append(f"{name}=-")
         else:
-            text = str(value).lower() if isinstance(value, bool) else str(value)
-        parts.append(f"{name}={text}")
+            parts.append(f"{name}={str(value).lower() if isinstance(value, bool) else value}")
     return " ".join(parts) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """``text``, already printable, in quotes if it would read as something else without them."""
+    if _NEEDS_QUOTES.search(text):
+        return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return text
 
 
 def _json_line(

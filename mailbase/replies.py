@@ -29,6 +29,8 @@ def printable(text: str | bytes, limit: int = MAX_REPLY_TEXT) -> str:
     """
     if isinstance(text, bytes):
         text = text.decode("latin-1")
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text
     clean = _UNPRINTABLE.sub("?", text[: limit + 1])
     return clean if len(clean) <= limit else clean[: limit - 3] + "..."
 

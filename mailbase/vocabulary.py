@@ -23,6 +23,9 @@ class Flow(enum.StrEnum):
     INBOUND = "inbound"
     """Any other mail server, to registered domains and systems."""
 
+    # Enum's own hash is a Python function, and too slow for a key that every request looks up.
+    __hash__ = str.__hash__
+
 
 class Action(enum.StrEnum):
     """What is done with a mail, mildest first; see :func:`fold`."""
@@ -34,6 +37,9 @@ class Action(enum.StrEnum):
     REJECT = "reject"
     DISCARD = "discard"
     """Only for the dummy addresses that the operator names; never the result of folding."""
+
+    # As for Flow.
+    __hash__ = str.__hash__
 
 
 SEVERITY: dict[Action, int] = {action: rank for rank, action in enumerate(Action)}

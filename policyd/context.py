@@ -7,9 +7,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from mailbase.addresses import Mailbox
-from mailbase.registry import Domain, System
-from mailbase.vocabulary import Flow
+from policyd.flow import Origin
 
 _WORDS = re.compile(r"[a-z0-9]+")
 
@@ -23,6 +21,9 @@ class Scope(enum.Enum):
     """From smtpd_recipient_restrictions, where OK would skip what stands behind us: all else."""
     BOTH = "both"
     """One place for both."""
+
+    # Enum's own hash is a Python function, and too slow for a key that every request looks up.
+    __hash__ = object.__hash__
 
 
 @lru_cache(maxsize=64)
@@ -42,18 +43,10 @@ def scope_of(policy_context: str) -> Scope:
 class Context:
     """Arguments:
     now: seconds since the epoch.
-    flow: where the mail comes from.
-    address: client address, 4 or 16 octets, or None.
-    system: the registered system that the client is.
-    mailbox: the recipient taken apart; None if it is none, or not asked about.
-    domain: the recipient's domain, if it is registered.
+    origin: who speaks to us.
     trace: False for a question that must leave no trace in any state.
     """
 
     now: float
-    flow: Flow
-    address: bytes | None
-    system: System | None
-    mailbox: Mailbox | None
-    domain: Domain | None
+    origin: Origin
     trace: bool = True

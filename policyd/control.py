@@ -11,15 +11,16 @@ from twisted.internet.interfaces import IReactorTime
 from mailbase.control import ControlError
 from mailbase.control.server import Handler
 from mailbase.networks import parse_network
-from mailbase.store import NEVER, StoreError, StoreStatus
+from mailbase.store import NEVER, Store, StoreError
 from mailbase.store.tables import Row
 from policyd.decision import Decision
 from policyd.engine import Engine
 from policyd.facts import CheckFailed, Fact, GreylistFact, RelayFact
+from policyd.greylist.keys import network_text
 from policyd.greylist.ledger import StoreLedger
 from policyd.greylist.search import matcher
 from policyd.protocol import MAX_REQUEST, REQUEST_TYPE
-from policyd.request import Request
+from policyd.request import request_of
 from policyd.tickets import Tickets
 
 Kind = Literal["triplets", "clients", "allowed"]
@@ -47,7 +48,7 @@ class Verbs:
     engine: answers queries.
     ledger: of greylisting.
     tickets: for contentfilter.
-    status: of the store.
+    store: where all of it is.
     """
 
     def __init__(
@@ -56,13 +57,13 @@ class Verbs:
         engine: Engine,
         ledger: StoreLedger,
         tickets: Tickets,
-        status: StoreStatus,
+        store: Store,
     ) -> None:
         self._clock = clock
         self._engine = engine
         self._ledger = ledger
         self._tickets = tickets
-        self._status = status
+        self._store = store
         self.asked = {"found": 0, "unknown": 0}
         """Questions after tickets, for the metrics."""
 
@@ -85,10 +86,10 @@ class Verbs:
             isinstance(name, str) and isinstance(value, str) for name, value in attributes.items()
         ):
             raise ControlError("expected attributes: names and values, all text")
-        clean = {name: _clean(value) for name, value in {**DEFAULTS, **attributes}.items()}
+        clean = {_line(name): _line(value) for name, value in {**DEFAULTS, **attributes}.items()}
         if sum(map(len, clean.values())) > MAX_REQUEST:
             raise ControlError(f"a request has at most {MAX_REQUEST} octets")
-        decision = self._engine.query(Request(clean))
+        decision = self._engine.query(request_of(clean))
         if not isinstance(decision, Decision):
             decision = await decision
         return {
@@ -144,7 +145,7 @@ class Verbs:
         found = await self._search(_text(request, "term"))
         try:
             for (kind, key), described in found:
-                while self._status.pending > MAX_UNWRITTEN and not self._status.broken:
+                while self._store.pending > MAX_UNWRITTEN and not self._store.status.broken:
                     await _pause(self._clock, 0.05)
                 if kind == "allowed":
                     self._ledger.disallow(described["network"], self._clock.seconds())
@@ -177,11 +178,12 @@ def describe(kind: Kind, key: bytes, row: Row) -> dict[str, Any]:
     match kind:
         case "triplets":
             first, passed, last, network, sender, recipient, expires = row
+            assert isinstance(network, bytes)
             state = "passed" if passed else "waiting"
             return {
                 "kind": "triplet",
                 "state": state,
-                "network": network,
+                "network": network_text(network),
                 "sender": sender,
                 "recipient": recipient,
                 "first": first,
@@ -230,6 +232,11 @@ def _text(request: dict[str, Any], name: str) -> str:
 def _clean(text: str) -> str:
     """JSON may hold lone surrogates, which no table and no log can."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _line(text: str) -> str:
+    """As :func:`_clean`, without what the protocol cannot carry."""
+    return _clean(text).replace("\n", " ").replace("\0", "?")
 
 
 def _network(text: str) -> str:

@@ -19,7 +19,7 @@ class Decision:
         reply: in the words of Postfix; encoded on the way out.
         reason: the fact that decided, as a name.
         facts: everything that was established.
-        repeated: whether it was given before, for the same request.
+        repeated: whether it was given before, for the same request; then only ``reply`` is known.
     """
 
     id: str
@@ -29,8 +29,3 @@ class Decision:
     reason: str
     facts: tuple[Fact, ...] = ()
     repeated: bool = False
-
-    @property
-    def accepts(self) -> bool:
-        """Whether nothing of ours keeps the mail out."""
-        return self.action is Action.ACCEPT

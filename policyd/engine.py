@@ -7,9 +7,7 @@ which leave no trace. Both answer at once when every check does.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
-from mailbase.addresses import split_mailbox
 from mailbase.ids import IdSource
 from mailbase.ticket import HEADER, Ticket
 from mailbase.vocabulary import Action
@@ -17,12 +15,13 @@ from policyd.checks import Check
 from policyd.context import Context, Scope, scope_of
 from policyd.decision import Decision
 from policyd.facts import CheckFailed, Fact
-from policyd.flow import Origin, origin
 from policyd.policy import Policy
 from policyd.request import Request, Stage
 from policyd.tickets import Tickets
-from policyd.transactions import Transaction, Transactions
+from policyd.transactions import ACCEPTED, KEPT_OUT, TICKET, Transactions
 from policyd.verdict import DUNNO, judge, settles
+
+_RCPT, _DATA = Stage.RCPT, Stage.DATA
 
 CheckFailure = Callable[[str, Exception], None]
 """Told the name of a check that raised, and what."""
@@ -56,49 +55,38 @@ class Engine:
 
     def decide(self, request: Request) -> Decision | Awaitable[Decision]:
         """The answer to Postfix; the same one if the request is a repetition."""
-        transaction = self.transactions.of(request)
-        if transaction is not None:
-            question = (request.stage, request.recipient, request.policy_context)
-            known = transaction.decisions.get(question)
-            if known is not None:
-                return replace(known, repeated=True)
-        return self._decide(request, transaction, True)
+        question = self.transactions.question(request)
+        if question and (known := self.transactions.answer(question)) is not None:
+            flow = self.policy.origins.of(request).flow
+            return Decision("", flow, Action.ACCEPT, known, "repeated", repeated=True)
+        return self._decide(request, question, True)
 
     def query(self, request: Request) -> Decision | Awaitable[Decision]:
         """The answer that Postfix would get; nothing is remembered of it."""
-        return self._decide(request, None, False)
+        return self._decide(request, "", False)
 
-    def _decide(
-        self, request: Request, transaction: Transaction | None, trace: bool
-    ) -> Decision | Awaitable[Decision]:
+    def _decide(self, request: Request, question: str, trace: bool) -> Decision | Awaitable[Decision]:
         policy = self.policy
-        source = origin(request, policy.registry)
-        if request.stage is not Stage.RCPT:
-            return self._elsewhere(request, transaction, source, trace)
         scope = scope_of(request.policy_context)
-        mailbox = split_mailbox(request.recipient)
-        domain = policy.registry.domain(mailbox.domain) if mailbox is not None else None
-        context = Context(self._seconds(), source.flow, source.address, source.system, mailbox, domain, trace)
+        context = Context(self._seconds(), policy.origins.of(request), trace)
         facts: list[Fact] = []
-        checks = policy.plan[Stage.RCPT, scope]
+        checks = policy.plan[request.stage, scope]
         for position, check in enumerate(checks):
             try:
                 fact = check.check(request, context)
             except Exception as error:  # noqa: BLE001 - the boundary of a check: counted, logged, no verdict
                 fact = self._failure(check, error)
             if not isinstance(fact, Fact):
-                return self._decide_later(
-                    request, transaction, context, scope, facts, fact, checks[position:]
-                )
+                return self._decide_later(request, question, context, scope, facts, fact, checks[position:])
             facts.append(fact)
             if settles(fact):
                 break
-        return self._conclude(request, transaction, context, scope, facts)
+        return self._conclude(request, question, context, scope, facts)
 
     async def _decide_later(
         self,
         request: Request,
-        transaction: Transaction | None,
+        question: str,
         context: Context,
         scope: Scope,
         facts: list[Fact],
@@ -117,7 +105,7 @@ class Engine:
                 found = self._failure(check, error)
             fact = found if isinstance(found, Fact) else await self._wait(check, found)
             facts.append(fact)
-        return self._conclude(request, transaction, context, scope, facts)
+        return self._conclude(request, question, context, scope, facts)
 
     async def _wait(self, check: Check, waiting: Awaitable[Fact]) -> Fact:
         try:
@@ -132,46 +120,49 @@ class Engine:
     def _conclude(
         self,
         request: Request,
-        transaction: Transaction | None,
+        question: str,
         context: Context,
         scope: Scope,
         facts: list[Fact],
     ) -> Decision:
+        policy = self.policy
         decision_id = self._ids.next()
-        action, reply, reason = judge(facts, scope, decision_id, self.policy.wording)
-        decision = Decision(decision_id, context.flow, action, reply, reason, tuple(facts))
-        if transaction is not None:
-            self.transactions.remember(transaction, request, decision)
+        established = tuple(facts)
+        verdict = judge(established, scope, policy.on_error)
+        action = verdict.action
+        reply = verdict.text(decision_id, policy.contact)
+        decision = Decision(decision_id, context.origin.flow, action, reply, verdict.reason, established)
+        mark = ""
+        if request.stage is _RCPT:
+            mark = ACCEPTED if action is Action.ACCEPT else KEPT_OUT
+        elif request.stage is _DATA and reply == DUNNO:
+            mark = self._prepend(request, question, context, decision)
+        if question:
+            self.transactions.remember(question, request, decision.reply, mark)
         return decision
 
-    def _elsewhere(
-        self, request: Request, transaction: Transaction | None, source: Origin, trace: bool
-    ) -> Decision:
-        decision_id = self._ids.next()
-        decision = Decision(decision_id, source.flow, Action.ACCEPT, DUNNO, "no-opinion")
-        # Prepended lines add up: one for each mail, however often and wherever Postfix asks.
-        if request.stage is Stage.DATA and (transaction is None or not transaction.ticket):
-            decision.reply = f"PREPEND {HEADER}: {decision_id}"
-            decision.reason = "ticket"
-            if transaction is not None:
-                transaction.ticket = decision_id
-            if trace:
-                self._tickets.keep(self._ticket(request, transaction, source, decision_id), self._seconds())
-        if transaction is not None:
-            self.transactions.remember(transaction, request, decision)
-        return decision
+    def _prepend(self, request: Request, question: str, context: Context, decision: Decision) -> str:
+        """Let Postfix put the ticket's id on top of the mail; returns the mark for it.
 
-    def _ticket(
-        self, request: Request, transaction: Transaction | None, source: Origin, decision_id: str
-    ) -> Ticket:
-        recipients = transaction.accepted() if transaction is not None else ()
+        Prepended lines add up: one for each mail, however often and wherever Postfix asks.
+        """
+        recipients: tuple[str, ...] = ()
+        if question:
+            if self.transactions.has_ticket(request):
+                return ""
+            recipients = self.transactions.accepted(request)
         if not recipients and request.recipient:
             recipients = (request.recipient,)
-        return Ticket(
-            decision_id,
-            source.flow,
-            request.client_address,
-            request.sender.lower(),
-            request.sasl_username,
-            recipients,
-        )
+        decision.reply = f"PREPEND {HEADER}: {decision.id}"
+        decision.reason = "ticket"
+        if context.trace:
+            ticket = Ticket(
+                decision.id,
+                context.origin.flow,
+                request.client_address,
+                request.sender.lower(),
+                request.sasl_username,
+                recipients,
+            )
+            self._tickets.keep(ticket, context.now)
+        return TICKET

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 
 class Fact:
-    """Base of all facts; see the subclasses in this module."""
+    """Base of all facts; see the subclasses in this module.
+
+    Facts are equal if they are the same object: checks hand out few, again and again, and what follows from
+    them is looked up by them.
+    """
 
     __slots__ = ()
 
@@ -27,7 +31,7 @@ class Relaying(enum.StrEnum):
     """No registry is configured; who may relay is Postfix's business."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RelayFact(Fact):
     """Arguments:
     relaying: what was established.
@@ -57,8 +61,11 @@ class Grey(enum.StrEnum):
     UNAVAILABLE = "unavailable"
     """The store cannot say."""
 
+    # As for Stage: a key on the hot path.
+    __hash__ = str.__hash__
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class GreylistFact(Fact):
     """Arguments:
     grey: what was established.
@@ -69,7 +76,7 @@ class GreylistFact(Fact):
     wait: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CheckFailed(Fact):
     """A check that raised: our own fault, and never a verdict on the mail.
 

@@ -2,35 +2,72 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
 from mailbase.addresses import pack
 from mailbase.registry import Registry, System
 from mailbase.vocabulary import Flow
-from policyd.request import Request
+from policyd.request import MAX_ADDRESS, Request
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Origin:
-    """Who speaks to us.
+    """Who speaks to us. Not frozen only because one is made for each new client.
 
     Arguments:
         flow: decides which checks and actions apply.
         address: the client's address, 4 or 16 octets; None if Postfix gave none.
+        name: the client's verified name, lower case; ``unknown`` without one.
+        has_ptr: whether the address has a PTR record, verified or not.
         system: the registered system that the client is, whatever the flow.
+        notes: what checks found out about this client from the configuration alone, by the check's name.
     """
 
     flow: Flow
     address: bytes | None
+    name: str
+    has_ptr: bool
     system: System | None
+    notes: dict[str, Any] = field(default_factory=dict)
 
 
-def origin(request: Request, registry: Registry) -> Origin:
-    """The origin of ``request``. Order: submission, upstream, outbound, inbound."""
-    address = pack(request.client_address)
-    system = registry.system_of(address, request.client_name) if address is not None else None
-    if request.sasl_username:
-        return Origin(Flow.SUBMISSION, address, system)
-    if address is not None and registry.is_upstream(address):
-        return Origin(Flow.UPSTREAM, address, system)
-    return Origin(Flow.OUTBOUND if system is not None else Flow.INBOUND, address, system)
+REMEMBERED = 2_000
+"""Clients whose origin is remembered."""
+
+
+class Origins:
+    """Finds the origin of a request; the last clients' are remembered.
+
+    Arguments:
+        registry: what is registered.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._remembered = lru_cache(maxsize=REMEMBERED)(self._find)
+
+    def of(self, request: Request) -> Origin:
+        """The origin of ``request``. Order: submission, upstream, outbound, inbound."""
+        address, name, authenticated = (
+            request.client_address,
+            request.client_name,
+            request.sasl_username != "",
+        )
+        if len(address) + len(name) > MAX_ADDRESS:
+            return self._find(address, name, request.has_ptr, authenticated)
+        return self._remembered(address, name, request.has_ptr, authenticated)
+
+    def _find(self, client_address: str, client_name: str, has_ptr: bool, authenticated: bool) -> Origin:
+        address = pack(client_address)
+        name = client_name.lower()
+        registry = self._registry
+        system = registry.system_of(address, name) if address is not None else None
+        if authenticated:
+            flow = Flow.SUBMISSION
+        elif address is not None and registry.is_upstream(address):
+            flow = Flow.UPSTREAM
+        else:
+            flow = Flow.OUTBOUND if system is not None else Flow.INBOUND
+        return Origin(flow, address, name, has_ptr, system)

@@ -13,7 +13,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from mailbase.store import StoreStatus
+from mailbase.store import Store
 from mailbase.vocabulary import Action, Flow
 from policyd.checks import CHECKS
 from policyd.facts import Grey
@@ -61,16 +61,16 @@ class Metrics(Collector):
         self.reloads = {"ok": 0, "failed": 0}
         self.gauges: list[tuple[str, str, Callable[[], float]]] = []
         """Name, help and source of what others know."""
-        self._store: StoreStatus | None = None
+        self._store: Store | None = None
 
     def observe(self, seconds: float) -> None:
         """Note how long an answer took."""
         self.seconds += seconds
         self.buckets[bisect_left(BUCKETS, seconds)] += 1
 
-    def watch_store(self, status: StoreStatus) -> None:
+    def watch_store(self, store: Store) -> None:
         """Show how the store is doing."""
-        self._store = status
+        self._store = store
 
     def collect(self) -> Iterable[Metric]:
         """See :class:`prometheus_client.registry.Collector`."""
@@ -107,9 +107,10 @@ class Metrics(Collector):
         )
 
 
-def _store(status: StoreStatus) -> Iterable[Metric]:
+def _store(store: Store) -> Iterable[Metric]:
+    status = store.status
     yield _gauge("store_broken", "1 while the store cannot write.", status.broken)
-    yield _gauge("store_pending", "Entries that are not on disk yet.", status.pending)
+    yield _gauge("store_pending", "Entries that are not on disk yet.", store.pending)
     yield _counter("store_commits", "Groups written.", (), {(): status.commits})
     yield _counter(
         "store_failures",
@@ -123,7 +124,7 @@ def _store(status: StoreStatus) -> Iterable[Metric]:
         "store_lost",
         "Entries that could not be kept.",
         ("reason",),
-        {("full",): status.refused, ("unwritable",): status.dropped},
+        {("full",): store.refused, ("unwritable",): status.dropped},
     )
 
 

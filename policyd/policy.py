@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from mailbase.config import Settings
 from mailbase.documents import Problem
@@ -10,29 +11,33 @@ from mailbase.registry import Registry
 from mailbase.vocabulary import Flow
 from policyd.checks import CHECKS, Check, GreylistCheck, RelayCheck
 from policyd.context import Scope
+from policyd.flow import Origins
 from policyd.greylist.allowlist import ClientList, RecipientList, read_lines
 from policyd.greylist.ledger import Ledger
 from policyd.greylist.terms import Terms
 from policyd.request import Stage
-from policyd.verdict import Wording
 
 Plan = dict[tuple[Stage, Scope], tuple[Check, ...]]
-"""Which checks run, by stage and scope."""
+"""Which checks run, in order, by stage and scope."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Arguments:
     registry: what is registered; empty if nothing is.
+    origins: tells where a mail comes from.
     plan: which checks run when.
-    wording: of the replies.
+    contact: put at the end of every refusal; may be empty.
+    on_error: what greylisting does while the store is broken.
     terms: of greylisting.
     warnings: lines of the allowlists that were skipped.
     """
 
     registry: Registry
+    origins: Origins
     plan: Plan
-    wording: Wording
+    contact: str
+    on_error: Literal["pass", "defer"]
     terms: Terms
     warnings: tuple[Problem, ...] = ()
 
@@ -77,6 +82,7 @@ def build_policy(settings: Settings, ledger: Ledger) -> Policy:
             ledger,
             lists.clients,
             lists.recipients,
+            registry,
             exempt=greylist.exempt,
             enabled=settings.flows.of(Flow.INBOUND).greylisting,
             network_v4=greylist.network_v4,
@@ -85,8 +91,10 @@ def build_policy(settings: Settings, ledger: Ledger) -> Policy:
     }
     return Policy(
         registry,
+        Origins(registry),
         make_plan([checks[name] for name in CHECKS]),
-        Wording(settings.identity.contact, settings.store.on_error),
+        settings.identity.contact,
+        settings.store.on_error,
         terms_of(settings),
         lists.warnings,
     )
@@ -108,10 +116,7 @@ def make_plan(checks: list[Check]) -> Plan:
     """Which of ``checks`` run when. Asked for relaying alone, only the relay check does."""
     plan: Plan = {}
     for stage in Stage:
-        there = tuple(check for check in checks if stage in check.stages)
-        for scope in Scope:
-            only_relay = scope is Scope.RELAY
-            plan[stage, scope] = tuple(
-                check for check in there if not only_relay or check.name == RelayCheck.name
-            )
+        there = [check for check in checks if stage in check.stages]
+        plan[stage, Scope.BOTH] = plan[stage, Scope.RECIPIENT] = tuple(there)
+        plan[stage, Scope.RELAY] = tuple(check for check in there if check.name == RelayCheck.name)
     return plan

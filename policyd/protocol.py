@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mailbase.replies import MAX_POLICY_TEXT, printable
-from policyd.request import Request
+from policyd.layout import Layout, layout_of
+from policyd.request import Request, attributes_of, frequent_of
 
 MAX_REQUEST = 64 * 1024
 """Octets of a request, its empty line included."""
@@ -38,11 +39,12 @@ Event: TypeAlias = "Request | ProtocolError"
 class PolicyProtocol:
     """Takes bytes apart; holds at most one incomplete request."""
 
-    __slots__ = ("_buffer", "_failed")
+    __slots__ = ("_buffer", "_failed", "_layout")
 
     def __init__(self) -> None:
         self._buffer = b""
         self._failed = False
+        self._layout: Layout | None = None
 
     @property
     def buffered(self) -> int:
@@ -53,6 +55,12 @@ class PolicyProtocol:
         """The requests that ``data`` completes, in order; a :class:`ProtocolError` is the last event ever."""
         if self._failed:
             return []
+        layout = self._layout
+        if layout is not None and not self._buffer and len(data) <= MAX_REQUEST:
+            # What nearly always comes: one whole request, as the last one was.
+            request = layout.request(data.decode("utf-8", "replace"))
+            if request is not None:
+                return [request]
         if self._buffer:
             # The end may be split, so one octet of what was searched before is searched again.
             start = len(self._buffer) - 1
@@ -64,7 +72,7 @@ class PolicyProtocol:
         while (end := data.find(b"\n\n", start)) >= 0:
             block = data[begin:end]
             begin = start = end + 2
-            event = parse(block)
+            event = self._parse(block)
             events.append(event)
             if type(event) is ProtocolError:
                 return self._fail(events)
@@ -74,31 +82,33 @@ class PolicyProtocol:
             return self._fail(events)
         return events
 
+    def _parse(self, block: bytes) -> Event:
+        if len(block) + 2 > MAX_REQUEST:
+            return ProtocolError("too-large")
+        if b"\0" in block:
+            return ProtocolError("nul")
+        # Invalid UTF-8 becomes U+FFFD, once and here, so that nothing behind ever meets a surrogate.
+        text = block.decode("utf-8", "replace")
+        try:
+            attributes = attributes_of(text)
+        except ValueError:
+            # A line without "=".
+            return ProtocolError("malformed")
+        if attributes.get("request") != REQUEST_TYPE:
+            return ProtocolError("unknown-request" if "request" in attributes else "no-request")
+        self._layout = layout_of(
+            tuple([line.partition("=")[0] for line in text.split("\n")]), request=REQUEST_TYPE
+        )
+        return Request(frequent_of(attributes), text)
+
     def _fail(self, events: list[Event]) -> list[Event]:
         self._failed = True
         self._buffer = b""
         return events
 
 
-def parse(block: bytes) -> Event:
-    """One request from its lines, without the empty line.
-
-    Invalid UTF-8 becomes U+FFFD, once and here, so that nothing behind it ever meets a surrogate.
-    """
-    if len(block) + 2 > MAX_REQUEST:
-        return ProtocolError("too-large")
-    if b"\0" in block:
-        return ProtocolError("nul")
-    try:
-        attributes = dict([line.split("=", 1) for line in block.decode("utf-8", "replace").split("\n")])
-    except ValueError:
-        # A line without "=".
-        return ProtocolError("malformed")
-    if attributes.get("request") != REQUEST_TYPE:
-        return ProtocolError("unknown-request" if "request" in attributes else "no-request")
-    return Request(attributes)
-
-
 def encode(action: str) -> bytes:
     """The reply for ``action``, such as ``DUNNO`` or ``554 5.7.1 text``: printable ASCII, bounded."""
+    if action == "DUNNO":
+        return b"action=DUNNO\n\n"
     return b"action=" + printable(action, MAX_POLICY_TEXT).encode("ascii") + b"\n\n"

@@ -8,6 +8,8 @@ from policyd.facts import GreylistFact
 from policyd.metrics import Metrics
 from policyd.request import Request
 
+NULL_SENDER, NONE = "<>", "-"
+
 
 class Recorder:
     """Arguments:
@@ -17,6 +19,19 @@ class Recorder:
 
     def __init__(self, log: Log, metrics: Metrics) -> None:
         self._log = log
+        self._write = log.prepared(
+            "decision",
+            "id",
+            "flow",
+            "stage",
+            "client",
+            "client_name",
+            "sender",
+            "recipient",
+            "action",
+            "reason",
+            "seconds",
+        )
         self.metrics = metrics
 
     def decision(self, request: Request, decision: Decision, seconds: float) -> None:
@@ -35,18 +50,17 @@ class Recorder:
         for fact in decision.facts:
             if type(fact) is GreylistFact:
                 metrics.greylist[fact.grey] += 1
-        self._log.info(
-            "decision",
-            id=decision.id,
-            flow=decision.flow.value,
-            stage=request.stage.value,
-            client=request.client_address,
-            client_name=request.client_name,
-            sender=request.sender,
-            recipient=request.recipient,
-            action=decision.action.value,
-            reason=decision.reason,
-            seconds=seconds,
+        self._write(
+            decision.id,
+            decision.flow,
+            request.stage,
+            request.client_address,
+            request.client_name,
+            request.sender or NULL_SENDER,
+            request.recipient or NONE,
+            decision.action,
+            decision.reason,
+            seconds,
         )
 
     def check_failed(self, check: str, error: Exception) -> None:

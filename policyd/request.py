@@ -5,7 +5,10 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
+from typing import Any
 
+MAX_ADDRESS = 320
+"""Characters of an address that is remembered in memory; RFC 5321 4.5.3.1 allows 64 + 1 + 255."""
 MAX_NUMBER = 18
 """Digits of a number that are believed."""
 
@@ -27,21 +30,38 @@ class Stage(enum.StrEnum):
     OTHER = "other"
     """One that a later Postfix may have; nothing is decided there."""
 
+    # Enum's own hash is a Python function, and too slow for a key that every request looks up.
+    __hash__ = str.__hash__
+
 
 _STAGES: dict[str, Stage] = {stage.value: stage for stage in Stage if stage is not Stage.OTHER}
+
+FREQUENT = (
+    "protocol_state",
+    "client_address",
+    "client_name",
+    "reverse_client_name",
+    "sender",
+    "recipient",
+    "instance",
+    "sasl_username",
+    "policy_context",
+)
+"""Attributes that nearly every decision needs, in the order of :meth:`Request.__init__`."""
 
 
 class Request:
     """One request. Text is clean Unicode: never a surrogate, never NUL, but otherwise as foreign as it came.
 
-    Attributes hold what nearly every decision needs; :meth:`get` has the rest.
+    :func:`request_of` makes one from names and values.
 
     Arguments:
-        attributes: all names and values as received; unknown names are kept and ignored.
+        frequent: values of :data:`FREQUENT`; empty for what Postfix did not send.
+        text: ``name=value`` lines; taken apart only when something else is asked for.
     """
 
     __slots__ = (
-        "attributes",
+        "_text",
         "client_address",
         "client_name",
         "instance",
@@ -53,42 +73,75 @@ class Request:
         "stage",
     )
 
-    def __init__(self, attributes: Mapping[str, str]) -> None:
-        get = attributes.get
-        self.attributes = attributes
-        self.stage = _STAGES.get(get("protocol_state", ""), Stage.OTHER)
-        self.client_address = get("client_address", "")
-        self.client_name = get("client_name", "")
-        """PTR that resolves back; ``unknown`` without one, and after a temporary DNS failure."""
-        self.reverse_client_name = get("reverse_client_name", "")
-        """PTR, unverified; ``unknown`` without one."""
-        self.sender = get("sender", "")
-        """Envelope sender; empty for the null reverse-path."""
-        self.recipient = get("recipient", "")
-        """At DATA and END-OF-MESSAGE only with exactly one accepted recipient."""
-        self.instance = get("instance", "")
-        """The same for all requests of one mail transaction; empty outside one."""
-        self.sasl_username = get("sasl_username", "")
-        self.policy_context = get("policy_context", "")
+    stage: Stage
+    client_name: str
+    """PTR that resolves back; ``unknown`` without one, and after a temporary DNS failure."""
+    reverse_client_name: str
+    """PTR, unverified; ``unknown`` without one."""
+    sender: str
+    """Envelope sender; empty for the null reverse-path."""
+    recipient: str
+    """At DATA and END-OF-MESSAGE only with exactly one accepted recipient."""
+    instance: str
+    """The same for all requests of one mail transaction; empty outside one."""
+
+    def __init__(self, frequent: tuple[str, ...], text: str) -> None:
+        (
+            state,
+            self.client_address,
+            self.client_name,
+            self.reverse_client_name,
+            self.sender,
+            self.recipient,
+            self.instance,
+            self.sasl_username,
+            self.policy_context,
+        ) = frequent
+        self.stage = _STAGES.get(state, Stage.OTHER)
+        self._text = text
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """All names and values; unknown names are kept and ignored."""
+        return attributes_of(self._text)
 
     def get(self, name: str) -> str:
         """Any attribute; empty if Postfix did not send it."""
-        return self.attributes.get(name, "")
+        return attributes_of(self._text).get(name, "")
 
     def number(self, name: str) -> int:
         """A numeric attribute (``size``, ``recipient_count``, ports, key sizes); 0 if it is none."""
-        text = self.attributes.get(name, "")
+        text = self.get(name)
         return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_NUMBER else 0
 
     def xtext(self, name: str) -> str:
         """An attribute that Postfix sends as xtext (``ccert_subject``, ``ccert_issuer``), decoded."""
-        return _XTEXT.sub(lambda found: chr(int(found[1], 16)), self.attributes.get(name, ""))
-
-    @property
-    def helo_name(self) -> str:
-        return self.attributes.get("helo_name", "")
+        return _XTEXT.sub(lambda found: chr(int(found[1], 16)), self.get(name))
 
     @property
     def has_ptr(self) -> bool:
         """Whether the client's address has a PTR record, verified or not."""
         return self.client_name not in ("", "unknown") or self.reverse_client_name not in ("", "unknown")
+
+
+def attributes_of(text: str) -> dict[str, str]:
+    """Names and values of ``name=value`` lines.
+
+    Raises:
+        ValueError: a line has no ``=``.
+    """
+    # mypy cannot know that a split at most once gives pairs.
+    pairs: Any = [line.split("=", 1) for line in text.split("\n")]
+    return dict(pairs)
+
+
+def frequent_of(attributes: Mapping[str, str]) -> tuple[str, ...]:
+    """The values of :data:`FREQUENT`."""
+    return tuple([attributes.get(name, "") for name in FREQUENT])
+
+
+def request_of(attributes: Mapping[str, str]) -> Request:
+    """The request with these names and values, none of which holds LF."""
+    return Request(
+        frequent_of(attributes), "\n".join(f"{name}={value}" for name, value in attributes.items())
+    )

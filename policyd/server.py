@@ -72,7 +72,7 @@ class PolicyConnection(Protocol):
         self._busy = False
         self._closing = False
         self._gone = False
-        self._send_now: Callable[[bytes], object] | None = None
+        self._send_now: Callable[[bytes], int] | None = None
 
     def connectionMade(self) -> None:
         server = self._server
@@ -92,7 +92,9 @@ class PolicyConnection(Protocol):
         transport.registerProducer(self, True)
         # A reply fits the socket's buffer, so it is sent without the detour over the reactor's next turn.
         # Once it did not fit, the connection is left to Twisted's buffer, so that nothing can overtake.
-        self._send_now = getattr(transport, "writeSomeData", None)
+        handle = getattr(transport, "getHandle", None)
+        if handle is not None:
+            self._send_now = handle().send
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._gone = self._closing = True
@@ -177,13 +179,14 @@ class PolicyConnection(Protocol):
 
     def _send(self, data: bytes) -> None:
         if self._send_now is not None:
-            sent = self._send_now(data)
+            try:
+                sent = self._send_now(data)
+            except OSError:
+                # Full, or the connection is lost, which Twisted finds out by itself.
+                sent = 0
             if sent == len(data):
                 return
             self._send_now = None
-            if not isinstance(sent, int):
-                # The connection is lost; the reactor notices by itself.
-                return
             data = data[sent:]
         if self.transport is not None:
             self.transport.write(data)

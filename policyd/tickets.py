@@ -33,7 +33,7 @@ class Tickets:
         if len(content) > MAX_CONTENT:
             content = json.dumps({**ticket.to_dict(), "recipients": []}, separators=(",", ":"))
         try:
-            self._table.put(ticket.id.encode("ascii"), (content,), now + LIFETIME)
+            self._table.put(ticket.id.encode("ascii"), (content, int(now + LIFETIME)))
         except StoreError:
             self.lost += 1
 

@@ -1,77 +1,79 @@
 """What was answered in a mail transaction, so that a repeated request gets the same answer and counts once.
 
-Postfix asks again after a lost connection, and may ask at several places for one recipient.
+Postfix asks again after a lost connection, and may ask at several places for one recipient. Everything is
+kept as text in flat dictionaries: nothing here costs Python's cycle collector a look, however much it is.
 """
 
 from __future__ import annotations
 
-from policyd.decision import Decision
-from policyd.request import Request, Stage
+from policyd.request import MAX_ADDRESS, Request
 
-MAX_DECISIONS = 30_000
-"""Decisions in one of the two generations that are held."""
-MAX_PER_TRANSACTION = 2500
-"""Decisions of one transaction: twice Postfix's smtpd_recipient_limit, and some."""
-MAX_TEXT = 320
-"""Characters of an instance, recipient or context that is remembered; RFC 5321 4.5.3.1 has 64 + 1 + 255."""
+MAX_ENTRIES = 25_000
+"""Answers in one of the two generations that are held; some hundred octets each."""
+MAX_NOTES = 256 * 1024
+"""Characters noted of the recipients of one transaction: far more than smtpd_recipient_limit allows."""
 
-Question = tuple[Stage, str, str]
-"""Stage, recipient, policy_context."""
-
-
-class Transaction:
-    """The answers given so far."""
-
-    __slots__ = ("decisions", "ticket")
-
-    def __init__(self) -> None:
-        self.decisions: dict[Question, Decision] = {}
-        self.ticket = ""
-        """The id that was prepended; empty before."""
-
-    def accepted(self) -> tuple[str, ...]:
-        """Recipients that were asked about and that nothing of ours kept out, in their order."""
-        verdicts: dict[str, bool] = {}
-        for (stage, recipient, _), decision in self.decisions.items():
-            if stage is Stage.RCPT:
-                verdicts[recipient] = verdicts.get(recipient, True) and decision.accepts
-        return tuple(recipient for recipient, accepted in verdicts.items() if accepted)
+ACCEPTED, KEPT_OUT, TICKET = "+", "-", "="
 
 
 class Transactions:
-    """Transactions by ``instance``: the young ones and the generation before."""
+    """Answers by request, and what is known of each transaction, by ``instance``.
 
-    def __init__(self, max_decisions: int = MAX_DECISIONS) -> None:
-        self._max = max_decisions
-        self._young: dict[str, Transaction] = {}
-        self._old: dict[str, Transaction] = {}
-        self._count = 0
+    What is too long or too much to be remembered is not; nothing outside of a transaction is.
+    """
+
+    def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
+        self._max = max_entries
+        self._answers: dict[str, str] = {}
+        self._old_answers: dict[str, str] = {}
+        self._notes: dict[str, str] = {}
+        self._old_notes: dict[str, str] = {}
 
     def __len__(self) -> int:
-        return len(self._young) + len(self._old)
+        return len(self._answers) + len(self._old_answers)
 
-    def of(self, request: Request) -> Transaction | None:
-        """The transaction that ``request`` belongs to; None outside of one, or if it cannot be remembered."""
-        instance = request.instance
-        if not instance or len(instance) > MAX_TEXT:
-            return None
-        found = self._young.get(instance)
-        if found is None:
-            found = self._old.pop(instance, None) or Transaction()
-            self._count += 1 + len(found.decisions)
-            if self._count > self._max:
-                self._old = self._young
-                self._young = {}
-                self._count = 1 + len(found.decisions)
-            self._young[instance] = found
-        return found
+    @staticmethod
+    def question(request: Request) -> str:
+        """What makes a request the same as another; empty if it is never the same."""
+        instance, recipient, context = request.instance, request.recipient, request.policy_context
+        if not instance or len(instance) > MAX_ADDRESS:
+            return ""
+        if len(recipient) > MAX_ADDRESS or len(context) > MAX_ADDRESS:
+            return ""
+        return f"{instance}\0{request.stage}\0{recipient}\0{context}"
 
-    def remember(self, transaction: Transaction, request: Request, decision: Decision) -> None:
-        """Note the answer to ``request``; what is too long or too much is not noted."""
-        if (
-            len(request.recipient) <= MAX_TEXT
-            and len(request.policy_context) <= MAX_TEXT
-            and len(transaction.decisions) < MAX_PER_TRANSACTION
-        ):
-            transaction.decisions[request.stage, request.recipient, request.policy_context] = decision
-            self._count += 1
+    def answer(self, question: str) -> str | None:
+        """What was answered to ``question`` before."""
+        return self._answers.get(question) or self._old_answers.get(question)
+
+    def remember(self, question: str, request: Request, reply: str, mark: str = "") -> None:
+        """Note the answer.
+
+        Arguments:
+            question: of :meth:`question`, not empty.
+            mark: :data:`ACCEPTED` or :data:`KEPT_OUT` for a recipient, :data:`TICKET` for a ticket given.
+        """
+        if len(self._answers) >= self._max:
+            self._old_answers, self._answers = self._answers, {}
+            self._old_notes, self._notes = self._notes, {}
+        self._answers[question] = reply
+        if mark:
+            notes = self._of(request.instance)
+            if len(notes) < MAX_NOTES:
+                self._notes[request.instance] = (
+                    f"{notes}\n{mark}{request.recipient}" if notes else mark + request.recipient
+                )
+
+    def has_ticket(self, request: Request) -> bool:
+        """Whether a ticket was given in this transaction."""
+        return any(note[:1] == TICKET for note in self._of(request.instance).split("\n"))
+
+    def accepted(self, request: Request) -> tuple[str, ...]:
+        """Recipients of this transaction that nothing of ours kept out, in their order."""
+        notes = self._of(request.instance).split("\n")
+        kept_out = {note[1:] for note in notes if note[:1] == KEPT_OUT}
+        accepted = dict.fromkeys(note[1:] for note in notes if note[:1] == ACCEPTED)
+        return tuple(recipient for recipient in accepted if recipient not in kept_out)
+
+    def _of(self, instance: str) -> str:
+        return self._notes.get(instance) or self._old_notes.get(instance) or ""

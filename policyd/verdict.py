@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, assert_never
+from functools import lru_cache
+from typing import Literal
 
 from mailbase.vocabulary import Action
 from policyd.checks import RelayCheck
@@ -16,11 +16,15 @@ DUNNO = "DUNNO"
 OK = "OK"
 """Ends the list; given to those who may relay, and to nobody else."""
 
+REMEMBERED = 4096
+"""Combinations of facts whose verdict is remembered: some dozen, and one for each second to wait."""
 
-class Verdict(NamedTuple):
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
     """Arguments:
     action: in the words of the product.
-    reply: in the words of Postfix.
+    reply: in the words of Postfix; see :meth:`text`.
     reason: the fact that decided, as a name.
     """
 
@@ -28,67 +32,58 @@ class Verdict(NamedTuple):
     reply: str
     reason: str
 
+    def text(self, decision_id: str, contact: str) -> str:
+        """The reply; one that keeps mail out has the decision's id, and whom to turn to.
 
-_PASS = Verdict(Action.ACCEPT, DUNNO, "no-opinion")
+        Arguments:
+            contact: may be empty.
+        """
+        if self.action is _ACCEPT:
+            return self.reply
+        return f"{self.reply} [{decision_id}] {contact}" if contact else f"{self.reply} [{decision_id}]"
 
 
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """What the operator has to say about the texts.
-
-    Arguments:
-        contact: put at the end of every refusal; may be empty.
-        on_error: what greylisting does while the store is broken.
-    """
-
-    contact: str = ""
-    on_error: Literal["pass", "defer"] = "pass"
-
-    def text(self, text: str, decision_id: str) -> str:
-        """``text`` with the id, and whom to turn to."""
-        return f"{text} [{decision_id}] {self.contact}" if self.contact else f"{text} [{decision_id}]"
+_ACCEPT = Action.ACCEPT
+_NO_OPINION = Verdict(Action.ACCEPT, DUNNO, "no-opinion")
+_OFF = f"greylist-{Grey.OFF}"
 
 
 def settles(fact: Fact) -> bool:
     """Whether nothing that is still to be found out can change the answer."""
-    match fact:
-        case RelayFact(relaying=Relaying.DENIED):
-            return True
-        case CheckFailed(check=RelayCheck.name):
-            return True
-        case _:
-            return False
+    if isinstance(fact, RelayFact):
+        return fact.relaying is Relaying.DENIED
+    return isinstance(fact, CheckFailed) and fact.check == RelayCheck.name
 
 
-def judge(facts: Iterable[Fact], scope: Scope, decision_id: str, wording: Wording) -> Verdict:
-    """The answer at RCPT.
+@lru_cache(maxsize=REMEMBERED)
+def judge(facts: tuple[Fact, ...], scope: Scope, on_error: Literal["pass", "defer"]) -> Verdict:
+    """The answer.
 
     Arguments:
         facts: in the order of the checks; the first that keeps the mail out decides.
         scope: OK is never said where Postfix asks for the recipient restrictions.
-        decision_id: for the text.
-        wording: for the text.
+        on_error: what greylisting does while the store is broken.
     """
-    verdict = _PASS
+    verdict = _NO_OPINION
     for fact in facts:
         match fact:
             case GreylistFact():
-                opinion = _greylisting(fact, decision_id, wording)
+                opinion = _greylisting(fact, on_error)
             case RelayFact():
-                opinion = _relaying(fact, scope, decision_id, wording)
+                opinion = _relaying(fact, scope)
             case CheckFailed():
-                opinion = _failure(fact, decision_id, wording)
+                opinion = _failure(fact)
             case _:
                 raise TypeError(f"unknown fact {fact!r}")
-        if opinion.action is not Action.ACCEPT:
+        if opinion.action is not _ACCEPT:
             return opinion
         # OK outweighs DUNNO; of several DUNNO the last says most, unless it says nothing.
-        if verdict is _PASS or (verdict.reply != OK and opinion is not _OFF):
+        if verdict is _NO_OPINION or (verdict.reply != OK and opinion.reason != _OFF):
             verdict = opinion
     return verdict
 
 
-def _relaying(fact: RelayFact, scope: Scope, decision_id: str, wording: Wording) -> Verdict:
+def _relaying(fact: RelayFact, scope: Scope) -> Verdict:
     reason = f"relay-{fact.reason}"
     match fact.relaying:
         case Relaying.PERMITTED:
@@ -96,32 +91,26 @@ def _relaying(fact: RelayFact, scope: Scope, decision_id: str, wording: Wording)
         case Relaying.SERVED | Relaying.OWN | Relaying.UNJUDGED:
             return Verdict(Action.ACCEPT, DUNNO, reason)
         case Relaying.DENIED:
-            return Verdict(Action.REJECT, wording.text("554 5.7.1 Relay access denied", decision_id), reason)
+            return Verdict(Action.REJECT, "554 5.7.1 Relay access denied", reason)
+
+
+def _greylisting(fact: GreylistFact, on_error: Literal["pass", "defer"]) -> Verdict:
+    reason = f"greylist-{fact.grey}"
+    match fact.grey:
+        case Grey.NEW | Grey.EARLY:
+            text = f"DEFER_IF_PERMIT 4.2.0 Greylisted, try again in {fact.wait} s"
+            return Verdict(Action.DEFER, text, reason)
+        case Grey.UNAVAILABLE if on_error == "defer":
+            text = "DEFER_IF_PERMIT 4.3.0 Temporary trouble, try again later"
+            return Verdict(Action.DEFER, text, reason)
         case _:
-            assert_never(fact.relaying)
+            return Verdict(Action.ACCEPT, DUNNO, reason)
 
 
-def _greylisting(fact: GreylistFact, decision_id: str, wording: Wording) -> Verdict:
-    grey = fact.grey
-    if grey is Grey.NEW or grey is Grey.EARLY:
-        text = f"DEFER_IF_PERMIT 4.2.0 Greylisted, try again in {fact.wait} s"
-        return Verdict(Action.DEFER, wording.text(text, decision_id), _REASONS[grey])
-    if grey is Grey.UNAVAILABLE and wording.on_error == "defer":
-        text = "DEFER_IF_PERMIT 4.3.0 Temporary trouble, try again later"
-        return Verdict(Action.DEFER, wording.text(text, decision_id), _REASONS[grey])
-    return _GREYLIST_PASSES[grey]
-
-
-_REASONS = {grey: f"greylist-{grey.value}" for grey in Grey}
-_GREYLIST_PASSES = {grey: Verdict(Action.ACCEPT, DUNNO, reason) for grey, reason in _REASONS.items()}
-_OFF = _GREYLIST_PASSES[Grey.OFF]
-
-
-def _failure(fact: CheckFailed, decision_id: str, wording: Wording) -> Verdict:
+def _failure(fact: CheckFailed) -> Verdict:
     reason = f"{fact.check}-failed"
     if fact.check == RelayCheck.name:
         # DUNNO would let Postfix refuse a registered system with 554: our own fault is never 5xx. This turns
         # the refusal into "later", and lets served domains receive.
-        text = wording.text("DEFER_IF_REJECT 4.3.0 Temporary trouble, try again later", decision_id)
-        return Verdict(Action.DEFER, text, reason)
+        return Verdict(Action.DEFER, "DEFER_IF_REJECT 4.3.0 Temporary trouble, try again later", reason)
     return Verdict(Action.ACCEPT, DUNNO, reason)

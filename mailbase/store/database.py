@@ -16,8 +16,9 @@ WRITE_CACHE = 16 * 1024
 """KiB of SQLite's own page cache in each connection."""
 BUSY = 5.0
 """Seconds the writer waits for another process (a backup) that holds the file."""
-CHECKPOINT_PAGES = 4000
-"""Pages in the write-ahead log after which they are copied into the database."""
+CHECKPOINT_PAGES = 60_000
+"""Pages in the write-ahead log after which a commit itself copies them into the database: only when the
+thread that does it did not keep up."""
 WAL_LIMIT = 64 * 1024 * 1024
 """Octets the log's file keeps after a peak."""
 
@@ -93,6 +94,18 @@ class Database:
             connection.close()
             raise
         return connection
+
+    def checkpoint(self) -> None:
+        """Copy the write-ahead log into the database; nobody waits for it, neither readers nor the writer.
+
+        Raises:
+            sqlite3.Error: not now.
+        """
+        connection = self._connect(str(self.path), timeout=0.0, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        finally:
+            connection.close()
 
     def _bring_to_schema(self, connection: sqlite3.Connection) -> None:
         present = {

@@ -69,6 +69,31 @@ class Reader:
             if len(page) < ROWS_PER_PAGE:
                 return
 
+    def keys(self, table: TableSpec, after: bytes, limit: int) -> list[bytes]:
+        """The next keys after a key, in their order.
+
+        Raises:
+            StoreError: cannot be read now.
+        """
+        cursor = self._cursor or self._open()
+        try:
+            return [key for (key,) in cursor.execute(table.keys(), (after, limit))]
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+
+    def size(self, table: TableSpec) -> int:
+        """About how many rows there are, rather more than less.
+
+        Raises:
+            StoreError: cannot be read now.
+        """
+        cursor = self._cursor or self._open()
+        try:
+            (rows,) = cursor.execute(table.last_rowid()).fetchone()
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+        return int(rows)
+
     def close(self) -> None:
         """Let go of the file; the next read opens it again."""
         connection, self._connection, self._cursor = self._connection, None, None

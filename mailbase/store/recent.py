@@ -44,6 +44,11 @@ class Recent(Generic[K, V]):
             self._young = young = {}
         young[key] = value
 
+    def drop(self, key: K) -> None:
+        """Forget what was put for ``key``."""
+        self._young.pop(key, None)
+        self._old.pop(key, None)
+
     def clear(self) -> None:
         """Forget everything."""
         self._young = {}

@@ -8,8 +8,9 @@ damaged file was moved aside, an info when all is well again. The daemon goes on
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Protocol
 
 from mailbase.logs import Log
@@ -20,8 +21,6 @@ from mailbase.store.table import Table
 from mailbase.store.worker import ThreadWorker, Worker
 from mailbase.store.writer import Writer
 
-MAX_PENDING = 50_000
-"""Entries held in memory for a disk that does not take them; beyond that, putting fails."""
 FIRST_RETRY, LAST_RETRY = 0.5, 30.0
 """Seconds between attempts to write to a failing disk; doubled each time."""
 LOG_EVERY = 10.0
@@ -30,6 +29,16 @@ PURGE_ROWS = 500
 """Rows that one step of purging deletes in each table: some milliseconds of the writer's time."""
 PURGE_AGAIN, PURGE_IDLE = 0.1, 10.0
 """Seconds to the next step when there is more to purge, and when there is not."""
+
+
+COPY_ROWS, COPY_EVERY = 5000, 60.0
+"""Rows, or seconds, after which the write-ahead log is copied into the database."""
+LEARN_KEYS, LEARN_PAUSE = 1000, 0.005
+"""Keys learnt in one step of some hundred microseconds, and seconds between two steps."""
+LEARN_AGAIN = 60.0
+"""Seconds until it is seen whether there are more keys to learn, and after a failure."""
+
+_DONE = object()
 
 
 class Clock(Protocol):
@@ -53,10 +62,6 @@ class StoreStatus:
     """Damaged files replaced by an empty one."""
     dropped: int = 0
     """Rows that SQLite can never take."""
-    refused: int = 0
-    """Entries not taken because too many wait for the disk."""
-    pending: int = 0
-    """Entries that are not on disk yet."""
 
 
 class Store:
@@ -68,6 +73,8 @@ class Store:
         log: see the module's diagnostics.
         commit_interval: seconds until an entry is on disk, at most.
         worker: runs the writer; a thread when None is given (``clock`` must then have ``callFromThread``).
+        copier: copies the write-ahead log into the database, likewise.
+    copier: copies the write-ahead log into the database, likewise.
     """
 
     def __init__(
@@ -78,18 +85,26 @@ class Store:
         *,
         commit_interval: float = 0.2,
         worker: Worker | None = None,
+        copier: Worker | None = None,
     ) -> None:
         self._clock = clock
         self._log = log
         # Half of the promised time to collect, the other half to write.
         self._collect = commit_interval / 2
         self._worker = worker
+        self._copier = copier
+        self._database = database
+        self._uncopied = 0
+        self._copying = False
+        self._copied_at = clock.seconds()
         self._writer = Writer(database)
         self._reader = Reader(database, clock.seconds, self._read_failed)
-        self._tables = {spec.name: Table(spec, self._reader, self._admit) for spec in database.tables}
+        self._tables = {spec.name: Table(spec, self._reader, self._wake) for spec in database.tables}
         self.status = StoreStatus()
         self._timer: Any = None
         self._purging: Any = None
+        self._learning: Any = None
+        self._lessons = self._new_lessons()
         self._busy = False
         self._closed = False
         self._condemned = False
@@ -104,8 +119,11 @@ class Store:
             self._write_failed(error)
         self._report()
         if self._worker is None:
-            self._worker = ThreadWorker(self._clock.callFromThread)  # type: ignore[attr-defined]
+            self._worker = ThreadWorker("store-writer", self._clock.callFromThread)  # type: ignore[attr-defined]
+        if self._copier is None:
+            self._copier = ThreadWorker("store-copier", self._clock.callFromThread)  # type: ignore[attr-defined]
         self._purging = self._clock.callLater(PURGE_IDLE, self._purge)
+        self._learn()
 
     def table(self, name: str) -> Table:
         """A table by its name.
@@ -125,7 +143,7 @@ class Store:
             Whether everything that was put is on disk.
         """
         self._closed = True
-        for timer in (self._timer, self._purging):
+        for timer in (self._timer, self._purging, self._learning):
             if timer is not None and timer.active():
                 timer.cancel()
         written: list[Exception | None] = []
@@ -143,6 +161,8 @@ class Store:
         assert self._worker is not None, "close() without start()"
         self._worker.submit(finish, lambda result, error: None)
         ended = self._worker.stop(timeout)
+        if self._copier is not None:
+            self._copier.stop(timeout)
         self._reader.close()
         ok = ended and written == [None]
         if not ok:
@@ -151,11 +171,17 @@ class Store:
             self._log.error("store-closed-unwritten", entries=lost, error=error)
         return ok
 
-    def _admit(self) -> None:
-        if self.status.pending >= MAX_PENDING:
-            self.status.refused += 1
-            raise StoreError("too many entries wait for the disk")
-        self.status.pending += 1
+    @property
+    def pending(self) -> int:
+        """Entries that are not on disk yet."""
+        return sum(len(table.pending) + len(table.committing) for table in self._tables.values())
+
+    @property
+    def refused(self) -> int:
+        """Entries not taken because too many wait for the disk."""
+        return sum(table.refused for table in self._tables.values())
+
+    def _wake(self) -> None:
         if self._timer is None and not self._busy and not self._closed:
             self._timer = self._clock.callLater(self._collect, self._hand_over)
 
@@ -172,25 +198,45 @@ class Store:
                 self._writer.begin_anew()
             self._writer.commit(group)
 
+        self._uncopied += sum(map(len, group.values()))
         self._worker.submit(job, self._handed_over)
 
     def _handed_over(self, _result: object, error: Exception | None) -> None:
         self._busy = False
         for table in self._tables.values():
             table.settle(written=error is None)
-        self.status.pending = sum(len(table.pending) for table in self._tables.values())
         self._report()
         if error is not None:
             self._write_failed(error)
             return
         self.status.commits += 1
+        self._copy()
         if self.status.broken:
             self.status.broken = False
             self._retry = FIRST_RETRY
             self._reader.forgive()
-            self._log.info("store-recovered", pending=self.status.pending)
-        if (self.status.pending or self._condemned) and not self._closed:
+            self._log.info("store-recovered", pending=self.pending)
+        if (self.pending or self._condemned) and not self._closed:
             self._timer = self._clock.callLater(self._collect, self._hand_over)
+
+    def _copy(self) -> None:
+        """Copy the log into the database now and then.
+
+        Right after a commit, so that it is done before the next, which can then begin a new log. In a thread
+        of its own: syncing a slow disk must not hold up the next commit.
+        """
+        due = self._uncopied >= COPY_ROWS or self._clock.seconds() - self._copied_at >= COPY_EVERY
+        if not due or self._copying or self._closed or self._copier is None:
+            return
+        self._copying = True
+        self._uncopied = 0
+        self._copied_at = self._clock.seconds()
+        self._copier.submit(self._database.checkpoint, self._copied)
+
+    def _copied(self, _result: object, error: Exception | None) -> None:
+        self._copying = False
+        if error is not None:
+            self._log.debug("store-not-copied", error=describe(error))
 
     def _write_failed(self, error: Exception) -> None:
         self.status.commit_failures += 1
@@ -198,7 +244,7 @@ class Store:
         self._log.warning(
             "store-write-failed",
             error=describe(error),
-            pending=self.status.pending,
+            pending=self.pending,
             next_attempt=self._retry,
         )
         if not self._closed:
@@ -247,3 +293,16 @@ class Store:
         if not self._closed:
             again = PURGE_AGAIN if (removed or 0) >= PURGE_ROWS else PURGE_IDLE
             self._purging = self._clock.callLater(again, self._purge)
+
+    def _learn(self) -> None:
+        """Get to know, in small steps, which keys the tables have."""
+        try:
+            busy = next(self._lessons, _DONE) is not _DONE
+        except StoreError:
+            busy = False
+        if not busy:
+            self._lessons = self._new_lessons()
+        self._learning = self._clock.callLater(LEARN_PAUSE if busy else LEARN_AGAIN, self._learn)
+
+    def _new_lessons(self) -> Iterator[None]:
+        return chain.from_iterable(table.learn_keys(LEARN_KEYS) for table in self._tables.values())

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from mailbase.store.errors import StoreError
+from mailbase.store.presence import Presence
 from mailbase.store.reader import Reader
 from mailbase.store.recent import Recent
-from mailbase.store.tables import Row, TableSpec, Value
+from mailbase.store.tables import Row, TableSpec
+
+MAX_PENDING = 50_000
+"""Entries held in memory for a disk that does not take them; beyond that, putting fails."""
 
 _UNKNOWN: Final[Row] = ("unknown",)
 """Stands for "not in the cache"; None there means "known not to exist"."""
@@ -21,24 +26,41 @@ class Table:
     Arguments:
         spec: its description.
         reader: for what is not in memory.
-        admit: takes note of one more entry to be written.
+        wake: called when there is something to write.
 
     Raises (all reading and writing methods):
         StoreError: the store can neither answer nor remember at the moment.
     """
 
-    __slots__ = ("_admit", "_hot", "_reader", "_recent", "committing", "pending", "spec")
+    __slots__ = (
+        "_filling",
+        "_hot",
+        "_presence",
+        "_reader",
+        "_recent",
+        "_wake",
+        "committing",
+        "pending",
+        "refused",
+        "spec",
+    )
 
-    def __init__(self, spec: TableSpec, reader: Reader, admit: Callable[[], None]) -> None:
+    def __init__(self, spec: TableSpec, reader: Reader, wake: Callable[[], None]) -> None:
         self.spec = spec
         self._hot = spec.hot
         self._reader = reader
-        self._admit = admit
+        self._wake = wake
         self._recent: Recent[bytes, Row | None] = Recent(spec.cached)
+        self._presence: Presence | None = None
+        """Knows every key; None until one does."""
+        self._filling: Presence | None = None
+        """Learns the keys, and knows only some of those on disk."""
         self.pending: dict[bytes, Row | None] = {}
         """Put since the last group was handed to the writer; None: deleted."""
         self.committing: dict[bytes, Row | None] = {}
         """With the writer now."""
+        self.refused = 0
+        """Entries not taken because too many wait for the disk."""
 
     def get(self, key: bytes, now: float) -> Row | None:
         """The hot columns and ``expires`` of a row.
@@ -46,6 +68,9 @@ class Table:
         Arguments:
             now: seconds since the epoch; a row that has expired by then is not there.
         """
+        presence = self._presence
+        if presence is not None and not presence.may_have(key):
+            return None
         row = self._recent.get(key, _UNKNOWN)
         if row is _UNKNOWN:
             row = self._behind(key)
@@ -64,25 +89,39 @@ class Table:
     def _cut(self, row: Row) -> Row:
         return (*row[: self._hot], row[-1])
 
-    def put(self, key: bytes, row: tuple[Value, ...], expires: float) -> None:
+    def put(self, key: bytes, row: Row) -> None:
         """Insert or replace a row.
 
         Arguments:
-            row: all columns of the description, in order.
-            expires: seconds since the epoch; :data:`NEVER` for never.
+            row: all columns of the description, in order, and ``expires``: whole seconds since the epoch, or
+                :data:`NEVER`.
         """
-        if key not in self.pending:
-            self._admit()
-        full = (*row, int(expires))
-        self.pending[key] = full
-        self._recent.put(key, self._cut(full))
+        pending = self.pending
+        if key not in pending:
+            self._admit(key)
+        pending[key] = row
+        # Read from the overlay as long as it is there; most rows are never read again.
+        self._recent.drop(key)
 
     def delete(self, key: bytes) -> None:
         """Delete a row; nothing happens if there is none."""
         if key not in self.pending:
-            self._admit()
+            self._admit(key)
         self.pending[key] = None
-        self._recent.put(key, None)
+        self._recent.drop(key)
+
+    def _admit(self, key: bytes) -> None:
+        """Take note of one more entry to be written."""
+        waiting = len(self.pending)
+        if waiting + len(self.committing) >= MAX_PENDING:
+            self.refused += 1
+            raise StoreError("too many entries wait for the disk")
+        if not waiting:
+            self._wake()
+        if self._presence is not None:
+            self._presence.add(key)
+        if self._filling is not None:
+            self._filling.add(key)
 
     def scan(self, now: float) -> Iterator[tuple[bytes, Row]]:
         """All rows that have not expired, as key and all columns; what is not on disk yet comes first.
@@ -97,6 +136,28 @@ class Table:
             if stored not in fresh and rest[-1] > now:  # type: ignore[operator]
                 assert isinstance(stored, bytes)
                 yield stored, tuple(rest)
+
+    def learn_keys(self, at_once: int) -> Iterator[None]:
+        """Get to know which keys there are; to be iterated until it ends, ``at_once`` keys a step.
+
+        Does nothing if they are known, unless so many came since that it is time for more memory.
+
+        Raises:
+            StoreError: cannot be read now; to be begun again later.
+        """
+        known = self._presence
+        if not self.spec.mostly_absent or (known is not None and known.count <= 2 * known.capacity):
+            return
+        filling = self._filling = Presence(2 * (self._reader.size(self.spec) + len(self.pending)))
+        for key in (*self.committing, *self.pending):
+            filling.add(key)
+        last = b""
+        while page := self._reader.keys(self.spec, last, at_once):
+            for key in page:
+                filling.add(key)
+            last = page[-1]
+            yield
+        self._presence, self._filling = filling, None
 
     def take(self) -> dict[bytes, Row | None]:
         """Hand over what is pending; it stays visible until :meth:`settle`."""

@@ -41,6 +41,8 @@ class TableSpec:
 
     Arguments:
         cached: rows kept in memory after their last use, at most twice this many.
+        mostly_absent: whether most look-ups are for keys that are not there: two octets of memory for each
+            row then answer those without the disk.
 
     Raises:
         ValueError: a name that is no identifier, or a hot column after one that is not.
@@ -49,6 +51,7 @@ class TableSpec:
     name: str
     columns: tuple[Column, ...]
     cached: int = 20_000
+    mostly_absent: bool = False
 
     def __post_init__(self) -> None:
         for name in (self.name, *(column.name for column in self.columns)):
@@ -102,6 +105,14 @@ class TableSpec:
             f"SELECT rowid, key, {', '.join(self.names)} FROM {self.name} "  # noqa: S608
             "WHERE rowid > ? ORDER BY rowid LIMIT ?"
         )
+
+    def keys(self) -> str:
+        """The next keys after a key; read from the index alone."""
+        return f"SELECT key FROM {self.name} WHERE key > ? ORDER BY key LIMIT ?"  # noqa: S608
+
+    def last_rowid(self) -> str:
+        """How many rows there are, or a little more: rows are numbered as they come."""
+        return f"SELECT coalesce(max(rowid), 0) FROM {self.name}"  # noqa: S608
 
     def upsert(self, rows: int) -> str:
         """Insert or replace ``rows`` rows in one statement."""

@@ -1,4 +1,4 @@
-"""The one thread beside the reactor: runs jobs in order, hands each outcome back to the reactor."""
+"""A thread beside the reactor: runs jobs in order, hands each outcome back to the reactor."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ class ThreadWorker:
     """A :class:`Worker` with a thread of its own.
 
     Arguments:
+        name: of the thread.
         call_from_thread: the reactor's way to run a function in its own thread.
     """
 
-    def __init__(self, call_from_thread: Callable[..., object]) -> None:
+    def __init__(self, name: str, call_from_thread: Callable[..., object]) -> None:
         self._call = call_from_thread
         self._jobs: queue.SimpleQueue[tuple[Job, Done] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def submit(self, job: Job, done: Done) -> None:

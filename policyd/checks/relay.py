@@ -12,11 +12,16 @@ last domain only.
 
 from __future__ import annotations
 
-from mailbase.addresses import Mailbox
+from functools import lru_cache
+
+from mailbase.addresses import Mailbox, split_mailbox
 from mailbase.registry import Registry
 from policyd.context import Context
 from policyd.facts import RelayFact, Relaying
-from policyd.request import Request, Stage
+from policyd.request import MAX_ADDRESS, Request, Stage
+
+REMEMBERED = 2_000
+"""Recipients whose fact is remembered."""
 
 _USER = RelayFact(Relaying.PERMITTED, "authenticated-user")
 _SYSTEM = RelayFact(Relaying.PERMITTED, "registered-system")
@@ -42,6 +47,7 @@ class RelayCheck:
     def __init__(self, registry: Registry | None, hostname: str) -> None:
         self._registry = registry
         self._hostname = hostname
+        self._remembered = lru_cache(maxsize=REMEMBERED)(self._judge)
 
     def check(self, request: Request, context: Context) -> RelayFact:
         """Whether the recipient may be mailed by this client."""
@@ -49,14 +55,20 @@ class RelayCheck:
             return _UNJUDGED
         if request.sasl_username:
             return _USER
-        if context.system is not None:
+        if context.origin.system is not None:
             return _SYSTEM
-        mailbox = context.mailbox
+        recipient = request.recipient
+        return self._remembered(recipient) if len(recipient) <= MAX_ADDRESS else self._judge(recipient)
+
+    def _judge(self, recipient: str) -> RelayFact:
+        """Whether anybody may mail ``recipient``."""
+        assert self._registry is not None
+        mailbox = split_mailbox(recipient)
         if mailbox is None:
             return _BROKEN
         if is_routed(mailbox):
             return _ROUTED
-        if context.domain is not None:
+        if self._registry.domain(mailbox.domain) is not None:
             return _DOMAIN
         if not mailbox.domain:
             return _LOCAL

@@ -20,15 +20,12 @@ from pathlib import Path
 from mailbase.documents import ConfigError, Problem
 from mailbase.documents.problems import shown
 from mailbase.networks import NetworkTable
-from mailbase.store.recent import Recent
 from policyd.greylist.patterns import Patterns, translate
 
 SHIPPED = "data:"
 """Prefix of a file that comes with the product."""
 OPTIONAL = ".local"
 """A file whose name ends so may be missing, as with postgrey."""
-REMEMBERED = 10_000
-"""Client names whose answer is remembered: patterns cost more than a look into a dictionary."""
 
 _REGEX = re.compile(r"/(\S+)/")
 _IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(/[0-9]{1,2})?")
@@ -60,7 +57,7 @@ class ClientList:
 
     def __init__(self, lines: Iterable[Line]) -> None:
         self.warnings: list[Problem] = []
-        self._names: set[str] = set()
+        self._names = _Names()
         self._networks: NetworkTable[bool] = NetworkTable()
         self._count = 0
         patterns, problems = [], []
@@ -81,7 +78,6 @@ class ClientList:
             raise ConfigError(problems)
         self._patterns = Patterns(patterns)
         self._networks.prepare()
-        self._known: Recent[str, bool | None] = Recent(REMEMBERED)
 
     def __len__(self) -> int:
         return self._count
@@ -104,17 +100,13 @@ class ClientList:
 
         Arguments:
             packed: its address, 4 or 16 octets; None if it has none.
-            name: its verified name, or ``unknown``.
+            name: its verified name, lower case, or ``unknown``.
         """
         if packed is not None and self._networks.lookup(packed):
             return True
         if not self._names and not self._patterns:
             return False
-        known = self._known.get(name, None)
-        if known is None:
-            known = _has_suffix(name.lower(), self._names, ".") or self._patterns.search(name)
-            self._known.put(name, known)
-        return known
+        return self._names.have(name) or self._patterns.search(name)
 
 
 class RecipientList:
@@ -124,7 +116,7 @@ class RecipientList:
         self.warnings: list[Problem] = []
         self._addresses: set[tuple[str, str]] = set()
         self._users: set[str] = set()
-        self._domains: set[str] = set()
+        self._domains = _Names()
         self._count = 0
         patterns, problems = [], []
         for line in lines:
@@ -157,7 +149,9 @@ class RecipientList:
             for user in _without_extensions(local):
                 if user in self._users or (user, domain) in self._addresses:
                     return True
-        if self._domains and _has_suffix(f"{local}{at}{domain}", self._domains, "@."):
+        # Without @ there must be a dot before the domain, as postgrey has it.
+        above = domain.rpartition("@")[2] if at else local.partition(".")[2]
+        if self._domains and above and self._domains.have(above):
             return True
         return self._patterns.search(recipient)
 
@@ -200,13 +194,38 @@ def _first_address(text: str) -> str:
     return str(ipaddress.ip_network(text, strict=False))
 
 
-def _has_suffix(text: str, wanted: set[str], separators: str) -> bool:
-    """Whether ``text`` ends with one of ``wanted``, at a separator."""
-    if separators == "." and text in wanted:
+class _Names:
+    """Domain names, asked whether one of them is another name or a domain above it."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+        self._ends: set[str] = set()
+        """The last two labels of each, so that most other names need only one look."""
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def add(self, name: str) -> None:
+        self._names.add(name)
+        self._ends.add(_end(name))
+
+    def have(self, name: str) -> bool:
+        """Whether ``name`` (lower case) is one of the names or below one."""
+        end = _end(name)
+        if end not in self._ends and end.rpartition(".")[2] not in self._names:
+            return False
+        while name not in self._names:
+            dot = name.find(".")
+            if dot < 0:
+                return False
+            name = name[dot + 1 :]
         return True
-    return any(
-        character in separators and text[position + 1 :] in wanted for position, character in enumerate(text)
-    )
+
+
+def _end(name: str) -> str:
+    """The last two labels of ``name``."""
+    before = name.rfind(".", 0, max(0, name.rfind(".")))
+    return name[before + 1 :]
 
 
 def _without_extensions(local: str) -> Iterator[str]:

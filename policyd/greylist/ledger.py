@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterator
+from functools import lru_cache
 from typing import Literal, Protocol
 
 from mailbase.networks import NetworkTable
 from mailbase.store import NEVER, Store, StoreError, Table
 from mailbase.store.tables import Row
 from policyd.facts import Grey, GreylistFact
-from policyd.greylist.keys import network_text, normal_recipient, normal_sender, triplet_key
+from policyd.greylist.keys import normal_recipient, normal_sender, triplet_key
 from policyd.greylist.tables import ALLOWED, CLIENTS, TRIPLETS
 from policyd.greylist.terms import (
     Client,
@@ -32,7 +33,11 @@ _GREY = {outcome: Grey(outcome.value) for outcome in Outcome}
 _EARNED = GreylistFact(Grey.CLIENT_EARNED)
 _ALLOWED = GreylistFact(Grey.CLIENT_ALLOWED)
 _UNAVAILABLE = GreylistFact(Grey.UNAVAILABLE)
-_FACTS = {outcome: GreylistFact(_GREY[outcome]) for outcome in (Outcome.PASSED, Outcome.KNOWN)}
+
+
+@lru_cache(maxsize=1024)
+def _fact(outcome: Outcome, wait: int) -> GreylistFact:
+    return GreylistFact(_GREY[outcome], wait)
 
 
 class Ledger(Protocol):
@@ -103,18 +108,15 @@ class StoreLedger:
         if changed is not None and trace:
             if outcome is Outcome.NEW and self._status.broken and self.on_error == "pass":
                 return _UNAVAILABLE
-            self.triplets.put(
-                key,
-                (*changed, network_text(network), sender[:MAX_TEXT], recipient[:MAX_TEXT]),
-                expiry(changed, terms),
-            )
+            expires = expiry(changed, terms)
+            self.triplets.put(key, (*changed, network, sender[:MAX_TEXT], recipient[:MAX_TEXT], expires))
             if outcome is Outcome.PASSED and terms.auto_allow_after:
                 self._put_client(network, good_retry(client, now))
-        return _FACTS.get(outcome) or GreylistFact(_GREY[outcome], answer.wait)
+        return _fact(outcome, answer.wait)
 
     def _put_client(self, network: bytes, client: Client) -> None:
-        expires = client.last + self.terms.auto_allow_lifetime + 1
-        self.clients.put(network, (*client, network_text(network)), expires)
+        expires = client.last + int(self.terms.auto_allow_lifetime) + 1
+        self.clients.put(network, (*client, expires))
 
     def load_allowed(self, now: float) -> None:
         """Read the networks that were allowed by command; to be called at start and after each change.
@@ -140,7 +142,7 @@ class StoreLedger:
         """
         if len(self._networks) >= MAX_ALLOWED:
             raise StoreError(f"{MAX_ALLOWED} networks are allowed already")
-        self.allowed.put(network.encode("ascii"), (int(now), comment[:MAX_TEXT]), until)
+        self.allowed.put(network.encode("ascii"), (int(now), comment[:MAX_TEXT], int(until)))
         self.load_allowed(now)
 
     def disallow(self, network: str, now: float) -> bool:

@@ -10,18 +10,20 @@ TRIPLETS = TableSpec(
         Column("first", "INTEGER"),
         Column("passed", "INTEGER"),
         Column("last", "INTEGER"),
-        Column("network", "TEXT", hot=False),
+        Column("network", "BLOB", hot=False),
         Column("sender", "TEXT", hot=False),
         Column("recipient", "TEXT", hot=False),
     ),
-    cached=32_000,
+    cached=4_000,
+    mostly_absent=True,
 )
 """Key: :func:`policyd.greylist.keys.triplet_key`. The first columns are an Entry."""
 
 CLIENTS = TableSpec(
     "greylist_clients",
-    (Column("retries", "INTEGER"), Column("last", "INTEGER"), Column("network", "TEXT", hot=False)),
-    cached=32_000,
+    (Column("retries", "INTEGER"), Column("last", "INTEGER")),
+    cached=4_000,
+    mostly_absent=True,
 )
 """Key: :func:`policyd.greylist.keys.client_network`. The first columns are a Client."""
 

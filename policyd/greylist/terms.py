@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 REFRESH = 3600
@@ -64,6 +65,9 @@ class Outcome(enum.StrEnum):
     KNOWN = "known"
     """Passed before."""
 
+    # Enum's own hash is a Python function, and too slow for the hot path.
+    __hash__ = str.__hash__
+
 
 class Answer(NamedTuple):
     """Arguments:
@@ -79,6 +83,11 @@ _KNOWN = Answer(Outcome.KNOWN)
 _PASSED = Answer(Outcome.PASSED)
 
 
+@lru_cache(maxsize=8)
+def _new(delay: float) -> Answer:
+    return Answer(Outcome.NEW, math.ceil(delay))
+
+
 def judge(entry: Entry | None, now: float, terms: Terms) -> tuple[Entry | None, Answer]:
     """The answer to a triplet, and its new entry, or None if nothing needs to be written.
 
@@ -88,31 +97,36 @@ def judge(entry: Entry | None, now: float, terms: Terms) -> tuple[Entry | None, 
             as told passes.
     """
     second = int(now)
-    if entry is not None and entry.passed:
-        if second - entry.last <= terms.lifetime:
-            # A clock that was set back must not freeze the entry in the future.
-            if second - entry.last >= REFRESH or second < entry.last:
-                return entry._replace(last=second), _KNOWN
-            return None, _KNOWN
-        entry = None
-    if entry is not None and second < entry.first:
-        entry = entry._replace(first=second)
-        return entry, Answer(Outcome.EARLY, math.ceil(terms.delay))
-    if entry is None or second - entry.first > terms.retry_window:
-        if terms.delay <= 0:
-            return Entry(second, second, second), _PASSED
-        return Entry(second, 0, second), Answer(Outcome.NEW, math.ceil(terms.delay))
+    if entry is None:
+        return _first_seen(second, terms)
+    if entry.passed:
+        if second - entry.last > terms.lifetime:
+            return _first_seen(second, terms)
+        # A clock that was set back must not freeze the entry in the future.
+        if second - entry.last >= REFRESH or second < entry.last:
+            return entry._replace(last=second), _KNOWN
+        return None, _KNOWN
+    if second < entry.first:
+        return entry._replace(first=second), Answer(Outcome.EARLY, math.ceil(terms.delay))
     waited = second - entry.first
+    if waited > terms.retry_window:
+        return _first_seen(second, terms)
     if waited < terms.delay:
         return None, Answer(Outcome.EARLY, math.ceil(terms.delay - waited))
     return Entry(entry.first, second, second), _PASSED
 
 
-def expiry(entry: Entry, terms: Terms) -> float:
+def _first_seen(second: int, terms: Terms) -> tuple[Entry, Answer]:
+    if terms.delay <= 0:
+        return Entry(second, second, second), _PASSED
+    return Entry(second, 0, second), _new(terms.delay)
+
+
+def expiry(entry: Entry, terms: Terms) -> int:
     """When an entry may be forgotten, in seconds since the epoch."""
     if entry.passed:
-        return entry.last + terms.lifetime + 1
-    return entry.first + terms.retry_window + 1
+        return int(entry.last + terms.lifetime) + 1
+    return int(entry.first + terms.retry_window) + 1
 
 
 def good_retry(client: Client | None, now: float) -> Client:

@@ -110,7 +110,11 @@ class Bed:
         self.worker = ManualWorker()
         log = Log("test", stream=self.stream)
         store = Store(
-            Database(self.path, [SPEC, OTHER], self.disk.connect), self.clock, log, worker=self.worker
+            Database(self.path, [SPEC, OTHER], self.disk.connect),
+            self.clock,
+            log,
+            worker=self.worker,
+            copier=ManualWorker(),
         )
         store.start()
         self.things = store.table("things")
@@ -147,20 +151,20 @@ def bed(tmp_path: Path) -> Iterator[Bed]:
 
 
 def test_an_entry_is_visible_at_once_and_on_disk_within_the_interval(bed: Bed) -> None:
-    bed.things.put(b"k", (1, "n", "cold"), bed.now + 60)
+    bed.things.put(b"k", (1, "n", "cold", int(bed.now + 60)))
     assert bed.things.get(b"k", bed.now) == (1, "n", bed.now + 60), "hot columns and expires"
     assert bed.on_disk() == []
     bed.clock.advance(0.1)
     assert bed.things.get(b"k", bed.now) is not None, "with the writer, still visible"
     bed.worker.run()
     assert bed.on_disk() == [(b"k", 1, "n", "cold", 1_000_060)]
-    assert bed.store.status.pending == 0
+    assert bed.store.pending == 0
 
 
 def test_what_was_committed_survives_a_kill_and_the_rest_is_the_last_group(bed: Bed) -> None:
-    bed.things.put(b"a", (1, "", ""), NEVER)
+    bed.things.put(b"a", (1, "", "", NEVER))
     bed.tick()
-    bed.things.put(b"b", (2, "", ""), NEVER)
+    bed.things.put(b"b", (2, "", "", NEVER))
     bed.kill()
     bed.store = bed.open()
     assert bed.things.get(b"a", bed.now) == (1, "", NEVER)
@@ -168,10 +172,10 @@ def test_what_was_committed_survives_a_kill_and_the_rest_is_the_last_group(bed: 
 
 
 def test_close_writes_what_is_pending_and_what_is_on_its_way(bed: Bed) -> None:
-    bed.things.put(b"a", (1, "", ""), NEVER)
+    bed.things.put(b"a", (1, "", "", NEVER))
     bed.clock.advance(0.1)
     assert len(bed.worker.jobs) == 1
-    bed.things.put(b"b", (2, "", ""), NEVER)
+    bed.things.put(b"b", (2, "", "", NEVER))
     assert bed.store.close()
     assert [row[0] for row in bed.on_disk()] == [b"a", b"b"]
     bed.store = bed.open()
@@ -179,7 +183,7 @@ def test_close_writes_what_is_pending_and_what_is_on_its_way(bed: Bed) -> None:
 
 def test_the_newest_value_wins_at_every_stage(bed: Bed) -> None:
     for number in range(5):
-        bed.things.put(b"k", (number, "", ""), NEVER)
+        bed.things.put(b"k", (number, "", "", NEVER))
         assert bed.things.get(b"k", bed.now) == (number, "", NEVER)
         if number % 2:
             bed.clock.advance(0.1)
@@ -189,7 +193,7 @@ def test_the_newest_value_wins_at_every_stage(bed: Bed) -> None:
 
 
 def test_a_deleted_entry_is_gone_at_once_and_stays_gone(bed: Bed) -> None:
-    bed.things.put(b"k", (1, "", ""), NEVER)
+    bed.things.put(b"k", (1, "", "", NEVER))
     bed.tick()
     bed.things.delete(b"k")
     assert bed.things.get(b"k", bed.now) is None
@@ -199,13 +203,13 @@ def test_a_deleted_entry_is_gone_at_once_and_stays_gone(bed: Bed) -> None:
 
 
 def test_expired_entries_are_not_there(bed: Bed) -> None:
-    bed.things.put(b"k", (1, "", ""), bed.now + 10)
+    bed.things.put(b"k", (1, "", "", int(bed.now + 10)))
     assert bed.things.get(b"k", bed.now + 9) is not None
     assert bed.things.get(b"k", bed.now + 10) is None
 
 
 def test_reads_go_to_the_disk_once_and_to_memory_afterwards_also_for_what_is_absent(bed: Bed) -> None:
-    bed.things.put(b"k", (1, "", ""), NEVER)
+    bed.things.put(b"k", (1, "", "", NEVER))
     bed.tick()
     bed.kill()
     bed.store = bed.open()
@@ -218,7 +222,7 @@ def test_reads_go_to_the_disk_once_and_to_memory_afterwards_also_for_what_is_abs
 
 def test_memory_for_reading_is_bounded_and_what_falls_out_is_read_again(bed: Bed) -> None:
     for number in range(100):
-        bed.things.put(b"%d" % number, (number, "", ""), NEVER)
+        bed.things.put(b"%d" % number, (number, "", "", NEVER))
     assert bed.things.cached <= 2 * SPEC.cached
     assert all(bed.things.get(b"%d" % number, bed.now) for number in range(100)), "from the overlay"
     bed.clock.advance(0.1)
@@ -230,19 +234,19 @@ def test_memory_for_reading_is_bounded_and_what_falls_out_is_read_again(bed: Bed
 def test_a_large_group_is_written_whole(bed: Bed) -> None:
     expected = {b"%05d" % number: number for number in range(256 * 3 + 16 * 2 + 7)}
     for key, number in expected.items():
-        bed.things.put(key, (number, "", ""), NEVER)
+        bed.things.put(key, (number, "", "", NEVER))
     bed.tick()
     assert {key: count for key, count, *_ in bed.on_disk()} == expected
 
 
 def test_scan_lists_pending_and_stored_rows_once_each(bed: Bed) -> None:
     for number in range(450):
-        bed.things.put(b"%03d" % number, (number, "", "t"), NEVER)
+        bed.things.put(b"%03d" % number, (number, "", "t", NEVER))
     bed.tick()
-    bed.things.put(b"000", (1000, "", "t"), NEVER)
+    bed.things.put(b"000", (1000, "", "t", NEVER))
     bed.things.delete(b"001")
-    bed.things.put(b"new", (1001, "", "t"), NEVER)
-    bed.things.put(b"old", (1002, "", "t"), bed.now - 1)
+    bed.things.put(b"new", (1001, "", "t", NEVER))
+    bed.things.put(b"old", (1002, "", "t", int(bed.now - 1)))
     rows = list(bed.things.scan(bed.now))
     listed = dict(rows)
     assert len(rows) == len(listed) == 450
@@ -257,8 +261,8 @@ def test_purge_deletes_expired_rows_in_steps_and_nothing_else(
 ) -> None:
     monkeypatch.setattr(store_module, "PURGE_ROWS", 10)
     for number in range(25):
-        bed.things.put(b"%02d" % number, (number, "", ""), bed.now + 5)
-    bed.things.put(b"stays", (0, "", ""), bed.now + 3600)
+        bed.things.put(b"%02d" % number, (number, "", "", int(bed.now + 5)))
+    bed.things.put(b"stays", (0, "", "", int(bed.now + 3600)))
     bed.tick()
     bed.tick(store_module.PURGE_IDLE)
     assert len(bed.on_disk()) == 16, "one step"
@@ -269,10 +273,10 @@ def test_purge_deletes_expired_rows_in_steps_and_nothing_else(
 
 
 def test_an_entry_put_again_before_its_purge_survives_it(bed: Bed) -> None:
-    bed.things.put(b"k", (1, "", ""), bed.now + 5)
+    bed.things.put(b"k", (1, "", "", int(bed.now + 5)))
     bed.tick()
     bed.clock.advance(6)
-    bed.things.put(b"k", (2, "", ""), bed.now + 100)
+    bed.things.put(b"k", (2, "", "", int(bed.now + 100)))
     for _ in range(3):
         bed.tick(store_module.PURGE_IDLE)
     assert [row[1] for row in bed.on_disk()] == [2]
@@ -283,11 +287,11 @@ def test_an_entry_put_again_before_its_purge_survives_it(bed: Bed) -> None:
 
 def test_a_full_disk_is_survived_reported_retried_and_recovered_from(bed: Bed) -> None:
     bed.disk.error = FULL
-    bed.things.put(b"k", (1, "", ""), NEVER)
+    bed.things.put(b"k", (1, "", "", NEVER))
     bed.tick()
     assert bed.store.status.broken
     assert bed.things.get(b"k", bed.now) is not None
-    bed.things.put(b"l", (2, "", ""), NEVER)
+    bed.things.put(b"l", (2, "", "", NEVER))
     for _ in range(3):
         bed.tick(store_module.FIRST_RETRY)
     failures = bed.store.status.commit_failures
@@ -296,7 +300,7 @@ def test_a_full_disk_is_survived_reported_retried_and_recovered_from(bed: Bed) -
     bed.tick(store_module.LAST_RETRY)
     assert not bed.store.status.broken
     assert [row[0] for row in bed.on_disk()] == [b"k", b"l"]
-    assert bed.store.status.pending == 0
+    assert bed.store.pending == 0
     log = bed.stream.getvalue()
     assert "event=store-write-failed" in log
     assert "event=store-recovered" in log
@@ -304,30 +308,30 @@ def test_a_full_disk_is_survived_reported_retried_and_recovered_from(bed: Bed) -
 
 def test_the_pauses_between_attempts_grow_to_a_bound(bed: Bed) -> None:
     bed.disk.error = FULL
-    bed.things.put(b"k", (1, "", ""), NEVER)
+    bed.things.put(b"k", (1, "", "", NEVER))
     for _ in range(3600 * 10):
         bed.tick(0.1)
     assert 3600 / store_module.LAST_RETRY <= bed.store.status.commit_failures <= 130
 
 
 def test_the_overlay_is_bounded_and_says_so(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "MAX_PENDING", 10)
+    monkeypatch.setattr("mailbase.store.table.MAX_PENDING", 10)
     bed.disk.error = FULL
     for number in range(10):
-        bed.things.put(b"%d" % number, (number, "", ""), NEVER)
+        bed.things.put(b"%d" % number, (number, "", "", NEVER))
         bed.tick(0.01)
     with pytest.raises(StoreError):
-        bed.things.put(b"one more", (0, "", ""), NEVER)
-    assert bed.store.status.refused == 1
+        bed.things.put(b"one more", (0, "", "", NEVER))
+    assert bed.store.refused == 1
     assert bed.things.get(b"one more", bed.now) is None
-    bed.things.put(b"3", (33, "", ""), NEVER)
+    bed.things.put(b"3", (33, "", "", NEVER))
     assert bed.things.get(b"3", bed.now) == (33, "", NEVER), "what is held already may change"
     bed.tick(1)
     with pytest.raises(StoreError):
-        bed.things.put(b"one more", (0, "", ""), NEVER)
+        bed.things.put(b"one more", (0, "", "", NEVER))
     bed.disk.error = None
     bed.tick(store_module.LAST_RETRY)
-    bed.things.put(b"one more", (0, "", ""), NEVER)
+    bed.things.put(b"one more", (0, "", "", NEVER))
 
 
 def test_a_disk_that_cannot_be_read_raises_and_is_not_asked_again_at_once(bed: Bed) -> None:
@@ -337,7 +341,7 @@ def test_a_disk_that_cannot_be_read_raises_and_is_not_asked_again_at_once(bed: B
         with pytest.raises(StoreError):
             bed.things.get(b"k", bed.now)
     assert bed.disk.reads == 1
-    bed.things.put(b"k", (1, "", ""), NEVER)
+    bed.things.put(b"k", (1, "", "", NEVER))
     assert bed.things.get(b"k", bed.now) is not None, "memory still answers"
     bed.disk.read_error = None
     bed.clock.advance(RETRY_AFTER)
@@ -351,7 +355,7 @@ def test_a_file_that_is_no_database_is_moved_aside_at_start(tmp_path: Path) -> N
     bed = Bed(tmp_path)
     assert not bed.store.status.broken
     assert bed.store.status.moved_aside == 1
-    bed.things.put(b"k", (1, "", ""), NEVER)
+    bed.things.put(b"k", (1, "", "", NEVER))
     bed.tick()
     assert [row[0] for row in bed.on_disk()] == [b"k"]
     (moved,) = [name for name in tmp_path.iterdir() if ".damaged-" in name.name]
@@ -361,8 +365,9 @@ def test_a_file_that_is_no_database_is_moved_aside_at_start(tmp_path: Path) -> N
 
 
 def test_damage_found_while_reading_is_repaired_by_beginning_anew(bed: Bed) -> None:
-    bed.things.put(b"k", (1, "", ""), NEVER)
+    bed.things.put(b"k", (1, "", "", NEVER))
     bed.tick()
+    bed.things.get(b"k", bed.now)
     bed.disk.read_error = sqlite_error(sqlite3.SQLITE_CORRUPT, "database disk image is malformed")
     with pytest.raises(StoreError):
         bed.things.get(b"absent", bed.now)
@@ -374,7 +379,7 @@ def test_damage_found_while_reading_is_repaired_by_beginning_anew(bed: Bed) -> N
 
 
 def test_damage_found_while_writing_is_repaired_and_nothing_pending_is_lost(bed: Bed) -> None:
-    bed.things.put(b"k", (1, "", ""), NEVER)
+    bed.things.put(b"k", (1, "", "", NEVER))
 
     def once(*arguments: Any, **options: Any) -> Any:
         bed.disk.error = None
@@ -394,7 +399,7 @@ def test_a_store_that_cannot_be_opened_at_start_opens_itself_later(tmp_path: Pat
     assert bed.store.status.broken
     with pytest.raises(StoreError):
         bed.things.get(b"k", bed.now)
-    bed.things.put(b"k", (1, "", ""), NEVER)
+    bed.things.put(b"k", (1, "", "", NEVER))
     folder.mkdir()
     bed.tick(store_module.LAST_RETRY)
     assert not bed.store.status.broken
@@ -418,24 +423,23 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_row_that_sqlite_cannot_take_does_not_hold_up_the_others(bed: Bed) -> None:
-    bed.things.put(b"a", (1, "", ""), NEVER)
-    bed.things.put(b"bad", (1, "\ud800", ""), NEVER)
-    bed.things.put(b"huge", (1 << 70, "", ""), NEVER)
-    bed.things.put(b"z", (1, "", ""), NEVER)
+    bed.things.put(b"a", (1, "", "", NEVER))
+    bed.things.put(b"bad", (1, "\ud800", "", NEVER))
+    bed.things.put(b"huge", (1 << 70, "", "", NEVER))
+    bed.things.put(b"z", (1, "", "", NEVER))
     bed.tick()
     assert [row[0] for row in bed.on_disk()] == [b"a", b"z"]
     assert bed.store.status.dropped == 2
     assert not bed.store.status.broken
-    assert bed.store.status.pending == 0
+    assert bed.store.pending == 0
 
 
 def test_a_column_added_by_a_later_version_is_added_to_the_file(bed: Bed) -> None:
-    bed.things.put(b"k", (1, "n", "t"), NEVER)
+    bed.things.put(b"k", (1, "n", "t", NEVER))
     bed.store.close()
     later = TableSpec("things", (*SPEC.columns, Column("extra", "INTEGER", hot=False)))
-    store = Store(
-        Database(bed.path, [later]), bed.clock, Log("test", stream=bed.stream), worker=ManualWorker()
-    )
+    log, worker = Log("test", stream=bed.stream), ManualWorker()
+    store = Store(Database(bed.path, [later]), bed.clock, log, worker=worker, copier=ManualWorker())
     store.start()
     assert [row for _, row in store.table("things").scan(bed.now)] == [(1, "n", "t", 0, NEVER)]
     store.close()
@@ -444,8 +448,117 @@ def test_a_column_added_by_a_later_version_is_added_to_the_file(bed: Bed) -> Non
 
 def test_closing_on_a_full_disk_ends_and_says_what_is_lost(bed: Bed) -> None:
     bed.disk.error = FULL
-    bed.things.put(b"k", (1, "", ""), NEVER)
+    bed.things.put(b"k", (1, "", "", NEVER))
     assert not bed.store.close()
     assert "event=store-closed-unwritten entries=1" in bed.stream.getvalue()
     bed.disk.error = None
     bed.store = bed.open()
+
+
+# Knowing what is not there
+
+ABSENT = TableSpec("absent", (Column("count", "INTEGER"),), cached=1, mostly_absent=True)
+
+
+class Presences:
+    """A store with a table of mostly absent keys, opened again on 2500 rows."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = Clock()
+        self.disk = Disk()
+        self.path = folder / "absent.sqlite"
+        self.open()
+        for number in range(2500):
+            self.table.put(b"%05d" % number, (number, NEVER))
+        self.store.close()
+        self.open()
+
+    def open(self) -> None:
+        self.worker = ManualWorker()
+        log = Log("test", stream=io.StringIO())
+        self.store = Store(
+            Database(self.path, [ABSENT], self.disk.connect),
+            self.clock,
+            log,
+            worker=self.worker,
+            copier=ManualWorker(),
+        )
+        self.store.start()
+        self.table = self.store.table("absent")
+
+    def reads(self, keys: list[bytes]) -> int:
+        self.disk.reads = 0
+        for key in keys:
+            self.table.get(key, 0)
+        return self.disk.reads
+
+    def learn(self) -> None:
+        for _ in range(10):
+            self.clock.advance(store_module.LEARN_PAUSE)
+
+
+def test_absent_keys_are_known_without_the_disk_once_the_keys_are_learnt(tmp_path: Path) -> None:
+    bed = Presences(tmp_path)
+    absent = [b"absent%d" % number for number in range(500)]
+    assert bed.reads(absent) == 500, "not known yet, so the disk is asked"
+    bed.learn()
+    assert bed.reads([b"other%d" % number for number in range(500)]) < 20
+    assert all(bed.table.get(b"%05d" % number, 0) == (number, NEVER) for number in range(2500))
+    bed.store.close()
+
+
+def test_keys_put_while_the_others_are_learnt_are_known_too(tmp_path: Path) -> None:
+    bed = Presences(tmp_path)
+    bed.table.put(b"00000a", (1, NEVER))
+    bed.clock.advance(store_module.LEARN_PAUSE)
+    bed.table.put(b"00000b", (2, NEVER))
+    bed.table.put(b"99999z", (3, NEVER))
+    bed.learn()
+    bed.table.put(b"later", (4, NEVER))
+    bed.clock.advance(1)
+    bed.worker.run()
+    for other in range(10):
+        bed.table.get(b"%05d" % other, 0)
+    found = [bed.table.get(key, 0) for key in (b"00000a", b"00000b", b"99999z", b"later")]
+    assert found == [(1, NEVER), (2, NEVER), (3, NEVER), (4, NEVER)]
+    bed.store.close()
+
+
+def test_a_disk_that_fails_while_keys_are_learnt_is_asked_as_before_and_learnt_later(tmp_path: Path) -> None:
+    bed = Presences(tmp_path)
+    bed.clock.advance(store_module.LEARN_PAUSE)
+    bed.disk.read_error = sqlite_error(sqlite3.SQLITE_IOERR, "disk I/O error")
+    bed.learn()
+    bed.disk.read_error = None
+    bed.clock.advance(RETRY_AFTER)
+    assert bed.table.get(b"02499", 0) == (2499, NEVER)
+    bed.clock.advance(store_module.LEARN_AGAIN)
+    bed.learn()
+    assert bed.reads([b"x%d" % number for number in range(100)]) < 10
+    assert bed.table.get(b"02498", 0) == (2498, NEVER)
+    bed.store.close()
+
+
+def test_many_more_keys_than_expected_are_learnt_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailbase.store.presence.SMALLEST", 1 << 10)
+    bed = Presences(tmp_path)
+    bed.learn()
+    before = bed.table._presence
+    assert before is not None
+    for number in range(2 * before.capacity + 1):
+        bed.table.put(b"more%d" % number, (number, NEVER))
+        if number % 1000 == 0:
+            bed.clock.advance(0.1)
+            bed.worker.run()
+    bed.clock.advance(0.1)
+    bed.worker.run()
+    bed.clock.advance(store_module.LEARN_AGAIN)
+    bed.learn()
+    bed.learn()
+    assert bed.table._presence is not None
+    assert bed.table._presence.capacity > before.capacity
+    assert bed.table.get(b"more0", 0) is not None
+    assert bed.table.get(b"00000", 0) is not None
+    bed.store.close()

@@ -1,0 +1,40 @@
+"""Which keys a table surely does not have, without asking the disk.
+
+Most of what a busy gateway sees is new: a look-up that finds nothing. One bit for each of many classes of
+keys answers most of those; what it cannot exclude is looked up.
+"""
+
+from __future__ import annotations
+
+BITS_PER_KEY = 16
+"""At the capacity every sixteenth absent key is looked up in vain."""
+SMALLEST = 1 << 20
+
+
+class Presence:
+    """A set of keys that may say "perhaps" of an absent one, and never "no" of a present one.
+
+    Arguments:
+        capacity: keys expected; beyond, it only excludes less.
+    """
+
+    __slots__ = ("_bits", "_mask", "capacity", "count")
+
+    def __init__(self, capacity: int) -> None:
+        size = max(SMALLEST, 1 << (capacity * BITS_PER_KEY - 1).bit_length())
+        self._bits = bytearray(size // 8)
+        self._mask = size - 1
+        self.capacity = size // BITS_PER_KEY
+        self.count = 0
+        """Keys added; one that is added twice counts twice."""
+
+    def add(self, key: bytes) -> None:
+        """From now on ``key`` may be there."""
+        place = hash(key) & self._mask
+        self._bits[place >> 3] |= 1 << (place & 7)
+        self.count += 1
+
+    def may_have(self, key: bytes) -> bool:
+        """False if ``key`` was never added."""
+        place = hash(key) & self._mask
+        return self._bits[place >> 3] & (1 << (place & 7)) != 0
