@@ -248,6 +248,9 @@ def serve(path: Path, overrides: Sequence[str]) -> int:
     """
     from twisted.internet import reactor
 
+    # By the wall clock, Twisted's default, a clock set back would let an end of data out too late, after our
+    # client has given up: the mail would arrive twice.
+    reactor.seconds = time.monotonic  # type: ignore[method-assign]
     settings = load(path, overrides)
     log = make_log("contentfilter", settings, reactor)  # type: ignore[arg-type]
     raise_descriptor_limit()
