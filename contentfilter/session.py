@@ -67,6 +67,7 @@ TOO_BIG = Reply(552, "5.3.4", "Message exceeds the size limit")
 NO_SPACE = Reply(452, "4.3.1", "Insufficient system storage")
 BAD_SIZE = Reply(501, "5.5.4", "Bad SIZE value")
 UNKNOWN_PARAMETER = Reply(555, "5.5.4", "Unsupported parameter")
+NOT_OFFERED = Reply(451, "4.3.5", "Extension not available behind this filter, try again later")
 TOO_MANY_XFORWARD = Reply(503, "5.5.1", "Too many XFORWARD commands")
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients")
 MAX_XFORWARD = 16
@@ -266,13 +267,17 @@ class Session:
     def _check(self, parameters: dict[str, str]) -> Reply | None:
         """The refusal of a parameter that we did not announce.
 
-        AUTH is taken though we don't: Postfix passes its clients' MAIL on as it came.
+        AUTH is taken though we don't: Postfix passes its clients' MAIL on as it came. So an extension that we
+        know but did not offer was offered by Postfix, and the port behind us lacks it: our fault, no 5xx.
         """
+        refusal = None
         for name in parameters:
             keyword = PARAMETERS.get(name)
-            if keyword is None or (keyword not in ("SIZE", "AUTH") and keyword not in self._offer):
+            if keyword is None:
                 return UNKNOWN_PARAMETER
-        return None
+            if keyword not in ("SIZE", "AUTH") and keyword not in self._offer:
+                refusal = NOT_OFFERED
+        return refusal
 
     def _need(self, parameters: dict[str, str]) -> None:
         for name in parameters:
