@@ -56,7 +56,7 @@ class Table:
         self._filling: Presence | None = None
         """Learns the keys, and knows only some of those on disk."""
         self.pending: dict[bytes, Row | None] = {}
-        """Put since the last group was handed to the writer; None: deleted."""
+        """Put since the last group was handed to the writer, as key and row; None: deleted."""
         self.committing: dict[bytes, Row | None] = {}
         """With the writer now."""
         self.refused = 0
@@ -87,7 +87,8 @@ class Table:
         return self._reader.row(self.spec, key)
 
     def _cut(self, row: Row) -> Row:
-        return (*row[: self._hot], row[-1])
+        """The hot columns and ``expires`` of key and row."""
+        return (*row[1 : self._hot + 1], row[-1])
 
     def put(self, key: bytes, row: Row) -> None:
         """Insert or replace a row.
@@ -99,7 +100,7 @@ class Table:
         pending = self.pending
         if key not in pending:
             self._admit(key)
-        pending[key] = row
+        pending[key] = (key, *row)
         # Read from the overlay as long as it is there; most rows are never read again.
         self._recent.drop(key)
 
@@ -131,7 +132,7 @@ class Table:
         fresh = {**self.committing, **self.pending}
         for key, row in fresh.items():
             if row is not None and row[-1] > now:  # type: ignore[operator]
-                yield key, row
+                yield key, row[1:]
         for stored, *rest in self._reader.scan(self.spec):
             if stored not in fresh and rest[-1] > now:  # type: ignore[operator]
                 assert isinstance(stored, bytes)

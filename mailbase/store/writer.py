@@ -17,8 +17,9 @@ from mailbase.store.database import Database
 from mailbase.store.errors import is_corrupt
 from mailbase.store.tables import Row, TableSpec
 
-ROWS_AT_ONCE = (256, 16, 1)
-"""Sizes of the statements that a group is cut into; few, so that SQLite keeps them prepared."""
+LARGEST = 1024
+"""Rows in one statement at most. Groups are cut into powers of two: few statements, so that SQLite keeps them
+prepared and the thread asks for the interpreter lock a few times only."""
 
 UNWRITABLE = (UnicodeError, OverflowError, TypeError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 """A value that SQLite cannot store: a lone surrogate, an integer beyond 64 bits, an unknown type."""
@@ -26,7 +27,7 @@ UNWRITABLE = (UnicodeError, OverflowError, TypeError, sqlite3.InterfaceError, sq
 T = TypeVar("T")
 
 Group = Mapping[str, Mapping[bytes, "Row | None"]]
-"""Table name → key → row, or None to delete it."""
+"""Table name → key → key and row, or None to delete it."""
 
 
 class Writer:
@@ -104,7 +105,7 @@ class Writer:
 
     def _write(self, cursor: sqlite3.Cursor, table: TableSpec, rows: Mapping[bytes, Row | None]) -> None:
         _delete(cursor, table, [key for key, row in rows.items() if row is None])
-        _upsert(cursor, table, [(key, *row) for key, row in rows.items() if row is not None])
+        _upsert(cursor, table, [row for row in rows.values() if row is not None])
 
     def _one_by_one(self, cursor: sqlite3.Cursor, group: Group) -> None:
         """Leave out what SQLite cannot take: one such row must not keep all others from the disk for ever."""
@@ -159,8 +160,9 @@ def _delete(cursor: sqlite3.Cursor, table: TableSpec, keys: list[bytes]) -> None
 
 
 def _pieces(items: list[T]) -> Iterable[tuple[int, list[T]]]:
-    start = 0
-    for size in ROWS_AT_ONCE:
-        while len(items) - start >= size:
-            yield size, items[start : start + size]
-            start += size
+    start, size = 0, LARGEST
+    while left := len(items) - start:
+        while size > left:
+            size //= 2
+        yield size, items[start : start + size]
+        start += size
