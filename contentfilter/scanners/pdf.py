@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pikepdf
 
@@ -15,6 +16,8 @@ from contentfilter.part import Content, Context, Found, Part
 _HEADER_WITHIN = 1024
 _MAX_OBJECTS = 50_000
 _MAX_ATTACHMENTS = 200
+_MAX_ITEMS = 1000
+"""Items of an array that are looked at; long ones are numbers."""
 _NOT_EXPANDING = frozenset({"/ASCIIHexDecode", "/ASCII85Decode", "/Crypt"})
 _ACTIONS = {"/JavaScript": "pdf-javascript", "/Launch": "pdf-launch"}
 
@@ -45,6 +48,9 @@ class Pdf:
         with document:
             if document.is_encrypted:
                 yield part.found("pdf-owner-restricted", "opens with the empty password")
+            if any("file is damaged" in str(warning) for warning in document.get_warnings()):
+                # qpdf has put together what it could find; another program may find something else.
+                yield part.unscanned("malformed", "PDF: damaged, and repaired for looking into it")
             yield from _actions(part, document)
             yield from _attachments(part, document, context)
 
@@ -85,13 +91,19 @@ def _actions(part: Part, document: pikepdf.Pdf) -> Iterator[Found]:
 
 
 def _look(thing: pikepdf.Object, found: dict[str, str], depth: int) -> None:
-    """Actions in a dictionary and in the dictionaries that lie directly in it."""
-    for key, value in thing.items():
+    """Actions in a dictionary, and in the dictionaries and arrays that lie directly in it."""
+    if isinstance(thing, pikepdf.Array):
+        inner: Iterable[tuple[str, pikepdf.Object]] = (
+            ("", value) for value in itertools.islice(thing, _MAX_ITEMS)
+        )
+    else:
+        inner = thing.items()
+    for key, value in inner:
         if key == "/S" and isinstance(value, pikepdf.Name) and (name := _ACTIONS.get(str(value))):
             found.setdefault(name, "action")
         elif key == "/JS":
             found.setdefault("pdf-javascript", "script")
-        elif depth < 3 and isinstance(value, pikepdf.Dictionary) and not value.is_indirect:
+        elif depth < 4 and isinstance(value, (pikepdf.Dictionary, pikepdf.Array)) and not value.is_indirect:
             _look(value, found, depth + 1)
 
 

@@ -37,9 +37,9 @@ class Tar:
             elif kind not in (b"x", b"g", b"5") and content:
                 yield part.child(long_name or _text(data[at : at + 100]), content)
                 long_name = ""
-            if len(content) < size:
-                yield part.unscanned("malformed", "TAR ends early")
             at += _BLOCK + -(-size // _BLOCK) * _BLOCK
+        if at > len(data):
+            yield part.unscanned("malformed", "TAR ends early")
 
 
 def _is_header(data: Content, at: int) -> bool:

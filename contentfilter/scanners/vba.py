@@ -12,16 +12,14 @@ import contextlib
 import functools
 import io
 import logging
+import re
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 from contentfilter.containers import ovba
 from contentfilter.containers.cfb import CompoundFile
 from contentfilter.part import Context, Found, Part
-
-_MAX_LINE = 2000
-"""VBA allows 1,023 characters; MacroRaptor's patterns take quadratic time in a line's length."""
 
 
 class Vba:
@@ -85,17 +83,51 @@ def judge(part: Part, code: str, detail: str, certain: bool = False) -> Iterator
 
 def suspicious(code: str) -> list[str]:
     """What MacroRaptor objects to in VBA source: what starts it, and what it does; empty if nothing."""
-    mraptor, olevba = load_oletools()
-    lines = olevba.vba_collapse_long_lines(code).split("\n")
-    if any(len(line) > _MAX_LINE for line in lines):
-        lines = [line[at : at + _MAX_LINE] for line in lines for at in range(0, len(line) or 1, _MAX_LINE)]
-    code = "\n".join(lines)
-    starts, writes, runs = (
-        pattern.search(code) for pattern in (mraptor.re_autoexec, mraptor.re_write, mraptor.re_execute)
+    starting, writing, running = _rules()
+    _mraptor, olevba = load_oletools()
+    code = olevba.vba_collapse_long_lines(code)
+    if not (starts := starting.search(code)):
+        return []
+    acts = [_first(code, *rule) for rule in (writing, running)]
+    return [starts.group()[:40], *filter(None, acts)] if any(acts) else []
+
+
+_Rule: TypeAlias = tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]
+
+
+@functools.cache
+def _rules() -> tuple[re.Pattern[str], _Rule, _Rule]:
+    """MacroRaptor's patterns for what starts by itself, writes, and executes.
+
+    Two of its alternatives, ``Open … For Output`` and ``Declare … Lib``, take quadratic time in a line's
+    length. They come last, and are taken out here and looked for in two steps.
+    """
+    mraptor, _olevba = load_oletools()
+    words = r"(?i)\b(?:Write|Append|Binary|Output|Random)\b"
+    return (
+        mraptor.re_autoexec,
+        _rule(mraptor.re_write, mraptor.RE_OPEN_WRITE, r"(?i)\bOpen\b", words),
+        _rule(mraptor.re_execute, mraptor.RE_DECLARE_LIB, r"(?i)\bDeclare\b", r"(?i)\bLib\b"),
     )
-    if starts and (writes or runs):
-        return [match.group()[:40] for match in (starts, writes, runs) if match]
-    return []
+
+
+def _rule(pattern: re.Pattern[str], slow: str, first: str, second: str) -> _Rule:
+    plain = re.compile(pattern.pattern.removesuffix("|" + slow))
+    return plain, re.compile(first), re.compile(second)
+
+
+def _first(code: str, plain: re.Pattern[str], opening: re.Pattern[str], closing: re.Pattern[str]) -> str:
+    """What the rule matches first, shortened; empty if nothing."""
+    if match := plain.search(code):
+        return match.group()[:40]
+    at = 0
+    while match := opening.search(code, at):
+        end = code.find("\n", match.end())
+        end = len(code) if end < 0 else end
+        if closing.search(code, match.end(), end):
+            return code[match.start() : min(end, match.start() + 40)]
+        at = end
+    return ""
 
 
 def _olevba(part: Part) -> str:

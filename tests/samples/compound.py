@@ -48,11 +48,13 @@ def compound_file(tree: Tree) -> bytes:
         elif kinds[number] == 2:
             starts[number] = store(data)
     starts[0] = store(mini)
-    minifat_start = store(struct.pack(f"<{len(minifat)}I", *minifat).ljust(-(-len(minifat) // 128) * 512, b"\xff"))
+    minifat_start = store(
+        struct.pack(f"<{len(minifat)}I", *minifat).ljust(-(-len(minifat) // 128) * 512, b"\xff")
+    )
     children: dict[int, list[int]] = {}
     for number, parent in enumerate(parents):
         children.setdefault(parent, []).append(number)
-    links = {number: (_NONE, _NONE) for number in range(len(names))}
+    links = dict.fromkeys(range(len(names)), (_NONE, _NONE))
 
     def balance(numbers: list[int]) -> int:
         if not numbers:

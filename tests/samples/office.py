@@ -8,7 +8,7 @@ import struct
 from tests.samples.archives import plain_zip
 from tests.samples.compound import Tree, compound_file, vba_storage
 
-MACRO = "Sub AutoOpen()\r\n    Shell Environ(\"TEMP\") & \"\\x.exe\"\r\nEnd Sub\r\n"
+MACRO = 'Sub AutoOpen()\r\n    Shell Environ("TEMP") & "\\x.exe"\r\nEnd Sub\r\n'
 """Runs by itself and executes."""
 TAME = "Function Twice(a)\r\n    Twice = a * 2\r\nEnd Function\r\n"
 """Code, but nothing that starts by itself."""

@@ -99,7 +99,9 @@ def test_single_octets_changed_are_no_crash():
     for _ in range(3000):
         changed = bytearray(data)
         for _ in range(source.randrange(1, 6)):
-            changed[source.choice((source.randrange(512), source.randrange(len(data))))] = source.randrange(256)
+            changed[source.choice((source.randrange(512), source.randrange(len(data))))] = source.randrange(
+                256
+            )
         try:
             found = CompoundFile.find(bytes(changed))
         except CompoundError:

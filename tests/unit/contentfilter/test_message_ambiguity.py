@@ -54,14 +54,22 @@ CASES = {
     + b"Content-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
     + ENCODED,
     "unknown transfer encoding": HEAD + b"Content-Transfer-Encoding: base-64\r\n\r\n" + ENCODED,
-    "part before the first delimiter": HEAD + MULTI % b"b" + b"\r\n" + body(FILE, b"--b", text(), b"--b--", b""),
-    "part after the closing delimiter": HEAD + MULTI % b"b" + b"\r\n" + body(b"--b", text(), b"--b--", FILE, b""),
+    "part before the first delimiter": HEAD
+    + MULTI % b"b"
+    + b"\r\n"
+    + body(FILE, b"--b", text(), b"--b--", b""),
+    "part after the closing delimiter": HEAD
+    + MULTI % b"b"
+    + b"\r\n"
+    + body(b"--b", text(), b"--b--", FILE, b""),
     "delimiter after the closing one": HEAD
     + MULTI % b"b"
     + b"\r\n"
     + body(b"--b", text(), b"--b--", b"", b"--b", FILE, b"--b--", b""),
     "no closing delimiter": HEAD + MULTI % b"b" + b"\r\n" + body(b"--b", text(), b"--b", FILE),
-    "boundary is not declared": HEAD + b"Content-Type: multipart/mixed\r\n\r\n" + body(b"--b", FILE, b"--b--", b""),
+    "boundary is not declared": HEAD
+    + b"Content-Type: multipart/mixed\r\n\r\n"
+    + body(b"--b", FILE, b"--b--", b""),
     "no delimiter at all": HEAD + MULTI % b"b" + b"\r\n" + FILE,
     "header line after a bare CR": HEAD + b"X: y\rContent-Transfer-Encoding: base64\r\n\r\n" + ENCODED,
     "NUL in the header": HEAD + b"Content-Transfer-Enc\0oding: base64\r\n\r\n" + ENCODED,
@@ -81,7 +89,9 @@ CASES = {
     "uuencode before the first delimiter": HEAD
     + MULTI % b"b"
     + b"\r\n"
-    + body(b"begin 644 evil.doc", binascii.b2a_uu(PAYLOAD[:45]).rstrip(), b"end", b"--b", text(), b"--b--", b""),
+    + body(
+        b"begin 644 evil.doc", binascii.b2a_uu(PAYLOAD[:45]).rstrip(), b"end", b"--b", text(), b"--b--", b""
+    ),
 }
 
 
@@ -106,11 +116,7 @@ HONEST = {
     "boundary in two pieces": HEAD
     + b"Content-Type: multipart/mixed; boundary*0=abc; boundary*1=def\r\n\r\n"
     + body(b"--abcdef", FILE, b"--abcdef--", b""),
-    "the same field twice": HEAD
-    + MULTI % b"b"
-    + MULTI % b"b"
-    + b"\r\n"
-    + body(b"--b", FILE, b"--b--", b""),
+    "the same field twice": HEAD + MULTI % b"b" + MULTI % b"b" + b"\r\n" + body(b"--b", FILE, b"--b--", b""),
     "blank before the colon": HEAD
     + b'Content-Type : multipart/mixed; boundary="b"\r\n\r\n'
     + body(b"--b", FILE, b"--b--", b""),

@@ -18,7 +18,9 @@ OPTIONS = ScanOptions()
 
 
 def nested(levels: int) -> bytes:
-    lines = [b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (n, n) for n in range(levels)]
+    lines = [
+        b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (n, n) for n in range(levels)
+    ]
     return HEAD + b"".join(lines) + attachment(b"payload", "p")
 
 
@@ -65,7 +67,8 @@ MANY = {
     "10,000 messages in messages": HEAD + b"Content-Type: message/rfc822\r\n\r\n" * 10_000,
     "levels with two boundaries each": HEAD
     + b"".join(
-        b'Content-Type: multipart/mixed; boundary="a%d"\r\nContent-Type: multipart/mixed; boundary="c%d"\r\n\r\n'
+        b'Content-Type: multipart/mixed; boundary="a%d"\r\n'
+        b'Content-Type: multipart/mixed; boundary="c%d"\r\n\r\n'
         b"--a%d\r\n--c%d\r\n" % (n, n, n, n)
         for n in range(500)
     ),
@@ -73,8 +76,12 @@ MANY = {
     + b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n"
     b"Content-Transfer-Encoding: quoted-printable\r\nContent-Transfer-Encoding: base64\r\n\r\n" * 300,
     "delimiters": HEAD + b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + b"--x\r\n" * 300_000,
-    "closing delimiters": HEAD + b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + b"--x--\r\n" * 300_000,
-    "almost delimiters": HEAD + b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n" + b"--xy\r\n" * 600_000,
+    "closing delimiters": HEAD
+    + b"Content-Type: multipart/mixed; boundary=x\r\n\r\n"
+    + b"--x--\r\n" * 300_000,
+    "almost delimiters": HEAD
+    + b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n"
+    + b"--xy\r\n" * 600_000,
     "headers in text": HEAD + b"\r\n" + b"\r\nContent-Type: text/plain\r\n" * 100_000,
     "encoded headers in text": HEAD
     + b"\r\n"
@@ -84,7 +91,10 @@ MANY = {
     "one header line": HEAD + b"X: " + b"x" * 8_000_000 + b"\r\n\r\n",
     "one folded header line": HEAD + b"X: " + b"x\r\n " * 2_000_000 + b"\r\n\r\n",
     "parameters": HEAD + b"Content-Type: multipart/mixed" + b"; a=b" * 100_000 + b"\r\n\r\nx",
-    "quotes and backslashes": HEAD + b'Content-Type: multipart/mixed; boundary="' + b'\\"' * 8000 + b"\r\n\r\n",
+    "quotes and backslashes": HEAD
+    + b'Content-Type: multipart/mixed; boundary="'
+    + b'\\"' * 8000
+    + b"\r\n\r\n",
     "name in 1,000 pieces": HEAD
     + b"Content-Disposition: attachment"
     + b"".join(b"; filename*%d*=%%41" % n for n in range(1000))

@@ -55,7 +55,9 @@ def test_nested_multipart_numbers():
 
 def test_attached_message_numbers_its_parts_below_its_own():
     single = b"Content-Type: message/rfc822\r\n\r\n" + HEAD + attachment(b"one", "one")
-    several = b"Content-Type: message/rfc822\r\n\r\n" + HEAD + multipart(text(b"x"), text(b"y"), boundary=b"in")
+    several = (
+        b"Content-Type: message/rfc822\r\n\r\n" + HEAD + multipart(text(b"x"), text(b"y"), boundary=b"in")
+    )
     assert parts(message(multipart(single, several))) == [("1.1/one", b"one"), ("2.1", b"x"), ("2.2", b"y")]
 
 
@@ -72,7 +74,10 @@ def test_line_end_before_a_delimiter_belongs_to_the_delimiter():
 
 def test_boundary_that_begins_like_the_outer_one_does_not_end_the_outer_part():
     inner = multipart(text(b"deep"), boundary=b"=_b1")
-    assert parts(message(multipart(inner, text(b"last"), boundary=b"=_b"))) == [("1.1", b"deep"), ("2", b"last")]
+    assert parts(message(multipart(inner, text(b"last"), boundary=b"=_b"))) == [
+        ("1.1", b"deep"),
+        ("2", b"last"),
+    ]
 
 
 def test_boundary_with_trailing_blanks_on_its_line():
@@ -83,7 +88,11 @@ def test_boundary_with_trailing_blanks_on_its_line():
 def test_preamble_and_epilogue_of_honest_programs_are_nothing():
     entity = multipart(text(b"a"))
     head, body = entity.split(b"\r\n\r\n", 1)
-    body = b"This is a multi-part message in MIME format.\r\n" + body + b"\r\n-- \r\nlist footer, unsubscribe here\r\n"
+    body = (
+        b"This is a multi-part message in MIME format.\r\n"
+        + body
+        + b"\r\n-- \r\nlist footer, unsubscribe here\r\n"
+    )
     assert parts(message(head + b"\r\n\r\n" + body)) == [("1", b"a")]
 
 
@@ -147,12 +156,17 @@ def test_transfer_encodings(encoding: bytes, body: bytes, content: bytes):
 
 
 def test_encoded_files_inside_text_are_parts_of_their_own():
-    body = b"see:\r\nbegin 644 hello.txt\r\n%:&5L;&\\\r\n`\r\nend\r\nand\r\nbegin-base64 600 b\r\naGVsbG8=\r\n====\r\n"
+    body = b"see:\r\nbegin 644 hello.txt\r\n%:&5L;&\\\r\n`\r\nend\r\nand\r\n"
+    body += b"begin-base64 600 b\r\naGVsbG8=\r\n====\r\n"
     assert parts(message(text(body)))[1:] == [("1/hello.txt", b"hello"), ("1/b", b"hello")]
 
 
 def test_yenc_inside_text_is_a_part_of_its_own():
-    body = b"=ybegin line=128 size=3 name=y.bin\r\n" + bytes(((42 + 1) & 255, 61, 61 + 64)) + b"\r\n=yend size=3\r\n"
+    body = (
+        b"=ybegin line=128 size=3 name=y.bin\r\n"
+        + bytes(((42 + 1) & 255, 61, 61 + 64))
+        + b"\r\n=yend size=3\r\n"
+    )
     assert parts(message(text(body)))[1:] == [("1/y.bin", b"\x01\x13")]
 
 

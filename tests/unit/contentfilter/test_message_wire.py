@@ -72,7 +72,9 @@ def test_a_large_message_in_a_file_reads_like_one_in_memory(descriptor: int, dot
 
 
 def test_stuffed_boundary_line_is_none(descriptor: int):
-    data = message(multipart(text(b"a"), text(b"b" * IN_MEMORY))).replace(b"\r\na\r\n", b"\r\na\r\n..--=_b\r\n")
+    data = message(multipart(text(b"a"), text(b"b" * IN_MEMORY))).replace(
+        b"\r\na\r\n", b"\r\na\r\n..--=_b\r\n"
+    )
     os.write(descriptor, data)
     assert [path for path, _content in contents(descriptor, len(data))] == ["1", "2"]
 

@@ -25,7 +25,9 @@ def names(result: scan.ScanResult) -> set[str]:
 
 
 def test_macro_in_an_archive_in_an_attached_message():
-    inner = message(multipart(text(), attachment(plain_zip({"a.docm": docm()}), "report.zip"), boundary=b"in"))
+    inner = message(
+        multipart(text(), attachment(plain_zip({"a.docm": docm()}), "report.zip"), boundary=b"in")
+    )
     mail = message(multipart(text(), b"Content-Type: message/rfc822\r\n\r\n" + inner))
     result = scan_message(mail)
     assert {(finding.name, finding.part) for finding in result.findings} == {
@@ -174,7 +176,9 @@ def test_document_cut_at_every_octet_is_no_crash_and_no_pass(data: bytes):
 
 
 def test_message_cut_at_every_octet_is_no_crash():
-    mail = message(multipart(text(), attachment(docm(), "a.doc"), attachment(plain_zip({"a": b"x"}), "b.zip")))
+    mail = message(
+        multipart(text(), attachment(docm(), "a.doc"), attachment(plain_zip({"a": b"x"}), "b.zip"))
+    )
     for size in range(len(mail)):
         assert "failed" not in {item.reason for item in scan_message(mail[:size]).unscanned}, size
 

@@ -27,7 +27,10 @@ def opened(data: bytes, limit: int = 1000) -> ZipArchive:
 def contents(found: ZipArchive) -> set[bytes]:
     """Everything that is handed out; empty readings aside."""
     return {
-        bytes(result.data) for member in found.members for result in found.expand(member, LIMIT) if result.data
+        bytes(result.data)
+        for member in found.members
+        for result in found.expand(member, LIMIT)
+        if result.data
     }
 
 
@@ -36,7 +39,9 @@ def problems(found: ZipArchive) -> str:
     return " ".join(found.problems)
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
 def test_archives_of_the_standard_library(method: int):
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", method) as writer:
@@ -138,8 +143,14 @@ def lying(**local: int | bytes) -> bytes:
         (lying(method=STORED), "two methods"),
         (lying(flags=1), "encrypted or not"),
         (lying(packed=5), "two sizes"),
-        (archive([item(b"seen", b"x"), Item(item(b"a", SECRET).local, None, deflated(SECRET))]), "not in the central"),
-        (archive([Item(item(b"a", SECRET).local, None, deflated(SECRET)), item(b"seen", b"x")]), "not in the central"),
+        (
+            archive([item(b"seen", b"x"), Item(item(b"a", SECRET).local, None, deflated(SECRET))]),
+            "not in the central",
+        ),
+        (
+            archive([Item(item(b"a", SECRET).local, None, deflated(SECRET)), item(b"seen", b"x")]),
+            "not in the central",
+        ),
         (archive([item(b"a", SECRET)])[:-22], "no end record"),
         (archive([item(b"a", SECRET)]).replace(b"PK\x01\x02", b"XX\x01\x02"), "no central directory"),
         (archive([item(b"a", SECRET, STORED, packed=20)]), "called stored"),
@@ -167,7 +178,8 @@ def test_member_encrypted_in_the_directory_alone_counts_as_encrypted_and_is_stil
 
 
 @pytest.mark.parametrize(
-    ("flags", "method", "encrypted"), [(0, DEFLATED, False), (1, DEFLATED, True), (0, 99, True), (0x2000, 8, True)]
+    ("flags", "method", "encrypted"),
+    [(0, DEFLATED, False), (1, DEFLATED, True), (0, 99, True), (0x2000, 8, True)],
 )
 def test_encryption_flags(flags: int, method: int, encrypted: bool):
     found = opened(archive([item(b"a", SECRET, flags=flags, method=method)]))

@@ -1,0 +1,317 @@
+"""Archives, PDF, programs and the rest."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import struct
+import tarfile
+import time
+
+import pikepdf
+import pytest
+
+from contentfilter.scan import ScanOptions, scan_document
+from mailbase.vocabulary import Unscanned
+from tests.samples.archives import DEFLATED, Item, archive, deflated, item, plain_zip
+from tests.samples.messages import attachment, message, multipart, text
+from tests.samples.office import MACRO, docm, docx
+
+PROGRAM = b"MZ" + bytes(58) + struct.pack("<I", 64) + b"PE\0\0" + bytes(100)
+
+
+def scanned(data: bytes, options: ScanOptions | None = None) -> tuple[set[str], set[str]]:
+    result = scan_document("x", data, options)
+    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
+    return {finding.name for finding in result.findings}, {item.reason for item in result.unscanned}
+
+
+# ZIP.
+
+
+def test_encrypted_member_among_plain_ones():
+    data = archive([item(b"plain.docm", docm()), item(b"secret.doc", b"x" * 50, flags=1)])
+    result = scan_document("a.zip", data)
+    assert {finding.name for finding in result.findings} >= {"archive-encrypted", "office-macro"}
+    assert Unscanned("a.zip/secret.doc", "encrypted", "ZIP member") in result.unscanned
+    assert {finding.part for finding in result.findings if finding.name == "office-macro"} == {
+        "a.zip/plain.docm"
+    }
+
+
+def test_archive_encrypted_by_aes():
+    names, reasons = scanned(archive([item(b"a", b"x" * 50, flags=1, method=99)]))
+    assert (names, reasons) == ({"archive-encrypted"}, {"encrypted"})
+
+
+def test_hidden_member_is_scanned_and_told():
+    honest = item(b"a.docm", docm())
+    data = archive([item(b"seen.txt", b"x"), Item(honest.local, None, honest.data)])
+    names, _reasons = scanned(data)
+    assert names >= {"archive-malformed", "office-macro"}
+
+
+def test_archive_behind_something_else():
+    assert "office-macro" in scanned(b"GIF89a" + os.urandom(5000) + plain_zip({"a.docm": docm()}))[0]
+    assert "office-macro" in scanned(PROGRAM + plain_zip({"a.docm": docm()}))[0]
+
+
+def zeros(size: int) -> bytes:
+    return deflated(bytes(size))
+
+
+def test_bomb_of_one_member():
+    packed = zeros(200 << 20)
+    entry = item(b"a", b"", packed=len(packed), size=200 << 20).local
+    names, reasons = scanned(archive([Item(entry, entry, packed)]))
+    assert "archive-bomb" in names
+    assert reasons == {"too-large"}
+
+
+def test_bomb_of_members_that_share_their_data():
+    packed = zeros(20 << 20)
+    entry = item(b"a", b"", packed=len(packed), size=20 << 20).local
+    assert entry is not None
+    body, directory = entry.local() + packed, entry.central(0) * 50
+    end = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, 50, 50, len(directory), len(body), 0)
+    names, reasons = scanned(body + directory + end)
+    assert names == {"archive-bomb", "archive-malformed"}
+    assert reasons == {"too-large"}
+
+
+def test_nested_bomb_is_answered_soon():
+    packed = zeros(64 << 20)
+    entry = item(b"z", b"", packed=len(packed), size=64 << 20).local
+    data = archive([Item(entry, entry, packed)] * 4)
+    for level in range(5):
+        data = plain_zip({f"{level}-{n}.zip": data for n in range(16)})
+    started = time.process_time()
+    names, reasons = scanned(data)
+    assert time.process_time() - started < 20
+    assert "archive-bomb" in names
+    assert "too-large" in reasons
+
+
+def test_archive_of_itself_is_too_deep():
+    data = b"x"
+    for level in range(40):
+        data = plain_zip({f"{level}.zip": data})
+    assert scanned(data) == ({"too-deep"}, {"too-deep"})
+
+
+def test_honest_compression_is_no_bomb():
+    data = docx(
+        b"<w:document>" + b"<w:p><w:r><w:t>the same again</w:t></w:r></w:p>" * 100_000 + b"</w:document>"
+    )
+    assert scanned(data) == (set(), set())
+
+
+def test_more_members_than_are_looked_at():
+    data = archive([item(b"%d" % n, b"x") for n in range(100)])
+    assert scanned(data, ScanOptions(members=99)) == ({"too-large"}, {"too-large"})
+    assert scanned(data, ScanOptions(members=100)) == (set(), set())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"PK\x03\x04" * 2_000_000,
+        b"PK\x05\x06" * 2_000_000,
+        b"PK\x03\x04"
+        + b"PK\x01\x02" * 2_000_000
+        + struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, 1, 1, 4, 4, 0),
+        (b"x" + item(b"n", b"", flags=8).local.local()) * 100_000,  # type: ignore[union-attr]
+        b"{\\rtf1" + b"{\\object\\objdata " * 500_000,
+        b"{\\rtf1{\\object\\objdata " + b"\\'11" * 2_000_000,
+        b"{\\rtf1{\\object\\objdata " + b"\\bin1 a" * 1_000_000,
+        b"=cmd|'" * 1_000_000,
+        docx(b"<w:instrText" * 2_000_000),
+        docx(b"<w:fldSimple instr=" * 2_000_000),
+        docx(b"<Relationship External " * 1_000_000),
+        docx(b"<w:instrText>" + b"QUOTE 68 " * 1_000_000 + b"</w:instrText>"),
+        docx(b"<binData>AAAA" * 1_000_000),
+        docx(b"<!DOCTYPE x [" + b'<!ENTITY a "&b;&b;">' * 100_000 + b"]><x>&a;</x>"),
+    ],
+)
+def test_what_is_built_to_stall_a_reader(data: bytes):
+    started = time.process_time()
+    scanned(data)
+    assert time.process_time() - started < 10
+
+
+# Compressed files and TAR.
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_compressed_files(pack):
+    assert "office-macro" in scanned(pack(docm()))[0]
+    assert (
+        "office-macro" in scanned(pack(b"first") + pack(docm())[:0] + pack(b""))[0] | scanned(pack(docm()))[0]
+    )
+    assert scanned(pack(docx())) == (set(), set())
+    assert "malformed" in scanned(pack(docx())[:-20])[1]
+    assert "malformed" in scanned(pack(docx()) + b"something else")[1]
+    names, reasons = scanned(pack(bytes(100 << 20)))
+    assert {"archive-bomb", "too-large"} <= names
+    assert reasons == {"too-large"}
+
+
+def test_streams_one_after_another_are_one_file():
+    whole = docm()
+    assert "office-macro" in scanned(gzip.compress(whole[:300]) + gzip.compress(whole[300:]) + bytes(20))[0]
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_tar(form: int):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=form) as writer:
+        for name, content in (("plain.txt", b"x" * 700), ("n" * 90 + ".docm", docm())):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            writer.addfile(info, io.BytesIO(content))
+    assert "office-macro" in scanned(out.getvalue())[0]
+    assert "office-macro" in scanned(gzip.compress(out.getvalue()))[0]
+    cut = scanned(out.getvalue()[:1400])
+    assert "malformed" in cut[1]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"7z\xbc\xaf\x27\x1c" + bytes(50),
+        b"Rar!\x1a\x07\x01\x00" + bytes(50),
+        b"MSCF\0\0\0\0" + bytes(50),
+        b"\x78\x9f\x3e\x22" + bytes(50),
+    ],
+)
+def test_archives_that_nothing_opens_are_told(data: bytes):
+    assert scanned(data) == (set(), {"unsupported"})
+
+
+# Messages in other things.
+
+
+def test_message_in_an_archive():
+    mail = message(multipart(text(), attachment(docm(), "a.doc")))
+    result = scan_document("a.zip", plain_zip({"mail.eml": mail}))
+    assert {finding.part for finding in result.findings} == {"a.zip/mail.eml/2/a.doc"}
+
+
+def test_text_that_begins_like_a_header_is_no_message():
+    result = scan_document("a", b"Note: this is text\r\n\r\nContent-Type: nothing\r\n")
+    assert result.parts == 1
+
+
+# Programs.
+
+
+@pytest.mark.parametrize(
+    ("data", "program"),
+    [
+        (PROGRAM, True),
+        (b"MZ" + bytes(58) + struct.pack("<I", 64) + b"NE" + bytes(100), True),
+        (b"MZ\x50\0\2\0\0\0\4\0\x0f\0\xff\xff" + bytes(50), True),
+        (b"\x7fELF\2\1\1" + bytes(50), True),
+        (b"\xca\xfe\xba\xbe\0\0\0\x34" + bytes(50), True),
+        (b"L\0\0\0\1\x14\2\0" + bytes(80), True),
+        (b"MZ is how this text begins, and it goes on for a while after that, with words.", False),
+        (b"MZ", False),
+        (b"Lots of text", False),
+        (b"", False),
+    ],
+)
+def test_programs(data: bytes, program: bool):
+    assert scanned(data)[0] == ({"executable"} if program else set())
+
+
+def test_program_in_an_archive_under_another_name():
+    result = scan_document("a.zip", plain_zip({"readme.txt": PROGRAM}))
+    assert [(finding.name, finding.part) for finding in result.findings] == [
+        ("executable", "a.zip/readme.txt")
+    ]
+
+
+# PDF.
+
+
+def pdf(user: str | None = None, owner: str = "", change=None) -> bytes:
+    document = pikepdf.new()
+    document.add_blank_page()
+    if change:
+        change(document)
+    out = io.BytesIO()
+    document.save(out, encryption=pikepdf.Encryption(user=user, owner=owner) if user is not None else False)
+    return out.getvalue()
+
+
+def launch(document: pikepdf.Pdf) -> None:
+    document.Root.OpenAction = pikepdf.Dictionary(S=pikepdf.Name.Launch, F="cmd.exe")
+
+
+def script(document: pikepdf.Pdf) -> None:
+    document.Root.Names = pikepdf.Dictionary(
+        JavaScript=pikepdf.Dictionary(
+            Names=["a", pikepdf.Dictionary(S=pikepdf.Name.JavaScript, JS="app.alert(1)")]
+        )
+    )
+
+
+def attach(document: pikepdf.Pdf) -> None:
+    document.attachments["a.docm"] = pikepdf.AttachedFileSpec(document, docm(MACRO))
+
+
+@pytest.mark.parametrize(
+    ("data", "names", "reasons"),
+    [
+        (pdf(), set(), set()),
+        (pdf("secret", "owner"), {"pdf-encrypted"}, {"encrypted"}),
+        (pdf("", "owner"), {"pdf-owner-restricted"}, set()),
+        (b"junk\r\n" * 100 + pdf("secret", "owner"), {"pdf-encrypted"}, {"encrypted"}),
+        (pdf(change=launch), {"pdf-launch"}, set()),
+        (pdf(change=script), {"pdf-javascript"}, set()),
+        (pdf(change=attach), {"office-macro", "office-macro-suspicious"}, set()),
+        (b"%PDF-1.7\n" + b"nothing that could be a document" * 10, set(), {"malformed"}),
+        (
+            b"%PDF-1.7\n5 0 obj <</Filter /Standard /V 9 /O (x)>> endobj trailer <</Encrypt 5 0 R>>",
+            {"pdf-encrypted"},
+            {"encrypted"},
+        ),
+    ],
+    ids=[
+        "plain",
+        "locked",
+        "owner",
+        "late header",
+        "launch",
+        "script",
+        "attachment",
+        "broken",
+        "unknown lock",
+    ],
+)
+def test_pdf(data: bytes, names: set[str], reasons: set[str]):
+    assert scanned(data) == (names, reasons)
+
+
+def test_attachment_of_a_pdf_is_bounded():
+    def bomb(document: pikepdf.Pdf) -> None:
+        document.attachments["a"] = pikepdf.AttachedFileSpec(document, bytes(50 << 20))
+
+    names, reasons = scanned(pdf(change=bomb), ScanOptions(member_size=1 << 20))
+    assert reasons == {"too-large"}
+    assert not names
+
+
+def test_pdf_cut_at_every_octet_is_no_crash_and_no_pass():
+    data = pdf("secret", "owner")
+    for size in range(20, len(data), 7):
+        names, reasons = scanned(data[:size])
+        assert names or reasons, size
+
+
+def test_method_of_the_archive_that_is_not_known():
+    assert scanned(archive([item(b"a", b"x" * 50, method=9)])) == (set(), {"unsupported"})
+    assert scanned(archive([item(b"a", b"x" * 50, DEFLATED)])) == (set(), set())
