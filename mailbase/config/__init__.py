@@ -10,6 +10,7 @@ from mailbase.config.contentfilter import (
     TimeoutSettings,
     WorkerSettings,
 )
+from mailbase.config.dns import DnsSettings
 from mailbase.config.flows import FINDING_NAMES, FlowSettings, FlowsSettings
 from mailbase.config.identity import IdentitySettings
 from mailbase.config.loading import load, loads
@@ -25,6 +26,7 @@ __all__ = [
     "ClamdSettings",
     "ConfigError",
     "ContentfilterSettings",
+    "DnsSettings",
     "FlowSettings",
     "FlowsSettings",
     "GreylistSettings",

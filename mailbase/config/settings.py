@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field, PrivateAttr
 
 from mailbase.config.contentfilter import ContentfilterSettings
+from mailbase.config.dns import DnsSettings
 from mailbase.config.flows import FlowsSettings, flow_conflicts
 from mailbase.config.identity import IdentitySettings
 from mailbase.config.places import FilePath
@@ -25,6 +26,7 @@ class Settings(Section):
 
     identity: IdentitySettings = Field(default_factory=IdentitySettings)
     store: StoreSettings = StoreSettings()
+    dns: DnsSettings = DnsSettings()
     registry_path: Annotated[FilePath | None, Field(alias="registry")] = None
     """The registry's file or folder; None: nothing is registered."""
     flows: FlowsSettings = Field(default_factory=FlowsSettings)
@@ -57,6 +59,13 @@ def conflicts(settings: Settings) -> Iterator[tuple[Location, str]]:
             ("policyd", "greylist", "retry_window"),
             f"expected more than policyd.greylist.delay ({format_duration(greylist.delay)}), "
             f"got {format_duration(greylist.retry_window)}",
+        )
+    dns = settings.dns
+    if dns.deadline < dns.timeout:
+        yield (
+            ("dns", "deadline"),
+            f"expected at least dns.timeout ({format_duration(dns.timeout)}), "
+            f"got {format_duration(dns.deadline)}",
         )
     waits: list[tuple[Location, float]] = [(("workers", "deadline"), content.workers.deadline)]
     if content.clamd:

@@ -19,7 +19,7 @@ def complaints(text: str | bytes, *overrides: str) -> list[str]:
 
 
 UNITS = "(units: ms, s, m, h, d, w)"
-TOP = "contentfilter, flows, identity, logging, policyd, privacy, registry, store"
+TOP = "contentfilter, dns, flows, identity, logging, policyd, privacy, registry, store"
 CASES = {
     "unknown section": ("polcyd: {}", ["f.yaml:1: polcyd: unknown key; did you mean 'policyd'?"]),
     "nothing near": ("zzz: 1", [f"f.yaml:1: zzz: unknown key; known here: {TOP}"]),
@@ -211,7 +211,7 @@ CASES = {
     ),
     "missing registry": (
         "registry: /nonexistent/registry.yaml",
-        ["/nonexistent/registry.yaml: no such file; name the right one or create it"],
+        ["f.yaml:1: registry: no such file or folder: /nonexistent/registry.yaml"],
     ),
     "header name": (
         "contentfilter: {tag_header: 'X Y'}",

@@ -1,0 +1,40 @@
+"""From the configuration to a resolver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from mailbase.config.dns import DnsSettings, parse_server
+from mailbase.dns.caching import CachingResolver
+from mailbase.dns.exchange import Address, Sockets
+from mailbase.dns.metrics import DnsMetrics
+from mailbase.dns.resolv_conf import PATH, system_servers
+from mailbase.dns.upstreams import Upstream
+
+
+def servers_of(settings: DnsSettings, resolv_conf: Path = PATH) -> list[Address]:
+    """The configured servers; without any, the machine's own."""
+    if not settings.servers:
+        return system_servers(resolv_conf)
+    return [Address(*parse_server(text)) for text in settings.servers]
+
+
+def build_resolver(
+    reactor: Any,
+    settings: DnsSettings,
+    consumers: Iterable[str],
+    changed: Callable[[Upstream], None] = lambda server: None,
+) -> CachingResolver:
+    """The resolver of a daemon; ``stop`` it at the end, ``reconfigure`` it after a reload.
+
+    Arguments:
+        reactor: with sockets and time.
+        settings: the configuration's ``dns``.
+        consumers: who will ask, for the metrics.
+        changed: called with a server that went down or came back (``server.address``, ``server.down``).
+    """
+    return CachingResolver(
+        reactor, Sockets(reactor), servers_of(settings), settings, DnsMetrics(consumers), changed
+    )

@@ -1,0 +1,224 @@
+"""DNS packets: the questions we ask, and the reading of what comes back (RFC 1035 4, RFC 6891).
+
+dnspython reads and writes every message there is, in 130 µs for an answer and 90 µs for a question; a mail
+from a new client needs dozens of both. Here are the few forms that a mail gateway asks for, in a tenth of
+that time; tests hold this reader against dnspython's.
+
+Nothing of a packet is believed but the header, our own question, and in the answer section the records
+that the question's name leads to. The authority section tells how long a negative answer holds, the
+additional section is not read at all. So there is nothing that a lie beside the answer could poison.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from struct import Struct
+from typing import TypeAlias
+
+from mailbase.dns.answers import Found, Mx, NoData, NxDomain, Record, RecordType
+from mailbase.dns.names import Malformed, decode, encode, is_below
+
+PAYLOAD = 1232
+"""Octets of an answer over UDP that we take without fragments on the way (DNS flag day 2020)."""
+MAX_RECORDS = 256
+"""Records of an answer that are kept."""
+MAX_SEEN = 1024
+"""Records of a section that are looked at."""
+MAX_CHAIN = 16
+"""CNAMEs one behind the other."""
+FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED = 1, 2, 3, 4, 5
+"""Response codes (RFC 1035 4.1.1)."""
+CODES = {FORMERR: "FORMERR", SERVFAIL: "SERVFAIL", NOTIMP: "NOTIMP", REFUSED: "REFUSED"}
+
+_HEADER = Struct("!6H")
+_RECORD = Struct("!HHIH")
+_IN = 1
+_SOA = 6
+# An OPT record: the root, type 41, our payload size as class, version 0, no flags, no options.
+_OPT = b"\0" + _RECORD.pack(41, PAYLOAD, 0, 0)
+_ID_AND_FLAGS = Struct("!HH")
+_RECURSE = 0x0100
+_ONE = {True: _HEADER.pack(0, 0, 1, 0, 0, 1)[4:], False: _HEADER.pack(0, 0, 1, 0, 0, 0)[4:]}
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The question is answered; ``ttl`` of the answer is as the server says, None where it says nothing."""
+
+    answer: Found[Record] | NxDomain | NoData
+    ttl: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The server cannot tell; ``code`` is its response code."""
+
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Truncated:
+    """To be asked again over TCP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Not an answer to our question: forged, or late. To be ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """An answer to our question that cannot be read."""
+
+    why: str
+
+
+Reading: TypeAlias = Settled | Failed | Truncated | Foreign | Broken
+
+_FOREIGN = Foreign()
+_TRUNCATED = Truncated()
+
+
+class Question:
+    """A name and a type, as octets too.
+
+    Arguments:
+        name: normalised (:func:`mailbase.dns.names.normal`).
+        rdtype: what is asked for.
+    """
+
+    __slots__ = ("_octets", "name", "rdtype")
+
+    def __init__(self, name: str, rdtype: RecordType) -> None:
+        self.name = name
+        self.rdtype = rdtype
+        self._octets = encode(name) + _ID_AND_FLAGS.pack(rdtype, _IN)
+
+    def packet(self, number: int, *, edns: bool = True) -> bytes:
+        """The packet that asks, with recursion desired.
+
+        Arguments:
+            number: its id, 0 to 65535.
+            edns: whether to say that we take :data:`PAYLOAD` octets.
+        """
+        head = _ID_AND_FLAGS.pack(number, _RECURSE) + _ONE[edns] + self._octets
+        return head + _OPT if edns else head
+
+    def read(self, packet: bytes, number: int) -> Reading:
+        """What an answer to :meth:`packet` says. Never raises on what was sent."""
+        if len(packet) < 12:
+            return _FOREIGN
+        got, flags, questions, answers, authority, _additional = _HEADER.unpack_from(packet)
+        # QR set, opcode 0.
+        if got != number or flags & 0xF800 != 0x8000:
+            return _FOREIGN
+        code = flags & 0xF
+        ours = self._octets
+        at = 12 + len(ours)
+        echo = packet[12:at]
+        if questions != 1 or (echo != ours and echo.lower() != ours.lower()):
+            # Some servers leave the question out where they do not understand it.
+            return Failed(code) if not questions and code not in (0, NXDOMAIN) else _FOREIGN
+        if flags & 0x0200:
+            return _TRUNCATED
+        if code not in (0, NXDOMAIN):
+            return Failed(code)
+        try:
+            return self._settle(packet, at, answers, authority, code == NXDOMAIN)
+        except Malformed as error:
+            return Broken(str(error))
+
+    def _settle(self, packet: bytes, at: int, answers: int, authority: int, no_name: bool) -> Reading:
+        wanted = self.rdtype
+        name = self.name
+        owner = name
+        lowest = 0x7FFFFFFF
+        if answers > MAX_SEEN:
+            raise Malformed("too many records")
+        aliases: dict[str, tuple[str, int]] = {}
+        found: list[tuple[str, int, int, int]] = []
+        for _ in range(answers):
+            owner, kind, klass, ttl, start, at = _record(packet, at, name)
+            if klass != _IN:
+                continue
+            if kind == wanted:
+                found.append((owner, ttl, start, at))
+            elif kind == RecordType.CNAME and owner not in aliases:
+                target, end = decode(packet, start)
+                if end != at:
+                    raise Malformed("a record that is longer than its content")
+                aliases[owner] = (target, ttl)
+        for _ in range(MAX_CHAIN + 1):
+            alias = aliases.get(name)
+            if alias is None:
+                break
+            name = alias[0]
+            lowest = min(lowest, alias[1])
+        else:
+            raise Malformed("a chain of CNAMEs without end")
+        records: dict[Record, None] = {}
+        for owner, ttl, start, end in found:
+            if owner == name and len(records) < MAX_RECORDS:
+                records[_content(packet, wanted, start, end)] = None
+                lowest = min(lowest, ttl)
+        if records and not no_name:
+            return Settled(Found(tuple(records), lowest, name), lowest)
+        negative = _negative_ttl(packet, at, authority, self.name, name)
+        if negative is not None:
+            negative = min(negative, lowest)
+        return Settled(NxDomain() if no_name else NoData(), negative)
+
+
+def _record(packet: bytes, at: int, asked: str) -> tuple[str, int, int, int, int, int]:
+    """Owner, type, class, TTL, and where the content of the record at ``at`` begins and ends."""
+    if packet[at : at + 2] == b"\xc0\x0c":
+        # A pointer to the question, as in nearly every record.
+        owner, at = asked, at + 2
+    else:
+        owner, at = decode(packet, at)
+    if at + 10 > len(packet):
+        raise Malformed("a record runs off the packet")
+    kind, klass, ttl, length = _RECORD.unpack_from(packet, at)
+    start = at + 10
+    if start + length > len(packet):
+        raise Malformed("a record runs off the packet")
+    # RFC 2181 8: with the first bit set it is to be taken as 0.
+    return owner, kind, klass, ttl if ttl < 0x80000000 else 0, start, start + length
+
+
+def _content(packet: bytes, kind: RecordType, start: int, end: int) -> Record:
+    """The content of a record whose type is ``kind``."""
+    match kind:
+        case RecordType.A | RecordType.AAAA:
+            if end - start != (4 if kind is RecordType.A else 16):
+                raise Malformed("an address of the wrong length")
+            return packet[start:end]
+        case RecordType.TXT:
+            strings = []
+            while start < end:
+                next_one = start + 1 + packet[start]
+                strings.append(packet[start + 1 : next_one])
+                start = next_one
+            if start != end:
+                raise Malformed("a text that runs off its record")
+            return b"".join(strings)
+        case RecordType.MX:
+            if end - start < 3:
+                raise Malformed("a mail exchanger without a name")
+            exchange, behind = decode(packet, start + 2)
+            record: Record = Mx(packet[start] << 8 | packet[start + 1], exchange)
+        case RecordType.PTR | RecordType.CNAME | RecordType.NS:
+            record, behind = decode(packet, start)
+    if behind != end:
+        raise Malformed("a record that is longer than its content")
+    return record
+
+
+def _negative_ttl(packet: bytes, at: int, count: int, asked: str, name: str) -> int | None:
+    """How long a negative answer holds: the lesser of the SOA's TTL and its last field (RFC 2308 5)."""
+    for _ in range(min(count, MAX_SEEN)):
+        owner, kind, klass, ttl, start, at = _record(packet, at, asked)
+        # Only the SOA of a zone that the name lies in can say something about it.
+        if kind == _SOA and klass == _IN and at - start >= 22 and is_below(name, owner):
+            return min(ttl, int.from_bytes(packet[at - 4 : at]))
+    return None
