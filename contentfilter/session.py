@@ -174,13 +174,13 @@ class Session:
             case XForward():
                 return self._forward(event)
             case Hello():
-                return self._hello(event)
+                return [Say(self._hello(event)), *self._idle()]
             case Quit():
                 self._phase = _Phase.CLOSED
                 return [Say(BYE), Close()]
             case Reset():
                 self._forget()
-                return [Say(OK), *(self._stop() if self._stopping else ())]
+                return [Say(OK), *self._idle()]
             case Noop():
                 return [Say(event.reply)]
             case Refused():
@@ -204,11 +204,11 @@ class Session:
             case _:
                 assert_never(event)
 
-    def _hello(self, event: Hello) -> list[Command]:
+    def _hello(self, event: Hello) -> Reply:
         self._forget()
         hostname = self._profile.hostname
         if not event.extended:
-            return [Say(Reply(250, "", hostname))]
+            return Reply(250, "", hostname)
         self._offer = self._offer_now()
         words = [
             hostname,
@@ -220,7 +220,7 @@ class Session:
         ]
         lines = [f"250-{word}".encode("ascii") for word in words]
         lines[-1] = b"250 " + lines[-1][4:]
-        return [Say(Reply.relayed(lines))]
+        return Reply.relayed(lines)
 
     def _forward(self, event: XForward) -> list[Command]:
         if len(self._xforward) >= MAX_XFORWARD:
@@ -362,6 +362,10 @@ class Session:
             return []
         self._phase = _Phase.CLOSED
         return [Close(STOPPING)]
+
+    def _idle(self) -> list[Command]:
+        """The client has given up its transaction: the moment to close, if we are to."""
+        return self._stop() if self._stopping else []
 
     def _current(self) -> Envelope:
         """The envelope; the engine lets no event that needs one come before MAIL."""

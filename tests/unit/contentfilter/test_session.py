@@ -417,11 +417,13 @@ def test_session_stop_lets_the_transaction_end() -> None:
     assert script.session.closed
 
 
-def test_session_stop_within_the_envelope() -> None:
+@pytest.mark.parametrize("event", [Reset(), Hello(True, "c"), Hello(False, "c")])
+def test_session_stop_within_the_envelope(event: ServerEvent) -> None:
     script = Script()
     script.envelope()
     assert script(Stop()) == []
-    assert script(Reset()) == [Say(words.OK), Close(words.STOPPING)]
+    assert script(event)[1:] == [Close(words.STOPPING)]
+    assert script.session.closed
 
 
 def test_session_quit_and_the_rest() -> None:
