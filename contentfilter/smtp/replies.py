@@ -56,8 +56,3 @@ class ReplyReader:
                 replies.append(Reply.relayed(self._lines))
                 self._lines = []
         return replies
-
-    @property
-    def idle(self) -> bool:
-        """Whether no part of a further reply has come."""
-        return not self._buffer and not self._lines
