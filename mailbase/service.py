@@ -113,6 +113,10 @@ class Service:
             port: IListeningPort = self._reactor.adoptStreamPort(
                 inherited.fileno(), inherited.family, factory
             )
+        if inherited.family == socket.AF_UNIX:
+            # Twisted removes a UNIX socket's file when it stops listening; this one is systemd's, which goes
+            # on listening while we restart. A path that begins with NUL has no file (unix(7)).
+            port._bindPath = b"\0"  # type: ignore[attr-defined]
         return port
 
     def run(self) -> None:

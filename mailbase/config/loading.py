@@ -43,7 +43,7 @@ def _settings(origin: Origin, data: object, folder: Path | None) -> Settings:
     settings = build(Settings, data, origin, {} if folder is None else {FOLDER: folder})
     problems = [_problem(origin, *conflict) for conflict in conflicts(settings)]
     problems += [_problem(origin, *missing) for missing in _missing_files(settings)]
-    if settings.registry_path is not None:
+    if settings.registry_path is not None and settings.registry_path.exists():
         try:
             settings = settings.with_registry(load_registry(settings.registry_path))
         except ConfigError as error:
@@ -58,6 +58,8 @@ def _problem(origin: Origin, location: Location, message: str) -> Problem:
 
 
 def _missing_files(settings: Settings) -> Iterator[tuple[Location, str]]:
+    if settings.registry_path is not None and not settings.registry_path.exists():
+        yield ("registry",), f"no such file or folder: {settings.registry_path}"
     greylist = settings.policyd.greylist
     for key, entries in (("clients", greylist.clients), ("recipients", greylist.recipients)):
         for index, entry in enumerate(entries):

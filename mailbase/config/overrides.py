@@ -24,7 +24,18 @@ class Layered:
         """Source and line of a value, as :meth:`Document.where`."""
         if any(location[: len(path)] == path for path in self._set):
             return SOURCE, 0
+        if any(path[: len(location)] == location for path in self._set) and not self._in_file(location):
+            return SOURCE, 0
         return self.document.where(location)
+
+    def _in_file(self, location: Location) -> bool:
+        data: Any = self.document.data
+        for step in location:
+            try:
+                data = data[step]
+            except (KeyError, IndexError, TypeError):
+                return False
+        return True
 
     def set(self, path: Location, value: Any) -> None:
         """Put ``value`` at ``path``; mappings on the way are made where there are none.
@@ -78,6 +89,8 @@ def _with(data: Any, path: Location, value: Any) -> Any:
             raise ValueError(f"expected a position in the list, 0 to {len(data) - 1}, got '{step}'")
         return [*data[:step], _with(data[step], rest, value), *data[step + 1 :]]
     if data is None:
+        if isinstance(step, int):
+            raise ValueError("the file has no list here; set the whole list, as in key=[first, second]")
         data = {}
     if not isinstance(data, dict):
         raise ValueError(f"'{step}' cannot be set: what is above it is a single value")

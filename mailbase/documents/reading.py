@@ -22,6 +22,9 @@ MAX_ALIASED = 100_000
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+_TAB_INDENT = re.compile(" *\t")
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A file's content.
@@ -94,6 +97,8 @@ def parse(content: bytes, source: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         message = ", ".join(part for part in (error.problem, error.context) if part)
+        if mark and _TAB_INDENT.match(_line(text, mark.line)):
+            message = "a tab; indent with spaces"
         raise _failure(source, f"not valid YAML: {message}", mark.line + 1 if mark else 1) from None
     except yaml.YAMLError as error:
         raise _failure(source, "not valid YAML: " + " ".join(str(error).split()), 1) from None
@@ -193,6 +198,11 @@ def _descend(node: yaml.Node | None, step: str | int) -> tuple[int, yaml.Node] |
                     if found := _descend(source, step):
                         return found
     return None
+
+
+def _line(text: str, number: int) -> str:
+    lines = text.split("\n", number + 1)
+    return lines[number] if number < len(lines) else ""
 
 
 def _failure(source: str, message: str, line: int = 0) -> ConfigError:

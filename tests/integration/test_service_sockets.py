@@ -127,6 +127,23 @@ def test_a_socket_from_systemd_is_taken_by_its_name(start):
         assert echo(socket.AF_INET, listener.getsockname()) == b"hello"
 
 
+def test_a_unix_socket_from_systemd_stays_when_the_daemon_ends(tmp_path, start):
+    path = tmp_path / "policy"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        daemon = start(
+            "systemd:policy",
+            inherited=listener.fileno(),
+            environment={"LISTEN_FDS": "1", "LISTEN_FDNAMES": "policy"},
+        )
+        assert daemon.heard() == "READY=1"
+        assert echo(socket.AF_UNIX, str(path)) == b"hello"
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.process.wait(10) == 0
+        assert path.exists()
+
+
 def test_a_socket_that_systemd_did_not_hand_over_is_named(start):
     daemon = start("systemd:policy")
     assert daemon.process.wait(10) == 1

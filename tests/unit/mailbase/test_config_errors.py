@@ -266,6 +266,8 @@ def test_the_error_prints_all_problems_but_not_thousands() -> None:
     [
         ("policyd.greylist.delay=soon", f"--set: policyd.greylist.delay: expected a duration such as 5m {UNITS}, got 'soon'"),
         ("policyd.greylist.dely=5m", "--set: policyd.greylist.dely: unknown key; did you mean 'delay'?"),
+        ("polciyd.listen=5", "--set: polciyd: unknown key; did you mean 'policyd'?"),
+        ("contentfilter.listeners.0.listen=a:1", "--set: contentfilter.listeners[0].listen: the file has no list here; set the whole list, as in key=[first, second]"),
         ("policyd=5", "--set: policyd: expected a mapping (key: value), got 5"),
         ("policyd.greylist", "--set: expected key.path=value, got 'policyd.greylist'"),
         ("=5", "--set: expected key.path=value, got '=5'"),

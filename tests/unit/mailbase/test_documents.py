@@ -70,7 +70,7 @@ def test_keys_are_text_as_written() -> None:
         ]),
         ("a: [1\nb: 2\n", ["f:2: not valid YAML: did not find expected ',' or ']', while parsing a flow sequence"]),
         ("a: 1\n b: 2\n", ["f:2: not valid YAML: mapping values are not allowed in this context"]),
-        ("a:\n\t- 1\n", ["f:2: not valid YAML: found character that cannot start any token, while scanning for the next token"]),
+        ("a:\n\t- 1\n", ["f:2: not valid YAML: a tab; indent with spaces"]),
         ("a: 1\n---\nb: 2\n", ["f:2: not valid YAML: but found another document, expected a single document in the stream"]),
         ("a: *x\n", ["f:1: not valid YAML: found undefined alias"]),
         ("a: !foo 1\n", ["f:1: a: expected a plain value, without the tag '!foo'"]),
