@@ -159,11 +159,12 @@ class Store:
         # A group that is on its way may fail, so it goes along once more; writing it twice changes nothing.
         group = {table.spec.name: {**table.committing, **table.pending} for table in self._tables.values()}
         assert self._worker is not None, "close() without start()"
+        # First the reader: who closes the file last merges the log into it, and a reader cannot.
+        self._reader.close()
         self._worker.submit(finish, lambda result, error: None)
         ended = self._worker.stop(timeout)
         if self._copier is not None:
             self._copier.stop(timeout)
-        self._reader.close()
         ok = ended and written == [None]
         if not ok:
             lost = sum(len(rows) for rows in group.values())

@@ -1,0 +1,152 @@
+"""policyd without sockets, threads and sleeping: the clock and the store do nothing by themselves."""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from mailbase.config import loads
+from mailbase.logs import Log
+from mailbase.store import Store
+from mailbase.store.database import Database
+from policyd.decision import Decision
+from policyd.engine import Engine
+from policyd.greylist.ledger import StoreLedger
+from policyd.greylist.tables import ALLOWED, CLIENTS, TRIPLETS
+from policyd.policy import build_policy, terms_of
+from policyd.request import Request, request_of
+from policyd.tickets import TICKETS, Tickets
+
+START = 1_800_000_000.0
+
+REGISTRY = """
+default_server: mail.inst.example
+upstreams: [203.0.113.0/24, "2001:db8:aaaa::/48"]
+servers:
+  mail.inst.example:
+    addresses: [192.0.2.25]
+    domains: {inst.example: , quiet.example: {greylisting: false}}
+    systems: [198.51.100.0/24, "2001:db8:1::/48", printer.inst.example, 203.0.113.77]
+"""
+
+
+class ManualWorker:
+    """Runs jobs when told to."""
+
+    def __init__(self) -> None:
+        self.jobs: deque[Any] = deque()
+
+    def submit(self, job: Any, done: Any) -> None:
+        self.jobs.append((job, done))
+
+    def run(self) -> None:
+        while self.jobs:
+            job, done = self.jobs.popleft()
+            try:
+                result, failed = job(), None
+            except Exception as error:
+                result, failed = None, error
+            done(result, failed)
+
+    def stop(self, timeout: float) -> bool:
+        self.run()
+        return True
+
+
+class Bench:
+    """An engine with everything below it."""
+
+    def __init__(self, folder: Path, configuration: str = "", registry: str | None = REGISTRY) -> None:
+        text = "identity: {hostname: mx.gate.example}\n" + configuration
+        if registry is not None:
+            (folder / "registry.yaml").write_text(registry)
+            text += "\nregistry: registry.yaml\n"
+        self.folder = folder
+        self.settings = loads(text, folder=folder)
+        self.clock = Clock()
+        self.clock.advance(START)
+        self.stream = io.StringIO()
+        self.log = Log("policyd", stream=self.stream)
+        self.failures: list[tuple[str, Exception]] = []
+        self.instances = 0
+        self.open()
+
+    def open(self) -> None:
+        """As at the start of the daemon."""
+        self.worker = ManualWorker()
+        self.store = Store(
+            Database(self.folder / "state.sqlite", [TRIPLETS, CLIENTS, ALLOWED, TICKETS]),
+            self.clock,
+            self.log,
+            worker=self.worker,
+            copier=ManualWorker(),
+        )
+        self.store.start()
+        self.ledger = StoreLedger(self.store, terms_of(self.settings), self.settings.store.on_error)
+        self.ledger.load_allowed(self.clock.seconds())
+        self.tickets = Tickets(self.store)
+        self.engine = Engine(
+            build_policy(self.settings, self.ledger),
+            self.tickets,
+            self.clock.seconds,
+            lambda check, error: self.failures.append((check, error)),
+        )
+
+    def restart(self) -> None:
+        """End in order and start again."""
+        self.store.close()
+        self.open()
+
+    def request(self, **attributes: str) -> Request:
+        self.instances += 1
+        return request_of(
+            {
+                "request": "smtpd_access_policy",
+                "protocol_state": "RCPT",
+                "client_address": "192.0.2.1",
+                "client_name": "mail.sender.example",
+                "reverse_client_name": "mail.sender.example",
+                "sender": "someone@sender.example",
+                "recipient": "person@inst.example",
+                "instance": f"1a.{self.instances}.0",
+                **attributes,
+            }
+        )
+
+    def decide(self, **attributes: str) -> Decision:
+        decision = self.engine.decide(self.request(**attributes))
+        assert isinstance(decision, Decision)
+        return decision
+
+    def reply(self, **attributes: str) -> str:
+        return self.decide(**attributes).reply
+
+    def action(self, **attributes: str) -> str:
+        """The reply's first word."""
+        return self.reply(**attributes).partition(" ")[0]
+
+
+@pytest.fixture
+def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+    made: list[Bench] = []
+
+    def make(configuration: str = "", registry: str | None = REGISTRY) -> Bench:
+        folder = tmp_path / f"bench{len(made)}"
+        folder.mkdir()
+        made.append(Bench(folder, configuration, registry))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        bench.store.close()
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    return make_bench()
