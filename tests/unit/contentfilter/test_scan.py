@@ -168,7 +168,7 @@ def test_names_from_outside_are_made_safe():
     ids=["docm", "encrypted", "zip"],
 )
 def test_document_cut_at_every_octet_is_no_crash_and_no_pass(data: bytes):
-    step = 1 if len(data) < 3000 else 29
+    step = 1 if len(data) < 3000 else 509  # each attempt with a password takes its time
     for size in range(4, len(data), step):
         result = scan_document("x", data[:size])
         assert "failed" not in {item.reason for item in result.unscanned}, size
