@@ -62,6 +62,19 @@ def test_parts_beyond_the_bound_are_told():
     assert {item.reason for item in result.unscanned} == {"too-large"}
 
 
+@pytest.mark.parametrize(("work", "reasons"), [(1 << 20, set()), (1 << 18, {"too-large"})])
+def test_reading_over_and_over_is_bounded(work: int, reasons: set[str]):
+    lines = [b"--x y" for _ in range(150)]
+    mail = (
+        HEAD
+        + b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\n"
+        + b"\r\n".join(lines)
+        + b"\r\n--x--\r\n"
+    )
+    result = scan_message(mail, replace(OPTIONS, work=work))
+    assert {item.reason for item in result.unscanned} == reasons
+
+
 MANY = {
     "10,000 levels": nested(10_000),
     "10,000 messages in messages": HEAD + b"Content-Type: message/rfc822\r\n\r\n" * 10_000,

@@ -16,7 +16,7 @@ import pytest
 
 from contentfilter.scan import ScanOptions, scan_document
 from mailbase.vocabulary import Unscanned
-from tests.samples.archives import DEFLATED, Item, archive, deflated, item, plain_zip
+from tests.samples.archives import DEFLATED, STORED, Item, archive, deflated, item, plain_zip
 from tests.samples.messages import attachment, message, multipart, text
 from tests.samples.office import MACRO, docm, docx
 
@@ -69,6 +69,14 @@ def test_bomb_of_one_member():
     names, reasons = scanned(archive([Item(entry, entry, packed)]))
     assert "archive-bomb" in names
     assert reasons == {"too-large"}
+
+
+def test_bomb_among_much_else():
+    packed = zeros(80 << 20)
+    entry = item(b"a", b"", packed=len(packed), size=80 << 20).local
+    noise = os.urandom(1 << 20)
+    names, _reasons = scanned(archive([item(b"noise", noise, STORED), Item(entry, entry, packed)]))
+    assert "archive-bomb" in names
 
 
 def test_bomb_of_members_that_share_their_data():

@@ -109,6 +109,7 @@ WITH_MACROS = {
     "rtf object on lines": rtf(b"\r\n".join(HEX[at : at + 64] for at in range(0, len(HEX), 64))),
     "rtf object with escapes": rtf(HEX[:32] + b"\\'41" + HEX[32:33] + b"{\\*\\x ffff}" + HEX[33:]),
     "rtf object with half octets": rtf(HEX[:31] + b"f\\'41" * 2 + b"\\'41" + HEX[31:]),
+    "rtf object with a half octet that Word drops": rtf(HEX[:32] + b"4\\'41" + HEX[32:]),
     "rtf object in binary": rtf(b"\\bin%d " % len(OBJECT) + OBJECT),
     "rtf with an odd start": rtf(HEX).replace(b"{\\rtf1", b"{\\rtx"),
     "default password": encrypted_ooxml(docm(), "VelvetSweatshop"),
@@ -128,6 +129,17 @@ WITH_MACROS = {
 @pytest.mark.parametrize("data", WITH_MACROS.values(), ids=WITH_MACROS.keys())
 def test_macros_are_found(data: bytes):
     assert found(data) >= SUSPICIOUS
+
+
+def test_attachment_of_an_outlook_message_goes_by_its_name():
+    attached = {
+        "__substg1.0_37010102": b"=cmd|'/k calc'!A0\r\n",
+        "__substg1.0_3707001F": "liste.csv".encode("utf-16-le"),
+    }
+    result = scan_document("mail.msg", compound_file({"__attach_version1.0_#00000000": attached}))
+    assert [(finding.name, finding.part) for finding in result.findings] == [
+        ("office-dde", "mail.msg/liste.csv")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -169,10 +169,12 @@ def test_disagreement_is_told_and_nothing_is_hidden(data: bytes, problem: str):
     assert problem in problems(found)
 
 
-def test_member_encrypted_in_the_directory_alone_counts_as_encrypted_and_is_still_read():
+@pytest.mark.parametrize(("local", "central"), [(0, 1), (1, 0)])
+def test_member_encrypted_in_one_header_alone_counts_as_encrypted_and_is_still_read(local: int, central: int):
     honest = item(b"a.txt", SECRET)
     assert honest.central is not None
-    found = opened(archive([Item(honest.local, replace(honest.central, flags=1), honest.data)]))
+    entries = replace(honest.central, flags=local), replace(honest.central, flags=central)
+    found = opened(archive([Item(*entries, honest.data)]))
     assert [member.encrypted for member in found.members] == [True]
     assert contents(found) == {SECRET}
 
