@@ -63,7 +63,11 @@ class ControlClient:
 
     def _connect(self, timeout: float) -> None:
         unix: IReactorUNIX = self._reactor
-        unix.connectUNIX(self._path, _Opener(self), timeout=max(0.1, timeout))
+        try:
+            unix.connectUNIX(self._path, _Opener(self), timeout=max(0.1, timeout))
+        except OSError:
+            # No descriptor is left: Twisted raises instead of telling the factory.
+            self._failed()
 
     def _opened(self, connection: _Connection) -> None:
         self._connection = connection

@@ -28,7 +28,7 @@ Handler: TypeAlias = Callable[[Message], "Message | Rows | Awaitable[Message | R
 ROWS_PER_STEP = 100
 """Rows sent before the reactor gets its turn again."""
 MAX_WAITING = 100
-"""Requests that may queue on one connection."""
+"""Requests that may queue on one connection; then we stop reading from it until they are answered."""
 MAX_CONNECTIONS = 200
 
 
@@ -68,6 +68,8 @@ class ControlConnection(Protocol):
         self._peer = "unknown"
         self._rows: Rows | None = None
         self._paused = False
+        self._full = False
+        self._looping = False
 
     def connectionMade(self) -> None:
         self._server.connections.add(self)
@@ -86,10 +88,11 @@ class ControlConnection(Protocol):
         except ControlError as error:
             self._give_up(str(error))
             return
-        if len(self._waiting) > MAX_WAITING:
-            self._give_up("too many requests at once")
-            return
         self._next()
+        if len(self._waiting) > MAX_WAITING and not self._full:
+            # The other daemon may have had much to ask while we were busy: that is no reason to drop it all.
+            self._full = True
+            cast(Any, self.transport).pauseProducing()
 
     def pauseProducing(self) -> None:
         self._paused = True
@@ -104,11 +107,19 @@ class ControlConnection(Protocol):
         self._rows = None
 
     def _next(self) -> None:
+        # An answer that is in memory ends before fromCoroutine() returns, and calls us: the loop below goes
+        # on with the next request then, not the call inside the call.
+        if self._looping:
+            return
+        self._looping = True
         while self._waiting and not self._busy:
             self._busy = True
-            line = self._waiting.popleft()
-            # Answers that are in memory are written before this returns.
-            Deferred.fromCoroutine(self._answer(line))
+            Deferred.fromCoroutine(self._answer(self._waiting.popleft()))
+        self._looping = False
+        if self._full and len(self._waiting) <= MAX_WAITING // 2:
+            self._full = False
+            if self.transport is not None:
+                cast(Any, self.transport).resumeProducing()
 
     async def _answer(self, line: bytes) -> None:
         verb = "?"

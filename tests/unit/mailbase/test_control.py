@@ -106,10 +106,30 @@ def test_a_row_that_fails_ends_the_answer_and_not_the_connection():
     assert [answer.get("ok") for answer in said(transport)][-2:] == [False, True]
 
 
-def test_too_many_requests_or_too_long_a_line_end_the_connection():
-    connection, transport, _ = connect({"never": lambda request: Deferred()})
-    connection.dataReceived(b'{"verb":"never"}\n' * (MAX_WAITING + 2))
-    assert transport.disconnecting
+def test_a_burst_of_requests_is_answered_whole_and_reading_pauses_meanwhile():
+    slow: list[Deferred] = []
+
+    def wait(request):
+        slow.append(Deferred())
+        return slow[-1]
+
+    connection, transport, _ = connect({"wait": wait})
+    connection.dataReceived(b'{"verb":"wait"}\n' * (3 * MAX_WAITING))
+    assert transport.producerState == "paused"
+    for number in range(3 * MAX_WAITING):
+        slow[number].callback({})
+    assert transport.producerState == "producing"
+    assert len(said(transport)) == 3 * MAX_WAITING
+
+
+def test_a_burst_that_is_answered_at_once_needs_no_pause():
+    connection, transport, _ = connect({"x": lambda request: {}})
+    connection.dataReceived(b'{"verb":"x"}\n' * (3 * MAX_WAITING))
+    assert transport.producerState == "producing"
+    assert len(said(transport)) == 3 * MAX_WAITING
+
+
+def test_too_long_a_line_ends_the_connection():
     connection, transport, _ = connect({})
     connection.dataReceived(b"x" * (MAX_LINE + 1))
     assert transport.disconnecting
@@ -177,6 +197,24 @@ def test_an_unreachable_peer_fails_at_once_for_a_while():
     wire.reactor.advance(1.5)
     wire.ask()
     assert len(wire.reactor.unixClients) == 2
+
+
+def test_no_descriptor_left_fails_at_once_and_is_tried_again_later():
+    wire = Wire()
+    connect_unix = wire.reactor.connectUNIX
+
+    def no_descriptor(*arguments, **options):
+        raise OSError(24, "Too many open files")
+
+    wire.reactor.connectUNIX = no_descriptor
+    wire.ask()
+    assert wire.errors() == ["/run/x.sock: not reachable"]
+    wire.reactor.connectUNIX = connect_unix
+    wire.reactor.advance(1.5)
+    wire.ask()
+    wire.accept()
+    wire.protocol.dataReceived(b'{"ok":true,"n":1}\n')
+    assert wire.results[1]["n"] == 1
 
 
 def test_a_silent_peer_is_given_up_with_all_that_wait_for_it():
