@@ -33,8 +33,6 @@ MAX_PENDING = 10_000
 _RANK: dict[str, int] = {"debug": 0, "info": 1, "warning": 2, "error": 3}
 _PLAIN = re.compile(r"[!#-<>-\[\]-~]+").fullmatch
 """What most values are: printable ASCII that needs no quotes."""
-_ALL_PLAIN = re.compile(rf"[!#-<>-\[\]-~]{{1,{MAX_VALUE}}}(?:\n[!#-<>-\[\]-~]{{1,{MAX_VALUE}}})*").fullmatch
-"""The same of several values, each on a line."""
 _NEEDS_QUOTES = re.compile(r'[ "=\\]|^$')
 
 
@@ -111,10 +109,13 @@ class Log:
         start = f" {self._component} info event={event} "
         fields = " ".join(f"{name}=%s" for name in texts) + f" {number}=%.6g\n"
         fast = self._format is _kv_line and self._key is None and self._threshold <= 1
+        # Exactly as many lines as there are texts: none of them can hold a line end of its own.
+        plain = f"[!#-<>-\\[\\]-~]{{1,{MAX_VALUE}}}"
+        all_plain = re.compile(rf"{plain}(?:\n{plain}){{{len(texts) - 1}}}").fullmatch
 
         def write(*values: Any) -> None:
             foreign = values[:-1]
-            if fast and _ALL_PLAIN("\n".join(foreign)):
+            if fast and all_plain("\n".join(foreign)):
                 self._append(_timestamp(self._now()) + start + fields % values)
             else:
                 self.info(event, **dict(zip(names, values, strict=True)))

@@ -191,10 +191,10 @@ def describe(kind: Kind, key: bytes, row: Row) -> dict[str, Any]:
                 "expires": expires,
             }
         case "clients":
-            retries, last, network, expires = row
+            retries, last, expires = row
             return {
                 "kind": "client",
-                "network": network,
+                "network": network_text(key),
                 "retries": retries,
                 "last": last,
                 "expires": expires,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from math import inf
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -96,9 +97,9 @@ class Metrics(Collector):
 
     def _histogram(self) -> Metric:
         total, buckets = 0, []
-        for bound, count in zip((*(f"{bound:g}" for bound in BUCKETS), "+Inf"), self.buckets, strict=True):
+        for bound, count in zip((*BUCKETS, inf), self.buckets, strict=True):
             total += count
-            buckets.append((bound, float(total)))
+            buckets.append(("+Inf" if bound == inf else repr(bound), float(total)))
         return HistogramMetricFamily(
             "policyd_request_seconds",
             "Time from a request to its answer.",

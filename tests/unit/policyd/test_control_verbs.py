@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from mailbase.control import ControlError
+from policyd.control import MAX_FOUND, Verbs
+
+
+class Socket:
+    """Asks a verb as the control socket would, and lets time pass until it is answered."""
+
+    def __init__(self, bench: Any) -> None:
+        self.bench = bench
+        self.verbs = Verbs(bench.clock, bench.engine, bench.ledger, bench.tickets, bench.store)
+        self.table = self.verbs.table()
+
+    def ask(self, verb: str, **arguments: Any) -> Any:
+        result = self.table[verb]({"verb": verb, **arguments})
+        if not isinstance(result, Awaitable):
+            return result
+        answers: list[Any] = []
+        deferred = Deferred.fromCoroutine(result)  # type: ignore[arg-type]
+        deferred.addBoth(answers.append)
+        while not answers:
+            self.bench.clock.advance(0.05)
+            self.bench.worker.run()
+        if hasattr(answers[0], "raiseException"):
+            answers[0].raiseException()
+        return answers[0]
+
+    def rows(self, verb: str, **arguments: Any) -> list[dict[str, Any]]:
+        return list(self.ask(verb, **arguments))
+
+
+@pytest.fixture
+def control(bench: Any) -> Socket:
+    return Socket(bench)
+
+
+def test_a_query_answers_as_postfix_would_be_answered_and_leaves_no_trace(control: Socket) -> None:
+    for _ in range(2):
+        answer = control.ask(
+            "query",
+            attributes={
+                "client_address": "192.0.2.1",
+                "sender": "a@x.example",
+                "recipient": "b@inst.example",
+                "instance": "i",
+            },
+        )
+        assert answer["reply"].startswith("DEFER_IF_PERMIT 4.2.0 ")
+        assert (answer["action"], answer["flow"], answer["reason"]) == ("defer", "inbound", "greylist-new")
+        assert answer["facts"] == [
+            {"check": "relay", "fact": "served", "reason": "registered-domain"},
+            {"check": "greylist", "fact": "new", "wait": 300},
+        ]
+    assert control.bench.store.pending == 0
+    assert control.rows("greylist.list") == []
+
+
+def test_a_query_may_name_a_stage(control: Socket) -> None:
+    answer = control.ask("query", attributes={"protocol_state": "DATA", "client_address": "192.0.2.1"})
+    assert answer["reply"].startswith("PREPEND X-Postwarden-Id: ")
+    assert control.ask("query", attributes={"protocol_state": "HELO"})["reply"] == "DUNNO"
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [None, [], "x", {"sender": 1}, {"sender": ["x"]}, {"sender": "x" * 70_000}],
+)
+def test_a_query_that_is_none(control: Socket, attributes: Any) -> None:
+    with pytest.raises(ControlError):
+        control.ask("query", attributes=attributes)
+
+
+def test_hostile_text_in_a_query_does_no_harm(control: Socket) -> None:
+    answer = control.ask(
+        "query", attributes={"recipient": "a\n\naction=OK\n\0\ud800@x", "sender\nrecipient": "b@inst.example"}
+    )
+    assert answer["action"] == "reject"
+
+
+def test_a_ticket_is_given_for_the_right_client_and_sender(control: Socket) -> None:
+    reply = control.bench.reply(protocol_state="DATA", recipient="a@inst.example")
+    ticket_id = reply.rpartition(" ")[2]
+    good = {"id": ticket_id, "client": "192.0.2.1", "sender": "Someone@sender.example"}
+    answer = control.ask("ticket", **good)
+    assert answer["found"] is True
+    assert (answer["id"], answer["flow"], list(answer["recipients"])) == (
+        ticket_id,
+        "inbound",
+        ["a@inst.example"],
+    )
+    for wrong in ({"client": "192.0.2.2"}, {"sender": ""}, {"id": "0" * 13}):
+        assert control.ask("ticket", **{**good, **wrong}) == {"found": False}
+    assert control.verbs.asked == {"found": 1, "unknown": 3}
+    with pytest.raises(ControlError, match="expected sender"):
+        control.ask("ticket", id=ticket_id, client="192.0.2.1")
+
+
+def fill(bench: Any) -> None:
+    bench.decide(sender="user7+x@one.example", client_address="192.0.2.1")
+    bench.decide(sender="b@two.example", client_address="192.0.3.1", recipient="Other@inst.example")
+    bench.decide(
+        sender="", client_address="2001:db8:9::1", client_name="unknown", reverse_client_name="unknown"
+    )
+    bench.clock.advance(300)
+    bench.decide(sender="b@two.example", client_address="192.0.3.1", recipient="other@inst.example")
+
+
+def test_listing_shows_what_is_in_memory_and_on_disk(control: Socket) -> None:
+    fill(control.bench)
+    in_memory = control.rows("greylist.list")
+    control.bench.restart()
+    control = Socket(control.bench)
+    rows = {row["sender"]: row for row in control.rows("greylist.list")}
+    assert sorted(map(str, rows.values())) == sorted(map(str, in_memory))
+    assert rows["user#@one.example"] == {
+        "kind": "triplet",
+        "state": "waiting",
+        "network": "192.0.2.0/24",
+        "sender": "user#@one.example",
+        "recipient": "person@inst.example",
+        "first": 1_800_000_000,
+        "last": 1_800_000_000,
+        "expires": 1_800_000_000 + 2 * 86400 + 1,
+    }
+    assert rows["b@two.example"]["state"] == "passed"
+    assert rows["<>"]["network"] == "2001:db8:9::1"
+    assert control.rows("greylist.list", kind="clients") == [
+        {
+            "kind": "client",
+            "network": "192.0.3.0/24",
+            "retries": 1,
+            "last": 1_800_000_300,
+            "expires": 1_800_000_300 + 35 * 86400 + 1,
+        }
+    ]
+    with pytest.raises(ControlError, match="kind"):
+        control.ask("greylist.list", kind="passwords")
+
+
+@pytest.mark.parametrize(
+    ("term", "senders"),
+    [
+        ("192.0.2.1", {"user#@one.example"}),
+        ("192.0.2.0/24", {"user#@one.example"}),
+        ("192.0.2.0/23", {"user#@one.example", "b@two.example", None}),
+        ("2001:db8::/32", {"<>"}),
+        ("User99+anything@one.example", {"user#@one.example"}),
+        ("OTHER@inst.example", {"b@two.example"}),
+        ("two.example", {"b@two.example"}),
+        ("inst.example", {"user#@one.example", "b@two.example", "<>"}),
+        ("nothing.example", set()),
+        ("10.0.0.0/8", set()),
+    ],
+)
+def test_what_has_to_do_with_a_term_is_shown_and_forgotten(
+    control: Socket, term: str, senders: set[str | None]
+) -> None:
+    fill(control.bench)
+    shown = control.rows("greylist.show", term=term)
+    assert {row.get("sender") for row in shown} == senders
+    assert control.ask("greylist.forget", term=term) == {"forgotten": len(shown), "more": False}
+    assert control.rows("greylist.show", term=term) == []
+    left = 3 - len({sender for sender in senders if sender})
+    assert len(control.rows("greylist.list")) == left
+
+
+def test_forgetting_takes_effect_at_once(control: Socket) -> None:
+    assert control.bench.decide().reason == "greylist-new"
+    control.bench.clock.advance(300)
+    assert control.bench.decide().reason == "greylist-passed"
+    control.ask("forget", term="someone@sender.example")
+    assert control.bench.decide().reason == "greylist-new"
+
+
+def test_allowing_and_taking_it_back(control: Socket) -> None:
+    assert control.ask("greylist.allow", network="192.0.2.0/24", comment="why\ud800") == {
+        "allowed": "192.0.2.0/24"
+    }
+    assert control.bench.decide().reason == "greylist-client-allowed"
+    (row,) = control.rows("greylist.show", term="192.0.2.7")
+    assert row == {
+        "kind": "allowed",
+        "network": "192.0.2.0/24",
+        "comment": "why?",
+        "added": 1_800_000_000,
+        "expires": None,
+    }
+    assert control.ask("greylist.forget", term="192.0.2.0/24")["forgotten"] == 1
+    assert control.bench.decide().reason == "greylist-new"
+
+
+def test_allowing_for_a_time(control: Socket) -> None:
+    control.ask("greylist.allow", network="192.0.2.0/24", seconds=3600)
+    assert control.bench.decide().reason == "greylist-client-allowed"
+    control.bench.clock.advance(3601)
+    control.bench.restart()
+    assert control.bench.decide().reason == "greylist-new"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"network": "x"},
+        {"network": "192.0.2.1/24"},
+        {"network": "192.0.2.0/24", "seconds": -1},
+        {"network": "192.0.2.0/24", "seconds": "1d"},
+        {"network": 5},
+    ],
+)
+def test_what_cannot_be_allowed(control: Socket, arguments: dict[str, Any]) -> None:
+    with pytest.raises(ControlError):
+        control.ask("greylist.allow", **arguments)
+
+
+def test_a_search_gives_others_their_turn_and_is_bounded(
+    control: Socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1000):
+        control.bench.decide(sender=f"{'abcdefghij'[number % 10]}@s{number}.example")
+    control.bench.restart()
+    control = Socket(control.bench)
+    turns: list[float] = []
+    call_later = control.bench.clock.callLater
+    monkeypatch.setattr(
+        control.bench.clock,
+        "callLater",
+        lambda delay, *rest: (turns.append(delay), call_later(delay, *rest))[1],
+    )
+    assert control.rows("greylist.show", term="nothing.example") == []
+    assert turns.count(0) >= 5
+    monkeypatch.setattr("policyd.control.MAX_FOUND", 50)
+    assert len(control.rows("greylist.show", term="inst.example")) == 50
+    assert control.ask("greylist.forget", term="inst.example") == {"forgotten": 50, "more": True}
+    assert MAX_FOUND == 10_000
+
+
+def test_a_store_that_cannot_be_read_says_so(control: Socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(control.bench)
+    control.bench.worker.run()
+    control.bench.store._reader.close()
+    monkeypatch.setattr(control.bench.store._reader, "_retry_at", float("inf"))
+    with pytest.raises(ControlError, match="cannot be read"):
+        control.rows("greylist.list")
+    with pytest.raises(ControlError, match="cannot be read"):
+        control.ask("greylist.show", term="x.example")
+    with pytest.raises(ControlError, match="cannot be read"):
+        control.ask("ticket", id="0" * 13, client="192.0.2.1", sender="")

@@ -1,0 +1,154 @@
+"""The engine beside what relaying and greylisting decide: failures, answers that come later."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from policyd.context import Scope
+from policyd.decision import Decision
+from policyd.facts import CheckFailed, Fact, Grey, GreylistFact, RelayFact, Relaying
+from policyd.policy import make_plan
+from policyd.request import Stage
+
+
+class Stub:
+    """A check that answers as told."""
+
+    stages = frozenset({Stage.RCPT})
+
+    def __init__(self, name: str, answer: Any) -> None:
+        self.name = name
+        self.answer = answer
+        self.asked = 0
+
+    def check(self, request: Any, context: Any) -> Any:
+        self.asked += 1
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+SERVED = RelayFact(Relaying.SERVED, "registered-domain")
+PERMITTED = RelayFact(Relaying.PERMITTED, "registered-system")
+DENIED = RelayFact(Relaying.DENIED, "foreign-domain")
+NEW = GreylistFact(Grey.NEW, 300)
+KNOWN = GreylistFact(Grey.KNOWN)
+
+
+def use(bench: Any, *checks: Any) -> None:
+    bench.engine.policy = replace(bench.engine.policy, plan=make_plan(list(checks)))
+
+
+def later(bench: Any, **attributes: str) -> tuple[Deferred[Decision], list[Decision]]:
+    waiting = bench.engine.decide(bench.request(**attributes))
+    assert not isinstance(waiting, Decision)
+    done: list[Decision] = []
+    deferred = Deferred.fromCoroutine(waiting)
+    deferred.addCallback(done.append)
+    return deferred, done
+
+
+@pytest.mark.parametrize(
+    ("context", "reply"),
+    [
+        ("", "DEFER_IF_REJECT 4.3.0 "),
+        ("relay", "DEFER_IF_REJECT 4.3.0 "),
+        ("recipient", "DEFER_IF_REJECT 4.3.0 "),
+    ],
+)
+def test_a_relay_check_that_raises_never_leads_to_a_5xx(bench: Any, context: str, reply: str) -> None:
+    use(bench, Stub("relay", RuntimeError("bug")), Stub("greylist", KNOWN))
+    decision = bench.decide(policy_context=context)
+    assert decision.reply.startswith(reply)
+    assert decision.reason == "relay-failed"
+    assert [name for name, _ in bench.failures] == ["relay"]
+
+
+def test_a_greylist_check_that_raises_has_no_opinion(bench: Any) -> None:
+    use(bench, Stub("relay", SERVED), Stub("greylist", RuntimeError("bug")))
+    decision = bench.decide()
+    assert (decision.reply, decision.reason) == ("DUNNO", "greylist-failed")
+
+
+def test_what_settles_the_answer_spares_the_rest(bench: Any) -> None:
+    second = Stub("greylist", NEW)
+    use(bench, Stub("relay", DENIED), second)
+    assert bench.action() == "554"
+    assert second.asked == 0
+
+
+@pytest.mark.parametrize(
+    ("facts", "scope", "reply", "reason"),
+    [
+        ([SERVED, NEW], "", "DEFER_IF_PERMIT 4.2.0", "greylist-new"),
+        ([SERVED, KNOWN], "", "DUNNO", "greylist-known"),
+        ([PERMITTED, GreylistFact(Grey.OFF)], "", "OK", "relay-registered-system"),
+        ([PERMITTED, GreylistFact(Grey.OFF)], "recipient", "DUNNO", "relay-registered-system"),
+        ([PERMITTED, NEW], "", "DEFER_IF_PERMIT 4.2.0", "greylist-new"),
+        ([SERVED, GreylistFact(Grey.OFF)], "", "DUNNO", "relay-registered-domain"),
+    ],
+)
+def test_which_fact_decides(bench: Any, facts: list[Fact], scope: str, reply: str, reason: str) -> None:
+    use(bench, Stub("relay", facts[0]), Stub("greylist", facts[1]))
+    decision = bench.decide(policy_context=scope)
+    assert decision.reply.startswith(reply)
+    assert decision.reason == reason
+
+
+def test_an_answer_that_comes_later_is_as_good(bench: Any) -> None:
+    first: Deferred[Fact] = Deferred()
+    second: Deferred[Fact] = Deferred()
+    use(bench, Stub("relay", first), Stub("greylist", second))
+    _, done = later(bench, instance="i")
+    assert not done
+    first.callback(SERVED)
+    assert not done
+    second.callback(NEW)
+    assert done[0].reply.startswith("DEFER_IF_PERMIT 4.2.0 Greylisted, try again in 300 s [")
+    assert done[0].facts == (SERVED, NEW)
+    assert bench.decide(instance="i").repeated
+
+
+def test_a_late_fact_settles_as_well(bench: Any) -> None:
+    first: Deferred[Fact] = Deferred()
+    second = Stub("greylist", NEW)
+    use(bench, Stub("relay", first), second)
+    _, done = later(bench)
+    first.callback(DENIED)
+    assert done[0].reply.startswith("554 ")
+    assert second.asked == 0
+
+
+def test_a_late_failure_is_a_failure_of_the_check_alone(bench: Any) -> None:
+    first: Deferred[Fact] = Deferred()
+    use(bench, Stub("greylist", first), Stub("other", RuntimeError("at once")))
+    _, done = later(bench)
+    first.errback(RuntimeError("late"))
+    assert done[0].reply == "DUNNO"
+    assert [name for name, _ in bench.failures] == ["greylist", "other"]
+    assert all(isinstance(fact, CheckFailed) for fact in done[0].facts)
+
+
+def test_a_policy_swapped_while_an_answer_is_awaited_does_not_mix_the_checks(bench: Any) -> None:
+    first: Deferred[Fact] = Deferred()
+    use(bench, Stub("relay", first), Stub("greylist", KNOWN))
+    _, done = later(bench)
+    use(bench)
+    first.callback(SERVED)
+    assert done[0].facts == (SERVED, KNOWN)
+
+
+def test_only_the_relay_check_runs_where_only_relaying_is_asked() -> None:
+    relay, other = Stub("relay", SERVED), Stub("greylist", NEW)
+    plan = make_plan([relay, other])
+    assert plan[Stage.RCPT, Scope.RELAY] == (relay,)
+    assert plan[Stage.RCPT, Scope.BOTH] == plan[Stage.RCPT, Scope.RECIPIENT] == (relay, other)
+    assert all(plan[stage, scope] == () for stage in Stage for scope in Scope if stage is not Stage.RCPT)
+
+
+def test_every_decision_has_an_id_of_its_own(bench: Any) -> None:
+    assert len({bench.decide().id for _ in range(100)}) == 100
