@@ -23,15 +23,6 @@ class ScanResult:
     parts: int = 0
     seconds: float = 0.0
 
-    def merged(self, other: ScanResult) -> ScanResult:
-        """Both results as one, as if one scanner had found it all."""
-        return ScanResult(
-            self.findings + other.findings,
-            self.unscanned + other.unscanned,
-            max(self.parts, other.parts),
-            max(self.seconds, other.seconds),
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class ScanFailed:

@@ -93,10 +93,6 @@ class Reply:
     def positive(self) -> bool:
         return 200 <= self.code < 400
 
-    @property
-    def permanent(self) -> bool:
-        return self.code >= 500
-
 
 def header_line(field: str, text: str) -> bytes:
     """One header line ``field: text`` CRLF, printable ASCII, at most 998 octets (RFC 5322 2.1.1)."""

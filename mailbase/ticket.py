@@ -44,10 +44,6 @@ class Ticket:
     findings: tuple[Finding, ...] = ()
     points: float = 0.0
 
-    def matches(self, client: str, sender: str) -> bool:
-        """Whether this ticket was given for that client address and envelope sender."""
-        return self.client == client and self.sender == sender.lower()
-
     def to_dict(self) -> dict[str, Any]:
         """As JSON types, for the control socket and the store."""
         return asdict(self)
