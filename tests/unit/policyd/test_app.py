@@ -1,0 +1,181 @@
+"""The daemon as it is wired, without sockets: reload is all or nothing."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from mailbase.config import ConfigError, load
+from mailbase.logs import Log
+from policyd import app
+from policyd.app import Daemon, make_log
+from policyd.request import request_of
+
+REGISTRY = "servers: {{m.x.example: {{domains: {{{}: }}}}}}"
+
+
+class Reactor(Clock):
+    def getThreadPool(self) -> None:
+        return None
+
+    def callFromThread(self, function: Callable[..., Any], *arguments: Any) -> None:
+        function(*arguments)
+
+
+class Threads:
+    """Runs what should run in a thread when told to."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Deferred[Any], Callable[[], Any]]] = []
+
+    def defer(self, reactor: Any, pool: Any, function: Callable[[], Any]) -> Deferred[Any]:
+        self.waiting.append((Deferred(), function))
+        return self.waiting[-1][0]
+
+    def run(self) -> None:
+        while self.waiting:
+            deferred, function = self.waiting.pop(0)
+            try:
+                result = function()
+            except Exception:
+                deferred.errback(Failure())
+            else:
+                deferred.callback(result)
+
+
+class Wired:
+    def __init__(self, folder: Path, threads: Threads) -> None:
+        self.folder = folder
+        self.threads = threads
+        self.write("domain.example", "policyd: {greylist: {delay: 5m}}")
+        self.stream = io.StringIO()
+        self.reactor = Reactor()
+        settings = load(folder / "c.yaml")
+        self.daemon = Daemon(
+            self.reactor, folder / "c.yaml", (), settings, Log("policyd", stream=self.stream)
+        )
+
+    def write(self, domain: str, configuration: str) -> None:
+        (self.folder / "r.yaml").write_text(REGISTRY.format(domain))
+        (self.folder / "c.yaml").write_text(
+            f'store: {{url: "sqlite:s"}}\nregistry: r.yaml\n{configuration}\n'
+        )
+
+    def reload(self) -> None:
+        self.daemon.reload()
+        self.threads.run()
+
+    def serves(self, domain: str) -> bool:
+        request = request_of(
+            {
+                "protocol_state": "RCPT",
+                "client_address": "192.0.2.1",
+                "recipient": f"a@{domain}",
+                "policy_context": "relay",
+            }
+        )
+        decision: Any = self.daemon.engine.decide(request)
+        return bool(decision.reply == "DUNNO")
+
+
+@pytest.fixture
+def wired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wired:
+    threads = Threads()
+    monkeypatch.setattr(app, "deferToThreadPool", threads.defer)
+    return Wired(tmp_path, threads)
+
+
+def test_a_good_reload_is_in_force_as_a_whole(wired: Wired) -> None:
+    assert wired.serves("domain.example")
+    wired.write("other.example", "policyd: {greylist: {delay: 1m}}")
+    wired.reload()
+    assert not wired.serves("domain.example")
+    assert wired.serves("other.example")
+    assert wired.daemon.ledger.terms.delay == 60
+    assert wired.daemon.metrics.reloads == {"ok": 1, "failed": 0}
+    assert "event=reloaded" in wired.stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    [
+        "policyd: {unknown: key}",
+        "policyd: {greylist: {delay: 1m, clients: [missing]}}",
+        "policyd: {greylist: {delay: 1m, clients: [bad]}}",
+        "policyd: [",
+    ],
+)
+def test_a_bad_reload_leaves_everything_as_it_was_and_says_why(wired: Wired, configuration: str) -> None:
+    (wired.folder / "bad").write_text("fine.example\n/(/\n")
+    wired.write("other.example", configuration)
+    policy = wired.daemon.engine.policy
+    wired.reload()
+    assert wired.daemon.engine.policy is policy
+    assert wired.serves("domain.example")
+    assert wired.daemon.ledger.terms.delay == 300
+    assert wired.daemon.metrics.reloads == {"ok": 0, "failed": 1}
+    assert "event=reload-failed" in wired.stream.getvalue()
+
+
+def test_a_fault_while_reloading_leaves_everything_as_it_was(
+    wired: Wired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("bug")
+
+    monkeypatch.setattr(app, "build_policy", fail)
+    wired.reload()
+    assert wired.serves("domain.example")
+    assert "bug" in wired.stream.getvalue()
+
+
+def test_answers_go_on_while_reloading_and_a_second_hangup_is_not_lost(wired: Wired) -> None:
+    wired.write("other.example", "")
+    wired.daemon.reload()
+    assert wired.serves("domain.example")
+    wired.daemon.reload()
+    assert len(wired.threads.waiting) == 1
+    wired.threads.run()
+    assert wired.daemon.metrics.reloads["ok"] == 2
+    assert wired.serves("other.example")
+
+
+def test_what_needs_a_restart_is_named(wired: Wired) -> None:
+    wired.write("domain.example", 'policyd: {listen: ["127.0.0.1:1"], metrics: ""}\nlogging: {format: json}')
+    wired.reload()
+    assert 'event=restart-needed changed="listen, metrics, logging"' in wired.stream.getvalue()
+
+
+def test_skipped_lines_of_an_allowlist_are_logged(wired: Wired) -> None:
+    (wired.folder / "odd").write_text("not a name\n")
+    wired.write("domain.example", "policyd: {greylist: {clients: [odd]}}")
+    wired.reload()
+    assert "odd:1: skipped" in wired.stream.getvalue()
+
+
+def test_a_bad_allowlist_keeps_the_daemon_from_starting(wired: Wired) -> None:
+    (wired.folder / "bad").write_text("/(/\n")
+    wired.write("domain.example", "policyd: {greylist: {clients: [bad]}}")
+    settings = load(wired.folder / "c.yaml")
+    with pytest.raises(ConfigError, match="bad:1"):
+        Daemon(wired.reactor, wired.folder / "c.yaml", (), settings, Log("policyd", stream=wired.stream))
+
+
+@pytest.mark.parametrize("key_file", ["", "key"])
+def test_pseudonyms_in_the_log(tmp_path: Path, key_file: str, capsys: Any) -> None:
+    (tmp_path / "key").write_text("secret")
+    key = ", key_file: key" if key_file else ""
+    (tmp_path / "c.yaml").write_text(f"privacy: {{pseudonymise: true{key}}}\n")
+    log = make_log(load(tmp_path / "c.yaml"), Clock())
+    log.prepared("decision", "id", "sender", "seconds")("x", "person@inst.example", 0.1)
+    log.flush()
+    printed = capsys.readouterr().err
+    assert "person" not in printed
+    assert "id=x" in printed

@@ -1,0 +1,258 @@
+"""The command line, with the control socket replaced."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailbase.control import ControlError
+from policyd import cli
+from policyd.printing import MAX_CELL, write
+
+
+class Daemon:
+    """Stands in for the running daemon."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, dict[str, Any]]] = []
+        self.rows: list[dict[str, Any]] = []
+        self.final: dict[str, Any] = {}
+        self.error = ""
+
+    def ask(self, path: str, verb: str, timeout: float = 10.0, **arguments: Any) -> Any:
+        self.asked.append((path, verb, arguments))
+        if self.error:
+            raise ControlError(self.error)
+        return Answer(self)
+
+
+class Answer:
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon = daemon
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.daemon.rows)
+
+    def wait(self) -> dict[str, Any]:
+        return {"ok": True, **self.daemon.final}
+
+
+@pytest.fixture
+def daemon(monkeypatch: pytest.MonkeyPatch) -> Daemon:
+    daemon = Daemon()
+    monkeypatch.setattr(cli, "ask", daemon.ask)
+    return daemon
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., int]:
+    config = tmp_path / "postwarden.yaml"
+    config.write_text(f"policyd: {{control: {tmp_path}/p.sock}}\n")
+
+    def run(*words: str) -> int:
+        position = 2 if words[0] == "greylist" else 1
+        return cli.main([*words[:position], "--config", str(config), *words[position:]])
+
+    return run
+
+
+def test_check_says_ok_and_what_is_registered(run: Any, capsys: Any, tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text("servers: {m.x.example: {domains: {x.example: , y.example: }}}")
+    assert run("serve", "--check", "--set", "registry=r.yaml") == 0
+    assert "ok; 1 servers, 2 domains registered" in capsys.readouterr().out
+
+
+def test_check_tells_every_mistake_with_its_place(run: Any, capsys: Any, tmp_path: Path) -> None:
+    (tmp_path / "postwarden.yaml").write_text("policyd:\n  lisen: x\n  greylist: {delay: soon}\n")
+    assert run("serve", "--check") == 78
+    errors = capsys.readouterr().err
+    assert "postwarden.yaml:2: policyd.lisen" in errors
+    assert "postwarden.yaml:3: policyd.greylist.delay" in errors
+
+
+def test_check_reads_the_allowlists(run: Any, capsys: Any, tmp_path: Path) -> None:
+    (tmp_path / "clients").write_text("fine.example\n/(/\n")
+    assert run("serve", "--check", "--set", "policyd.greylist.clients=[clients]") == 78
+    assert "clients:2: not a regular expression" in capsys.readouterr().err
+    (tmp_path / "clients").write_text("fine.example\nnot a name\n")
+    assert run("serve", "--check", "--set", "policyd.greylist.clients=[clients]") == 0
+    assert "clients:2: skipped" in capsys.readouterr().err
+
+
+ANSWER = {
+    "reply": "554 5.7.1 no [x]",
+    "action": "reject",
+    "flow": "inbound",
+    "reason": "relay-foreign-domain",
+    "facts": [{"check": "relay", "fact": "denied", "reason": "foreign-domain"}],
+}
+
+
+@pytest.mark.parametrize(("action", "status"), [("accept", 0), ("defer", 1), ("reject", 1)])
+def test_query_prints_the_answer_and_exits_by_it(
+    run: Any, daemon: Daemon, capsys: Any, action: str, status: int
+) -> None:
+    daemon.final = {**ANSWER, "action": action}
+    assert run("query", "sender=a=b@x.example", "recipient=") == status
+    assert daemon.asked[0][1:] == ("query", {"attributes": {"sender": "a=b@x.example", "recipient": ""}})
+    assert json.loads(capsys.readouterr().out) == daemon.final
+
+
+def test_query_on_a_terminal_is_for_people(
+    run: Any, daemon: Daemon, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon.final = ANSWER
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    run("query", "sender=x")
+    printed = capsys.readouterr().out
+    assert "reply:  554 5.7.1 no [x]" in printed
+    assert "CHECK  FACT" in printed
+
+
+def test_query_with_something_else_than_name_and_value_is_misuse(
+    run: Any, daemon: Daemon, capsys: Any
+) -> None:
+    assert run("query", "sender") == 2
+    assert "expected NAME=VALUE" in capsys.readouterr().err
+    assert not daemon.asked
+
+
+ROW = {
+    "kind": "triplet",
+    "state": "waiting",
+    "network": "192.0.2.0/24",
+    "sender": "a@x",
+    "recipient": "b@y",
+    "first": 0,
+    "last": 0,
+    "expires": 1,
+}
+
+
+def test_list_prints_a_line_for_each_entry(run: Any, daemon: Daemon, capsys: Any) -> None:
+    daemon.rows = [ROW] * 5
+    assert run("greylist", "list") == 0
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [ROW] * 5
+    assert run("greylist", "list", "--limit", "2", "--kind", "clients") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert daemon.asked[-1][1:] == ("greylist.list", {"kind": "clients"})
+
+
+def test_list_on_a_terminal_is_a_table(
+    run: Any, daemon: Daemon, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon.rows = [ROW]
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    run("greylist", "list")
+    head, line = capsys.readouterr().out.splitlines()
+    assert head.split()[:4] == ["NETWORK", "SENDER", "RECIPIENT", "STATE"]
+    assert line.split()[:4] == ["192.0.2.0/24", "a@x", "b@y", "waiting"]
+    run("greylist", "list", "--json")
+    assert json.loads(capsys.readouterr().out) == ROW
+
+
+def test_show_finds_or_exits_1(run: Any, daemon: Daemon, capsys: Any) -> None:
+    assert run("greylist", "show", "a@x") == 1
+    assert "nothing is remembered" in capsys.readouterr().err
+    daemon.rows = [ROW]
+    assert run("greylist", "show", "a@x") == 0
+    assert daemon.asked[-1][1:] == ("greylist.show", {"term": "a@x"})
+
+
+def test_allow_and_forget(run: Any, daemon: Daemon, capsys: Any) -> None:
+    daemon.final = {"allowed": "192.0.2.0/24"}
+    assert run("greylist", "allow", "192.0.2.0/24", "--for", "1h", "--comment", "why") == 0
+    arguments = {"network": "192.0.2.0/24", "comment": "why", "seconds": 3600.0}
+    assert daemon.asked[-1][1:] == ("greylist.allow", arguments)
+    daemon.final = {"forgotten": 3, "more": False}
+    assert run("greylist", "forget", "x.example") == 0
+    assert "3 entries forgotten" in capsys.readouterr().out
+    daemon.final = {"forgotten": 0, "more": False}
+    assert run("greylist", "forget", "x.example") == 1
+
+
+def test_no_daemon_is_told_and_exits_1(run: Any, daemon: Daemon, capsys: Any) -> None:
+    daemon.error = "/run/p.sock: no daemon listens there"
+    for words in (("query", "a=b"), ("greylist", "list"), ("greylist", "forget", "x")):
+        assert run(*words) == 1
+        assert "policyd: /run/p.sock: no daemon listens there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["greylist"],
+        ["nonsense"],
+        ["greylist", "list", "--kind", "x"],
+        ["greylist", "list", "--limit", "-1"],
+        ["greylist", "allow", "192.0.2.1", "--for", "soon"],
+        ["query"],
+    ],
+)
+def test_misuse_exits_2(words: list[str], capsys: Any) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(words)
+    assert caught.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["serve"],
+        ["query"],
+        ["greylist", "list"],
+        ["greylist", "show"],
+        ["greylist", "allow"],
+        ["greylist", "forget"],
+    ],
+)
+def test_every_command_has_help_with_an_example(words: list[str], capsys: Any) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main([*words, "--help"])
+    assert caught.value.code == 0
+    assert f"Example: policyd {' '.join(words)}" in capsys.readouterr().out
+
+
+def test_a_missing_configuration_exits_78(capsys: Any) -> None:
+    assert cli.main(["serve", "--check", "--config", "/nonexistent.yaml"]) == 78
+
+
+# Tables
+
+
+def table(rows: list[dict[str, Any]], *columns: str) -> list[str]:
+    stream = io.StringIO()
+    write(stream, rows, columns, False)
+    return stream.getvalue().splitlines()
+
+
+def test_columns_are_aligned_and_hostile_text_is_tamed() -> None:
+    lines = table([{"a": "x", "b": None}, {"a": "\x1b[31m\nlong", "b": "y" * 100}], "a", "b")
+    assert lines[0].index("B") == lines[1].index("-") == lines[2].index("y")
+    assert all(line.isprintable() for line in lines)
+    assert len(lines[2]) <= 2 * MAX_CELL + 2
+
+
+def test_an_endless_listing_is_printed_as_it_comes() -> None:
+    def endless() -> Iterator[dict[str, Any]]:
+        number = 0
+        while True:
+            number += 1
+            yield {"a": number}
+
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            if self.tell() > 10_000:
+                raise BrokenPipeError
+            return super().write(text)
+
+    for as_json in (True, False):
+        with pytest.raises(BrokenPipeError):
+            write(Full(), endless(), ("a",), as_json)
