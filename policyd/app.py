@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
-import resource
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +17,7 @@ from mailbase.control.server import ControlServer
 from mailbase.logs import Log
 from mailbase.metrics import new_registry, site
 from mailbase.service import ListenError, Service
+from mailbase.starting import make_log, raise_descriptor_limit
 from mailbase.store import Store, StoreError
 from mailbase.store.database import Database
 from policyd.control import Verbs
@@ -34,8 +32,6 @@ from policyd.tickets import TICKETS, Tickets
 
 NEEDS_RESTART = ("listen", "socket_mode", "control", "metrics")
 """Settings of ``policyd`` that a reload does not change."""
-DESCRIPTORS = 65536
-"""Open files wanted: one for each smtpd of a large gateway."""
 DRAIN = 10.0
 """Seconds that requests in flight have to end."""
 
@@ -194,26 +190,6 @@ def _store_path(settings: Settings) -> Path:
     return Path(settings.store.path)
 
 
-def make_log(settings: Settings, reactor: Any) -> Log:
-    """The log that ``settings`` ask for, on standard error.
-
-    Raises:
-        OSError: the key file cannot be read.
-    """
-    key = None
-    if settings.privacy.pseudonymise:
-        path = settings.privacy.key_file
-        key = (path.read_bytes().strip() if path is not None else b"") or os.urandom(32)
-    return Log(
-        "policyd",
-        style=settings.logging.format,
-        level=settings.logging.level,
-        stream=sys.stderr,
-        pseudonym_key=key,
-        scheduler=reactor,
-    )
-
-
 def serve(path: Path, overrides: Sequence[str]) -> int:
     """Run policyd until it is told to end; returns the exit status.
 
@@ -224,8 +200,8 @@ def serve(path: Path, overrides: Sequence[str]) -> int:
     from twisted.internet import reactor
 
     settings = load(path, overrides)
-    log = make_log(settings, reactor)
-    _raise_descriptor_limit()
+    log = make_log("policyd", settings, reactor)  # type: ignore[arg-type]
+    raise_descriptor_limit()
     daemon = Daemon(reactor, path, overrides, settings, log)
     try:
         service = daemon.start()
@@ -245,10 +221,3 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
-
-
-def _raise_descriptor_limit() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -12,8 +12,8 @@ from mailbase.config import ConfigError, Settings, load
 from mailbase.config.units import parse_duration
 from mailbase.control import ControlError
 from mailbase.control.client import ask
+from mailbase.printing import wants_json, write
 from mailbase.service import ListenError
-from policyd.printing import wants_json, write
 
 OK, NEGATIVE, USAGE, BAD_CONFIG = 0, 1, 2, 78
 DEFAULT_CONFIG = Path("/etc/postwarden/postwarden.yaml")

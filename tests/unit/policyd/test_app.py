@@ -14,8 +14,9 @@ from twisted.python.failure import Failure
 
 from mailbase.config import ConfigError, load
 from mailbase.logs import Log
+from mailbase.starting import make_log
 from policyd import app
-from policyd.app import Daemon, make_log
+from policyd.app import Daemon
 from policyd.request import request_of
 
 REGISTRY = "servers: {{m.x.example: {{domains: {{{}: }}}}}}"
@@ -173,7 +174,7 @@ def test_pseudonyms_in_the_log(tmp_path: Path, key_file: str, capsys: Any) -> No
     (tmp_path / "key").write_text("secret")
     key = ", key_file: key" if key_file else ""
     (tmp_path / "c.yaml").write_text(f"privacy: {{pseudonymise: true{key}}}\n")
-    log = make_log(load(tmp_path / "c.yaml"), Clock())
+    log = make_log("policyd", load(tmp_path / "c.yaml"), Clock())
     log.prepared("decision", "id", "sender", "seconds")("x", "person@inst.example", 0.1)
     log.flush()
     printed = capsys.readouterr().err

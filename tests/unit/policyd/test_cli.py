@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from mailbase.control import ControlError
+from mailbase.printing import MAX_CELL, write
 from policyd import cli
-from policyd.printing import MAX_CELL, write
 
 
 class Daemon:
