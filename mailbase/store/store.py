@@ -102,6 +102,8 @@ class Store:
         self._tables = {spec.name: Table(spec, self._reader, self._wake) for spec in database.tables}
         self.status = StoreStatus()
         self._timer: Any = None
+        self._oldest: float | None = None
+        """When the oldest pending entry was put."""
         self._purging: Any = None
         self._learning: Any = None
         self._lessons = self._new_lessons()
@@ -183,6 +185,8 @@ class Store:
         return sum(table.refused for table in self._tables.values())
 
     def _wake(self) -> None:
+        if self._oldest is None:
+            self._oldest = self._clock.seconds()
         if self._timer is None and not self._busy and not self._closed:
             self._timer = self._clock.callLater(self._collect, self._hand_over)
 
@@ -191,6 +195,7 @@ class Store:
         if self._busy or self._closed or self._worker is None:
             return
         group = {name: rows for name, table in self._tables.items() if (rows := table.take())}
+        self._oldest = None
         condemned, self._condemned = self._condemned, False
         self._busy = True
 
@@ -218,7 +223,9 @@ class Store:
             self._reader.forgive()
             self._log.info("store-recovered", pending=self.pending)
         if (self.pending or self._condemned) and not self._closed:
-            self._timer = self._clock.callLater(self._collect, self._hand_over)
+            # What came while the last group was written has waited already.
+            waited = 0.0 if self._oldest is None else self._clock.seconds() - self._oldest
+            self._timer = self._clock.callLater(max(0.0, self._collect - waited), self._hand_over)
 
     def _copy(self) -> None:
         """Copy the log into the database now and then.

@@ -161,6 +161,18 @@ def test_an_entry_is_visible_at_once_and_on_disk_within_the_interval(bed: Bed) -
     assert bed.store.pending == 0
 
 
+def test_an_entry_put_while_another_group_is_written_waits_no_longer_for_it(bed: Bed) -> None:
+    bed.things.put(b"a", (1, "", "", NEVER))
+    bed.clock.advance(0.1)
+    bed.things.put(b"b", (2, "", "", NEVER))
+    bed.clock.advance(0.07)
+    bed.worker.run()
+    assert [row[0] for row in bed.on_disk()] == [b"a"]
+    bed.clock.advance(0.031)
+    bed.worker.run()
+    assert [row[0] for row in bed.on_disk()] == [b"a", b"b"]
+
+
 def test_what_was_committed_survives_a_kill_and_the_rest_is_the_last_group(bed: Bed) -> None:
     bed.things.put(b"a", (1, "", "", NEVER))
     bed.tick()
