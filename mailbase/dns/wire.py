@@ -150,7 +150,7 @@ class Question:
                 aliases[owner] = (target, ttl)
         for _ in range(MAX_CHAIN + 1):
             alias = aliases.get(name)
-            if alias is None:
+            if alias is None or any(row[0] == name for row in found):
                 break
             name = alias[0]
             lowest = min(lowest, alias[1])

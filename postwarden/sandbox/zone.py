@@ -6,7 +6,10 @@ import struct
 from typing import TypeAlias
 
 import dns.exception
-import dns.zonefile
+import dns.name
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
 
 TTL = 300
 """Seconds, of records without a TTL of their own."""
@@ -23,30 +26,45 @@ _Sets: TypeAlias = dict[int, tuple[int, list[bytes]]]
 class Zone:
     """Records by name and type, and the answers from them.
 
+    Several zones may stand in one text: where an SOA record stands, one begins.
+
     Arguments:
-        text: master-file text; names without a last dot are taken from the root.
+        text: as in a zone file (RFC 1035 5), a record a line with its owner, TTL and class if wanted; names
+            without a last dot are taken from the root or from ``$ORIGIN``. Lines may be indented.
 
     Raises:
-        ValueError: not master-file text.
+        ValueError: not such a text; with the line.
     """
 
     def __init__(self, text: str = "") -> None:
         self._names: dict[bytes, _Sets] = {}
         self._between: set[bytes] = set()
-        try:
-            # Indented text reads better in a test; at a line's start blanks would mean "the last name".
-            lines = "\n".join(line.strip() for line in text.splitlines())
-            sets = dns.zonefile.read_rrsets(lines, rdclass=None, default_ttl=TTL)
-        except dns.exception.DNSException as error:
-            raise ValueError(f"not master-file text: {error}") from error
-        for rrset in sets:
-            name = rrset.name.canonicalize().to_wire()
-            assert name is not None
-            content = [rdata.to_wire() or b"" for rdata in rrset]
-            self._names.setdefault(name, {})[int(rrset.rdtype)] = (rrset.ttl, content)
-            while name != b"\0":
-                name = name[1 + name[0] :]
-                self._between.add(name)
+        origin = dns.name.root
+        for line in text.splitlines():
+            words = line.split(maxsplit=1)
+            if not words or words[0][0] == ";":
+                continue
+            try:
+                if words[0].upper() == "$ORIGIN":
+                    origin = dns.name.from_text(words[1])
+                else:
+                    self._add(origin, words[0], words[1])
+            except (dns.exception.DNSException, ValueError, IndexError) as error:
+                raise ValueError(f"not a line of a zone file: {line.strip()!r}: {error}") from error
+
+    def _add(self, origin: dns.name.Name, owner: str, rest: str) -> None:
+        ttl = TTL
+        kind, _, content = rest.partition(" ")
+        while kind.isdigit() or kind.upper() == "IN":
+            ttl = int(kind) if kind.isdigit() else ttl
+            kind, _, content = content.strip().partition(" ")
+        rdtype = dns.rdatatype.RdataType.make(kind)
+        rdata = dns.rdata.from_text(dns.rdataclass.IN, rdtype, content, origin=origin, relativize=False)
+        name = dns.name.from_text(owner, origin).canonicalize().to_wire() or b""
+        self._names.setdefault(name, {}).setdefault(int(rdtype), (ttl, []))[1].append(rdata.to_wire() or b"")
+        while name != b"\0":
+            name = name[1 + name[0] :]
+            self._between.add(name)
 
     def answer(self, name: bytes, kind: int) -> tuple[int, list[bytes], list[bytes]]:
         """Response code, answer and authority records for a name in lower case, as in a packet."""
