@@ -383,6 +383,7 @@ def test_with_every_server_dead_it_fails_at_once_and_probes_behind() -> None:
     assert sum(not probe.closed for probe in scene.probes) <= 2
     while scene.probes[-1].closed:
         scene.pass_time(0.5)
+    assert isinstance(scene.ask("b.example")[0], Temporary)
     scene.probes[-1].reply()
     assert scene.downs[-1][1] is False
     # The failure was no word about the name, and is not remembered.

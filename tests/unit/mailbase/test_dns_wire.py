@@ -77,10 +77,14 @@ def test_a_chain_is_followed_to_its_end_and_no_further() -> None:
         "b.example. 30 IN CNAME C.example.",
         "c.example. 90 IN A 192.0.2.3",
         "victim.example. 90 IN A 203.0.113.66",
-        "b.example. 90 IN A 203.0.113.66",
         extra=("a.example. 90 IN A 203.0.113.66",),
     )
     assert reading == Settled(Found((bytes([192, 0, 2, 3]),), 30, "c.example"), 30)
+
+
+def test_records_beside_a_cname_count_and_not_the_cname() -> None:
+    mistake = ("a.example. 30 IN CNAME b.example.", "a.example. 90 IN A 192.0.2.3")
+    assert read(RecordType.A, *mistake) == Settled(Found((bytes([192, 0, 2, 3]),), 90, "a.example"), 90)
 
 
 def test_records_beside_the_question_are_no_answer() -> None:
@@ -192,6 +196,7 @@ def test_truncated_and_failed() -> None:
         (RecordType.PTR, b"\xc0\xff"),
         (RecordType.PTR, b"\xc0\x00"),
         (RecordType.PTR, b"\xc0"),
+        (RecordType.PTR, b"\xc0\x27"),
         (RecordType.CNAME, b"\1a\xc0\x27"),
     ],
 )
