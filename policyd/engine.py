@@ -21,7 +21,7 @@ from policyd.tickets import Tickets
 from policyd.transactions import ACCEPTED, KEPT_OUT, TICKET, Transactions
 from policyd.verdict import DUNNO, judge, settles
 
-_RCPT, _DATA = Stage.RCPT, Stage.DATA
+_RCPT, _DATA, _BOTH, _ACCEPT = Stage.RCPT, Stage.DATA, Scope.BOTH, Action.ACCEPT
 
 CheckFailure = Callable[[str, Exception], None]
 """Told the name of a check that raised, and what."""
@@ -134,7 +134,11 @@ class Engine:
         decision = Decision(decision_id, context.origin.flow, action, reply, verdict.reason, established)
         mark = ""
         if request.stage is _RCPT:
-            mark = ACCEPTED if action is Action.ACCEPT else KEPT_OUT
+            if action is _ACCEPT:
+                mark = ACCEPTED
+            elif scope is not _BOTH:
+                # Where one place asks for both, nothing else has let this recipient pass.
+                mark = KEPT_OUT
         elif request.stage is _DATA and reply == DUNNO:
             mark = self._prepend(request, question, context, decision)
         if question:

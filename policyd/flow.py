@@ -50,14 +50,9 @@ class Origins:
 
     def of(self, request: Request) -> Origin:
         """The origin of ``request``. Order: submission, upstream, outbound, inbound."""
-        address, name, authenticated = (
-            request.client_address,
-            request.client_name,
-            request.sasl_username != "",
-        )
-        if len(address) + len(name) > MAX_ADDRESS:
-            return self._find(address, name, request.has_ptr, authenticated)
-        return self._remembered(address, name, request.has_ptr, authenticated)
+        address, name = request.client_address, request.client_name
+        find = self._remembered if len(address) + len(name) <= MAX_ADDRESS else self._find
+        return find(address, name, request.has_ptr, request.sasl_username != "")
 
     def _find(self, client_address: str, client_name: str, has_ptr: bool, authenticated: bool) -> Origin:
         address = pack(client_address)

@@ -12,6 +12,7 @@ MAX_ADDRESS = 320
 MAX_NUMBER = 18
 """Digits of a number that are believed."""
 
+_NAMELESS = frozenset({"", "unknown"})
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 
 
@@ -121,7 +122,8 @@ class Request:
     @property
     def has_ptr(self) -> bool:
         """Whether the client's address has a PTR record, verified or not."""
-        return self.client_name not in ("", "unknown") or self.reverse_client_name not in ("", "unknown")
+        nameless = _NAMELESS
+        return self.client_name not in nameless or self.reverse_client_name not in nameless
 
 
 def attributes_of(text: str) -> dict[str, str]:

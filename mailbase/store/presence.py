@@ -6,8 +6,8 @@ keys answers most of those; what it cannot exclude is looked up.
 
 from __future__ import annotations
 
-BITS_PER_KEY = 16
-"""At the capacity every sixteenth absent key is looked up in vain."""
+BITS_PER_KEY = 8
+"""At the capacity, at most every eighth absent key is looked up in vain."""
 SMALLEST = 1 << 20
 
 

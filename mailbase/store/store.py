@@ -33,7 +33,7 @@ PURGE_AGAIN, PURGE_IDLE = 0.1, 10.0
 
 COPY_ROWS, COPY_EVERY = 5000, 60.0
 """Rows, or seconds, after which the write-ahead log is copied into the database."""
-LEARN_KEYS, LEARN_PAUSE = 1000, 0.005
+LEARN_KEYS, LEARN_PAUSE = 500, 0.01
 """Keys learnt in one step of some hundred microseconds, and seconds between two steps."""
 LEARN_AGAIN = 60.0
 """Seconds until it is seen whether there are more keys to learn, and after a failure."""

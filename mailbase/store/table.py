@@ -149,7 +149,7 @@ class Table:
         known = self._presence
         if not self.spec.mostly_absent or (known is not None and known.count <= 2 * known.capacity):
             return
-        filling = self._filling = Presence(2 * (self._reader.size(self.spec) + len(self.pending)))
+        filling = self._filling = Presence(self._reader.size(self.spec) * 5 // 4 + len(self.pending))
         for key in (*self.committing, *self.pending):
             filling.add(key)
         last = b""

@@ -41,8 +41,8 @@ class TableSpec:
 
     Arguments:
         cached: rows kept in memory after their last use, at most twice this many.
-        mostly_absent: whether most look-ups are for keys that are not there: two octets of memory for each
-            row then answer those without the disk.
+        mostly_absent: whether most look-ups are for keys that are not there: an octet or two of memory for
+            each row then answer those without the disk.
 
     Raises:
         ValueError: a name that is no identifier, or a hot column after one that is not.

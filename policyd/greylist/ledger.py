@@ -75,13 +75,14 @@ class StoreLedger:
         self.triplets: Table = store.table(TRIPLETS.name)
         self.clients: Table = store.table(CLIENTS.name)
         self.allowed: Table = store.table(ALLOWED.name)
-        self._networks: NetworkTable[bool] = NetworkTable()
+        self._networks: NetworkTable[bool] | None = None
+        """Allowed by command; None if there are none."""
 
     def attempt(
         self, network: bytes, address: bytes, sender: str, recipient: str, now: float, *, trace: bool = True
     ) -> GreylistFact:
         """See :class:`Ledger`."""
-        if len(self._networks) and self._networks.lookup(address):
+        if self._networks is not None and self._networks.lookup(address):
             return _ALLOWED
         try:
             return self._attempt(network, sender, recipient, now, trace)
@@ -128,7 +129,7 @@ class StoreLedger:
         for key, _row in self.allowed.scan(now):
             networks.add(key.decode("ascii", "replace"), True)
         networks.prepare()
-        self._networks = networks
+        self._networks = networks if len(networks) else None
 
     def allow(self, network: str, comment: str, now: float, until: float = NEVER) -> None:
         """Spare a network from now on.
@@ -140,7 +141,7 @@ class StoreLedger:
         Raises:
             StoreError: cannot be remembered.
         """
-        if len(self._networks) >= MAX_ALLOWED:
+        if self._networks is not None and len(self._networks) >= MAX_ALLOWED:
             raise StoreError(f"{MAX_ALLOWED} networks are allowed already")
         self.allowed.put(network.encode("ascii"), (int(now), comment[:MAX_TEXT], int(until)))
         self.load_allowed(now)
