@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -20,7 +21,9 @@ _XOR_ARRAY = bytes.fromhex("876b9ae21ee305621e699660986e9404")
 _ROTATED = bytes((byte >> 5 | byte << 3) & 255 for byte in range(256))
 _PLAIN_RECORDS = frozenset({0x0009, 0x0209, 0x0409, 0x0809, 0x002F})
 _LINK = "\x03"
-_MAX_RECORDS = 200_000
+_MAX_RECORDS = 1_000_000
+_MAX_SHEETS, _MAX_CELLS, _MAX_FACTS = 20, 20_000, 1000
+"""Macro sheets, and records of each, that are searched for a formula; what is beyond is taken to hold one."""
 _SUPBOOK_XLSB = b"\xe8\x02"
 _SBT_DDE = 1
 
@@ -34,12 +37,14 @@ class Workbook:
         macro_sheets: names of Excel 4 macro sheets that hold formulas.
         links: DDE and OLE links, ``application|topic``.
         modules: names of Visual Basic module sheets, as Excel 5 and 95 had them.
+        cut: there are more records than are looked at.
     """
 
     encrypted: bool = False
     macro_sheets: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
     modules: list[str] = field(default_factory=list)
+    cut: bool = False
 
 
 def records(data: Content, at: int = 0) -> Iterator[tuple[int, int, int]]:
@@ -65,8 +70,10 @@ def read_workbook(data: Content) -> Workbook:
     """The globals of a ``Workbook`` or ``Book`` stream."""
     book = Workbook()
     old = data[1:2] != b"\x08" or data[4:6] == b"\x00\x05"  # before BIFF8
-    for kind, at, size in records(data):
-        if kind == _EOF:
+    sheets = 0
+    for number, (kind, at, size) in enumerate(records(data)):
+        book.cut = number == _MAX_RECORDS - 1
+        if kind == _EOF or len(book.macro_sheets) + len(book.links) >= _MAX_FACTS:
             break
         if kind == _FILEPASS:
             book.encrypted = True
@@ -74,7 +81,8 @@ def read_workbook(data: Content) -> Workbook:
             book.macro_sheets.append("")
         elif kind == _BOUNDSHEET and size >= 8 and data[at + 5] & 0x0F == _MACRO_SHEET:
             start = int.from_bytes(data[at : at + 4], "little")
-            if book.encrypted or _has_formulas(data, start):
+            sheets += 1
+            if book.encrypted or sheets > _MAX_SHEETS or _has_formulas(data, start):
                 book.macro_sheets.append(_sheet_name(data[at + 6 : at + size]))
         elif kind == _BOUNDSHEET and size >= 8 and data[at + 5] & 0x0F == _MODULE_SHEET:
             book.modules.append(_sheet_name(data[at + 6 : at + size]))
@@ -85,7 +93,7 @@ def read_workbook(data: Content) -> Workbook:
 
 def _has_formulas(data: Content, start: int) -> bool:
     """Whether the sheet at ``start`` holds a formula; a damaged one is taken to."""
-    for number, (kind, _at, _size) in enumerate(records(data, start)):
+    for number, (kind, _at, _size) in enumerate(itertools.islice(records(data, start), _MAX_CELLS)):
         if number == 0 and kind not in _BOF:
             return True
         if kind in _FORMULAS:

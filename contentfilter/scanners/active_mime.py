@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
+from contentfilter.containers.zipmember import inflate
 from contentfilter.part import Context, Found, Part
 
 _MAGIC = b"ActiveMime"
@@ -23,11 +24,10 @@ class ActiveMime:
         data = part.data
         found = (at for at in range(len(_MAGIC), min(len(data), _SEARCHED)) if data[at] == 0x78)
         for at in dict.fromkeys((*_OFFSETS, *found)):
-            try:
-                content = zlib.decompressobj().decompress(data[at:], max(context.budget.allowance(), 1))
-            except zlib.error:
-                continue
-            if content:
-                yield part.piece("ActiveMime", content)
+            result = inflate(data, at, len(data), max(context.budget.allowance(), 1), zlib.MAX_WBITS)
+            if result.data:
+                if result.problem:
+                    yield part.unscanned(result.problem, "ActiveMime")
+                yield part.piece("ActiveMime", result.data)
                 return
         yield part.unscanned("malformed", "ActiveMime")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from collections.abc import Iterator
 
 from contentfilter.containers.biff import open_default, read_workbook
@@ -37,7 +38,7 @@ class EncryptedOffice:
         if kind == "OOXML" and damaged(file):
             yield part.unscanned("malformed", "encrypted OOXML without the data that a password needs")
             return
-        for password in DEFAULT_PASSWORDS:
+        for password in DEFAULT_PASSWORDS if affordable(file) else ():
             if not context.budget.take_password():
                 break
             content = _open(part, file, password)
@@ -61,7 +62,7 @@ def encryption(file: CompoundFile) -> str:
         if head[:2] in _WORD_MAGIC and int.from_bytes(head[10:12], "little") & _FIB_ENCRYPTED:
             return "Word"
     for name in ("workbook", "book"):
-        if name in streams and read_workbook(file.read(streams[name], 64 * KIB)).encrypted:
+        if name in streams and read_workbook(file.read(streams[name])).encrypted:
             return "Excel"
     if "current user" in streams:
         # CurrentUserAtom (MS-PPT 2.3.2): record header, size, then the token that says it.
@@ -72,6 +73,9 @@ def encryption(file: CompoundFile) -> str:
     return ""
 
 
+_SPIN_COUNT = re.compile(rb"spinCount\s*=\s*[\"'](\d{1,18})")
+_MAX_SPIN_COUNT = 1_000_000
+"""Office writes 100,000 and accepts up to 10,000,000 (MS-OFFCRYPTO 2.3.4.10)."""
 _AGILE = b"\x04\x00\x04\x00"
 _REQUIRED = (
     b"saltSize", b"blockSize", b"keyBits", b"hashSize", b"cipherAlgorithm", b"cipherChaining",
@@ -88,6 +92,15 @@ def damaged(file: CompoundFile) -> bool:
             info = file.read(stream, 64 * KIB)
             return info.startswith(_AGILE) and not all(name + b"=" in info for name in _REQUIRED)
     return False
+
+
+def affordable(file: CompoundFile) -> bool:
+    """Whether one attempt takes well under a second: the document itself says how often to hash."""
+    for stream in file.streams:
+        if stream.key == "encryptioninfo":
+            counts = _SPIN_COUNT.findall(file.read(stream, 64 * KIB))
+            return all(int(count) <= _MAX_SPIN_COUNT for count in counts)
+    return True
 
 
 def _open(part: Part, file: CompoundFile, password: str) -> bytes | None:

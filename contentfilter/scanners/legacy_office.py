@@ -44,6 +44,8 @@ class LegacyOffice:
 def _workbook(part: Part, book: Workbook, old: bool) -> Iterator[Found]:
     if book.encrypted:
         return
+    if book.cut:
+        yield part.unscanned("too-large", "records of a workbook")
     if book.macro_sheets:
         yield part.found("office-xlm-macro", f"sheet {book.macro_sheets[0]!r:.60}")
     if book.modules and old:

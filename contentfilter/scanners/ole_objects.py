@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator
 
 from contentfilter.containers.cfb import MAGIC, CompoundFile, Entry
+from contentfilter.containers.zipmember import inflate
 from contentfilter.part import Content, Context, Found, Part
 
 _NATIVE = "\x01ole10native"
@@ -104,21 +105,28 @@ def _powerpoint(part: Part, data: Content, context: Context) -> Iterator[Found]:
         version = data[at - 2] | data[at - 1] << 8
         size = int.from_bytes(data[at + 2 : at + 6], "little")
         after = at + 2
+        begin, end = at + 6, at + 6 + size
         if version in (_PLAIN, _PACKED) and size > 8:
-            content: Content = data[at + 6 : at + 6 + size]
-            cut |= len(content) < size
-            if version == _PACKED:
-                content = _inflate(content[4:], context.budget.allowance())
-            if content.startswith(MAGIC[:4]):
+            cut |= end > len(data)
+            content: Content = b""
+            if version == _PACKED and _first(data, begin + 4).startswith(MAGIC[:4]):
+                result = inflate(data, begin + 4, min(end, len(data)), _room(context), zlib.MAX_WBITS)
+                content = result.data
+                cut |= bool(result.problem)
+            elif version == _PLAIN and data.startswith(MAGIC[:4], begin):
+                content = data[begin:end]
+            if content:
                 yield part.piece("PowerPoint object", content)
-                after = at + 6 + min(size, len(data))
+                after = min(end, len(data))
         at = data.find(_EX_OLE_OBJECT, after)
     if cut:
         yield part.unscanned("malformed", "a PowerPoint object is cut off")
 
 
-def _inflate(data: Content, limit: int) -> Content:
-    try:
-        return zlib.decompressobj().decompress(data, max(limit, 1))
-    except zlib.error:
-        return b""
+def _first(data: Content, at: int) -> Content:
+    """How the zlib stream at that place begins; empty if there is none."""
+    return inflate(data, at, min(at + 100, len(data)), 8, zlib.MAX_WBITS).data
+
+
+def _room(context: Context) -> int:
+    return max(context.budget.allowance(), 1)

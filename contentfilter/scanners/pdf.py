@@ -14,7 +14,7 @@ from contentfilter.containers.zipmember import inflate
 from contentfilter.part import Content, Context, Found, Part
 
 _HEADER_WITHIN = 1024
-_MAX_OBJECTS = 50_000
+_MAX_OBJECTS = 200_000
 _MAX_ATTACHMENTS = 200
 _MAX_ITEMS = 1000
 """Items of an array that are looked at; long ones are numbers."""
@@ -56,6 +56,7 @@ class Pdf:
 
 
 _BUFFER = re.compile(r"stream <[^>]*>:? ?")
+_MAX_TRAILERS = 20
 _TRAILER = re.compile(rb"/Encrypt\s+(\d{1,10})\s+\d{1,5}\s+R")
 
 
@@ -63,8 +64,9 @@ def _locked(data: Content, error: str) -> bool:
     """Whether a PDF that qpdf cannot read is locked: qpdf says so, or a description of the lock is there."""
     if "encrypt" in error.lower() and "not a dictionary" not in error:
         return True
-    for match in _TRAILER.finditer(data):
-        wanted = re.compile(rb"(?<!\d)%s\s+\d{1,5}\s+obj\s*<<[^>]{0,300}/(?:Filter|V|O|U)\b" % match[1])
+    numbers = dict.fromkeys(match[1] for match in itertools.islice(_TRAILER.finditer(data), _MAX_TRAILERS))
+    for number in numbers:
+        wanted = re.compile(rb"(?<!\d)%s\s+\d{1,5}\s+obj\s*<<[^>]{0,300}/(?:Filter|V|O|U)\b" % number)
         if wanted.search(data):
             return True
     return re.search(rb"/Encrypt\s*<<", data) is not None

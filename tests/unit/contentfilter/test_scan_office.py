@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
+import time
 import zlib
 
 import pytest
@@ -168,11 +169,55 @@ def test_name_of_the_document_is_the_path_and_its_piece_the_detail():
 
 
 def test_long_lines_of_a_macro_take_no_time():
-    import time
-
     started = time.process_time()
     found(docm("Sub AutoOpen()\r\n" + "Open x: " * 150_000 + "\r\nEnd Sub\r\n"))
     assert time.process_time() - started < 5
+
+
+EXHAUSTING = {
+    "modules": compound_file({"VBA": vba_storage({f"M{n}": "x = 1\r\n" for n in range(2000)})}),
+    "directories": compound_file({f"s{n}": {"dir": b"\x01" * 2000} for n in range(1000)}),
+    "beginnings of source": compound_file({"a": b"\x01\xb3\xb0\x00Attribut" * 200_000, "dir": b""}),
+    "source that expands": compound_file({"VBA": {"dir": b"\x01" + b"\x03\xb0\x02A\xff\x0f" * 500_000}}),
+    "macro sheets": xls(
+        workbook(*[record(0x0085, struct.pack("<IBB", 0, 0, 1) + b"\x06\x00Macro1")] * 50_000)
+    ),
+    "records": xls(workbook(record(0x0055) * 500_000)),
+    "beginnings of fields": doc(None, b"\x13 " * 1_000_000),
+    "powerpoint objects": compound_file(
+        {
+            "PowerPoint Document": (
+                b"\x10\0\x11\x10" + struct.pack("<I", 40_000) + zlib.compress(bytes(30 << 20))
+            )
+            * 50
+        }
+    ),
+    "powerpoint objects that overlap": compound_file(
+        {"PowerPoint Document": b"\0\0\x11\x10\xff\xff\x3f\x00\xd0\xcf\x11\xe1" * 300_000}
+    ),
+    "rounds of hashing": encrypted_ooxml(docx(), "x").replace(b'spinCount="100000"', b'spinCount="9999999"'),
+}
+
+
+@pytest.mark.parametrize("data", EXHAUSTING.values(), ids=EXHAUSTING.keys())
+def test_documents_built_to_exhaust(data: bytes):
+    started = time.process_time()
+    found(data)
+    assert time.process_time() - started < 5
+
+
+def test_records_beyond_the_bound_are_told():
+    data = BOF + record(0x0055) * 1_000_001 + record(0x002F, bytes(54)) + EOF
+    assert unscanned(data) == {"too-large"}
+
+
+def test_powerpoint_object_with_a_damaged_end_is_scanned_as_far_as_it_goes():
+    broken = bytearray(powerpoint(vba_project(MACRO, bytes(3000))))
+    at = broken.index(b"\x11\x10") + 6 + 4
+    size = int.from_bytes(broken[at - 8 : at - 4], "little") - 4
+    broken[at + size - 20 : at + size] = b"\xff" * 20
+    result = scan_document("x", bytes(broken))
+    assert "malformed" in {item.reason for item in result.unscanned}
 
 
 def test_damaged_project_is_told():
