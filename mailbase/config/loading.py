@@ -63,7 +63,8 @@ def _missing_files(settings: Settings) -> Iterator[tuple[Location, str]]:
     greylist = settings.policyd.greylist
     for key, entries in (("clients", greylist.clients), ("recipients", greylist.recipients)):
         for index, entry in enumerate(entries):
-            if not entry.startswith(SHIPPED) and not _is_file(Path(entry)):
+            # As with postgrey, a *.local file may be missing.
+            if not entry.startswith(SHIPPED) and not entry.endswith(".local") and not _is_file(Path(entry)):
                 yield ("policyd", "greylist", key, index), f"no such file: {entry}"
     key_file = settings.privacy.key_file
     if key_file is not None and not _is_file(key_file):

@@ -75,16 +75,16 @@ class StoreLedger:
         self.triplets: Table = store.table(TRIPLETS.name)
         self.clients: Table = store.table(CLIENTS.name)
         self.allowed: Table = store.table(ALLOWED.name)
-        self._networks: NetworkTable[bool] | None = None
-        """Allowed by command; None if there are none."""
+        self._networks: NetworkTable[int] | None = None
+        """Allowed by command, until when; None if there are none."""
 
     def attempt(
         self, network: bytes, address: bytes, sender: str, recipient: str, now: float, *, trace: bool = True
     ) -> GreylistFact:
         """See :class:`Ledger`."""
-        if self._networks is not None and self._networks.lookup(address):
-            return _ALLOWED
         try:
+            if self._networks is not None and self._is_allowed(address, now):
+                return _ALLOWED
             return self._attempt(network, sender, recipient, now, trace)
         except StoreError:
             return _UNAVAILABLE
@@ -115,6 +115,15 @@ class StoreLedger:
                 self._put_client(network, good_retry(client, now))
         return _fact(outcome, answer.wait)
 
+    def _is_allowed(self, address: bytes, now: float) -> bool:
+        """Whether a client is allowed by command; whose time is over leaves the table."""
+        until = self._networks.lookup(address) if self._networks is not None else None
+        if until is not None and until <= now:
+            # A network around it may still be allowed.
+            self.load_allowed(now)
+            return self._is_allowed(address, now)
+        return until is not None
+
     def _put_client(self, network: bytes, client: Client) -> None:
         expires = client.last + int(self.terms.auto_allow_lifetime) + 1
         self.clients.put(network, (*client, expires))
@@ -125,9 +134,10 @@ class StoreLedger:
         Raises:
             StoreError: cannot be read now; those known stay in force.
         """
-        networks: NetworkTable[bool] = NetworkTable()
-        for key, _row in self.allowed.scan(now):
-            networks.add(key.decode("ascii", "replace"), True)
+        networks: NetworkTable[int] = NetworkTable()
+        for key, (*_, until) in self.allowed.scan(now):
+            assert isinstance(until, int)
+            networks.add(key.decode("ascii", "replace"), until)
         networks.prepare()
         self._networks = networks if len(networks) else None
 

@@ -196,11 +196,16 @@ def test_allowing_and_taking_it_back(control: Socket) -> None:
     assert control.bench.decide().reason == "greylist-new"
 
 
-def test_allowing_for_a_time(control: Socket) -> None:
-    control.ask("greylist.allow", network="192.0.2.0/24", seconds=3600)
-    assert control.bench.decide().reason == "greylist-client-allowed"
-    control.bench.clock.advance(3601)
-    control.bench.restart()
+@pytest.mark.parametrize("restart", [False, True])
+def test_allowing_for_a_time(control: Socket, restart: bool) -> None:
+    control.ask("greylist.allow", network="192.0.2.0/24", seconds=7200)
+    control.ask("greylist.allow", network="192.0.2.1", seconds=3600)
+    for _ in range(3):
+        assert control.bench.decide().reason == "greylist-client-allowed"
+        control.bench.clock.advance(2399)
+        if restart:
+            control.bench.restart()
+    control.bench.clock.advance(10)
     assert control.bench.decide().reason == "greylist-new"
 
 
