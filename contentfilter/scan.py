@@ -24,6 +24,8 @@ Clock = Callable[[], float]
 
 _log = logging.getLogger(__name__)
 
+_BUDGETS = frozenset({"too-large", "too-deep"})
+
 
 def scan_message(
     data: bytes | bytearray | memoryview, options: ScanOptions | None = None, clock: Clock = time.perf_counter
@@ -109,7 +111,6 @@ class _Walk:
                 case Part():
                     if not self._budget.take_part():
                         limit = f"more than {self._budget.options.parts} parts"
-                        self._add(Finding("too-large", "", limit))
                         self._add(Unscanned("", "too-large", limit))
                         break
                     if self._admit(item):
@@ -128,7 +129,6 @@ class _Walk:
             if part.depth:
                 self._budget.spend(len(part.data))
             return True
-        self._add(part.found(reason, detail))
         self._add(part.unscanned(reason, detail))
         return False
 
@@ -149,6 +149,9 @@ class _Walk:
 
     def _add(self, item: Finding | Unscanned) -> None:
         """Keep a fact, once, and not endlessly many of a kind."""
+        if isinstance(item, Unscanned) and item.reason in _BUDGETS:
+            # A part that ran into a bound of ours may hide anything: that is a finding, wherever it happened.
+            self._add(Finding(item.reason, item.part, item.detail))
         kind = item.name if isinstance(item, Finding) else item.reason
         count = self._listed.get(kind, 0)
         if count >= self._budget.options.listed:

@@ -30,7 +30,6 @@ class Zip:
             return
         document = is_document(archive)
         if archive.truncated:
-            yield part.found("too-large", "members")
             yield part.unscanned("too-large", f"more than {context.options.members} members")
         locked = [member for member in archive.members if member.encrypted and not member.is_folder]
         if locked:
@@ -49,8 +48,8 @@ class Zip:
                 yield item
             bomb = context.budget.is_bomb(len(part.data), expanded)
             if bomb or not context.budget.allowance():
-                name = "archive-bomb" if bomb else "too-large"
-                yield part.found(name, f"{len(part.data)} octets hold more than {expanded}")
+                if bomb:
+                    yield part.found("archive-bomb", f"{len(part.data)} octets hold more than {expanded}")
                 yield part.unscanned("too-large", "the rest of the archive")
                 break
         for problem in archive.problems:
@@ -64,7 +63,6 @@ class Zip:
         for result in archive.expand(member, limit):
             child = self._child(part, member, result.data, document)
             if result.problem == "too-large":
-                yield child.found("too-large", "expands to more than is looked at")
                 if budget.is_bomb(result.used, len(result.data)):
                     yield child.found("archive-bomb", f"{result.used} octets hold {limit} and more")
                 yield child.unscanned("too-large", "expands to more than is looked at")

@@ -47,10 +47,8 @@ class Compressed:
         self, part: Part, context: Context, kind: str, magic: bytes, new: Callable[[], _Stream]
     ) -> Iterator[Found]:
         content, used, problem = _expand(part.data, magic, new, context.budget.allowance())
-        if problem == "too-large":
-            yield part.found("too-large", kind)
-            if context.budget.is_bomb(used, len(content)):
-                yield part.found("archive-bomb", kind)
+        if problem == "too-large" and context.budget.is_bomb(used, len(content)):
+            yield part.found("archive-bomb", kind)
         if problem:
             yield part.unscanned(problem, kind)
         if content:

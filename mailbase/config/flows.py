@@ -22,6 +22,9 @@ _REJECTED = (
     "pdf-encrypted",
     "executable",
     "virus",
+    # Else ten thousand empty files in front of a macro would carry it past us.
+    "too-deep",
+    "too-large",
 )
 """What a recipient must not get: runs code, or hides its content from us."""
 _TAGGED = (
@@ -34,8 +37,6 @@ _TAGGED = (
     "pdf-launch",
     "mime-ambiguous",
     "html-smuggling",
-    "too-deep",
-    "too-large",
 )
 """Seen in malware and in honest mail; refusing all of it would cost more than it brings."""
 _ACCEPTED = ("pdf-owner-restricted",)
