@@ -194,14 +194,19 @@ def _json_line(
     return json.dumps(record, separators=(",", ":")) + "\n"
 
 
+_millisecond = (0, "")
+"""The last formatted time: a busy daemon writes many lines in one millisecond."""
 _second = (0, "")
-"""The last formatted second: most lines fall into the same one."""
+"""Its part down to the second."""
 
 
 def _timestamp(now: float) -> str:
     """RFC 3339 in UTC with milliseconds."""
-    global _second
-    whole = int(now)
-    if _second[0] != whole:
-        _second = (whole, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)))
-    return f"{_second[1]}.{int((now - whole) * 1000):03d}Z"
+    global _millisecond, _second
+    stamp = int(now * 1000)
+    if _millisecond[0] != stamp:
+        whole = stamp // 1000
+        if _second[0] != whole:
+            _second = (whole, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)))
+        _millisecond = (stamp, f"{_second[1]}.{stamp % 1000:03d}Z")
+    return _millisecond[1]

@@ -98,6 +98,8 @@ class NetworkTable(Generic[T]):
                 packed = packed[12:]
             else:
                 step = self._v6
+        if step is None:
+            return None
         address = int.from_bytes(packed)
         found = None
         while step is not None:
