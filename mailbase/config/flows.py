@@ -8,6 +8,13 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
+from mailbase.config.evidence import (
+    ChecksSettings,
+    Threshold,
+    default_checks,
+    evidence_conflicts,
+    lay_over,
+)
 from mailbase.documents import Flag, Section
 from mailbase.documents.problems import Location, nearest
 from mailbase.vocabulary import UNSCANNED_REASONS, Action, Flow
@@ -100,6 +107,12 @@ class FlowSettings(Section):
     """Finding name → action; every name is there."""
     unscanned: Annotated[Mapping[Annotated[str, AfterValidator(_reason)], Action], _frozen, _plain]
     """Reason why a part was not scanned → action; every reason is there."""
+    checks: ChecksSettings
+    """What policyd's checks look at, and what their facts are worth."""
+    defer_at: Threshold = None
+    """Points from which on mail is deferred; None: never."""
+    reject_at: Threshold = None
+    """Points from which on mail is refused; None: never."""
 
 
 def _defaults(flow: Flow) -> dict[str, Any]:
@@ -107,6 +120,7 @@ def _defaults(flow: Flow) -> dict[str, Any]:
         "greylisting": flow is Flow.INBOUND,
         "actions": default_actions(flow),
         "unscanned": default_unscanned(),
+        "checks": default_checks(flow),
     }
 
 
@@ -120,6 +134,8 @@ def _over(flow: Flow) -> BeforeValidator:
         for key, value in (given or {}).items():
             if key in ("actions", "unscanned") and isinstance(value, Mapping):
                 result[key] |= value
+            elif key == "checks":
+                result[key] = lay_over(result[key], value)
             elif key not in ("actions", "unscanned") or value is not None:
                 result[key] = value
         return result
@@ -173,6 +189,10 @@ def flow_conflicts(flows: FlowsSettings) -> Iterator[tuple[Location, str]]:
                     action is Action.REJECT or (action is Action.DEFER and name not in OWN_FAULTS)
                 ):
                     yield (flow, table, name), f"expected accept, tag or quarantine: {_UPSTREAM}"
+        for location, message in evidence_conflicts(
+            flow, settings.checks, settings.defer_at, settings.reject_at
+        ):
+            yield (flow, *location), message
     if flows.upstream.greylisting:
         yield ("upstream", "greylisting"), "expected false: mail of upstream relays is never greylisted"
     if flows.submission.greylisting:

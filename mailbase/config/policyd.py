@@ -15,7 +15,8 @@ from mailbase.documents.problems import shown
 
 SHIPPED = "data:"
 """Prefix of an allowlist that comes with the product instead of lying in a file of the operator's."""
-_SHIPPED_NAMES = frozenset({"allowlist_clients", "allowlist_recipients"})
+_ALLOWLISTS = frozenset({"allowlist_clients", "allowlist_recipients"})
+_DYNAMIC_NAMES = frozenset({"dynamic_names"})
 _LOCAL_PART = re.compile(r"[^\s@\"<>]{1,64}")
 
 
@@ -26,14 +27,19 @@ def _mode(value: Any) -> Any:
     raise ValueError(f"expected a file mode such as 0660, got {shown(value)}")
 
 
-def _allowlist(value: str, info: ValidationInfo) -> str:
-    if value.startswith(SHIPPED):
-        if value.removeprefix(SHIPPED) not in _SHIPPED_NAMES:
-            names = " or ".join(SHIPPED + name for name in sorted(_SHIPPED_NAMES))
-            raise ValueError(f"expected {names}, or the path of a file, got {shown(value)}")
-        return value
-    folder = (info.context or {}).get(FOLDER)
-    return value if folder is None else str(Path(folder) / value)
+def _list_of(shipped: frozenset[str]) -> AfterValidator:
+    """A file of the operator's, or one of ``shipped``."""
+
+    def check(value: str, info: ValidationInfo) -> str:
+        if value.startswith(SHIPPED):
+            if value.removeprefix(SHIPPED) not in shipped:
+                names = " or ".join(SHIPPED + name for name in sorted(shipped))
+                raise ValueError(f"expected {names}, or the path of a file, got {shown(value)}")
+            return value
+        folder = (info.context or {}).get(FOLDER)
+        return value if folder is None else str(Path(folder) / value)
+
+    return AfterValidator(check)
 
 
 def _local_part(value: str) -> str:
@@ -44,7 +50,8 @@ def _local_part(value: str) -> str:
     return value.lower()
 
 
-_Allowlist = Annotated[FilledText, AfterValidator(_allowlist)]
+_Allowlist = Annotated[FilledText, _list_of(_ALLOWLISTS)]
+_Patterns = Annotated[FilledText, _list_of(_DYNAMIC_NAMES)]
 
 
 class GreylistSettings(Section):
@@ -67,7 +74,7 @@ class GreylistSettings(Section):
     recipients: Listing[_Allowlist] = ("data:allowlist_recipients",)
     """Recipient allowlists, likewise."""
     exempt: Listing[Annotated[Text, AfterValidator(_local_part)]] = ("abuse", "postmaster")
-    """Local parts that are never greylisted."""
+    """Local parts that are never greylisted and get no points."""
 
 
 class PolicydSettings(Section):
@@ -79,4 +86,8 @@ class PolicydSettings(Section):
     """Path of the control socket."""
     metrics: OptionalListenPlace = "127.0.0.1:9323"
     """Where Prometheus asks; empty: nowhere."""
+    deadline: Annotated[Duration, between("100ms", "60s")] = 8.0
+    """Seconds after which the evidence that is there decides."""
+    dynamic_names: Listing[_Patterns] = ("data:dynamic_names",)
+    """Patterns of names that providers give to their customers' machines: ``data:NAME`` or a file."""
     greylist: GreylistSettings = GreylistSettings()

@@ -1,0 +1,142 @@
+"""``flows.FLOW.checks``: what the facts of policyd's checks are worth. The file changes built-in points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer
+
+from mailbase.documents import Flag, Section
+from mailbase.documents.problems import Location, nearest, shown
+from mailbase.vocabulary import Flow
+
+DEFAULT_POINTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {
+        "fcrdns": MappingProxyType(
+            {"no-ptr": 2.0, "not-confirmed": 1.0, "dynamic-name": 2.0, "confirmed": 0.0}
+        ),
+        "helo": MappingProxyType(
+            {
+                "forged-own-name": 5.0,
+                "forged-address": 5.0,
+                "forged-served-domain": 4.0,
+                "not-fqdn": 1.5,
+                "unusual-top-level": 1.5,
+                "unresolvable": 1.5,
+                "address-literal": 1.0,
+                "resolves-elsewhere": 0.5,
+                "equals-ptr": -0.5,
+            }
+        ),
+        "sender_domain": MappingProxyType({"no-mail-host": 4.0, "null-mx": 4.0, "private-mx": 3.0}),
+    }
+)
+"""Check → fact → built-in points. ``temporary`` and ``failed``, which checks state as well, never have any."""
+
+MAX_POINTS = 1000.0
+
+
+def _points(value: Any) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and -MAX_POINTS <= value <= MAX_POINTS:
+        return float(value)
+    raise ValueError(f"expected points: a number, -{MAX_POINTS:g} to {MAX_POINTS:g}, got {shown(value)}")
+
+
+def _threshold(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= MAX_POINTS:
+        return float(value)
+    raise ValueError(f"expected points: a number above 0, up to {MAX_POINTS:g}, or null, got {shown(value)}")
+
+
+Points = Annotated[float, BeforeValidator(_points)]
+Threshold = Annotated[float | None, BeforeValidator(_threshold)]
+
+_frozen = AfterValidator(lambda table: MappingProxyType(dict(table)))
+
+
+class CheckSettings(Section):
+    """One check in one flow."""
+
+    enabled: Flag
+    """Whether it runs at all."""
+    shadow: Flag = False
+    """Counted and logged, not acted on."""
+    points: Annotated[Mapping[str, Points], _frozen, PlainSerializer(dict)]
+    """Fact → points; every fact is there."""
+
+
+class ChecksSettings(Section):
+    """The checks of one flow, complete."""
+
+    fcrdns: CheckSettings
+    helo: CheckSettings
+    sender_domain: CheckSettings
+
+    def of(self, check: str) -> CheckSettings:
+        """The settings of a check, by its name."""
+        settings = getattr(self, check)
+        assert isinstance(settings, CheckSettings)
+        return settings
+
+
+def default_checks(flow: Flow) -> dict[str, Any]:
+    """The built-in table of ``flow``: evidence is gathered on mail of strangers, and nothing refused for it."""
+    return {
+        check: {"enabled": flow is Flow.INBOUND, "points": dict(points)}
+        for check, points in DEFAULT_POINTS.items()
+    }
+
+
+def lay_over(defaults: dict[str, Any], given: Any) -> Any:
+    """The file's ``checks`` over the built-in ones; ``false`` turns one check, or all of them, off."""
+    if given is None:
+        return defaults
+    if given is False:
+        return {check: {**table, "enabled": False} for check, table in defaults.items()}
+    if not isinstance(given, Mapping):
+        return given
+    result: dict[Any, Any] = dict(defaults)
+    for check, table in given.items():
+        built_in = defaults.get(check)
+        if built_in is None:
+            result[check] = table
+        elif isinstance(table, bool):
+            result[check] = {**built_in, "enabled": table}
+        elif isinstance(table, Mapping):
+            points = table.get("points")
+            if points is None:
+                points = {}
+            merged = {**built_in["points"], **points} if isinstance(points, Mapping) else points
+            result[check] = {**built_in, **table, "points": merged}
+        elif table is not None:
+            result[check] = table
+    return result
+
+
+def evidence_conflicts(
+    flow: Flow, checks: ChecksSettings, defer_at: float | None, reject_at: float | None
+) -> Iterator[tuple[Location, str]]:
+    """What the tables must not say, as (location within the flow, message)."""
+    for check, known in DEFAULT_POINTS.items():
+        settings = checks.of(check)
+        for fact in settings.points:
+            if fact not in known:
+                yield (
+                    ("checks", check, "points", fact),
+                    f"{check} states no such fact" + nearest(fact, known),
+                )
+        if flow is Flow.UPSTREAM and settings.enabled:
+            yield ("checks", check, "enabled"), f"expected false: {_UPSTREAM}"
+    if flow is Flow.UPSTREAM:
+        for name, threshold in (("defer_at", defer_at), ("reject_at", reject_at)):
+            if threshold is not None:
+                yield (name,), f"expected null: {_UPSTREAM}"
+    elif defer_at is not None and reject_at is not None and defer_at >= reject_at:
+        yield ("defer_at",), f"expected less than reject_at ({reject_at:g}), got {defer_at:g}"
+
+
+_UPSTREAM = "an upstream relay's own address is no evidence on the mail that it passes on"
