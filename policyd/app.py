@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,17 @@ from twisted.internet.threads import deferToThreadPool
 from mailbase.config import ConfigError, Settings, load
 from mailbase.config.store import MEMORY
 from mailbase.control.server import ControlServer
+from mailbase.dns import build_resolver, servers_of
 from mailbase.logs import Log
 from mailbase.metrics import new_registry, site
 from mailbase.service import ListenError, Service
 from mailbase.starting import make_log, raise_descriptor_limit
 from mailbase.store import Store, StoreError
 from mailbase.store.database import Database
+from policyd.checks import EVIDENCE
 from policyd.control import Verbs
 from policyd.engine import Engine
+from policyd.gathering import Gatherer
 from policyd.greylist.ledger import StoreLedger
 from policyd.greylist.tables import ALLOWED, CLIENTS, TRIPLETS
 from policyd.metrics import Metrics
@@ -69,7 +73,10 @@ class Daemon:
             commit_interval=settings.store.commit_interval,
         )
         self.ledger = StoreLedger(self.store, terms_of(settings), settings.store.on_error)
-        policy = build_policy(settings, self.ledger)
+        self.resolver = build_resolver(reactor, settings.dns, EVIDENCE, self._dns_server_changed)
+        self.metrics.dns = self.resolver.metrics
+        self._gatherer = Gatherer(self.resolver, reactor.seconds, recorder, time.perf_counter)
+        policy = build_policy(settings, self.ledger, self._gatherer.gather)
         self._warn(policy)
         tickets = Tickets(self.store)
         self.engine = Engine(policy, tickets, reactor.seconds, recorder.check_failed)
@@ -131,7 +138,7 @@ class Daemon:
     async def _reload(self) -> None:
         def read() -> tuple[Settings, Policy]:
             settings = load(self._path, self._overrides)
-            return settings, build_policy(settings, self.ledger)
+            return settings, build_policy(settings, self.ledger, self._gatherer.gather)
 
         try:
             # In a thread: reading a large registry takes seconds, and Postfix waits.
@@ -154,6 +161,7 @@ class Daemon:
         self.engine.policy = policy
         self.ledger.terms = policy.terms
         self.ledger.on_error = policy.on_error
+        self.resolver.reconfigure(servers_of(settings.dns), settings.dns)
         self.metrics.reloads["ok"] += 1
         self._warn(policy)
         changed = [
@@ -172,6 +180,17 @@ class Daemon:
         self._log.info("reloaded", domains=len(policy.registry.domains), servers=len(policy.registry.servers))
         if changed:
             self._log.warning("restart-needed", changed=", ".join(changed))
+
+    def stop(self) -> None:
+        """End what goes on behind the requests; after the sockets are closed."""
+        self.resolver.stop()
+
+    def _dns_server_changed(self, server: Any) -> None:
+        place = f"{server.address.host} port {server.address.port}"
+        if server.down:
+            self._log.warning("dns-server-down", server=place)
+        else:
+            self._log.info("dns-server-up", server=place)
 
     def _warn(self, policy: Policy) -> None:
         for problem in policy.warnings:
@@ -207,6 +226,7 @@ def serve(path: Path, overrides: Sequence[str]) -> int:
         service = daemon.start()
         _spare_the_collector()
         service.run()
+        daemon.stop()
     except ListenError:
         daemon.store.close(1.0)
         raise

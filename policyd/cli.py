@@ -175,9 +175,14 @@ def _query(options: argparse.Namespace) -> int:
     if wants_json(sys.stdout, options.json):
         write(sys.stdout, [answer], (), True)
     else:
-        for name in ("reply", "action", "flow", "reason"):
+        for name in ("reply", "action", "flow", "reason", "points"):
             print(f"{name + ':':<8}{answer.get(name, '')}")
-        write(sys.stdout, answer.get("facts", []), ("check", "fact", "reason", "wait"), False)
+        write(
+            sys.stdout,
+            answer.get("facts", []),
+            ("check", "fact", "points", "shadow", "reason", "wait", "detail"),
+            False,
+        )
     return OK if answer.get("action") == "accept" else NEGATIVE
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from policyd.flow import Origin
+from policyd.weights import Weighed
 
 _WORDS = re.compile(r"[a-z0-9]+")
 
@@ -45,8 +46,10 @@ class Context:
     now: seconds since the epoch.
     origin: who speaks to us.
     trace: False for a question that must leave no trace in any state.
+    weighed: the transaction's evidence, once it is there.
     """
 
     now: float
     origin: Origin
     trace: bool = True
+    weighed: Weighed | None = None

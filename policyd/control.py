@@ -15,7 +15,7 @@ from mailbase.store import NEVER, Store, StoreError
 from mailbase.store.tables import Row
 from policyd.decision import Decision
 from policyd.engine import Engine
-from policyd.facts import CheckFailed, Fact, GreylistFact, RelayFact
+from policyd.facts import CheckFailed, Fact, GreylistFact, PointsFact, RelayFact
 from policyd.greylist.keys import network_text
 from policyd.greylist.ledger import StoreLedger
 from policyd.greylist.search import matcher
@@ -97,7 +97,9 @@ class Verbs:
             "action": decision.action.value,
             "flow": decision.flow.value,
             "reason": decision.reason,
-            "facts": [_fact(fact) for fact in decision.facts],
+            "points": decision.weighed.total if decision.weighed else 0.0,
+            "facts": [_fact(fact) for fact in decision.facts if not isinstance(fact, PointsFact)]
+            + _evidence(decision),
         }
 
     def ticket(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -220,6 +222,22 @@ def _fact(fact: Fact) -> dict[str, Any]:
             return {"check": check, "fact": "failed"}
         case _:
             raise TypeError(f"unknown fact {fact!r}")
+
+
+def _evidence(decision: Decision) -> list[dict[str, Any]]:
+    weighed = decision.weighed
+    if weighed is None:
+        return []
+    return [
+        {
+            "check": one.check,
+            "fact": one.name,
+            "points": points,
+            **({"detail": _line(one.detail)} if one.detail else {}),
+            **({} if counts else {"shadow": True}),
+        }
+        for one, points, counts in zip(weighed.evidence, weighed.points, weighed.acted_on, strict=True)
+    ]
 
 
 def _text(request: dict[str, Any], name: str) -> str:

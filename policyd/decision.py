@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mailbase.vocabulary import Action, Flow
 from policyd.facts import Fact
+from policyd.weights import Weighed
 
 
 @dataclass(slots=True)
@@ -19,6 +20,7 @@ class Decision:
         reply: in the words of Postfix; encoded on the way out.
         reason: the fact that decided, as a name.
         facts: everything that was established.
+        weighed: the evidence and its points; None where none was looked for.
         repeated: whether it was given before, for the same request; then only ``reply`` is known.
     """
 
@@ -28,4 +30,5 @@ class Decision:
     reply: str
     reason: str
     facts: tuple[Fact, ...] = ()
+    weighed: Weighed | None = None
     repeated: bool = False

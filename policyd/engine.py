@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from mailbase.ids import IdSource
 from mailbase.ticket import HEADER, Ticket
-from mailbase.vocabulary import Action
+from mailbase.vocabulary import Action, Finding
 from policyd.checks import Check
 from policyd.context import Context, Scope, scope_of
 from policyd.decision import Decision
@@ -20,6 +20,7 @@ from policyd.request import Request, Stage
 from policyd.tickets import Tickets
 from policyd.transactions import ACCEPTED, KEPT_OUT, TICKET, Transactions
 from policyd.verdict import DUNNO, judge, settles
+from policyd.weights import Weighed
 
 _RCPT, _DATA, _BOTH, _ACCEPT = Stage.RCPT, Stage.DATA, Scope.BOTH, Action.ACCEPT
 
@@ -68,7 +69,12 @@ class Engine:
     def _decide(self, request: Request, question: str, trace: bool) -> Decision | Awaitable[Decision]:
         policy = self.policy
         scope = scope_of(request.policy_context)
-        context = Context(self._seconds(), policy.origins.of(request), trace)
+        context = Context(
+            self._seconds(),
+            policy.origins.of(request),
+            trace,
+            self.transactions.weighed(request) if question else None,
+        )
         facts: list[Fact] = []
         checks = policy.plan[request.stage, scope]
         for position, check in enumerate(checks):
@@ -131,9 +137,14 @@ class Engine:
         verdict = judge(established, scope, policy.on_error)
         action = verdict.action
         reply = verdict.text(decision_id, policy.contact)
-        decision = Decision(decision_id, context.origin.flow, action, reply, verdict.reason, established)
+        weighed = context.weighed
+        decision = Decision(
+            decision_id, context.origin.flow, action, reply, verdict.reason, established, weighed
+        )
         mark = ""
         if request.stage is _RCPT:
+            if weighed is not None and question:
+                self.transactions.keep_weighed(request, weighed)
             if action is _ACCEPT:
                 mark = ACCEPTED
             elif scope is not _BOTH:
@@ -167,6 +178,18 @@ class Engine:
                 request.sender.lower(),
                 request.sasl_username,
                 recipients,
+                *_known(context.weighed),
             )
             self._tickets.keep(ticket, context.now)
         return TICKET
+
+
+def _known(weighed: Weighed | None) -> tuple[tuple[Finding, ...], float]:
+    """Findings and points of a ticket; what shadows found is named, and has no part in the points."""
+    if weighed is None:
+        return (), 0.0
+    findings = tuple(
+        Finding(f"{one.check}.{one.name}", "", one.detail or ("" if counts else "shadow"))
+        for one, counts in zip(weighed.evidence, weighed.acted_on, strict=True)
+    )
+    return findings, weighed.total

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from mailbase.vocabulary import Action
+
 
 class Fact:
     """Base of all facts; see the subclasses in this module.
@@ -85,3 +87,33 @@ class CheckFailed(Fact):
     """
 
     check: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One thing that a check found out about client, HELO or sender. Not a :class:`Fact`: it settles nothing.
+
+    Arguments:
+        check: its name, as in the configuration.
+        name: what was found, as in the configuration.
+        detail: for the operator; may hold foreign text.
+    """
+
+    check: str
+    name: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PointsFact(Fact):
+    """What all evidence together comes to under the flow's thresholds.
+
+    Arguments:
+        action: accept, defer or reject.
+        check: whose fact weighs most; empty where nothing has points.
+        name: that fact.
+    """
+
+    action: Action
+    check: str = ""
+    name: str = ""

@@ -14,10 +14,13 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from mailbase.config.evidence import DEFAULT_POINTS
+from mailbase.dns.metrics import DnsMetrics
 from mailbase.store import Store
 from mailbase.vocabulary import Action, Flow
-from policyd.checks import CHECKS
+from policyd.checks import CHECKS, EVIDENCE
 from policyd.facts import Grey
+from policyd.inquiry import TEMPORARY
 from policyd.protocol import REASONS
 from policyd.request import Stage
 
@@ -41,6 +44,27 @@ BUCKETS = (
 """Seconds; an answer from memory takes some ten microseconds, one that waits for others some seconds."""
 
 
+class Times:
+    """How long something took, in :data:`BUCKETS`."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.buckets = [0] * (len(BUCKETS) + 1)
+
+    def observe(self, seconds: float) -> None:
+        """Note one."""
+        self.seconds += seconds
+        self.buckets[bisect_left(BUCKETS, seconds)] += 1
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        """Bounds and counts as Prometheus has them."""
+        total, buckets = 0, []
+        for bound, count in zip((*BUCKETS, inf), self.buckets, strict=True):
+            total += count
+            buckets.append(("+Inf" if bound == inf else repr(bound), float(total)))
+        return buckets
+
+
 class Metrics(Collector):
     """Everything policyd counts, from zero.
 
@@ -52,10 +76,14 @@ class Metrics(Collector):
         self.decisions = {(flow, action): 0 for flow in Flow for action in Action}
         self.greylist = dict.fromkeys(Grey, 0)
         self.repeated = 0
-        self.seconds = 0.0
-        self.buckets = [0] * (len(BUCKETS) + 1)
+        self.times = Times()
         self.protocol_errors = dict.fromkeys(REASONS, 0)
-        self.check_failures = dict.fromkeys(CHECKS, 0)
+        self.check_failures = dict.fromkeys((*CHECKS, *EVIDENCE), 0)
+        self.facts = {(check, fact): 0 for check in EVIDENCE for fact in (*DEFAULT_POINTS[check], TEMPORARY)}
+        self.check_times = {check: Times() for check in EVIDENCE}
+        self.late = 0
+        self.shadows = {(flow, action): 0 for flow in Flow for action in (Action.DEFER, Action.REJECT)}
+        self.dns: DnsMetrics | None = None
         self.engine_failures = 0
         self.connections = 0
         self.connections_total = 0
@@ -66,8 +94,7 @@ class Metrics(Collector):
 
     def observe(self, seconds: float) -> None:
         """Note how long an answer took."""
-        self.seconds += seconds
-        self.buckets[bisect_left(BUCKETS, seconds)] += 1
+        self.times.observe(seconds)
 
     def watch_store(self, store: Store) -> None:
         """Show how the store is doing."""
@@ -84,6 +111,17 @@ class Metrics(Collector):
             "protocol_errors", "Connections closed for what is no request.", ("reason",), self.protocol_errors
         )
         yield _counter("check_failures", "Checks that raised.", ("check",), self.check_failures)
+        yield _counter("facts", "What checks established.", ("check", "fact"), self.facts)
+        seconds = HistogramMetricFamily(
+            "policyd_check_seconds", "Time from a request until a check was done.", labels=("check",)
+        )
+        for check, times in self.check_times.items():
+            seconds.add_metric((check,), times.cumulative(), times.seconds)
+        yield seconds
+        yield _counter("late", "Requests decided at their deadline.", (), {(): self.late})
+        yield _counter(
+            "shadow", "Recipients that shadows would have kept out.", ("flow", "action"), self.shadows
+        )
         yield _counter(
             "engine_failures", "Connections closed for a fault of ours.", (), {(): self.engine_failures}
         )
@@ -94,17 +132,15 @@ class Metrics(Collector):
             yield _gauge(name, text, source())
         if self._store is not None:
             yield from _store(self._store)
+        if self.dns is not None:
+            yield from self.dns.collect("policyd")
 
     def _histogram(self) -> Metric:
-        total, buckets = 0, []
-        for bound, count in zip((*BUCKETS, inf), self.buckets, strict=True):
-            total += count
-            buckets.append(("+Inf" if bound == inf else repr(bound), float(total)))
         return HistogramMetricFamily(
             "policyd_request_seconds",
             "Time from a request to its answer.",
-            buckets=buckets,
-            sum_value=self.seconds,
+            buckets=self.times.cumulative(),
+            sum_value=self.times.seconds,
         )
 
 

@@ -9,13 +9,26 @@ from mailbase.config import Settings
 from mailbase.documents import Problem
 from mailbase.registry import Registry
 from mailbase.vocabulary import Flow
-from policyd.checks import CHECKS, Check, GreylistCheck, RelayCheck
+from policyd.checks import (
+    CHECKS,
+    EVIDENCE,
+    Check,
+    FcrdnsCheck,
+    GreylistCheck,
+    HeloCheck,
+    PointsCheck,
+    RelayCheck,
+    SenderDomainCheck,
+)
+from policyd.checks.dynamic import DynamicNames
 from policyd.context import Scope
 from policyd.flow import Origins
 from policyd.greylist.allowlist import ClientList, RecipientList, read_lines
 from policyd.greylist.ledger import Ledger
 from policyd.greylist.terms import Terms
+from policyd.inquiry import EvidenceCheck, Gather
 from policyd.request import Stage
+from policyd.weights import Weights
 
 Plan = dict[tuple[Stage, Scope], tuple[Check, ...]]
 """Which checks run, in order, by stage and scope."""
@@ -48,6 +61,7 @@ class Lists:
 
     clients: ClientList
     recipients: RecipientList
+    dynamic: DynamicNames
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
@@ -62,11 +76,18 @@ def read_lists(settings: Settings) -> Lists:
         ConfigError: a file cannot be read or understood.
     """
     greylist = settings.policyd.greylist
-    return Lists(ClientList(read_lines(greylist.clients)), RecipientList(read_lines(greylist.recipients)))
+    return Lists(
+        ClientList(read_lines(greylist.clients)),
+        RecipientList(read_lines(greylist.recipients)),
+        DynamicNames(read_lines(settings.policyd.dynamic_names)),
+    )
 
 
-def build_policy(settings: Settings, ledger: Ledger) -> Policy:
+def build_policy(settings: Settings, ledger: Ledger, gather: Gather) -> Policy:
     """The policy that ``settings`` ask for; nothing in force is changed.
+
+    Arguments:
+        gather: asks the checks that need DNS.
 
     Raises:
         ConfigError: an allowlist that cannot be read.
@@ -89,15 +110,44 @@ def build_policy(settings: Settings, ledger: Ledger) -> Policy:
             network_v6=greylist.network_v6,
         ),
     }
+    points = _points_check(settings, lists.dynamic, gather)
+    if points is not None:
+        checks[points.name] = points
     return Policy(
         registry,
         Origins(registry),
-        make_plan([checks[name] for name in CHECKS]),
+        make_plan([checks[name] for name in CHECKS if name in checks]),
         settings.identity.contact,
         settings.store.on_error,
         terms_of(settings),
         lists.warnings,
     )
+
+
+def _points_check(settings: Settings, dynamic: DynamicNames, gather: Gather) -> PointsCheck | None:
+    """The check that asks those for evidence; None where no flow wants any."""
+    there: dict[str, EvidenceCheck] = {
+        FcrdnsCheck.name: FcrdnsCheck(dynamic),
+        HeloCheck.name: HeloCheck(settings.identity.hostname, settings.registry),
+        SenderDomainCheck.name: SenderDomainCheck(),
+    }
+    wanted: dict[Flow, tuple[EvidenceCheck, ...]] = {}
+    weights: dict[Flow, Weights] = {}
+    for flow in Flow:
+        table = settings.flows.of(flow)
+        names = [name for name in EVIDENCE if table.checks.of(name).enabled]
+        if names:
+            wanted[flow] = tuple(there[name] for name in names)
+            weights[flow] = Weights(
+                {name: table.checks.of(name).points for name in names},
+                frozenset(name for name in names if table.checks.of(name).shadow),
+                table.defer_at,
+                table.reject_at,
+            )
+    if not wanted:
+        return None
+    exempt = settings.policyd.greylist.exempt
+    return PointsCheck(wanted, weights, gather, deadline=settings.policyd.deadline, exempt=exempt)
 
 
 def terms_of(settings: Settings) -> Terms:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mailbase.logs import Log
+from mailbase.vocabulary import Action
 from policyd.decision import Decision
-from policyd.facts import GreylistFact
+from policyd.facts import Evidence, GreylistFact
 from policyd.metrics import Metrics
-from policyd.request import Request
+from policyd.request import Request, Stage
 
 NULL_SENDER, NONE = "<>", "-"
 
@@ -19,19 +22,9 @@ class Recorder:
 
     def __init__(self, log: Log, metrics: Metrics) -> None:
         self._log = log
-        self._write = log.prepared(
-            "decision",
-            "id",
-            "flow",
-            "stage",
-            "client",
-            "client_name",
-            "sender",
-            "recipient",
-            "action",
-            "reason",
-            "seconds",
-        )
+        names = ("id", "flow", "stage", "client", "client_name", "sender", "recipient", "action", "reason")
+        self._write = log.prepared("decision", *names, "seconds")
+        self._write_weighed = log.prepared("decision", *names, "helo", "points", "facts", "shadow", "seconds")
         self.metrics = metrics
 
     def decision(self, request: Request, decision: Decision, seconds: float) -> None:
@@ -50,6 +43,31 @@ class Recorder:
         for fact in decision.facts:
             if type(fact) is GreylistFact:
                 metrics.greylist[fact.grey] += 1
+        weighed = decision.weighed
+        if weighed is not None:
+            # What the shadows would have changed, where nothing else kept the mail out.
+            shadow = weighed.shadow_action
+            if shadow is weighed.fact.action or decision.action is Action.REJECT:
+                shadow = Action.ACCEPT
+            if shadow is not Action.ACCEPT and request.stage is Stage.RCPT:
+                metrics.shadows[decision.flow, shadow] += 1
+            self._write_weighed(
+                decision.id,
+                decision.flow,
+                request.stage,
+                request.client_address,
+                request.client_name,
+                request.sender or NULL_SENDER,
+                request.recipient or NONE,
+                decision.action,
+                decision.reason,
+                request.get("helo_name") or NONE,
+                f"{weighed.total:g}",
+                weighed.text() or NONE,
+                shadow if shadow is not Action.ACCEPT else NONE,
+                seconds,
+            )
+            return
         self._write(
             decision.id,
             decision.flow,
@@ -62,6 +80,21 @@ class Recorder:
             decision.reason,
             seconds,
         )
+
+    def established(self, evidence: Sequence[Evidence], check: str, seconds: float) -> None:
+        """A check has gathered its evidence.
+
+        Arguments:
+            seconds: from the request, waiting for DNS included.
+        """
+        self.metrics.check_times[check].observe(seconds)
+        for one in evidence:
+            if (one.check, one.name) in self.metrics.facts:
+                self.metrics.facts[one.check, one.name] += 1
+
+    def late(self) -> None:
+        """A request was decided on what was known, for its deadline had come."""
+        self.metrics.late += 1
 
     def check_failed(self, check: str, error: Exception) -> None:
         """A check raised; it has no opinion."""

@@ -7,11 +7,15 @@ kept as text in flat dictionaries: nothing here costs Python's cycle collector a
 from __future__ import annotations
 
 from policyd.request import MAX_ADDRESS, Request
+from policyd.weights import Weighed
 
 MAX_ENTRIES = 25_000
 """Answers in one of the two generations that are held; some hundred octets each."""
 MAX_NOTES = 256 * 1024
 """Characters noted of the recipients of one transaction: far more than smtpd_recipient_limit allows."""
+
+MAX_WEIGHED = 5_000
+"""Transactions in one of two generations whose evidence is held; some hundred octets each."""
 
 ACCEPTED, KEPT_OUT, TICKET = "+", "-", "="
 
@@ -28,6 +32,8 @@ class Transactions:
         self._old_answers: dict[str, str] = {}
         self._notes: dict[str, str] = {}
         self._old_notes: dict[str, str] = {}
+        self._weighed: dict[str, Weighed] = {}
+        self._old_weighed: dict[str, Weighed] = {}
 
     def __len__(self) -> int:
         return len(self._answers) + len(self._old_answers)
@@ -63,6 +69,17 @@ class Transactions:
                 self._notes[request.instance] = (
                     f"{notes}\n{mark}{request.recipient}" if notes else mark + request.recipient
                 )
+
+    def weighed(self, request: Request) -> Weighed | None:
+        """The evidence on this transaction, if it was gathered."""
+        instance = request.instance
+        return self._weighed.get(instance) or self._old_weighed.get(instance)
+
+    def keep_weighed(self, request: Request, weighed: Weighed) -> None:
+        """Note the evidence on this transaction; further recipients and the ticket have it then."""
+        if len(self._weighed) >= MAX_WEIGHED:
+            self._old_weighed, self._weighed = self._weighed, {}
+        self._weighed[request.instance] = weighed
 
     def has_ticket(self, request: Request) -> bool:
         """Whether a ticket was given in this transaction."""

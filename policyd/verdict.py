@@ -9,7 +9,7 @@ from typing import Literal
 from mailbase.vocabulary import Action
 from policyd.checks import RelayCheck
 from policyd.context import Scope
-from policyd.facts import CheckFailed, Fact, Grey, GreylistFact, RelayFact, Relaying
+from policyd.facts import CheckFailed, Fact, Grey, GreylistFact, PointsFact, RelayFact, Relaying
 
 DUNNO = "DUNNO"
 """No opinion: the list goes on."""
@@ -43,6 +43,26 @@ class Verdict:
         return f"{self.reply} [{decision_id}] {contact}" if contact else f"{self.reply} [{decision_id}]"
 
 
+WORDS = {
+    ("fcrdns", "no-ptr"): "your address has no PTR record",
+    ("fcrdns", "not-confirmed"): "the name of your address does not lead back to it",
+    ("fcrdns", "dynamic-name"): "your address has the name of a dynamic or customer line",
+    ("fcrdns", "confirmed"): "your address has a confirmed name",
+    ("helo", "forged-own-name"): "your HELO is our name",
+    ("helo", "forged-address"): "your HELO is our address",
+    ("helo", "forged-served-domain"): "your HELO is a name of ours",
+    ("helo", "not-fqdn"): "your HELO is not a full host name",
+    ("helo", "unusual-top-level"): "your HELO is a name for private use",
+    ("helo", "unresolvable"): "your HELO name is not in DNS",
+    ("helo", "address-literal"): "your HELO is an address in place of a name",
+    ("helo", "resolves-elsewhere"): "your HELO name leads to another address",
+    ("helo", "equals-ptr"): "your HELO is the name of your address",
+    ("sender_domain", "no-mail-host"): "the sender's domain cannot receive mail",
+    ("sender_domain", "null-mx"): "the sender's domain says that it receives no mail",
+    ("sender_domain", "private-mx"): "the sender's domain has only unreachable mail servers",
+}
+"""Every fact that can have points, as the reason in a reply."""
+
 _ACCEPT = Action.ACCEPT
 _NO_OPINION = Verdict(Action.ACCEPT, DUNNO, "no-opinion")
 _OFF = f"greylist-{Grey.OFF}"
@@ -52,6 +72,9 @@ def settles(fact: Fact) -> bool:
     """Whether nothing that is still to be found out can change the answer."""
     if isinstance(fact, RelayFact):
         return fact.relaying is Relaying.DENIED
+    if isinstance(fact, PointsFact):
+        # What is deferred for its points goes on, so that the time of greylisting runs meanwhile.
+        return fact.action is Action.REJECT
     return isinstance(fact, CheckFailed) and fact.check == RelayCheck.name
 
 
@@ -71,6 +94,10 @@ def judge(facts: tuple[Fact, ...], scope: Scope, on_error: Literal["pass", "defe
                 opinion = _greylisting(fact, on_error)
             case RelayFact():
                 opinion = _relaying(fact, scope)
+            case PointsFact():
+                if fact.action is _ACCEPT:
+                    continue
+                opinion = _points(fact)
             case CheckFailed():
                 opinion = _failure(fact)
             case _:
@@ -92,6 +119,14 @@ def _relaying(fact: RelayFact, scope: Scope) -> Verdict:
             return Verdict(Action.ACCEPT, DUNNO, reason)
         case Relaying.DENIED:
             return Verdict(Action.REJECT, "554 5.7.1 Relay access denied", reason)
+
+
+def _points(fact: PointsFact) -> Verdict:
+    words = WORDS.get((fact.check, fact.name), "too much speaks against this mail")
+    reason = f"{fact.check}-{fact.name}" if fact.check else "points"
+    if fact.action is Action.REJECT:
+        return Verdict(Action.REJECT, f"554 5.7.1 Refused: {words}", reason)
+    return Verdict(Action.DEFER, f"450 4.7.1 Not now: {words}; try again later", reason)
 
 
 def _greylisting(fact: GreylistFact, on_error: Literal["pass", "defer"]) -> Verdict:

@@ -5,13 +5,27 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Protocol
 
+from policyd.checks.fcrdns import FcrdnsCheck
 from policyd.checks.greylist import GreylistCheck
+from policyd.checks.helo import HeloCheck
+from policyd.checks.points import PointsCheck
 from policyd.checks.relay import RelayCheck
+from policyd.checks.sender_domain import SenderDomainCheck
 from policyd.context import Context
 from policyd.facts import Fact
 from policyd.request import Request, Stage
 
-__all__ = ["CHECKS", "Check", "GreylistCheck", "RelayCheck"]
+__all__ = [
+    "CHECKS",
+    "EVIDENCE",
+    "Check",
+    "FcrdnsCheck",
+    "GreylistCheck",
+    "HeloCheck",
+    "PointsCheck",
+    "RelayCheck",
+    "SenderDomainCheck",
+]
 
 
 class Check(Protocol):
@@ -29,5 +43,8 @@ class Check(Protocol):
         """The fact; at once where it is in memory."""
 
 
-CHECKS = (RelayCheck.name, GreylistCheck.name)
+CHECKS = (RelayCheck.name, PointsCheck.name, GreylistCheck.name)
 """Cheap and decisive first: what is refused is not greylisted."""
+
+EVIDENCE = (FcrdnsCheck.name, HeloCheck.name, SenderDomainCheck.name)
+"""Those that points asks, in parallel; of several facts with the same points the first is the reason."""

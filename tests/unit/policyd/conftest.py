@@ -12,14 +12,18 @@ import pytest
 from twisted.internet.task import Clock
 
 from mailbase.config import loads
+from mailbase.dns import TableResolver
 from mailbase.logs import Log
 from mailbase.store import Store
 from mailbase.store.database import Database
 from policyd.decision import Decision
 from policyd.engine import Engine
+from policyd.gathering import Gatherer
 from policyd.greylist.ledger import StoreLedger
 from policyd.greylist.tables import ALLOWED, CLIENTS, TRIPLETS
+from policyd.metrics import Metrics
 from policyd.policy import build_policy, terms_of
+from policyd.recorder import Recorder
 from policyd.request import Request, request_of
 from policyd.tickets import TICKETS, Tickets
 
@@ -59,10 +63,16 @@ class ManualWorker:
         return True
 
 
+NO_EVIDENCE = "flows: {inbound: {checks: false}}"
+"""What most tests are not about."""
+
+
 class Bench:
     """An engine with everything below it."""
 
-    def __init__(self, folder: Path, configuration: str = "", registry: str | None = REGISTRY) -> None:
+    def __init__(
+        self, folder: Path, configuration: str = NO_EVIDENCE, registry: str | None = REGISTRY
+    ) -> None:
         text = "identity: {hostname: mx.gate.example}\n" + configuration
         if registry is not None:
             (folder / "registry.yaml").write_text(registry)
@@ -75,6 +85,8 @@ class Bench:
         self.log = Log("policyd", stream=self.stream)
         self.failures: list[tuple[str, Exception]] = []
         self.instances = 0
+        self.resolver = TableResolver({}, clock=self.clock)
+        self.metrics = Metrics()
         self.open()
 
     def open(self) -> None:
@@ -92,7 +104,13 @@ class Bench:
         self.ledger.load_allowed(self.clock.seconds())
         self.tickets = Tickets(self.store)
         self.engine = Engine(
-            build_policy(self.settings, self.ledger),
+            build_policy(
+                self.settings,
+                self.ledger,
+                Gatherer(
+                    self.resolver, self.clock.seconds, Recorder(self.log, self.metrics), self.clock.seconds
+                ).gather,
+            ),
             self.tickets,
             self.clock.seconds,
             lambda check, error: self.failures.append((check, error)),
@@ -136,7 +154,7 @@ class Bench:
 def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     made: list[Bench] = []
 
-    def make(configuration: str = "", registry: str | None = REGISTRY) -> Bench:
+    def make(configuration: str = NO_EVIDENCE, registry: str | None = REGISTRY) -> Bench:
         folder = tmp_path / f"bench{len(made)}"
         folder.mkdir()
         made.append(Bench(folder, configuration, registry))

@@ -1,0 +1,55 @@
+"""The sender's domain: could an answer or a bounce be delivered there at all (RFC 5321 5.1, RFC 7505)?"""
+
+from __future__ import annotations
+
+from mailbase.dns.answers import Found, Mx, NxDomain, RecordType
+from policyd.facts import Evidence
+from policyd.inquiry import (
+    TEMPORARY,
+    Answers,
+    Inquiry,
+    Subject,
+    addresses_in,
+    all_negative,
+    both,
+    is_private,
+)
+
+MAX_HOSTS = 10
+"""Mail exchangers that are looked up, the preferred ones first."""
+
+_TEMPORARY = Evidence("sender_domain", TEMPORARY)
+
+
+class SenderDomainCheck:
+    """Has no arguments: DNS says it all."""
+
+    name = "sender_domain"
+
+    def inquire(self, subject: Subject) -> Inquiry:
+        """See :class:`~policyd.inquiry.EvidenceCheck`. Of the null sender nothing is stated."""
+        domain = subject.sender_domain
+        if domain is None or domain[:1] == "[":
+            return ()
+        # The addresses are asked for at once: most domains without MX have none either.
+        mx, *direct = yield ((domain, RecordType.MX), *both(domain))
+        if isinstance(mx, NxDomain):
+            return (Evidence("sender_domain", "no-mail-host", domain),)
+        if not isinstance(mx, Found):
+            return _judge(domain, tuple(direct)) if all_negative((mx,)) else (_TEMPORARY,)
+        exchanges = sorted(record for record in mx.records if isinstance(record, Mx))
+        hosts = [record.exchange for record in exchanges if record.exchange][:MAX_HOSTS]
+        if not hosts:
+            return (Evidence("sender_domain", "null-mx", domain),)
+        answers = yield tuple(question for host in hosts for question in both(host))
+        return _judge(domain, answers)
+
+
+def _judge(domain: str, answers: Answers) -> tuple[Evidence, ...]:
+    """What the addresses of all its mail hosts say; one good host is enough."""
+    found = addresses_in(answers)
+    if any(not is_private(address) for address in found):
+        return ()
+    if any(not isinstance(answer, Found) and not all_negative((answer,)) for answer in answers):
+        return (_TEMPORARY,)
+    return (Evidence("sender_domain", "private-mx" if found else "no-mail-host", domain),)

@@ -1,0 +1,156 @@
+"""Asks DNS for the checks: all questions of all checks under way at once, none after the deadline.
+
+The Twisted edge of :mod:`policyd.inquiry`. What is in memory is answered at once, without a Deferred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, cast
+
+from twisted.internet.defer import Deferred
+
+from mailbase.dns.answers import Answer, Record, TimedOut
+from mailbase.dns.resolver import Resolver
+from policyd.facts import Evidence
+from policyd.inquiry import FAILED, Answers, Collected, EvidenceCheck, Inquiry, Subject
+
+MAX_ROUNDS = 8
+"""Times that a check may ask; every check of ours asks three times at most."""
+
+
+class Watch(Protocol):
+    """Is told how checks fare."""
+
+    def established(self, evidence: Sequence[Evidence], check: str, seconds: float) -> None:
+        """A check is done."""
+
+    def late(self) -> None:
+        """A request's deadline came before all answers."""
+
+    def check_failed(self, check: str, error: Exception) -> None:
+        """A check raised; it has no opinion."""
+
+
+class Gatherer:
+    """Arguments:
+    resolver: asked with the check's name as consumer.
+    seconds: the clock of the resolver's deadlines.
+    watch: told of what counts.
+    timer: for measuring, seconds.
+    """
+
+    def __init__(
+        self, resolver: Resolver, seconds: Callable[[], float], watch: Watch, timer: Callable[[], float]
+    ) -> None:
+        self.resolver = resolver
+        self.seconds = seconds
+        self.watch = watch
+        self.timer = timer
+
+    def gather(
+        self, checks: Sequence[EvidenceCheck], subject: Subject, deadline: float, counts: bool
+    ) -> Collected | Awaitable[Collected]:
+        """See :data:`policyd.inquiry.Gather`."""
+        return _Gathering(self, checks, deadline, counts).start(subject)
+
+
+class _Gathering:
+    """The checks of one request."""
+
+    def __init__(
+        self, gatherer: Gatherer, checks: Sequence[EvidenceCheck], deadline: float, counts: bool
+    ) -> None:
+        self._gatherer = gatherer
+        self._checks = checks
+        self._deadline = deadline
+        self._counts = counts
+        self._began = gatherer.timer()
+        self._evidence: list[tuple[Evidence, ...]] = [()] * len(checks)
+        self._open = len(checks)
+        self._late = False
+        self._done: Deferred[Collected] | None = None
+
+    def start(self, subject: Subject) -> Collected | Awaitable[Collected]:
+        for position, check in enumerate(self._checks):
+            try:
+                inquiry = check.inquire(subject)
+            except Exception as error:  # noqa: BLE001 - the boundary of a check
+                self._failed(position, error)
+            else:
+                self._advance(position, inquiry, None, 0)
+        if not self._open:
+            return self._collected()
+        self._done = Deferred()
+        return cast("Awaitable[Collected]", self._done)
+
+    def _advance(self, position: int, inquiry: Inquiry, answers: Answers | None, rounds: int) -> None:
+        """Go on with a check until it has to wait, or is done."""
+        consumer = self._checks[position].name
+        ask = self._gatherer.resolver.ask
+        while True:
+            try:
+                questions = inquiry.send(cast("Answers", answers))
+                if (rounds := rounds + 1) > MAX_ROUNDS:
+                    raise RuntimeError("asks without end")
+                asked = [
+                    ask(name, rdtype, consumer=consumer, deadline=self._deadline)
+                    for name, rdtype in questions
+                ]
+            except StopIteration as stop:
+                self._finish(position, stop.value)
+                return
+            except Exception as error:  # noqa: BLE001 - the boundary of a check
+                self._failed(position, error)
+                return
+            if any(isinstance(answer, Deferred) for answer in asked):
+                _Round(asked, lambda got: self._go_on(position, inquiry, got, rounds))
+                return
+            answers = tuple(cast("list[Answer[Record]]", asked))
+            self._note(answers)
+
+    def _go_on(self, position: int, inquiry: Inquiry, answers: Answers, rounds: int) -> None:
+        self._note(answers)
+        self._advance(position, inquiry, answers, rounds)
+
+    def _note(self, answers: Answers) -> None:
+        # A millisecond: timers may fire a little before their time.
+        if self._gatherer.seconds() >= self._deadline - 0.001:
+            self._late = self._late or any(isinstance(answer, TimedOut) for answer in answers)
+
+    def _failed(self, position: int, error: Exception) -> None:
+        check = self._checks[position].name
+        self._gatherer.watch.check_failed(check, error)
+        self._finish(position, (Evidence(check, FAILED),))
+
+    def _finish(self, position: int, evidence: tuple[Evidence, ...]) -> None:
+        self._evidence[position] = evidence
+        self._open -= 1
+        gatherer = self._gatherer
+        if self._counts:
+            gatherer.watch.established(evidence, self._checks[position].name, gatherer.timer() - self._began)
+        if not self._open and self._done is not None:
+            self._done.callback(self._collected())
+
+    def _collected(self) -> Collected:
+        if self._late and self._counts:
+            self._gatherer.watch.late()
+        return Collected(tuple(fact for facts in self._evidence for fact in facts), self._late)
+
+
+class _Round:
+    """The questions that one check waits for."""
+
+    def __init__(self, asked: list[Any], done: Callable[[Answers], None]) -> None:
+        self._answers = asked
+        self._done = done
+        waiting = [(place, answer) for place, answer in enumerate(asked) if isinstance(answer, Deferred)]
+        self._open = len(waiting)
+        for place, answer in waiting:
+            answer.addCallback(self._got, place)
+
+    def _got(self, answer: Answer[Record], place: int) -> None:
+        self._answers[place] = answer
+        self._open -= 1
+        if not self._open:
+            self._done(tuple(self._answers))

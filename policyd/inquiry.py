@@ -1,0 +1,137 @@
+"""How a check asks DNS: it yields questions and is sent the answers, so that it waits for nothing itself.
+
+A check that has no more to ask returns its facts. All checks of a request are asked in parallel; what is not
+answered by the request's deadline is :class:`~mailbase.dns.answers.TimedOut`, and the check says what it knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from mailbase.addresses import MAX_DOMAIN, domain_of
+from mailbase.dns.answers import Answer, Found, NoData, NxDomain, Record, RecordType
+from mailbase.networks import NetworkTable
+from policyd.facts import Evidence
+from policyd.flow import Origin
+from policyd.request import Request
+
+Question: TypeAlias = tuple[str, RecordType]
+Answers: TypeAlias = tuple[Answer[Record], ...]
+Inquiry: TypeAlias = Generator[tuple[Question, ...], Answers, tuple[Evidence, ...]]
+
+TEMPORARY = "temporary"
+"""Fact of a check that could not find out; it never has points."""
+FAILED = "failed"
+"""Fact of a check that raised; neither."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom the evidence is about: the client, its HELO and the sender of one transaction.
+
+    Arguments:
+        address: the client's, 4 or 16 octets.
+        name: its verified name, lower case; empty without one.
+        reverse_name: its PTR, unverified, lower case; empty without one.
+        helo: as the client sent it.
+        sender_domain: normalised; None for the null sender and for what has no domain.
+        server_address: ours, which the client speaks to; None if Postfix does not say.
+    """
+
+    address: bytes
+    name: str
+    reverse_name: str
+    helo: str
+    sender_domain: str | None
+    server_address: str
+
+
+def subject_of(request: Request, address: bytes, origin: Origin) -> Subject:
+    """The subject of ``request``."""
+    return Subject(
+        address,
+        _known(origin.name),
+        _known(request.reverse_client_name.lower()),
+        request.get("helo_name"),
+        domain_of(request.sender) if request.sender else None,
+        request.get("server_address"),
+    )
+
+
+def _known(name: str) -> str:
+    return "" if name == "unknown" or len(name) > MAX_DOMAIN + 1 else name
+
+
+class EvidenceCheck(Protocol):
+    """Looks at a subject. It knows no points, no thresholds, no reply texts."""
+
+    @property
+    def name(self) -> str:
+        """As in the configuration and the metrics."""
+
+    def inquire(self, subject: Subject) -> Inquiry:
+        """What it asks and, at last, states."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """Arguments:
+    evidence: in the order of the checks.
+    late: whether the deadline came before all answers.
+    """
+
+    evidence: tuple[Evidence, ...]
+    late: bool = False
+
+
+Gather: TypeAlias = Callable[
+    [Sequence[EvidenceCheck], Subject, float, bool], "Collected | Awaitable[Collected]"
+]
+"""Asks all checks in parallel. Arguments: checks, subject, deadline (seconds of the clock), whether it counts."""
+
+
+def addresses_in(answers: Answers) -> tuple[bytes, ...]:
+    """The packed addresses in answers to A and AAAA questions."""
+    return tuple(
+        record
+        for answer in answers
+        if isinstance(answer, Found)
+        for record in answer.records
+        if isinstance(record, bytes)
+    )
+
+
+def all_negative(answers: Answers) -> bool:
+    """Whether every answer is a no, and none a failure; a name that cannot be asked for is not there either."""
+    return all(isinstance(answer, (NxDomain, NoData)) or answer.result == "bad-name" for answer in answers)
+
+
+def both(name: str) -> tuple[Question, Question]:
+    """The questions after all addresses of a host."""
+    return (name, RecordType.A), (name, RecordType.AAAA)
+
+
+_UNREACHABLE: NetworkTable[bool] = NetworkTable()
+for _network in (
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "224.0.0.0/3",
+    "::/127",
+    "fc00::/7",
+    "fe80::/10",
+    "ff00::/8",
+):
+    _UNREACHABLE.add(_network, True)
+_UNREACHABLE.prepare()
+
+
+def is_private(packed: bytes) -> bool:
+    """Whether nobody can be reached there from outside (RFC 6890): loopback, private, link-local, multicast."""
+    return _UNREACHABLE.lookup(packed) is not None
