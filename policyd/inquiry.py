@@ -1,7 +1,7 @@
 """How a check asks DNS: it yields questions and is sent the answers, so that it waits for nothing itself.
 
-A check that has no more to ask returns its facts. All checks of a request are asked in parallel; what is not
-answered by the request's deadline is :class:`~mailbase.dns.answers.TimedOut`, and the check says what it knows.
+A check that has no more to ask returns its facts. All checks of a request are asked in parallel; what is
+not answered by the request's deadline is :class:`~mailbase.dns.answers.TimedOut`, and the check says what it knows.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Collected:
 Gather: TypeAlias = Callable[
     [Sequence[EvidenceCheck], Subject, float, bool], "Collected | Awaitable[Collected]"
 ]
-"""Asks all checks in parallel. Arguments: checks, subject, deadline (seconds of the clock), whether it counts."""
+"""Asks all checks in parallel: checks, subject, deadline (seconds of the clock), whether it counts."""
 
 
 def addresses_in(answers: Answers) -> tuple[bytes, ...]:
@@ -104,7 +104,7 @@ def addresses_in(answers: Answers) -> tuple[bytes, ...]:
 
 
 def all_negative(answers: Answers) -> bool:
-    """Whether every answer is a no, and none a failure; a name that cannot be asked for is not there either."""
+    """Whether every answer is a no and none a failure; what cannot be asked for is not there either."""
     return all(isinstance(answer, (NxDomain, NoData)) or answer.result == "bad-name" for answer in answers)
 
 
@@ -133,5 +133,5 @@ _UNREACHABLE.prepare()
 
 
 def is_private(packed: bytes) -> bool:
-    """Whether nobody can be reached there from outside (RFC 6890): loopback, private, link-local, multicast."""
+    """Whether nobody can be reached there from outside (RFC 6890): loopback, private, multicast."""
     return _UNREACHABLE.lookup(packed) is not None

@@ -35,7 +35,7 @@ class Weighed:
     late: bool = False
 
     def text(self) -> str:
-        """For the log: ``fcrdns.no-ptr:2,helo.not-fqdn:1.5,(sender_domain.null-mx:4)``, shadows in brackets."""
+        """For the log: ``fcrdns.no-ptr:2,(sender_domain.null-mx:4)``, shadows in brackets."""
         return ",".join(
             f"{one.check}.{one.name}:{points:g}" if counts else f"({one.check}.{one.name}:{points:g})"
             for one, points, counts in zip(self.evidence, self.points, self.acted_on, strict=True)

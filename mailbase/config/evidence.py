@@ -33,7 +33,7 @@ DEFAULT_POINTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
         "sender_domain": MappingProxyType({"no-mail-host": 4.0, "null-mx": 4.0, "private-mx": 3.0}),
     }
 )
-"""Check → fact → built-in points. ``temporary`` and ``failed``, which checks state as well, never have any."""
+"""Check → fact → built-in points. ``temporary`` and ``failed``, which are stated as well, never have any."""
 
 MAX_POINTS = 1000.0
 
@@ -84,7 +84,7 @@ class ChecksSettings(Section):
 
 
 def default_checks(flow: Flow) -> dict[str, Any]:
-    """The built-in table of ``flow``: evidence is gathered on mail of strangers, and nothing refused for it."""
+    """The built-in table of ``flow``: evidence on mail of strangers, and nothing refused for it."""
     return {
         check: {"enabled": flow is Flow.INBOUND, "points": dict(points)}
         for check, points in DEFAULT_POINTS.items()

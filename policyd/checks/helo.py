@@ -28,7 +28,7 @@ UNUSUAL = frozenset(
         "invalid",
     }
 )
-"""Top-level names that are not in DNS and stand in HELO all the same (RFC 6761, RFC 6762, ICANN's reserved)."""
+"""Top-level names that are not in DNS and stand in HELO all the same (RFC 6761, RFC 6762)."""
 
 _OWN_NAME = Evidence("helo", "forged-own-name")
 _ADDRESS = Evidence("helo", "forged-address")

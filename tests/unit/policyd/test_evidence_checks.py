@@ -48,9 +48,11 @@ def facts(check: Any, table: Mapping[Any, Any], **about: Any) -> tuple[list[str]
         try:
             questions = inquiry.send(answers)
         except StopIteration as stop:
-            assert all(one.check == check.name for one in stop.value)
-            return [one.name for one in stop.value], [name for name, _, _ in resolver.asked]
+            stated = stop.value
+            break
         answers = tuple(resolver.ask(*question, consumer=check.name) for question in questions)
+    assert all(one.check == check.name for one in stated)
+    return [one.name for one in stated], [name for name, _, _ in resolver.asked]
 
 
 @pytest.mark.parametrize(
