@@ -1,7 +1,8 @@
 """How a check asks DNS: it yields questions and is sent the answers, so that it waits for nothing itself.
 
 A check that has no more to ask returns its facts. All checks of a request are asked in parallel; what is
-not answered by the request's deadline is :class:`~mailbase.dns.answers.TimedOut`, and the check says what it knows.
+not answered by the request's deadline is :class:`~mailbase.dns.answers.TimedOut`, and the check says what
+it knows.
 """
 
 from __future__ import annotations
