@@ -83,20 +83,17 @@ class ChecksSettings(Section):
         return settings
 
 
-def default_checks(flow: Flow) -> dict[str, Any]:
-    """The built-in table of ``flow``: evidence on mail of strangers, and nothing refused for it."""
-    return {
-        check: {"enabled": flow is Flow.INBOUND, "points": dict(points)}
-        for check, points in DEFAULT_POINTS.items()
-    }
+def default_checks() -> dict[str, Any]:
+    """The built-in table of every flow: all off, since a gateway without DNS must be able to greylist."""
+    return {check: {"enabled": False, "points": dict(points)} for check, points in DEFAULT_POINTS.items()}
 
 
 def lay_over(defaults: dict[str, Any], given: Any) -> Any:
-    """The file's ``checks`` over the built-in ones; ``false`` turns one check, or all of them, off."""
+    """The file's ``checks`` over the built-in ones; ``true`` or ``false`` switches one, or all."""
     if given is None:
         return defaults
-    if given is False:
-        return {check: {**table, "enabled": False} for check, table in defaults.items()}
+    if isinstance(given, bool):
+        return {check: {**table, "enabled": given} for check, table in defaults.items()}
     if not isinstance(given, Mapping):
         return given
     result: dict[Any, Any] = dict(defaults)
@@ -111,7 +108,8 @@ def lay_over(defaults: dict[str, Any], given: Any) -> Any:
             if points is None:
                 points = {}
             merged = {**built_in["points"], **points} if isinstance(points, Mapping) else points
-            result[check] = {**built_in, **table, "points": merged}
+            # To name a check is to want it.
+            result[check] = {**built_in, "enabled": True, **table, "points": merged}
         elif table is not None:
             result[check] = table
     return result
@@ -131,6 +129,10 @@ def evidence_conflicts(
                 )
         if flow is Flow.UPSTREAM and settings.enabled:
             yield ("checks", check, "enabled"), f"expected false: {_UPSTREAM}"
+    idle = not any(checks.of(check).enabled for check in DEFAULT_POINTS)
+    for name, threshold in (("defer_at", defer_at), ("reject_at", reject_at)):
+        if threshold is not None and idle and flow is not Flow.UPSTREAM:
+            yield (name,), "expected a check to be on (checks: true): without one no mail gets points"
     if flow is Flow.UPSTREAM:
         for name, threshold in (("defer_at", defer_at), ("reject_at", reject_at)):
             if threshold is not None:

@@ -120,7 +120,7 @@ def _defaults(flow: Flow) -> dict[str, Any]:
         "greylisting": flow is Flow.INBOUND,
         "actions": default_actions(flow),
         "unscanned": default_unscanned(),
-        "checks": default_checks(flow),
+        "checks": default_checks(),
     }
 
 

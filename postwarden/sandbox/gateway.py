@@ -165,8 +165,6 @@ class Gateway:
             "identity": {"hostname": HOSTNAME},
             "store": {"url": f"sqlite:{self.folder / 'policyd.sqlite'}"},
             "registry": str(self.folder / "registry.yaml"),
-            # There is no DNS here, unless the settings name a server and turn the checks on.
-            "flows": {"inbound": {"checks": False}},
             "policyd": {
                 "listen": [f"{LOOPBACK}:{ports.policyd}"],
                 "control": str(self._sockets / "policyd.sock"),

@@ -40,7 +40,7 @@ def gateway(real_postfix, nameserver, tmp_path_factory):
         "identity": {"contact": "https://www.gateway.example/mail"},
         "dns": {"servers": [f"{nameserver.host}:{nameserver.port}"]},
         "policyd": {"deadline": "2s"},
-        "flows": {"inbound": {"checks": {}, "defer_at": 4, "reject_at": 6}},
+        "flows": {"inbound": {"checks": True, "defer_at": 4, "reject_at": 6}},
     }
     with Gateway(tmp_path_factory.mktemp("points"), settings=settings) as gateway:
         gateway.start()

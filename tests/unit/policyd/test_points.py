@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
+from mailbase.config import ConfigError, loads
 from mailbase.dns import TableResolver
 from mailbase.vocabulary import Action
 from policyd.decision import Decision
@@ -39,7 +40,7 @@ FREE = "person@quiet.example"
 """Not greylisted."""
 
 
-def settings(extra: str = "", **thresholds: float) -> str:
+def settings(extra: str = "checks: true", **thresholds: float) -> str:
     limits = "".join(f"{name}: {value}, " for name, value in thresholds.items())
     return f"flows: {{inbound: {{{limits}{extra}}}}}"
 
@@ -68,7 +69,7 @@ def line(bench: Any, decision: Decision, **attributes: str) -> str:
 
 
 def test_by_default_nothing_is_refused_for_points(make_bench: Any) -> None:
-    bench = make(make_bench, "")
+    bench = make(make_bench, settings())
     decision = bench.decide(**BAD, recipient=FREE)
     assert decision.reply == "DUNNO"
     assert decision.weighed is not None
@@ -77,7 +78,7 @@ def test_by_default_nothing_is_refused_for_points(make_bench: Any) -> None:
 
 
 def test_points_and_facts_stand_in_the_log(make_bench: Any) -> None:
-    bench = make(make_bench, "")
+    bench = make(make_bench, settings())
     text = line(bench, bench.decide(**BAD, recipient=FREE), **BAD, recipient=FREE)
     assert " points=7.5 facts=fcrdns.no-ptr:2,helo.not-fqdn:1.5,sender_domain.no-mail-host:4 " in text
     assert " helo=friend " in text
@@ -137,7 +138,7 @@ def test_exempt_recipients_get_no_points(make_bench: Any, recipient: str) -> Non
 
 
 def test_an_exempt_recipient_does_not_lose_the_others_evidence(make_bench: Any) -> None:
-    bench = make(make_bench, "")
+    bench = make(make_bench, settings())
     for recipient in (FREE, "abuse@quiet.example"):
         bench.decide(**BAD, instance="i", recipient=recipient)
     decision = bench.decide(**BAD, instance="i", protocol_state="DATA", recipient="")
@@ -177,7 +178,9 @@ def test_nothing_is_looked_up_where_no_check_is_on(make_bench: Any) -> None:
 
 
 def test_a_shadow_is_counted_and_not_acted_on(make_bench: Any) -> None:
-    bench = make(make_bench, settings("checks: {sender_domain: {shadow: true}}", reject_at=5))
+    bench = make(
+        make_bench, settings("checks: {fcrdns: true, helo: true, sender_domain: {shadow: true}}", reject_at=5)
+    )
     decision = bench.decide(**BAD, recipient=FREE)
     assert decision.reply == "DUNNO"
     assert decision.weighed is not None
@@ -191,7 +194,7 @@ def test_a_shadow_is_counted_and_not_acted_on(make_bench: Any) -> None:
 
 
 def test_further_recipients_cost_nothing(make_bench: Any) -> None:
-    bench = make(make_bench, "")
+    bench = make(make_bench, settings())
     bench.decide(**BAD, instance="i", recipient="a@quiet.example")
     asked = len(bench.resolver.asked)
     decision = bench.decide(**BAD, instance="i", recipient="b@quiet.example")
@@ -246,7 +249,9 @@ def test_what_is_known_at_the_deadline_decides(make_bench: Any) -> None:
 
 def test_a_check_asks_no_more_after_the_deadline(make_bench: Any) -> None:
     table = {("sender.example", "MX"): [(10, "m.example")]}
-    bench = make(make_bench, "policyd: {deadline: 1s}", table, sender_example=0.9, m_example=0.9)
+    bench = make(
+        make_bench, settings() + "\npolicyd: {deadline: 1s}", table, sender_example=0.9, m_example=0.9
+    )
     done = wait(bench, **GOOD, recipient=FREE)
     bench.clock.advance(0.9)
     assert not done
@@ -256,7 +261,7 @@ def test_a_check_asks_no_more_after_the_deadline(make_bench: Any) -> None:
 
 
 def test_the_late_answer_is_there_for_the_next_mail(make_bench: Any) -> None:
-    bench = make(make_bench, "policyd: {deadline: 1s}", gone_example=3.0)
+    bench = make(make_bench, settings() + "\npolicyd: {deadline: 1s}", gone_example=3.0)
     done = wait(bench, **BAD, recipient=FREE)
     bench.clock.advance(1.0)
     assert done[0].weighed is not None
@@ -311,8 +316,20 @@ def test_points_add_up_without_rounding_errors_and_facts_without_points_are_no_r
 
 
 def test_the_times_of_the_checks_are_measured(make_bench: Any) -> None:
-    bench = make(make_bench, "", gone_example=3.0)
+    bench = make(make_bench, settings(), gone_example=3.0)
     wait(bench, **BAD, recipient=FREE)
     bench.clock.advance(3.0)
     assert bench.metrics.check_times["sender_domain"].seconds == 3.0
     assert bench.metrics.check_times["fcrdns"].seconds == 0.0
+
+
+def test_a_threshold_without_a_check_is_a_mistake() -> None:
+    with pytest.raises(ConfigError, match=r"flows\.inbound\.reject_at: expected a check to be on"):
+        loads("flows: {inbound: {reject_at: 5}}")
+
+
+def test_a_check_that_is_named_is_on_and_the_others_stay_off() -> None:
+    checks = loads("flows: {inbound: {checks: {helo: {shadow: true}}}}").flows.inbound.checks
+    assert (checks.helo.enabled, checks.helo.shadow) == (True, True)
+    assert not checks.fcrdns.enabled
+    assert not loads("").flows.inbound.checks.helo.enabled
