@@ -46,10 +46,12 @@ class Context:
     now: seconds since the epoch.
     origin: who speaks to us.
     trace: False for a question that must leave no trace in any state.
+    deadline: seconds since the epoch at which what is known then decides.
     weighed: the transaction's evidence, once it is there.
     """
 
     now: float
     origin: Origin
     trace: bool = True
+    deadline: float = float("inf")
     weighed: Weighed | None = None

@@ -69,10 +69,12 @@ class Engine:
     def _decide(self, request: Request, question: str, trace: bool) -> Decision | Awaitable[Decision]:
         policy = self.policy
         scope = scope_of(request.policy_context)
+        now = self._seconds()
         context = Context(
-            self._seconds(),
+            now,
             policy.origins.of(request),
             trace,
+            now + policy.deadline,
             self.transactions.weighed(request) if question else None,
         )
         facts: list[Fact] = []

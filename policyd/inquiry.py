@@ -37,7 +37,8 @@ class Subject:
         name: its verified name, lower case; empty without one.
         reverse_name: its PTR, unverified, lower case; empty without one.
         helo: as the client sent it.
-        sender_domain: normalised; None for the null sender and for what has no domain.
+        sender: envelope sender as Postfix gave it; empty for the null sender.
+    sender_domain: normalised; None for the null sender and for what has no domain.
         server_address: ours, which the client speaks to; None if Postfix does not say.
     """
 
@@ -45,6 +46,7 @@ class Subject:
     name: str
     reverse_name: str
     helo: str
+    sender: str
     sender_domain: str | None
     server_address: str
 
@@ -56,6 +58,7 @@ def subject_of(request: Request, address: bytes, origin: Origin) -> Subject:
         _known(origin.name),
         _known(request.reverse_client_name.lower()),
         request.get("helo_name"),
+        request.sender,
         domain_of(request.sender) if request.sender else None,
         request.get("server_address"),
     )

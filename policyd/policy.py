@@ -43,6 +43,7 @@ class Policy:
     contact: put at the end of every refusal; may be empty.
     on_error: what greylisting does while the store is broken.
     terms: of greylisting.
+    deadline: seconds after which what is known decides.
     warnings: lines of the allowlists that were skipped.
     """
 
@@ -52,6 +53,7 @@ class Policy:
     contact: str
     on_error: Literal["pass", "defer"]
     terms: Terms
+    deadline: float = 8.0
     warnings: tuple[Problem, ...] = ()
 
 
@@ -120,6 +122,7 @@ def build_policy(settings: Settings, ledger: Ledger, gather: Gather) -> Policy:
         settings.identity.contact,
         settings.store.on_error,
         terms_of(settings),
+        settings.policyd.deadline,
         lists.warnings,
     )
 
@@ -147,7 +150,7 @@ def _points_check(settings: Settings, dynamic: DynamicNames, gather: Gather) -> 
     if not wanted:
         return None
     exempt = settings.policyd.greylist.exempt
-    return PointsCheck(wanted, weights, gather, deadline=settings.policyd.deadline, exempt=exempt)
+    return PointsCheck(wanted, weights, gather, exempt=exempt)
 
 
 def terms_of(settings: Settings) -> Terms:

@@ -7,8 +7,9 @@ know nothing of mail: greylisting, tickets and whatever else needs to be remembe
 """
 
 from mailbase.store.errors import StoreError
+from mailbase.store.memory import Memory
 from mailbase.store.store import Store, StoreStatus
 from mailbase.store.table import Table
 from mailbase.store.tables import NEVER, Column, TableSpec
 
-__all__ = ["NEVER", "Column", "Store", "StoreError", "StoreStatus", "Table", "TableSpec"]
+__all__ = ["NEVER", "Column", "Memory", "Store", "StoreError", "StoreStatus", "Table", "TableSpec"]

@@ -20,7 +20,6 @@ class PointsCheck:
     checks: those that run, by flow; a flow without any has no entry.
     weights: what their facts are worth, by flow.
     gather: asks them.
-    deadline: seconds after which what is known decides.
     exempt: local parts whose mail gets no points, lower case.
     """
 
@@ -33,13 +32,11 @@ class PointsCheck:
         weights: Mapping[Flow, Weights],
         gather: Gather,
         *,
-        deadline: float,
         exempt: Collection[str] = (),
     ) -> None:
         self._checks = checks
         self._weights = weights
         self._gather = gather
-        self._deadline = deadline
         self._exempt = frozenset(exempt)
 
     def check(self, request: Request, context: Context) -> PointsFact | Awaitable[PointsFact]:
@@ -52,7 +49,7 @@ class PointsCheck:
         if context.weighed is not None:
             return context.weighed.fact
         subject = subject_of(request, origin.address, origin)
-        collected = self._gather(checks, subject, context.now + self._deadline, context.trace)
+        collected = self._gather(checks, subject, context.deadline, context.trace)
         if isinstance(collected, Collected):
             return self._weigh(collected, context)
         return self._wait(collected, context)

@@ -39,6 +39,7 @@ def facts(check: Any, table: Mapping[Any, Any], **about: Any) -> tuple[list[str]
         about.get("name", ""),
         about.get("reverse", ""),
         about.get("helo", ""),
+        about.get("sender", ""),
         about.get("domain"),
         about.get("server", "192.0.2.25"),
     )
