@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mailbase.config import ConfigError
-from postwarden import registry_list
 from postwarden.demo.root import become_root
 from postwarden.demo.run import demo
+from postwarden.registry import commands as registry
+from postwarden.usage import add_command
 
 OK, NEGATIVE, USAGE, BAD_CONFIGURATION = 0, 1, 2, 78
 """Exit statuses; 78 is EX_CONFIG of sysexits.h."""
-DEFAULT_CONFIG = Path("/etc/postwarden/postwarden.yaml")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="postwarden", description="The operator's side of a mail gateway.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    show = _command(
+    show = add_command(
         commands,
         "demo",
         "bring up the whole gateway on loopback, send sample mails, show what came of them",
@@ -61,23 +61,7 @@ def parser() -> argparse.ArgumentParser:
     )
     show.set_defaults(run=_demo)
 
-    registry = commands.add_parser("registry", help="the registered servers, domains and systems")
-    registry_commands = registry.add_subparsers(required=True, metavar="COMMAND")
-    listing = _command(
-        registry_commands,
-        "list",
-        "print what is registered",
-        "postwarden registry list mail.inst.example --kind system",
-    )
-    _configuration(listing)
-    listing.add_argument("server", nargs="*", help="only these servers")
-    listing.add_argument(
-        "--kind", choices=registry_list.KINDS, action="append", help="only these kinds of entry"
-    )
-    listing.add_argument(
-        "--json", action="store_true", help="print one JSON object a line, also on a terminal"
-    )
-    listing.set_defaults(run=registry_list.run)
+    registry.add(commands)
     return top
 
 
@@ -85,24 +69,3 @@ def _demo(options: argparse.Namespace) -> int:
     if not options.no_sudo:
         become_root()
     return demo(options.folder, options.keep, options.json)
-
-
-def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str, example: str
-) -> argparse.ArgumentParser:
-    return commands.add_parser(
-        name, help=text, description=text.capitalize() + ".", epilog=f"example: {example}"
-    )
-
-
-def _configuration(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help=f"default: {DEFAULT_CONFIG}"
-    )
-    command.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY.PATH=VALUE",
-        help="override one setting; repeatable",
-    )

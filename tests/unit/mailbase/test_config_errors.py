@@ -146,6 +146,20 @@ CASES = {
         "identity: {hostname: gateway}",
         ["f.yaml:1: identity.hostname: expected a full host name such as mx.example.org, got 'gateway'"],
     ),
+    "relay": (
+        "identity: {relays: [mx_1.example.org]}",
+        [
+            "f.yaml:1: identity.relays[0]: expected a full host name such as mx1.example.org, got 'mx_1.example.org'"
+        ],
+    ),
+    "record": (
+        "identity: {spf_include: _spf}",
+        ["f.yaml:1: identity.spf_include: expected a name in DNS such as _spf.example.org, got '_spf'"],
+    ),
+    "selector": (
+        "identity: {dkim_selectors: [a.b]}",
+        ["f.yaml:1: identity.dkim_selectors[0]: expected a DKIM selector such as dkim001, got 'a.b'"],
+    ),
     "place": (
         "policyd: {listen: [127.0.0.1:10023, 10023], metrics: nowhere}",
         [

@@ -226,3 +226,20 @@ def test_loading_is_quick() -> None:
     spent = min(float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(3))
     # 0.13 s on the machine this was written on; other work on the machine must not fail the test.
     assert spent < 0.5, f"{spent:.2f} s, {time.monotonic() - started:.2f} s of wall clock"
+
+
+def test_the_gateways_names_in_dns_follow_its_hostname() -> None:
+    identity = loads("identity: {hostname: MX.gate.example}").identity
+    assert identity.relay_names == ("mx.gate.example",)
+    assert (identity.spf_name, identity.dkim_name) == ("_spf.mx.gate.example", "mx.gate.example")
+    assert identity.dkim_selectors == ("dkim001", "dkim002")
+
+
+def test_the_gateways_names_in_dns_can_be_others() -> None:
+    identity = loads(
+        "identity: {hostname: mx1.gate.example, relays: [mx1.gate.example, MX2.Gate.example.],"
+        " spf_include: _spf.gate.example, dkim_domain: _dkim.gate.example, dkim_selectors: Spring}"
+    ).identity
+    assert identity.relay_names == ("mx1.gate.example", "mx2.gate.example")
+    assert (identity.spf_name, identity.dkim_name) == ("_spf.gate.example", "_dkim.gate.example")
+    assert identity.dkim_selectors == ("spring",)

@@ -6,8 +6,9 @@ import argparse
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+from mailbase.addresses import normal_address, normal_domain
 from mailbase.config import load
 from mailbase.registry import Registry, Server
 from postwarden import table
@@ -18,16 +19,17 @@ WIDTH = 120
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the registry; 1 if a server that was asked for is not registered.
+    """Print the registry; 1 if a server or administrator that was asked for is not registered.
 
     Arguments:
-        options: ``config``, ``set``, ``server``, ``kind``, ``json``.
+        options: ``config``, ``set``, ``server``, ``admin``, ``kind``, ``json``.
 
     Raises:
         ConfigError: the configuration or the registry has mistakes.
     """
     settings = load(options.config, options.set)
-    rows = list(entries(settings.registry, options.server, options.kind or KINDS))
+    servers, unknown = choose(settings.registry, options.server, options.admin)
+    rows = list(entries(settings.registry, servers, options.kind or KINDS))
     if options.json or not sys.stdout.isatty():
         for row in rows:
             print(json.dumps(row, separators=(",", ":")))
@@ -35,22 +37,44 @@ def run(options: argparse.Namespace) -> int:
         cells = [tuple(row.values()) for row in rows]
         width = shutil.get_terminal_size((WIDTH, 24)).columns
         sys.stdout.write(table.render(tuple(rows[0]), cells, width))
-    unknown = [name for name in options.server if name not in _names(settings.registry)]
-    for name in unknown:
-        print(f"postwarden: {name} is no registered server", file=sys.stderr)
+    for message in unknown:
+        print(f"postwarden: {message}", file=sys.stderr)
     return 1 if unknown else 0
 
 
-def entries(registry: Registry, servers: list[str], kinds: tuple[str, ...]) -> Iterator[dict[str, str]]:
-    """The registry's entries as rows: server, kind, entry, note.
+def choose(
+    registry: Registry, names: Sequence[str], people: Sequence[str] = ()
+) -> tuple[list[Server], list[str]]:
+    """The servers that the command line asks for, in the registry's order, and what it asks for in vain.
 
     Arguments:
-        servers: only these; empty for all.
+        names: of servers; none for all.
+        people: mail addresses of administrators and deputies; none for anybody's servers.
+    """
+    wanted = {normal_domain(name) or name: name for name in names}
+    addresses = {normal_address(address) or address: address for address in people}
+    servers = [
+        server
+        for server in registry.servers.values()
+        if (not wanted or server.name in wanted) and (not addresses or addresses.keys() & _mail(server))
+    ]
+    known = {address for server in registry.servers.values() for address in _mail(server)}
+    unknown = [
+        f"{text} is no registered server" for name, text in wanted.items() if name not in registry.servers
+    ]
+    unknown += [
+        f"{text} looks after no registered server" for name, text in addresses.items() if name not in known
+    ]
+    return servers, unknown
+
+
+def entries(registry: Registry, servers: Iterable[Server], kinds: Sequence[str]) -> Iterator[dict[str, str]]:
+    """The entries of ``servers`` as rows: server, kind, entry, note.
+
+    Arguments:
         kinds: only these of :data:`KINDS`.
     """
-    for server in registry.servers.values():
-        if servers and server.name not in servers:
-            continue
+    for server in servers:
         default = "default server" if server.name == registry.default_server else ""
         for kind, entry, note in _of(server, default):
             if kind in kinds:
@@ -73,5 +97,5 @@ def _of(server: Server, default: str) -> Iterator[tuple[str, str, str]]:
         yield "system", system.text, ""
 
 
-def _names(registry: Registry) -> set[str]:
-    return {server.name for server in registry.servers.values()}
+def _mail(server: Server) -> set[str]:
+    return {person.email for person in (*server.administrators, *server.deputies)}

@@ -1,0 +1,1 @@
+"""``postwarden registry``: what is registered, and what follows for DNS, packet filters and people."""
