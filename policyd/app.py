@@ -27,12 +27,12 @@ from policyd.control import Verbs
 from policyd.engine import Engine
 from policyd.gathering import Gatherer
 from policyd.greylist.ledger import StoreLedger
-from policyd.greylist.tables import ALLOWED, CLIENTS, TRIPLETS
 from policyd.metrics import Metrics
 from policyd.policy import Policy, build_policy, terms_of
 from policyd.recorder import Recorder
 from policyd.server import PolicyServer
-from policyd.tickets import TICKETS, Tickets
+from policyd.tables import TABLES
+from policyd.tickets import Tickets
 
 NEEDS_RESTART = ("listen", "socket_mode", "control", "metrics")
 """Settings of ``policyd`` that a reload does not change."""
@@ -67,7 +67,7 @@ class Daemon:
         self.metrics = Metrics()
         recorder = Recorder(log, self.metrics)
         self.store = Store(
-            Database(_store_path(settings), [TRIPLETS, CLIENTS, ALLOWED, TICKETS]),
+            Database(_store_path(settings), TABLES),
             reactor,
             log,
             commit_interval=settings.store.commit_interval,

@@ -20,12 +20,12 @@ from policyd.decision import Decision
 from policyd.engine import Engine
 from policyd.gathering import Gatherer
 from policyd.greylist.ledger import StoreLedger
-from policyd.greylist.tables import ALLOWED, CLIENTS, TRIPLETS
 from policyd.metrics import Metrics
 from policyd.policy import build_policy, terms_of
 from policyd.recorder import Recorder
 from policyd.request import Request, request_of
-from policyd.tickets import TICKETS, Tickets
+from policyd.tables import TABLES
+from policyd.tickets import Tickets
 
 START = 1_800_000_000.0
 
@@ -93,7 +93,7 @@ class Bench:
         """As at the start of the daemon."""
         self.worker = ManualWorker()
         self.store = Store(
-            Database(self.folder / "state.sqlite", [TRIPLETS, CLIENTS, ALLOWED, TICKETS]),
+            Database(self.folder / "state.sqlite", TABLES),
             self.clock,
             self.log,
             worker=self.worker,

@@ -1,0 +1,9 @@
+"""Every table that policyd keeps in its store."""
+
+from __future__ import annotations
+
+from policyd.greylist.tables import ALLOWED, CLIENTS, TRIPLETS
+from policyd.tickets import TICKETS
+
+TABLES = (TRIPLETS, CLIENTS, ALLOWED, TICKETS)
+"""The daemon, a replay and the tests open the store with these."""
