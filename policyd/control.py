@@ -13,9 +13,9 @@ from mailbase.control.server import Handler
 from mailbase.networks import parse_network
 from mailbase.store import NEVER, Store, StoreError
 from mailbase.store.tables import Row
+from policyd.account import account, clean, one_line
 from policyd.decision import Decision
 from policyd.engine import Engine
-from policyd.facts import CheckFailed, Fact, GreylistFact, PointsFact, RelayFact
 from policyd.greylist.keys import network_text
 from policyd.greylist.ledger import StoreLedger
 from policyd.greylist.search import matcher
@@ -86,10 +86,10 @@ class Verbs:
             isinstance(name, str) and isinstance(value, str) for name, value in attributes.items()
         ):
             raise ControlError("expected attributes: names and values, all text")
-        clean = {_line(name): _line(value) for name, value in {**DEFAULTS, **attributes}.items()}
-        if sum(map(len, clean.values())) > MAX_REQUEST:
+        tidy = {one_line(name): one_line(value) for name, value in {**DEFAULTS, **attributes}.items()}
+        if sum(map(len, tidy.values())) > MAX_REQUEST:
             raise ControlError(f"a request has at most {MAX_REQUEST} octets")
-        decision = self._engine.query(request_of(clean))
+        decision = self._engine.query(request_of(tidy))
         if not isinstance(decision, Decision):
             decision = await decision
         return {
@@ -98,8 +98,7 @@ class Verbs:
             "flow": decision.flow.value,
             "reason": decision.reason,
             "points": decision.weighed.total if decision.weighed else 0.0,
-            "facts": [_fact(fact) for fact in decision.facts if not isinstance(fact, PointsFact)]
-            + _evidence(decision),
+            "facts": account(decision),
         }
 
     def ticket(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -132,7 +131,7 @@ class Verbs:
 
     def allow(self, request: dict[str, Any]) -> dict[str, Any]:
         """``network``, optionally ``seconds`` and ``comment``: never greylist these clients."""
-        network, comment = _network(_text(request, "network")), _clean(str(request.get("comment", "")))
+        network, comment = _network(_text(request, "network")), clean(str(request.get("comment", "")))
         seconds, now = request.get("seconds"), self._clock.seconds()
         if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < NEVER):
             raise ControlError("expected seconds: a positive number")
@@ -212,49 +211,11 @@ def describe(kind: Kind, key: bytes, row: Row) -> dict[str, Any]:
             }
 
 
-def _fact(fact: Fact) -> dict[str, Any]:
-    match fact:
-        case RelayFact(relaying, reason):
-            return {"check": "relay", "fact": relaying.value, "reason": reason}
-        case GreylistFact(grey, wait):
-            return {"check": "greylist", "fact": grey.value, "wait": wait}
-        case CheckFailed(check):
-            return {"check": check, "fact": "failed"}
-        case _:
-            raise TypeError(f"unknown fact {fact!r}")
-
-
-def _evidence(decision: Decision) -> list[dict[str, Any]]:
-    weighed = decision.weighed
-    if weighed is None:
-        return []
-    return [
-        {
-            "check": one.check,
-            "fact": one.name,
-            "points": points,
-            **({"detail": _line(one.detail)} if one.detail else {}),
-            **({} if counts else {"shadow": True}),
-        }
-        for one, points, counts in zip(weighed.evidence, weighed.points, weighed.acted_on, strict=True)
-    ]
-
-
 def _text(request: dict[str, Any], name: str) -> str:
     value = request.get(name)
     if not isinstance(value, str):
         raise ControlError(f"expected {name}: text")
-    return _clean(value)
-
-
-def _clean(text: str) -> str:
-    """JSON may hold lone surrogates, which no table and no log can."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _line(text: str) -> str:
-    """As :func:`_clean`, without what the protocol cannot carry."""
-    return _clean(text).replace("\n", " ").replace("\0", "?")
+    return clean(value)
 
 
 def _network(text: str) -> str:
