@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,26 +12,21 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 
 from mailbase.config import ConfigError, Settings, load
-from mailbase.config.store import MEMORY
 from mailbase.control.server import ControlServer
 from mailbase.dns import build_resolver, servers_of
 from mailbase.logs import Log
 from mailbase.metrics import new_registry, site
 from mailbase.service import ListenError, Service
 from mailbase.starting import make_log, raise_descriptor_limit
-from mailbase.store import Store, StoreError
-from mailbase.store.database import Database
 from policyd.checks import EVIDENCE
 from policyd.control import Verbs
 from policyd.engine import Engine
 from policyd.gathering import Gatherer
-from policyd.greylist.ledger import StoreLedger
 from policyd.metrics import Metrics
-from policyd.policy import Policy, build_policy, terms_of
+from policyd.policy import Policy, build_policy
 from policyd.recorder import Recorder
 from policyd.server import PolicyServer
-from policyd.tables import TABLES
-from policyd.tickets import Tickets
+from policyd.state import open_state
 
 NEEDS_RESTART = ("listen", "socket_mode", "control", "metrics")
 """Settings of ``policyd`` that a reload does not change."""
@@ -66,23 +60,18 @@ class Daemon:
         self._again = False
         self.metrics = Metrics()
         recorder = Recorder(log, self.metrics)
-        self.store = Store(
-            Database(_store_path(settings), TABLES),
-            reactor,
-            log,
-            commit_interval=settings.store.commit_interval,
-        )
-        self.ledger = StoreLedger(self.store, terms_of(settings), settings.store.on_error)
+        self.state = open_state(settings, reactor, log)
+        self.ledger = self.state.ledger
         self.resolver = build_resolver(reactor, settings.dns, EVIDENCE, self._dns_server_changed)
         self.metrics.dns = self.resolver.metrics
         self._gatherer = Gatherer(self.resolver, reactor.seconds, recorder, time.perf_counter)
         policy = build_policy(settings, self.ledger, self._gatherer.gather)
         self._warn(policy)
-        tickets = Tickets(self.store)
+        tickets = self.state.tickets
         self.engine = Engine(policy, tickets, reactor.seconds, recorder.check_failed)
         self.server = PolicyServer(self.engine, recorder)
-        self.verbs = Verbs(reactor, self.engine, self.ledger, tickets, self.store)
-        self.metrics.watch_store(self.store)
+        self.verbs = Verbs(reactor, self.engine, self.ledger, tickets)
+        self.metrics.store = self.state.collect
         self.metrics.gauges += [
             ("tickets_lost", "Tickets that could not be kept.", lambda: tickets.lost),
             ("tickets_found", "Tickets that contentfilter was given.", lambda: self.verbs.asked["found"]),
@@ -105,11 +94,7 @@ class Daemon:
         Raises:
             ListenError: an address cannot be listened on.
         """
-        self.store.start()
-        try:
-            self.ledger.load_allowed(self._reactor.seconds())
-        except StoreError as error:
-            self._log.warning("allowed-networks-not-read", error=str(error))
+        self.state.start()
         service = Service(
             self._reactor, self._log, drain=self.server.drain, reload=self.reload, drain_timeout=DRAIN
         )
@@ -197,18 +182,6 @@ class Daemon:
             self._log.warning("allowlist", problem=str(problem))
 
 
-def _store_path(settings: Settings) -> Path:
-    if settings.store.path == MEMORY:
-        # Two connections cannot share what is only in memory; a file that goes with the process can.
-        folder = tempfile.mkdtemp(prefix="policyd-")
-        import atexit
-        import shutil
-
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        return Path(folder) / "policyd.sqlite"
-    return Path(settings.store.path)
-
-
 def serve(path: Path, overrides: Sequence[str]) -> int:
     """Run policyd until it is told to end; returns the exit status.
 
@@ -228,9 +201,9 @@ def serve(path: Path, overrides: Sequence[str]) -> int:
         service.run()
         daemon.stop()
     except ListenError:
-        daemon.store.close(1.0)
+        daemon.state.close()
         raise
-    return 0 if daemon.store.close() else 1
+    return 0 if daemon.state.close() else 1
 
 
 def _spare_the_collector() -> None:

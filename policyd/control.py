@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator
-from typing import Any, Literal
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -11,27 +11,19 @@ from twisted.internet.interfaces import IReactorTime
 from mailbase.control import ControlError
 from mailbase.control.server import Handler
 from mailbase.networks import parse_network
-from mailbase.store import NEVER, Store, StoreError
-from mailbase.store.tables import Row
+from mailbase.store import NEVER, Row, StoreError
 from policyd.account import account, clean, one_line
 from policyd.decision import Decision
 from policyd.engine import Engine
 from policyd.greylist.keys import network_text
-from policyd.greylist.ledger import StoreLedger
+from policyd.greylist.ledger import KINDS, Kind, Records
 from policyd.greylist.search import matcher
 from policyd.protocol import MAX_REQUEST, REQUEST_TYPE
 from policyd.request import request_of
 from policyd.tickets import Tickets
 
-Kind = Literal["triplets", "clients", "allowed"]
-KINDS: tuple[Kind, ...] = ("triplets", "clients", "allowed")
-
-ROWS_PER_TURN = 200
-"""Entries looked at before Postfix's requests get their turn."""
 MAX_FOUND = 10_000
 """Entries that a search gives; it says so when there are more."""
-MAX_UNWRITTEN = 10_000
-"""Deletions under way before forgetting waits for the disk."""
 DEFAULTS = {
     "request": REQUEST_TYPE,
     "protocol_state": "RCPT",
@@ -48,22 +40,19 @@ class Verbs:
     engine: answers queries.
     ledger: of greylisting.
     tickets: for contentfilter.
-    store: where all of it is.
     """
 
     def __init__(
         self,
         clock: IReactorTime,
         engine: Engine,
-        ledger: StoreLedger,
+        ledger: Records,
         tickets: Tickets,
-        store: Store,
     ) -> None:
         self._clock = clock
         self._engine = engine
         self._ledger = ledger
         self._tickets = tickets
-        self._store = store
         self.asked = {"found": 0, "unknown": 0}
         """Questions after tickets, for the metrics."""
 
@@ -101,42 +90,47 @@ class Verbs:
             "facts": account(decision),
         }
 
-    def ticket(self, request: dict[str, Any]) -> dict[str, Any]:
+    async def ticket(self, request: dict[str, Any]) -> dict[str, Any]:
         """``id``, ``client``, ``sender``: the ticket, if it was given for these."""
         ticket_id, client, sender = (_text(request, name) for name in ("id", "client", "sender"))
         try:
             ticket = self._tickets.find(ticket_id, client, sender, self._clock.seconds())
+            if isinstance(ticket, Awaitable):
+                ticket = await ticket
         except (StoreError, ValueError) as error:
             raise ControlError(f"tickets cannot be read: {error}") from error
         self.asked["unknown" if ticket is None else "found"] += 1
         return {"found": False} if ticket is None else {"found": True, **ticket.to_dict()}
 
-    def listing(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def listing(self, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         """``kind``: triplets, clients or allowed. Every entry of that kind."""
         kind = request.get("kind", "triplets")
         if kind not in KINDS:
             raise ControlError(f"expected a kind of {', '.join(KINDS)}")
         return self._list(kind)
 
-    def _list(self, kind: Kind) -> Iterator[dict[str, Any]]:
+    async def _list(self, kind: Kind) -> AsyncIterator[dict[str, Any]]:
         try:
-            for key, row in self._ledger.rows(kind, self._clock.seconds()):
-                yield describe(kind, key, row)
+            async for page in self._ledger.pages(kind, self._clock.seconds()):
+                for key, row in page:
+                    yield describe(kind, key, row)
         except StoreError as error:
             raise ControlError(str(error)) from error
 
     async def show(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """``term``: an address, network, mail address or domain. Every entry that has to do with it."""
-        return iter([described for _, described in await self._search(_text(request, "term"))])
+        return iter((await self._search(_text(request, "term"))).values())
 
-    def allow(self, request: dict[str, Any]) -> dict[str, Any]:
+    async def allow(self, request: dict[str, Any]) -> dict[str, Any]:
         """``network``, optionally ``seconds`` and ``comment``: never greylist these clients."""
         network, comment = _network(_text(request, "network")), clean(str(request.get("comment", "")))
         seconds, now = request.get("seconds"), self._clock.seconds()
         if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < NEVER):
             raise ControlError("expected seconds: a positive number")
         try:
-            self._ledger.allow(network, comment, now, NEVER if seconds is None else now + seconds)
+            until = NEVER if seconds is None else now + seconds
+            if (done := self._ledger.allow(network, comment, now, until)) is not None:
+                await done
         except StoreError as error:
             raise ControlError(str(error)) from error
         return {"allowed": network}
@@ -145,30 +139,28 @@ class Verbs:
         """``term``: as for greylist.show. Deletes what that shows."""
         found = await self._search(_text(request, "term"))
         try:
-            for (kind, key), described in found:
-                while self._store.pending > MAX_UNWRITTEN and not self._store.status.broken:
+            for kind, key in found:
+                while self._ledger.crowded:
                     await _pause(self._clock, 0.05)
-                if kind == "allowed":
-                    self._ledger.disallow(described["network"], self._clock.seconds())
-                else:
-                    getattr(self._ledger, kind).delete(key)
+                if (done := self._ledger.forget(kind, key, self._clock.seconds())) is not None:
+                    await done
         except StoreError as error:
             raise ControlError(f"forgotten in part: {error}") from error
         return {"forgotten": len(found), "more": len(found) >= MAX_FOUND}
 
-    async def _search(self, term: str) -> list[tuple[tuple[Kind, bytes], dict[str, Any]]]:
+    async def _search(self, term: str) -> dict[tuple[Kind, bytes], dict[str, Any]]:
         matches = matcher(term)
-        found: list[tuple[tuple[Kind, bytes], dict[str, Any]]] = []
+        found: dict[tuple[Kind, bytes], dict[str, Any]] = {}
         try:
             for kind in KINDS:
-                for number, (key, row) in enumerate(self._ledger.rows(kind, self._clock.seconds())):
-                    if number % ROWS_PER_TURN == ROWS_PER_TURN - 1:
-                        await _pause(self._clock, 0)
-                    described = describe(kind, key, row)
-                    if matches(described):
-                        found.append(((kind, key), described))
-                        if len(found) >= MAX_FOUND:
-                            return found
+                async for page in self._ledger.pages(kind, self._clock.seconds()):
+                    for key, row in page:
+                        described = describe(kind, key, row)
+                        if matches(described):
+                            found[kind, key] = described
+                            if len(found) >= MAX_FOUND:
+                                return found
+                    await _pause(self._clock, 0)
         except StoreError as error:
             raise ControlError(str(error)) from error
         return found

@@ -16,7 +16,6 @@ from prometheus_client.registry import Collector
 
 from mailbase.config.evidence import DEFAULT_POINTS
 from mailbase.dns.metrics import DnsMetrics
-from mailbase.store import Store
 from mailbase.vocabulary import Action, Flow
 from policyd.checks import CHECKS, EVIDENCE
 from policyd.facts import Grey
@@ -90,15 +89,12 @@ class Metrics(Collector):
         self.reloads = {"ok": 0, "failed": 0}
         self.gauges: list[tuple[str, str, Callable[[], float]]] = []
         """Name, help and source of what others know."""
-        self._store: Store | None = None
+        self.store: Callable[[str], Iterable[Metric]] = lambda prefix: ()
+        """The metrics of the state."""
 
     def observe(self, seconds: float) -> None:
         """Note how long an answer took."""
         self.times.observe(seconds)
-
-    def watch_store(self, store: Store) -> None:
-        """Show how the store is doing."""
-        self._store = store
 
     def collect(self) -> Iterable[Metric]:
         """See :class:`prometheus_client.registry.Collector`."""
@@ -130,8 +126,7 @@ class Metrics(Collector):
         yield _counter("reloads", "Reloads of the configuration.", ("result",), self.reloads)
         for name, text, source in self.gauges:
             yield _gauge(name, text, source())
-        if self._store is not None:
-            yield from _store(self._store)
+        yield from self.store("policyd")
         if self.dns is not None:
             yield from self.dns.collect("policyd")
 
@@ -142,27 +137,6 @@ class Metrics(Collector):
             buckets=self.times.cumulative(),
             sum_value=self.times.seconds,
         )
-
-
-def _store(store: Store) -> Iterable[Metric]:
-    status = store.status
-    yield _gauge("store_broken", "1 while the store cannot write.", status.broken)
-    yield _gauge("store_pending", "Entries that are not on disk yet.", store.pending)
-    yield _counter("store_commits", "Groups written.", (), {(): status.commits})
-    yield _counter(
-        "store_failures",
-        "Failures of the store.",
-        ("operation",),
-        {("read",): status.read_failures, ("write",): status.commit_failures},
-    )
-    yield _counter("store_purged", "Expired entries deleted.", (), {(): status.purged})
-    yield _counter("store_damaged", "Damaged files moved aside.", (), {(): status.moved_aside})
-    yield _counter(
-        "store_lost",
-        "Entries that could not be kept.",
-        ("reason",),
-        {("full",): store.refused, ("unwritable",): status.dropped},
-    )
 
 
 def _counter(name: str, text: str, labels: tuple[str, ...], values: object) -> Metric:

@@ -10,7 +10,7 @@ import inspect
 import socket
 import struct
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any, TypeAlias, cast
 
 from twisted.internet.defer import Deferred
@@ -22,7 +22,7 @@ from mailbase.control.protocol import ControlError, Lines, decode, encode
 from mailbase.logs import Log
 
 Message: TypeAlias = dict[str, Any]
-Rows: TypeAlias = Iterator[Message]
+Rows: TypeAlias = "Iterator[Message] | AsyncIterator[Message]"
 Handler: TypeAlias = Callable[[Message], "Message | Rows | Awaitable[Message | Rows]"]
 
 ROWS_PER_STEP = 100
@@ -37,7 +37,8 @@ class ControlServer(Factory):
 
     Arguments:
         handlers: verb to handler. A handler gets the whole request and returns the final line's fields, an
-            iterator of rows, or an awaitable of either; it raises ControlError with a text for the person.
+            iterator of rows (asynchronous or not), or an awaitable of either; it raises ControlError with a
+            text for the person.
         clock: to give the reactor its turn between steps.
         log: gets one line a request, with the peer's credentials.
     """
@@ -66,8 +67,10 @@ class ControlConnection(Protocol):
         self._waiting: deque[bytes] = deque()
         self._busy = False
         self._peer = "unknown"
-        self._rows: Rows | None = None
+        self._gone = False
         self._paused = False
+        self._drained: Deferred[None] | None = None
+        """Waits until the peer has read what was sent."""
         self._full = False
         self._looping = False
 
@@ -80,7 +83,7 @@ class ControlConnection(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._server.connections.discard(self)
         self._waiting.clear()
-        self._rows = None
+        self._stop_pouring()
 
     def dataReceived(self, data: bytes) -> None:
         try:
@@ -98,13 +101,20 @@ class ControlConnection(Protocol):
         self._paused = True
 
     def resumeProducing(self) -> None:
-        if self._paused:
-            self._paused = False
-            if self._rows is not None:
-                self._step()
+        self._paused = False
+        self._go_on()
 
     def stopProducing(self) -> None:
-        self._rows = None
+        self._stop_pouring()
+
+    def _stop_pouring(self) -> None:
+        self._gone = True
+        self._go_on()
+
+    def _go_on(self) -> None:
+        drained, self._drained = self._drained, None
+        if drained is not None:
+            drained.callback(None)
 
     def _next(self) -> None:
         # An answer that is in memory ends before fromCoroutine() returns, and calls us: the loop below goes
@@ -136,9 +146,8 @@ class ControlConnection(Protocol):
             if isinstance(result, dict):
                 final = encode({"ok": True, **result})
             else:
-                self._rows = result
-                self._step()
-                return
+                await self._pour(_asynchronous(result))
+                final = encode({"ok": True})
         except ControlError as error:
             final = encode({"ok": False, "error": str(error)})
         except Exception as error:  # the boundary: counted, logged, answered
@@ -147,32 +156,24 @@ class ControlConnection(Protocol):
         self._server.log.debug("control", verb=verb, peer=self._peer)
         self._finish(final)
 
-    def _step(self) -> None:
-        """Send some rows, then let the reactor turn."""
-        rows = self._rows
-        if rows is None or self._paused:
-            return
-        try:
-            chunk = []
-            for row in rows:
-                chunk.append(encode({"row": row}))
-                if len(chunk) >= ROWS_PER_STEP:
-                    break
-        except ControlError as error:
-            self._rows = None
-            self._finish(encode({"ok": False, "error": str(error)}))
-            return
-        except Exception as error:  # the boundary: logged, answered
-            self._rows = None
-            self._server.log.exception("control-failed", error, peer=self._peer)
-            self._finish(encode({"ok": False, "error": "internal error; the daemon's log says more"}))
-            return
+    async def _pour(self, rows: AsyncIterator[Message]) -> None:
+        """Send rows in steps; between two of them the reactor turns, and a slow peer is waited for."""
+        chunk: list[bytes] = []
+        async for row in rows:
+            chunk.append(encode({"row": row}))
+            if len(chunk) < ROWS_PER_STEP:
+                continue
+            self._write(b"".join(chunk))
+            chunk.clear()
+            turn: Deferred[None] = Deferred()
+            self._server.clock.callLater(0, turn.callback, None)
+            await turn
+            while self._paused and not self._gone:
+                self._drained = Deferred()
+                await self._drained
+            if self._gone:
+                return
         self._write(b"".join(chunk))
-        if len(chunk) < ROWS_PER_STEP:
-            self._rows = None
-            self._finish(encode({"ok": True}))
-        else:
-            self._server.clock.callLater(0, self._step)
 
     def _finish(self, final: bytes) -> None:
         self._write(final)
@@ -187,10 +188,19 @@ class ControlConnection(Protocol):
         self._server.log.warning("control-refused", reason=text, peer=self._peer)
         self._write(encode({"ok": False, "error": text}))
         self._waiting.clear()
-        self._rows = None
+        self._stop_pouring()
         transport = cast(Any, self.transport)
         transport.unregisterProducer()
         transport.loseConnection()
+
+
+async def _asynchronous(rows: Rows) -> AsyncIterator[Message]:
+    if isinstance(rows, AsyncIterator):
+        async for row in rows:
+            yield row
+    else:
+        for row in rows:
+            yield row
 
 
 def _peer_credentials(transport: object) -> str:

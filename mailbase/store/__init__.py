@@ -10,6 +10,6 @@ from mailbase.store.errors import StoreError
 from mailbase.store.memory import Memory
 from mailbase.store.store import Store, StoreStatus
 from mailbase.store.table import Table
-from mailbase.store.tables import NEVER, Column, TableSpec
+from mailbase.store.tables import NEVER, Column, Row, TableSpec
 
-__all__ = ["NEVER", "Column", "Memory", "Store", "StoreError", "StoreStatus", "Table", "TableSpec"]
+__all__ = ["NEVER", "Column", "Memory", "Row", "Store", "StoreError", "StoreStatus", "Table", "TableSpec"]

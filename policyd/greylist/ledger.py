@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable
 from functools import lru_cache
-from typing import Literal, Protocol
+from itertools import islice
+from typing import Literal, Protocol, TypeAlias
 
 from mailbase.networks import NetworkTable
 from mailbase.store import NEVER, Store, StoreError, Table
@@ -28,6 +29,14 @@ MAX_TEXT = 320
 """Characters of an address that are kept for listings; the key covers all of it."""
 MAX_ALLOWED = 100_000
 """Networks allowed by command."""
+MAX_UNWRITTEN = 10_000
+"""Deletions under way before forgetting waits for the disk."""
+PAGE = 200
+"""Entries looked at before Postfix's requests get their turn."""
+
+Kind: TypeAlias = Literal["triplets", "clients", "allowed"]
+KINDS: tuple[Kind, ...] = ("triplets", "clients", "allowed")
+Page: TypeAlias = "list[tuple[bytes, Row]]"
 
 _GREY = {outcome: Grey(outcome.value) for outcome in Outcome}
 _EARNED = GreylistFact(Grey.CLIENT_EARNED)
@@ -58,8 +67,39 @@ class Ledger(Protocol):
         """
 
 
+class Records(Ledger, Protocol):
+    """A ledger with its books open: what policyd's operator asks of it.
+
+    Raises (all methods, at once or when awaited):
+        StoreError: cannot be done at the moment.
+    """
+
+    terms: Terms
+    """In force; replaced at a reload."""
+    on_error: Literal["pass", "defer"]
+    """``store.on_error``, likewise."""
+
+    def allow(self, network: str, comment: str, now: float, until: float = NEVER) -> Awaitable[None] | None:
+        """Spare a network from now on.
+
+        Arguments:
+            network: as :func:`mailbase.networks.parse_network` takes it.
+            until: seconds since the epoch.
+        """
+
+    def forget(self, kind: Kind, key: bytes, now: float) -> Awaitable[None] | None:
+        """Delete one entry."""
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much waits to be written that forgetting more should wait."""
+
+    def pages(self, kind: Kind, now: float) -> AsyncIterator[Page]:
+        """All entries of one kind, as key and columns, some at a time."""
+
+
 class StoreLedger:
-    """The :class:`Ledger` in :class:`mailbase.store.Store`.
+    """:class:`Records` in :class:`mailbase.store.Store`.
 
     Arguments:
         store: has the tables of :mod:`policyd.greylist.tables`.
@@ -71,6 +111,7 @@ class StoreLedger:
     def __init__(self, store: Store, terms: Terms, on_error: Literal["pass", "defer"]) -> None:
         self.terms = terms
         self.on_error = on_error
+        self._store = store
         self._status = store.status
         self.triplets: Table = store.table(TRIPLETS.name)
         self.clients: Table = store.table(CLIENTS.name)
@@ -169,13 +210,24 @@ class StoreLedger:
         self.load_allowed(now)
         return True
 
-    def rows(
-        self, table: Literal["triplets", "clients", "allowed"], now: float
-    ) -> Iterator[tuple[bytes, Row]]:
-        """All entries of one kind, as key and columns.
+    async def pages(self, kind: Kind, now: float) -> AsyncIterator[Page]:
+        """See :class:`Records`."""
+        rows = self._table(kind).scan(now)
+        while page := list(islice(rows, PAGE)):
+            yield page
 
-        Raises:
-            StoreError: cannot be read now.
-        """
-        source: Table = getattr(self, table)
-        return source.scan(now)
+    def forget(self, kind: Kind, key: bytes, now: float) -> None:
+        """See :class:`Records`."""
+        if kind == "allowed":
+            self.disallow(key.decode("ascii", "replace"), now)
+            return
+        self._table(kind).delete(key)
+
+    @property
+    def crowded(self) -> bool:
+        """See :class:`Records`."""
+        return self._store.pending > MAX_UNWRITTEN and not self._status.broken
+
+    def _table(self, kind: Kind) -> Table:
+        table: Table = getattr(self, kind)
+        return table

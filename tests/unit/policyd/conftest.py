@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from mailbase.config import loads
@@ -25,7 +26,7 @@ from policyd.policy import build_policy, terms_of
 from policyd.recorder import Recorder
 from policyd.request import Request, request_of
 from policyd.tables import TABLES
-from policyd.tickets import Tickets
+from policyd.tickets import TICKETS, Tickets
 
 START = 1_800_000_000.0
 
@@ -102,7 +103,7 @@ class Bench:
         self.store.start()
         self.ledger = StoreLedger(self.store, terms_of(self.settings), self.settings.store.on_error)
         self.ledger.load_allowed(self.clock.seconds())
-        self.tickets = Tickets(self.store)
+        self.tickets = Tickets(self.store.table(TICKETS.name), Deferred.fromCoroutine)
         self.engine = Engine(
             build_policy(
                 self.settings,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import pytest
@@ -15,15 +15,16 @@ class Socket:
 
     def __init__(self, bench: Any) -> None:
         self.bench = bench
-        self.verbs = Verbs(bench.clock, bench.engine, bench.ledger, bench.tickets, bench.store)
+        self.verbs = Verbs(bench.clock, bench.engine, bench.ledger, bench.tickets)
         self.table = self.verbs.table()
 
     def ask(self, verb: str, **arguments: Any) -> Any:
         result = self.table[verb]({"verb": verb, **arguments})
-        if not isinstance(result, Awaitable):
-            return result
+        return self.wait(result) if isinstance(result, Awaitable) else result
+
+    def wait(self, result: Any) -> Any:
         answers: list[Any] = []
-        deferred = Deferred.fromCoroutine(result)  # type: ignore[arg-type]
+        deferred = Deferred.fromCoroutine(result)
         deferred.addBoth(answers.append)
         while not answers:
             self.bench.clock.advance(0.05)
@@ -33,7 +34,11 @@ class Socket:
         return answers[0]
 
     def rows(self, verb: str, **arguments: Any) -> list[dict[str, Any]]:
-        return list(self.ask(verb, **arguments))
+        async def collect(rows: AsyncIterator[dict[str, Any]]) -> list[dict[str, Any]]:
+            return [row async for row in rows]
+
+        result = self.ask(verb, **arguments)
+        return self.wait(collect(result)) if isinstance(result, AsyncIterator) else list(result)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.utils import floatToGoString
 
+from mailbase.store.metrics import collect
 from mailbase.vocabulary import Action, Flow
 from policyd.metrics import BUCKETS, Metrics
 from policyd.recorder import Recorder
@@ -15,7 +16,7 @@ class Book:
     def __init__(self, bench: Any) -> None:
         self.bench = bench
         self.metrics = Metrics()
-        self.metrics.watch_store(bench.store)
+        self.metrics.store = lambda prefix: collect(bench.store, prefix)
         self.recorder = Recorder(bench.log, self.metrics)
         self.registry = CollectorRegistry()
         self.registry.register(self.metrics)

@@ -1,0 +1,85 @@
+"""All that policyd remembers, built in one place, wherever it is kept.
+
+The rest of the daemon takes its parts from :class:`State` and does not know where they are: what is in this
+process answers at once, what several nodes share answers later.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.core import Metric
+from twisted.internet.defer import Deferred
+
+from mailbase.config import Settings
+from mailbase.config.store import MEMORY
+from mailbase.logs import Log
+from mailbase.store import Memory, Store, StoreError
+from mailbase.store.database import Database
+from mailbase.store.metrics import collect
+from policyd.greylist.ledger import Records, StoreLedger
+from policyd.policy import terms_of
+from policyd.tables import TABLES
+from policyd.tickets import TICKETS, Tickets
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Arguments:
+    ledger: of greylisting.
+    tickets: for contentfilter.
+    memory: a table of :mod:`policyd.tables` by its name.
+    start: opens it; to be called once, before the first request.
+    close: writes what is pending and closes it; whether nothing was lost.
+    collect: its metrics, their names beginning with the text given.
+    """
+
+    ledger: Records
+    tickets: Tickets
+    memory: Callable[[str], Memory]
+    start: Callable[[], None]
+    close: Callable[[], bool]
+    collect: Callable[[str], Iterable[Metric]]
+
+
+def open_state(settings: Settings, reactor: Any, log: Log) -> State:
+    """The state that ``store`` of the configuration describes; not started yet."""
+    return _in_sqlite(settings, reactor, log)
+
+
+def _in_sqlite(settings: Settings, reactor: Any, log: Log) -> State:
+    database = Database(_path(settings), TABLES)
+    store = Store(database, reactor, log, commit_interval=settings.store.commit_interval)
+    ledger = StoreLedger(store, terms_of(settings), settings.store.on_error)
+
+    def start() -> None:
+        store.start()
+        try:
+            ledger.load_allowed(reactor.seconds())
+        except StoreError as error:
+            log.warning("allowed-networks-not-read", error=str(error))
+
+    return State(
+        ledger=ledger,
+        tickets=Tickets(store.table(TICKETS.name), Deferred.fromCoroutine),
+        memory=store.table,
+        start=start,
+        close=store.close,
+        collect=lambda prefix: collect(store, prefix),
+    )
+
+
+def _path(settings: Settings) -> Path:
+    if settings.store.path == MEMORY:
+        # Two connections cannot share what is only in memory; a file that goes with the process can.
+        folder = tempfile.mkdtemp(prefix="policyd-")
+        import atexit
+        import shutil
+
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder) / "policyd.sqlite"
+    return Path(settings.store.path)
