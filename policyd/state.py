@@ -22,6 +22,7 @@ from mailbase.store import Memory, Store, StoreError
 from mailbase.store.database import Database
 from mailbase.store.metrics import collect
 from policyd.greylist.ledger import Records, StoreLedger
+from policyd.limits.ledger import Limits, StoreLimits
 from policyd.policy import terms_of
 from policyd.tables import TABLES
 from policyd.tickets import TICKETS, Tickets
@@ -32,6 +33,7 @@ class State:
     """Arguments:
     ledger: of greylisting.
     tickets: for contentfilter.
+    limits: how much of each is used.
     memory: a table of :mod:`policyd.tables` by its name.
     start: opens it; to be called once, before the first request.
     close: writes what is pending and closes it; whether nothing was lost.
@@ -40,6 +42,7 @@ class State:
 
     ledger: Records
     tickets: Tickets
+    limits: Limits
     memory: Callable[[str], Memory]
     start: Callable[[], None]
     close: Callable[[], bool]
@@ -66,6 +69,7 @@ def _in_sqlite(settings: Settings, reactor: Any, log: Log) -> State:
     return State(
         ledger=ledger,
         tickets=Tickets(store.table(TICKETS.name), Deferred.fromCoroutine),
+        limits=StoreLimits(store),
         memory=store.table,
         start=start,
         close=store.close,

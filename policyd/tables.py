@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from policyd.greylist.tables import ALLOWED, CLIENTS, TRIPLETS
+from policyd.limits.ledger import BUCKETS
 from policyd.tickets import TICKETS
 
-TABLES = (TRIPLETS, CLIENTS, ALLOWED, TICKETS)
+TABLES = (TRIPLETS, CLIENTS, ALLOWED, TICKETS, BUCKETS)
 """The daemon, a replay and the tests open the store with these."""

@@ -1,0 +1,1 @@
+"""Limits on how much may come from whom, or go where."""
