@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from policyd.decision import Decision
-from policyd.facts import CheckFailed, Fact, GreylistFact, PointsFact, RelayFact
+from policyd.facts import CheckFailed, CheckLate, Fact, GreylistFact, PointsFact, RelayFact
 
 
 def account(decision: Decision) -> list[dict[str, Any]]:
@@ -35,6 +35,8 @@ def describe(fact: Fact) -> dict[str, Any]:
             return {"check": "greylist", "fact": grey.value, "wait": wait}
         case CheckFailed(check):
             return {"check": check, "fact": "failed"}
+        case CheckLate(check):
+            return {"check": check, "fact": "late"}
         case PointsFact():
             return {}
         case _:

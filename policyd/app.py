@@ -20,6 +20,7 @@ from mailbase.service import ListenError, Service
 from mailbase.starting import make_log, raise_descriptor_limit
 from policyd.checks import EVIDENCE
 from policyd.control import Verbs
+from policyd.deadline import Patience
 from policyd.engine import Engine
 from policyd.gathering import Gatherer
 from policyd.metrics import Metrics
@@ -68,7 +69,7 @@ class Daemon:
         policy = build_policy(settings, self.ledger, self._gatherer.gather)
         self._warn(policy)
         tickets = self.state.tickets
-        self.engine = Engine(policy, tickets, reactor.seconds, recorder.check_failed)
+        self.engine = Engine(policy, tickets, reactor.seconds, recorder, Patience(reactor).wait)
         self.server = PolicyServer(self.engine, recorder)
         self.verbs = Verbs(reactor, self.engine, self.ledger, tickets)
         self.metrics.store = self.state.collect

@@ -7,6 +7,7 @@ which leave no trace. Both answer at once when every check does.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from mailbase.ids import IdSource
 from mailbase.ticket import HEADER, Ticket
@@ -14,7 +15,7 @@ from mailbase.vocabulary import Action, Finding
 from policyd.checks import Check
 from policyd.context import Context, Scope, scope_of
 from policyd.decision import Decision
-from policyd.facts import CheckFailed, Fact
+from policyd.facts import CheckFailed, CheckLate, Fact
 from policyd.policy import Policy
 from policyd.request import Request, Stage
 from policyd.tickets import Tickets
@@ -24,8 +25,18 @@ from policyd.weights import Weighed
 
 _RCPT, _DATA, _BOTH, _ACCEPT = Stage.RCPT, Stage.DATA, Scope.BOTH, Action.ACCEPT
 
-CheckFailure = Callable[[str, Exception], None]
-"""Told the name of a check that raised, and what."""
+Wait = Callable[[Awaitable[Fact], float], Awaitable[Fact | None]]
+"""Waits for a fact until a deadline (seconds of the clock); None if it does not come in time."""
+
+
+class Watch(Protocol):
+    """Is told what goes wrong."""
+
+    def check_failed(self, check: str, error: Exception) -> None:
+        """A check raised."""
+
+    def late(self) -> None:
+        """A check did not answer in time."""
 
 
 class Engine:
@@ -33,7 +44,8 @@ class Engine:
     policy: in force; replaced as a whole at a reload.
     tickets: where tickets are kept.
     seconds: the clock, seconds since the epoch.
-    check_failed: told of each check that raised.
+    watch: told of each check that raised, or was late.
+    wait: for checks that cannot answer at once.
     ids: source of decision ids.
     transactions: what was answered.
     """
@@ -43,14 +55,16 @@ class Engine:
         policy: Policy,
         tickets: Tickets,
         seconds: Callable[[], float],
-        check_failed: CheckFailure,
+        watch: Watch,
+        wait: Wait,
         ids: IdSource | None = None,
         transactions: Transactions | None = None,
     ) -> None:
         self.policy = policy
         self._tickets = tickets
         self._seconds = seconds
-        self._check_failed = check_failed
+        self._watch = watch
+        self._until = wait
         self._ids = ids or IdSource()
         self.transactions = transactions or Transactions()
 
@@ -102,7 +116,7 @@ class Engine:
         checks: tuple[Check, ...],
     ) -> Decision:
         """Go on where a check could not answer at once: ``checks[0]``."""
-        fact = await self._wait(checks[0], waiting)
+        fact = await self._wait(checks[0], waiting, context)
         facts.append(fact)
         for check in checks[1:]:
             if settles(fact):
@@ -111,18 +125,22 @@ class Engine:
                 found = check.check(request, context)
             except Exception as error:  # noqa: BLE001 - as above
                 found = self._failure(check, error)
-            fact = found if isinstance(found, Fact) else await self._wait(check, found)
+            fact = found if isinstance(found, Fact) else await self._wait(check, found, context)
             facts.append(fact)
         return self._conclude(request, question, context, scope, facts)
 
-    async def _wait(self, check: Check, waiting: Awaitable[Fact]) -> Fact:
+    async def _wait(self, check: Check, waiting: Awaitable[Fact], context: Context) -> Fact:
         try:
-            return await waiting
+            fact = await self._until(waiting, context.deadline)
         except Exception as error:  # noqa: BLE001 - as above
             return self._failure(check, error)
+        if fact is None:
+            self._watch.late()
+            return CheckLate(check.name)
+        return fact
 
     def _failure(self, check: Check, error: Exception) -> CheckFailed:
-        self._check_failed(check.name, error)
+        self._watch.check_failed(check.name, error)
         return CheckFailed(check.name)
 
     def _conclude(
@@ -138,7 +156,7 @@ class Engine:
         established = tuple(facts)
         verdict = judge(established, scope, policy.on_error)
         action = verdict.action
-        reply = verdict.text(decision_id, policy.contact)
+        reply = policy.texts.reply(verdict, decision_id, request)
         weighed = context.weighed
         decision = Decision(
             decision_id, context.origin.flow, action, reply, verdict.reason, established, weighed

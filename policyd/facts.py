@@ -89,6 +89,17 @@ class CheckFailed(Fact):
     check: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CheckLate(Fact):
+    """A check whose answer was not there when the request had to be answered.
+
+    Arguments:
+        check: its name.
+    """
+
+    check: str
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """One thing that a check found out about client, HELO or sender. Not a :class:`Fact`: it settles nothing.
@@ -110,10 +121,12 @@ class PointsFact(Fact):
 
     Arguments:
         action: accept, defer or reject.
-        check: whose fact weighs most; empty where nothing has points.
+        check: whose fact decided, or weighs most; empty where nothing has points.
         name: that fact.
+        shadow: what the action would be if the shadows counted.
     """
 
     action: Action
     check: str = ""
     name: str = ""
+    shadow: Action = Action.ACCEPT

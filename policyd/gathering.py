@@ -6,6 +6,7 @@ The Twisted edge of :mod:`policyd.inquiry`. What is in memory is answered at onc
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Protocol, cast
 
 from twisted.internet.defer import Deferred
@@ -13,7 +14,7 @@ from twisted.internet.defer import Deferred
 from mailbase.dns.answers import Answer, Record, TimedOut
 from mailbase.dns.resolver import Resolver
 from policyd.facts import Evidence
-from policyd.inquiry import FAILED, Answers, Collected, EvidenceCheck, Inquiry, Subject
+from policyd.inquiry import FAILED, Answers, Collected, EvidenceCheck, Inquiry, Question, Settled, Subject
 
 MAX_ROUNDS = 8
 """Times that a check may ask; every check of ours asks three times at most."""
@@ -49,10 +50,15 @@ class Gatherer:
         self.timer = timer
 
     def gather(
-        self, checks: Sequence[EvidenceCheck], subject: Subject, deadline: float, counts: bool
+        self,
+        checks: Sequence[EvidenceCheck],
+        subject: Subject,
+        deadline: float,
+        counts: bool,
+        settled: Settled | None = None,
     ) -> Collected | Awaitable[Collected]:
-        """See :data:`policyd.inquiry.Gather`."""
-        return _Gathering(self, checks, deadline, counts).start(subject)
+        """See :class:`policyd.inquiry.Gather`."""
+        return _Gathering(self, checks, deadline, counts).start(subject, settled)
 
 
 class _Gathering:
@@ -71,47 +77,64 @@ class _Gathering:
         self._late = False
         self._done: Deferred[Collected] | None = None
 
-    def start(self, subject: Subject) -> Collected | Awaitable[Collected]:
+    def start(self, subject: Subject, settled: Settled | None) -> Collected | Awaitable[Collected]:
+        asking: list[tuple[int, Inquiry, tuple[Question, ...]]] = []
         for position, check in enumerate(self._checks):
             try:
                 inquiry = check.inquire(subject)
+                asking.append((position, inquiry, next(inquiry)))
+            except StopIteration as stop:
+                self._finish(position, stop.value)
             except Exception as error:  # noqa: BLE001 - the boundary of a check
                 self._failed(position, error)
-            else:
-                self._advance(position, inquiry, None, 0)
+        if settled is not None and asking and len(asking) < len(self._checks):
+            evidence = [fact for facts in self._evidence for fact in facts]
+            if settled(evidence, [self._checks[position].name for position, *_ in asking]):
+                # Nothing that the others could say would change the answer.
+                return self._collected()
+        for position, inquiry, questions in asking:
+            self._advance(position, inquiry, questions, 1)
         if not self._open:
             return self._collected()
         self._done = Deferred()
         return cast("Awaitable[Collected]", self._done)
 
-    def _advance(self, position: int, inquiry: Inquiry, answers: Answers | None, rounds: int) -> None:
-        """Go on with a check until it has to wait, or is done."""
+    def _advance(self, position: int, inquiry: Inquiry, questions: tuple[Question, ...], rounds: int) -> None:
+        """Ask for a check, and go on with it until it has to wait, or is done."""
         consumer = self._checks[position].name
         ask = self._gatherer.resolver.ask
         while True:
             try:
-                questions = inquiry.send(cast("Answers", answers))
-                if (rounds := rounds + 1) > MAX_ROUNDS:
+                if rounds > MAX_ROUNDS:
                     raise RuntimeError("asks without end")
                 asked = [
                     ask(name, rdtype, consumer=consumer, deadline=self._deadline)
                     for name, rdtype in questions
                 ]
+                if any(isinstance(answer, Deferred) for answer in asked):
+                    _Round(asked, partial(self._go_on, position, inquiry, rounds))
+                    return
+                answers = tuple(cast("list[Answer[Record]]", asked))
+                self._note(answers)
+                questions = inquiry.send(answers)
+                rounds += 1
             except StopIteration as stop:
                 self._finish(position, stop.value)
                 return
             except Exception as error:  # noqa: BLE001 - the boundary of a check
                 self._failed(position, error)
                 return
-            if any(isinstance(answer, Deferred) for answer in asked):
-                _Round(asked, lambda got: self._go_on(position, inquiry, got, rounds))
-                return
-            answers = tuple(cast("list[Answer[Record]]", asked))
-            self._note(answers)
 
-    def _go_on(self, position: int, inquiry: Inquiry, answers: Answers, rounds: int) -> None:
+    def _go_on(self, position: int, inquiry: Inquiry, rounds: int, answers: Answers) -> None:
         self._note(answers)
-        self._advance(position, inquiry, answers, rounds)
+        try:
+            questions = inquiry.send(answers)
+        except StopIteration as stop:
+            self._finish(position, stop.value)
+        except Exception as error:  # noqa: BLE001 - the boundary of a check
+            self._failed(position, error)
+        else:
+            self._advance(position, inquiry, questions, rounds + 1)
 
     def _note(self, answers: Answers) -> None:
         # A millisecond: timers may fire a little before their time.

@@ -90,10 +90,28 @@ class Collected:
     late: bool = False
 
 
-Gather: TypeAlias = Callable[
-    [Sequence[EvidenceCheck], Subject, float, bool], "Collected | Awaitable[Collected]"
-]
-"""Asks all checks in parallel: checks, subject, deadline (seconds of the clock), whether it counts."""
+Settled: TypeAlias = Callable[[Sequence[Evidence], Sequence[str]], bool]
+"""Whether the outcome is certain: from the evidence that is there, and the checks that are still open."""
+
+
+class Gather(Protocol):
+    """Asks all checks in parallel."""
+
+    def __call__(
+        self,
+        checks: Sequence[EvidenceCheck],
+        subject: Subject,
+        deadline: float,
+        counts: bool,
+        settled: Settled | None = None,
+    ) -> Collected | Awaitable[Collected]:
+        """The evidence; at once where nothing has to be waited for.
+
+        Arguments:
+            deadline: seconds of the clock after which what is there is given.
+            counts: whether the metrics hear of it.
+            settled: asked once, when the checks that ask nobody are done: the others are then spared.
+        """
 
 
 def addresses_in(answers: Answers) -> tuple[bytes, ...]:

@@ -114,7 +114,7 @@ class Metrics(Collector):
         for check, times in self.check_times.items():
             seconds.add_metric((check,), times.cumulative(), times.seconds)
         yield seconds
-        yield _counter("late", "Requests decided at their deadline.", (), {(): self.late})
+        yield _counter("late", "Times that a deadline came before all answers.", (), {(): self.late})
         yield _counter(
             "shadow", "Recipients that shadows would have kept out.", ("flow", "action"), self.shadows
         )

@@ -21,6 +21,7 @@ from policyd.checks import (
     SenderDomainCheck,
 )
 from policyd.checks.dynamic import DynamicNames
+from policyd.checks.points import FlowPoints, own_thresholds
 from policyd.context import Scope
 from policyd.flow import Origins
 from policyd.greylist.allowlist import ClientList, RecipientList, read_lines
@@ -28,7 +29,8 @@ from policyd.greylist.ledger import Ledger
 from policyd.greylist.terms import Terms
 from policyd.inquiry import EvidenceCheck, Gather
 from policyd.request import Stage
-from policyd.weights import Weights
+from policyd.texts import Texts
+from policyd.weights import Thresholds, Weights
 
 Plan = dict[tuple[Stage, Scope], tuple[Check, ...]]
 """Which checks run, in order, by stage and scope."""
@@ -40,7 +42,7 @@ class Policy:
     registry: what is registered; empty if nothing is.
     origins: tells where a mail comes from.
     plan: which checks run when.
-    contact: put at the end of every refusal; may be empty.
+    texts: makes replies.
     on_error: what greylisting does while the store is broken.
     terms: of greylisting.
     deadline: seconds after which what is known decides.
@@ -50,7 +52,7 @@ class Policy:
     registry: Registry
     origins: Origins
     plan: Plan
-    contact: str
+    texts: Texts
     on_error: Literal["pass", "defer"]
     terms: Terms
     deadline: float = 8.0
@@ -119,7 +121,7 @@ def build_policy(settings: Settings, ledger: Ledger, gather: Gather) -> Policy:
         registry,
         Origins(registry),
         make_plan([checks[name] for name in CHECKS if name in checks]),
-        settings.identity.contact,
+        Texts(settings.identity.contact, settings.policyd.replies),
         settings.store.on_error,
         terms_of(settings),
         settings.policyd.deadline,
@@ -134,23 +136,35 @@ def _points_check(settings: Settings, dynamic: DynamicNames, gather: Gather) -> 
         HeloCheck.name: HeloCheck(settings.identity.hostname, settings.registry),
         SenderDomainCheck.name: SenderDomainCheck(),
     }
-    wanted: dict[Flow, tuple[EvidenceCheck, ...]] = {}
-    weights: dict[Flow, Weights] = {}
+    flows: dict[Flow, FlowPoints] = {}
     for flow in Flow:
         table = settings.flows.of(flow)
         names = [name for name in EVIDENCE if table.checks.of(name).enabled]
         if names:
-            wanted[flow] = tuple(there[name] for name in names)
-            weights[flow] = Weights(
-                {name: table.checks.of(name).points for name in names},
-                frozenset(name for name in names if table.checks.of(name).shadow),
-                table.defer_at,
-                table.reject_at,
+            thresholds = Thresholds(table.defer_at, table.reject_at)
+            flows[flow] = FlowPoints(
+                tuple(there[name] for name in names),
+                Weights(
+                    {name: table.checks.of(name).points for name in names},
+                    {name: actions for name in names if (actions := table.checks.of(name).actions)},
+                    frozenset(name for name in names if table.checks.of(name).shadow),
+                ),
+                thresholds,
+                _settled_at(thresholds, settings.registry),
             )
-    if not wanted:
+    if not flows:
         return None
-    exempt = settings.policyd.greylist.exempt
-    return PointsCheck(wanted, weights, gather, exempt=exempt)
+    return PointsCheck(flows, gather, settings.registry, exempt=settings.policyd.greylist.exempt)
+
+
+def _settled_at(thresholds: Thresholds, registry: Registry) -> float | None:
+    """Points from which on mail for every domain is refused."""
+    all_of_them = [
+        thresholds.reject_at,
+        *(own_thresholds(domain, thresholds).reject_at for domain in registry.domains.values()),
+    ]
+    known = [at for at in all_of_them if at is not None]
+    return max(known) if len(known) == len(all_of_them) else None
 
 
 def terms_of(settings: Settings) -> Terms:

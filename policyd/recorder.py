@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mailbase.logs import Log
 from mailbase.vocabulary import Action
 from policyd.decision import Decision
-from policyd.facts import Evidence, GreylistFact
+from policyd.facts import Evidence, GreylistFact, PointsFact
 from policyd.metrics import Metrics
 from policyd.request import Request, Stage
 
@@ -46,9 +46,7 @@ class Recorder:
         weighed = decision.weighed
         if weighed is not None:
             # What the shadows would have changed, where nothing else kept the mail out.
-            shadow = weighed.shadow_action
-            if shadow is weighed.fact.action or decision.action is Action.REJECT:
-                shadow = Action.ACCEPT
+            shadow = _shadow(decision)
             if shadow is not Action.ACCEPT and request.stage is Stage.RCPT:
                 metrics.shadows[decision.flow, shadow] += 1
             self._write_weighed(
@@ -111,3 +109,12 @@ class Recorder:
         """Something else than a policy request came in."""
         self.metrics.protocol_errors[reason] += 1
         self._log.warning("protocol-error", reason=reason, peer=peer)
+
+
+def _shadow(decision: Decision) -> Action:
+    """What shadows alone would have done; accept where something else decided, or they change nothing."""
+    if decision.action is not Action.REJECT:
+        for fact in decision.facts:
+            if type(fact) is PointsFact and fact.shadow is not fact.action:
+                return fact.shadow
+    return Action.ACCEPT

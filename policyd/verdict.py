@@ -7,9 +7,9 @@ from functools import lru_cache
 from typing import Literal
 
 from mailbase.vocabulary import Action
-from policyd.checks import RelayCheck
+from policyd.checks import GreylistCheck, RelayCheck
 from policyd.context import Scope
-from policyd.facts import CheckFailed, Fact, Grey, GreylistFact, PointsFact, RelayFact, Relaying
+from policyd.facts import CheckFailed, CheckLate, Fact, Grey, GreylistFact, PointsFact, RelayFact, Relaying
 
 DUNNO = "DUNNO"
 """No opinion: the list goes on."""
@@ -24,23 +24,15 @@ REMEMBERED = 4096
 class Verdict:
     """Arguments:
     action: in the words of the product.
-    reply: in the words of Postfix; see :meth:`text`.
-    reason: the fact that decided, as a name.
+    reply: in the words of Postfix; :mod:`policyd.texts` makes the whole reply of it.
+    reason: the fact that decided, as a name: the check, ``-``, what it found.
+    wait: seconds until trying again makes sense; 0 where nobody knows.
     """
 
     action: Action
     reply: str
     reason: str
-
-    def text(self, decision_id: str, contact: str) -> str:
-        """The reply; one that keeps mail out has the decision's id, and whom to turn to.
-
-        Arguments:
-            contact: may be empty.
-        """
-        if self.action is _ACCEPT:
-            return self.reply
-        return f"{self.reply} [{decision_id}] {contact}" if contact else f"{self.reply} [{decision_id}]"
+    wait: int = 0
 
 
 WORDS = {
@@ -100,6 +92,8 @@ def judge(facts: tuple[Fact, ...], scope: Scope, on_error: Literal["pass", "defe
                 opinion = _points(fact)
             case CheckFailed():
                 opinion = _failure(fact)
+            case CheckLate():
+                opinion = _lateness(fact, on_error)
             case _:
                 raise TypeError(f"unknown fact {fact!r}")
         if opinion.action is not _ACCEPT:
@@ -134,7 +128,7 @@ def _greylisting(fact: GreylistFact, on_error: Literal["pass", "defer"]) -> Verd
     match fact.grey:
         case Grey.NEW | Grey.EARLY:
             text = f"DEFER_IF_PERMIT 4.2.0 Greylisted, try again in {fact.wait} s"
-            return Verdict(Action.DEFER, text, reason)
+            return Verdict(Action.DEFER, text, reason, fact.wait)
         case Grey.UNAVAILABLE if on_error == "defer":
             text = "DEFER_IF_PERMIT 4.3.0 Temporary trouble, try again later"
             return Verdict(Action.DEFER, text, reason)
@@ -148,4 +142,11 @@ def _failure(fact: CheckFailed) -> Verdict:
         # DUNNO would let Postfix refuse a registered system with 554: our own fault is never 5xx. This turns
         # the refusal into "later", and lets served domains receive.
         return Verdict(Action.DEFER, "DEFER_IF_REJECT 4.3.0 Temporary trouble, try again later", reason)
+    return Verdict(Action.ACCEPT, DUNNO, reason)
+
+
+def _lateness(fact: CheckLate, on_error: Literal["pass", "defer"]) -> Verdict:
+    reason = f"{fact.check}-late"
+    if fact.check == GreylistCheck.name and on_error == "defer":
+        return Verdict(Action.DEFER, "DEFER_IF_PERMIT 4.3.0 Temporary trouble, try again later", reason)
     return Verdict(Action.ACCEPT, DUNNO, reason)

@@ -3,36 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
-from mailbase.vocabulary import Action
+from mailbase.vocabulary import SEVERITY, Action
 from policyd.facts import Evidence, PointsFact
 
 
 @dataclass(frozen=True, slots=True)
+class Thresholds:
+    """From which total on what is done.
+
+    Arguments:
+        defer_at: points; None: never.
+        reject_at: likewise.
+    """
+
+    defer_at: float | None = None
+    reject_at: float | None = None
+
+    def action(self, total: float) -> Action:
+        """What is done at ``total`` points."""
+        if self.reject_at is not None and total >= self.reject_at:
+            return Action.REJECT
+        if self.defer_at is not None and total >= self.defer_at:
+            return Action.DEFER
+        return Action.ACCEPT
+
+
+@dataclass(frozen=True, slots=True)
 class Weighed:
-    """What is known of a transaction's client, HELO and sender, and what it comes to.
+    """What is known of a transaction's client, HELO and sender, and what it is worth.
 
     Arguments:
         evidence: in the order of the checks.
         points: of each, in the same order.
         acted_on: whether each counts, or belongs to a shadow.
-        total: of those that count.
+        actions: what the configuration does for each by itself, whatever the points; else accept.
+        total: points of those that count.
         shadow_total: of all, the shadows' included.
-        fact: the outcome.
-        shadow_action: what it would be if the shadows counted.
         late: whether the deadline came before all answers.
     """
 
     evidence: tuple[Evidence, ...]
     points: tuple[float, ...]
     acted_on: tuple[bool, ...]
+    actions: tuple[Action, ...]
     total: float
     shadow_total: float
-    fact: PointsFact
-    shadow_action: Action
     late: bool = False
+
+    def under(self, thresholds: Thresholds) -> PointsFact:
+        """The outcome for a recipient with these thresholds.
+
+        The reason is the fact whose own action decided, else the one with most points; of several the first.
+        """
+        action, reason = thresholds.action(self.total), self._strongest()
+        for place in self._counted():
+            if SEVERITY[self.actions[place]] > SEVERITY[action]:
+                action, reason = self.actions[place], place
+        shadow: Action = max(
+            (thresholds.action(self.shadow_total), *self.actions), key=SEVERITY.__getitem__, default=action
+        )
+        if reason is None:
+            return points_fact(action, "", "", shadow)
+        one = self.evidence[reason]
+        return points_fact(action, one.check, one.name, shadow)
+
+    def _counted(self) -> Iterable[int]:
+        return (place for place, counts in enumerate(self.acted_on) if counts)
+
+    def _strongest(self) -> int | None:
+        weighty = (place for place in self._counted() if self.points[place] > 0)
+        return max(weighty, key=self.points.__getitem__, default=None)
 
     def text(self) -> str:
         """For the log: ``fcrdns.no-ptr:2,(sender_domain.null-mx:4)``, shadows in brackets."""
@@ -48,43 +91,40 @@ class Weights:
 
     Arguments:
         points: check → fact → points; what is not there has none.
+        actions: check → fact → what is done for that fact by itself.
         shadows: checks that are counted and not acted on.
-        defer_at: points; None: never.
-        reject_at: likewise.
     """
 
     points: Mapping[str, Mapping[str, float]]
+    actions: Mapping[str, Mapping[str, Action]] = field(default_factory=dict)
     shadows: frozenset[str] = frozenset()
-    defer_at: float | None = None
-    reject_at: float | None = None
 
     def weigh(self, evidence: tuple[Evidence, ...], late: bool = False) -> Weighed:
-        """Points add up; the fact with most points is the reason, of several the first."""
+        """What ``evidence`` is worth; points add up."""
         nothing: Mapping[str, float] = {}
         points = tuple(self.points.get(one.check, nothing).get(one.name, 0.0) for one in evidence)
         acted_on = tuple(one.check not in self.shadows for one in evidence)
-        total = _sum(points[place] for place, counts in enumerate(acted_on) if counts)
-        shadow_total = _sum(points)
-        strongest = max(
-            (place for place, counts in enumerate(acted_on) if counts and points[place] > 0),
-            key=points.__getitem__,
-            default=None,
+        return Weighed(
+            evidence,
+            points,
+            acted_on,
+            tuple(self.action_for(one) for one in evidence),
+            _sum(points[place] for place, counts in enumerate(acted_on) if counts),
+            _sum(points),
+            late,
         )
-        action = self.action(total)
-        fact = (
-            points_fact(action)
-            if strongest is None
-            else points_fact(action, evidence[strongest].check, evidence[strongest].name)
-        )
-        return Weighed(evidence, points, acted_on, total, shadow_total, fact, self.action(shadow_total), late)
 
-    def action(self, total: float) -> Action:
-        """What is done at ``total`` points."""
-        if self.reject_at is not None and total >= self.reject_at:
-            return Action.REJECT
-        if self.defer_at is not None and total >= self.defer_at:
-            return Action.DEFER
-        return Action.ACCEPT
+    def action_for(self, one: Evidence) -> Action:
+        """What is done for this fact by itself."""
+        if not self.actions:
+            return Action.ACCEPT
+        return self.actions.get(one.check, {}).get(one.name, Action.ACCEPT)
+
+    def relief(self, check: str) -> float:
+        """By how many points the facts of ``check`` can lower the total at most; 0 or less."""
+        if check in self.shadows:
+            return 0.0
+        return _sum(points for points in self.points.get(check, {}).values() if points < 0)
 
 
 def _sum(points: Iterable[float]) -> float:
@@ -93,6 +133,8 @@ def _sum(points: Iterable[float]) -> float:
 
 
 @lru_cache(maxsize=1000)
-def points_fact(action: Action, check: str = "", name: str = "") -> PointsFact:
+def points_fact(
+    action: Action, check: str = "", name: str = "", shadow: Action = Action.ACCEPT
+) -> PointsFact:
     """The fact, always the same object for the same arguments."""
-    return PointsFact(action, check, name)
+    return PointsFact(action, check, name, shadow)

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer
+from pydantic import AfterValidator, PlainSerializer
 
 from mailbase.documents import Flag, Section
 from mailbase.documents.problems import Location, nearest, shown
-from mailbase.vocabulary import Flow
+from mailbase.points import Points
+from mailbase.vocabulary import Action, Flow
 
 DEFAULT_POINTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
@@ -35,25 +36,12 @@ DEFAULT_POINTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
 )
 """Check → fact → built-in points. ``temporary`` and ``failed``, which are stated as well, never have any."""
 
-MAX_POINTS = 1000.0
 
+def _hard(action: Action) -> Action:
+    if action not in (Action.DEFER, Action.REJECT):
+        raise ValueError(f"expected defer or reject, got {shown(action.value)}")
+    return action
 
-def _points(value: Any) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and -MAX_POINTS <= value <= MAX_POINTS:
-        return float(value)
-    raise ValueError(f"expected points: a number, -{MAX_POINTS:g} to {MAX_POINTS:g}, got {shown(value)}")
-
-
-def _threshold(value: Any) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= MAX_POINTS:
-        return float(value)
-    raise ValueError(f"expected points: a number above 0, up to {MAX_POINTS:g}, or null, got {shown(value)}")
-
-
-Points = Annotated[float, BeforeValidator(_points)]
-Threshold = Annotated[float | None, BeforeValidator(_threshold)]
 
 _frozen = AfterValidator(lambda table: MappingProxyType(dict(table)))
 
@@ -67,6 +55,8 @@ class CheckSettings(Section):
     """Counted and logged, not acted on."""
     points: Annotated[Mapping[str, Points], _frozen, PlainSerializer(dict)]
     """Fact → points; every fact is there."""
+    actions: Annotated[Mapping[str, Annotated[Action, AfterValidator(_hard)]], _frozen, PlainSerializer(dict)]
+    """Fact → what is done for it by itself, whatever the points."""
 
 
 class ChecksSettings(Section):
@@ -85,7 +75,10 @@ class ChecksSettings(Section):
 
 def default_checks() -> dict[str, Any]:
     """The built-in table of every flow: all off, since a gateway without DNS must be able to greylist."""
-    return {check: {"enabled": False, "points": dict(points)} for check, points in DEFAULT_POINTS.items()}
+    return {
+        check: {"enabled": False, "points": dict(points), "actions": {}}
+        for check, points in DEFAULT_POINTS.items()
+    }
 
 
 def lay_over(defaults: dict[str, Any], given: Any) -> Any:
@@ -109,7 +102,8 @@ def lay_over(defaults: dict[str, Any], given: Any) -> Any:
                 points = {}
             merged = {**built_in["points"], **points} if isinstance(points, Mapping) else points
             # To name a check is to want it.
-            result[check] = {**built_in, "enabled": True, **table, "points": merged}
+            actions = table.get("actions") or {}
+            result[check] = {**built_in, "enabled": True, **table, "points": merged, "actions": actions}
         elif table is not None:
             result[check] = table
     return result
@@ -121,12 +115,13 @@ def evidence_conflicts(
     """What the tables must not say, as (location within the flow, message)."""
     for check, known in DEFAULT_POINTS.items():
         settings = checks.of(check)
-        for fact in settings.points:
-            if fact not in known:
-                yield (
-                    ("checks", check, "points", fact),
-                    f"{check} states no such fact" + nearest(fact, known),
-                )
+        for table in ("points", "actions"):
+            for fact in getattr(settings, table):
+                if fact not in known:
+                    yield (
+                        ("checks", check, table, fact),
+                        f"{check} states no such fact" + nearest(fact, known),
+                    )
         if flow is Flow.UPSTREAM and settings.enabled:
             yield ("checks", check, "enabled"), f"expected false: {_UPSTREAM}"
     idle = not any(checks.of(check).enabled for check in DEFAULT_POINTS)

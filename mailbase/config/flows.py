@@ -10,13 +10,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 from mailbase.config.evidence import (
     ChecksSettings,
-    Threshold,
     default_checks,
     evidence_conflicts,
     lay_over,
 )
 from mailbase.documents import Flag, Section
 from mailbase.documents.problems import Location, nearest
+from mailbase.points import Threshold
 from mailbase.vocabulary import UNSCANNED_REASONS, Action, Flow
 
 _REJECTED = (

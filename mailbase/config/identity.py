@@ -62,7 +62,7 @@ class IdentitySettings(Section):
     hostname: Annotated[Text, AfterValidator(_hostname)] = Field(default_factory=own_name)
     """Names the gateway in banners, replies and Received lines."""
     contact: Annotated[Text, AfterValidator(_contact)] = ""
-    """URL or text at the end of refusals."""
+    """URL or text at the end of refusals; ``{id}`` in it becomes the decision's id."""
     relays: Listing[Annotated[Text, AfterValidator(_relay)]] = ()
     """Names of all relays of the gateway, which MX records point to; :attr:`relay_names` fills it in."""
     spf_include: Annotated[Text, AfterValidator(_record)] = ""

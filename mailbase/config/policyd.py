@@ -9,8 +9,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
 from mailbase.config.places import FOLDER, ListenPlace, OptionalListenPlace, SocketPath
+from mailbase.config.replies import reply_reason, reply_text
 from mailbase.config.units import Duration, between
-from mailbase.documents import Count, FilledListing, FilledText, Listing, Section, Text
+from mailbase.documents import Count, FilledListing, FilledText, Listing, Section, Table, Text
 from mailbase.documents.problems import shown
 
 SHIPPED = "data:"
@@ -88,6 +89,10 @@ class PolicydSettings(Section):
     """Where Prometheus asks; empty: nowhere."""
     deadline: Annotated[Duration, between("100ms", "60s")] = 8.0
     """Seconds after which the evidence that is there decides."""
+    replies: Table[
+        Annotated[str, AfterValidator(reply_reason)], Annotated[Text, AfterValidator(reply_text)]
+    ] = {}
+    """Reason, or check → text in place of ours."""
     dynamic_names: Listing[_Patterns] = ("data:dynamic_names",)
     """Patterns of names that providers give to their customers' machines: ``data:NAME`` or a file."""
     greylist: GreylistSettings = GreylistSettings()

@@ -17,7 +17,7 @@ from mailbase.registry.file import (
     domain_name,
     host_name,
 )
-from mailbase.registry.model import Domain, Person, Registry, Server, System
+from mailbase.registry.model import FLOW, Domain, Person, Registry, Server, System
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,15 @@ class Assembly:
         )
 
     def _domain(self, key: str, server: str, entry: DomainEntry, place: _Place) -> Domain:
-        domain = Domain(domain_name(key), server, entry.greylisting, entry.existing, entry.unknown)
+        domain = Domain(
+            domain_name(key),
+            server,
+            entry.greylisting,
+            entry.existing,
+            entry.unknown,
+            entry.defer_at if "defer_at" in entry.model_fields_set else FLOW,
+            entry.reject_at if "reject_at" in entry.model_fields_set else FLOW,
+        )
         if self._claim(("domain", domain.name), server, place, once=True):
             self._domains[domain.name] = domain
         for field, addresses in (("existing", domain.existing), ("unknown", domain.unknown)):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, model_validator
 
 from mailbase import addresses
 from mailbase.documents import FilledText, Flag, Listing, Section, Table, Text
 from mailbase.documents.problems import shown
 from mailbase.networks import parse_network
+from mailbase.points import Threshold
 
 
 def host_name(value: str) -> str:
@@ -87,6 +88,18 @@ class DomainEntry(Section):
     """Addresses that exist, for testing the callout."""
     unknown: Listing[MailAddress] = ()
     """Addresses that do not exist, likewise."""
+    defer_at: Threshold = None
+    """This domain's own threshold, null for never; absent: the flow's."""
+    reject_at: Threshold = None
+    """Likewise."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> DomainEntry:
+        if self.defer_at is not None and self.reject_at is not None and self.defer_at >= self.reject_at:
+            raise ValueError(
+                f"expected a defer_at below reject_at ({self.reject_at:g}), got {self.defer_at:g}"
+            )
+        return self
 
 
 class ServerEntry(Section):

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Final, Literal
 
 from mailbase.networks import NetworkTable
+
+FLOW: Final = "flow"
+"""A domain leaves it to the flow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class Domain:
         greylisting: this domain's own choice; None leaves it to the flow.
         existing: addresses that exist, with which the callout is tested.
         unknown: addresses that do not, likewise.
+        defer_at: points from which on its mail is deferred; None: never.
+        reject_at: points from which on its mail is refused; None: never.
     """
 
     name: str
@@ -35,6 +41,8 @@ class Domain:
     greylisting: bool | None = None
     existing: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    defer_at: float | Literal["flow"] | None = FLOW
+    reject_at: float | Literal["flow"] | None = FLOW
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,24 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection, Mapping
+from collections.abc import Awaitable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from mailbase.addresses import split_mailbox
+from mailbase.registry import Domain, Registry
+from mailbase.registry.model import FLOW
 from mailbase.vocabulary import Action, Flow
 from policyd.context import Context
-from policyd.facts import PointsFact
+from policyd.facts import Evidence, PointsFact
 from policyd.inquiry import Collected, EvidenceCheck, Gather, subject_of
 from policyd.request import Request, Stage
-from policyd.weights import Weights, points_fact
+from policyd.weights import Thresholds, Weighed, Weights, points_fact
 
 _NONE = points_fact(Action.ACCEPT)
 
 
+@dataclass(frozen=True, slots=True)
+class FlowPoints:
+    """How mail of one flow gets points.
+
+    Arguments:
+        checks: those that run.
+        weights: what their facts are worth.
+        thresholds: where a recipient's domain has none of its own.
+        settled_at: points from which on every domain refuses; None: some domain never does.
+    """
+
+    checks: tuple[EvidenceCheck, ...]
+    weights: Weights
+    thresholds: Thresholds
+    settled_at: float | None = None
+
+    def is_settled(self, evidence: Sequence[Evidence], still_open: Sequence[str]) -> bool:
+        """Whether the mail is refused for ``evidence``, whatever the checks ``still_open`` might say."""
+        weighed = self.weights.weigh(tuple(evidence))
+        if any(
+            counts and action is Action.REJECT
+            for counts, action in zip(weighed.acted_on, weighed.actions, strict=True)
+        ):
+            return True
+        if self.settled_at is None:
+            return False
+        relief = sum(self.weights.relief(check) for check in still_open)
+        return weighed.total + relief >= self.settled_at
+
+
 class PointsCheck:
     """Arguments:
-    checks: those that run, by flow; a flow without any has no entry.
-    weights: what their facts are worth, by flow.
-    gather: asks them.
+    flows: by flow; one whose mail gets no points has no entry.
+    gather: asks the checks.
+    registry: knows which domains have thresholds of their own.
     exempt: local parts whose mail gets no points, lower case.
     """
 
@@ -28,40 +61,62 @@ class PointsCheck:
 
     def __init__(
         self,
-        checks: Mapping[Flow, tuple[EvidenceCheck, ...]],
-        weights: Mapping[Flow, Weights],
+        flows: Mapping[Flow, FlowPoints],
         gather: Gather,
+        registry: Registry,
         *,
         exempt: Collection[str] = (),
     ) -> None:
-        self._checks = checks
-        self._weights = weights
+        self._flows = flows
         self._gather = gather
+        self._registry = registry
         self._exempt = frozenset(exempt)
 
     def check(self, request: Request, context: Context) -> PointsFact | Awaitable[PointsFact]:
         """What the evidence comes to; ``context.weighed`` holds it, and is reused if it is there already."""
         origin = context.origin
-        checks = self._checks.get(origin.flow)
-        if checks is None or origin.address is None or self._is_exempt(request.recipient):
+        points = self._flows.get(origin.flow)
+        if points is None or origin.address is None:
+            context.weighed = None
+            return _NONE
+        thresholds = self._thresholds(request.recipient, points.thresholds)
+        if thresholds is None:
             context.weighed = None
             return _NONE
         if context.weighed is not None:
-            return context.weighed.fact
+            return context.weighed.under(thresholds)
         subject = subject_of(request, origin.address, origin)
-        collected = self._gather(checks, subject, context.deadline, context.trace)
+        collected = self._gather(points.checks, subject, context.deadline, context.trace, points.is_settled)
         if isinstance(collected, Collected):
-            return self._weigh(collected, context)
-        return self._wait(collected, context)
+            return self._weigh(collected, context, points.weights).under(thresholds)
+        return self._wait(collected, context, points.weights, thresholds)
 
-    async def _wait(self, collecting: Awaitable[Collected], context: Context) -> PointsFact:
-        return self._weigh(await collecting, context)
+    async def _wait(
+        self, collecting: Awaitable[Collected], context: Context, weights: Weights, thresholds: Thresholds
+    ) -> PointsFact:
+        return self._weigh(await collecting, context, weights).under(thresholds)
 
-    def _weigh(self, collected: Collected, context: Context) -> PointsFact:
-        weighed = self._weights[context.origin.flow].weigh(collected.evidence, collected.late)
-        context.weighed = weighed
-        return weighed.fact
+    def _weigh(self, collected: Collected, context: Context, weights: Weights) -> Weighed:
+        context.weighed = weighed = weights.weigh(collected.evidence, collected.late)
+        return weighed
 
-    def _is_exempt(self, recipient: str) -> bool:
+    def _thresholds(self, recipient: str, otherwise: Thresholds) -> Thresholds | None:
+        """What holds for ``recipient``; None if its mail gets no points."""
         mailbox = split_mailbox(recipient)
-        return mailbox is not None and mailbox.local.lower().partition("+")[0] in self._exempt
+        if mailbox is None:
+            return otherwise
+        if mailbox.local.lower().partition("+")[0] in self._exempt:
+            return None
+        domain = self._registry.domain(mailbox.domain)
+        return otherwise if domain is None else own_thresholds(domain, otherwise)
+
+
+def own_thresholds(domain: Domain, otherwise: Thresholds) -> Thresholds:
+    """The thresholds of a registered domain's recipients: its own where it names any."""
+    defer_at, reject_at = domain.defer_at, domain.reject_at
+    if defer_at == FLOW and reject_at == FLOW:
+        return otherwise
+    return Thresholds(
+        otherwise.defer_at if defer_at == FLOW else defer_at,
+        otherwise.reject_at if reject_at == FLOW else reject_at,
+    )

@@ -71,7 +71,13 @@ def test_who_is_an_upstream_relay(registry: Registry, address: str, upstream: bo
 
 def test_domains_match_exactly(registry: Registry) -> None:
     assert registry.domain("inst.example") == Domain(
-        "inst.example", "mail.inst.example", True, ("berg@inst.example",), ("no-such-user@inst.example",)
+        "inst.example",
+        "mail.inst.example",
+        True,
+        ("berg@inst.example",),
+        ("no-such-user@inst.example",),
+        3,
+        6,
     )
     assert registry.domain("lehrstuhl.inst.example") == Domain("lehrstuhl.inst.example", "mail.inst.example")
     assert registry.domain("other.inst.example") is None

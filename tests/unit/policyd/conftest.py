@@ -17,6 +17,7 @@ from mailbase.dns import TableResolver
 from mailbase.logs import Log
 from mailbase.store import Store
 from mailbase.store.database import Database
+from policyd.deadline import Patience
 from policyd.decision import Decision
 from policyd.engine import Engine
 from policyd.gathering import Gatherer
@@ -114,8 +115,17 @@ class Bench:
             ),
             self.tickets,
             self.clock.seconds,
-            lambda check, error: self.failures.append((check, error)),
+            self,
+            Patience(self.clock).wait,
         )
+
+    def check_failed(self, check: str, error: Exception) -> None:
+        """See :class:`policyd.engine.Watch`."""
+        self.failures.append((check, error))
+
+    def late(self) -> None:
+        """Likewise."""
+        self.metrics.late += 1
 
     def restart(self) -> None:
         """End in order and start again."""

@@ -152,3 +152,44 @@ def test_only_the_relay_check_runs_where_only_relaying_is_asked() -> None:
 
 def test_every_decision_has_an_id_of_its_own(bench: Any) -> None:
     assert len({bench.decide().id for _ in range(100)}) == 100
+
+
+@pytest.mark.parametrize(
+    ("on_error", "reply"), [("pass", "DUNNO"), ("defer", "DEFER_IF_PERMIT 4.3.0 Temporary trouble")]
+)
+def test_nobody_waits_beyond_the_deadline(bench: Any, on_error: str, reply: str) -> None:
+    never: Deferred[Fact] = Deferred()
+    use(bench, Stub("relay", SERVED), Stub("greylist", never))
+    bench.engine.policy = replace(bench.engine.policy, on_error=on_error)
+    _, done = later(bench)
+    bench.clock.advance(8.0)
+    assert not done
+    bench.clock.advance(0.05)
+    assert done[0].reply.startswith(reply)
+    assert done[0].reason == "greylist-late"
+    assert bench.metrics.late == 1
+    # The answer comes all the same, and does no harm.
+    never.callback(NEW)
+    assert len(done) == 1
+
+
+def test_after_the_deadline_only_what_is_known_at_once_counts(bench: Any) -> None:
+    first: Deferred[Fact] = Deferred()
+    third: Deferred[Fact] = Deferred()
+    use(bench, Stub("relay", SERVED), Stub("a", first), Stub("greylist", KNOWN), Stub("b", third))
+    _, done = later(bench)
+    bench.clock.advance(8.02)
+    bench.clock.advance(0)
+    assert [type(fact).__name__ for fact in done[0].facts] == [
+        "RelayFact", "CheckLate", "GreylistFact", "CheckLate"
+    ]  # fmt: skip
+
+
+def test_the_clock_is_left_alone_once_the_answer_is_there(bench: Any) -> None:
+    first: Deferred[Fact] = Deferred()
+    use(bench, Stub("greylist", first))
+    before = len(bench.clock.getDelayedCalls())
+    _, done = later(bench)
+    first.callback(KNOWN)
+    assert done
+    assert len(bench.clock.getDelayedCalls()) == before

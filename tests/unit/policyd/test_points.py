@@ -17,7 +17,8 @@ from policyd.facts import Evidence
 from policyd.gathering import MAX_ROUNDS, Gatherer
 from policyd.inquiry import Collected
 from policyd.recorder import Recorder
-from policyd.weights import Weights
+from policyd.texts import Texts
+from policyd.weights import Thresholds, Weights
 
 CLIENT = "198.18.0.7"
 PTR = "7.0.18.198.in-addr.arpa"
@@ -103,7 +104,7 @@ def test_thresholds(make_bench: Any, thresholds: dict[str, float], code: str) ->
 
 def test_a_refusal_names_the_strongest_reason_the_id_and_the_contact(make_bench: Any) -> None:
     bench = make(make_bench, settings(reject_at=5))
-    bench.engine.policy = replace(bench.engine.policy, contact="https://x.example/mail")
+    bench.engine.policy = replace(bench.engine.policy, texts=Texts("https://x.example/mail"))
     decision = bench.decide(**BAD)
     assert decision.reply == (
         f"554 5.7.1 Refused: the sender's domain cannot receive mail [{decision.id}] https://x.example/mail"
@@ -308,11 +309,12 @@ def test_a_check_that_misbehaves_has_no_opinion(bench: Any, check: Any) -> None:
 
 
 def test_points_add_up_without_rounding_errors_and_facts_without_points_are_no_reason() -> None:
-    weights = Weights({"a": {"x": 0.1, "y": 0.2, "z": -1}}, defer_at=0.3)
+    weights, thresholds = Weights({"a": {"x": 0.1, "y": 0.2, "z": -1}}), Thresholds(defer_at=0.3)
     weighed = weights.weigh((Evidence("a", "x"), Evidence("a", "y"), Evidence("a", "new")))
-    assert (weighed.total, weighed.fact.action, weighed.fact.name) == (0.3, Action.DEFER, "y")
+    fact = weighed.under(thresholds)
+    assert (weighed.total, fact.action, fact.name) == (0.3, Action.DEFER, "y")
     assert weights.weigh((Evidence("a", "y"), Evidence("a", "z"))).total == -0.8
-    assert weights.weigh(()).fact.name == ""
+    assert weights.weigh(()).under(thresholds).name == ""
 
 
 def test_the_times_of_the_checks_are_measured(make_bench: Any) -> None:
@@ -333,3 +335,81 @@ def test_a_check_that_is_named_is_on_and_the_others_stay_off() -> None:
     assert (checks.helo.enabled, checks.helo.shadow) == (True, True)
     assert not checks.fcrdns.enabled
     assert not loads("").flows.inbound.checks.helo.enabled
+
+
+def test_a_fact_can_have_an_action_of_its_own(make_bench: Any) -> None:
+    bench = make(make_bench, settings("checks: {helo: {actions: {not-fqdn: reject}}, sender_domain: true}"))
+    decision = bench.decide(**BAD, recipient=FREE)
+    assert decision.reply.startswith("554 5.7.1 Refused: your HELO is not a full host name [")
+    assert decision.reason == "helo-not-fqdn"
+    assert bench.action(**GOOD, recipient=FREE) == "DUNNO"
+
+
+def test_an_action_of_a_shadow_is_only_noted(make_bench: Any) -> None:
+    bench = make(make_bench, settings("checks: {helo: {shadow: true, actions: {not-fqdn: reject}}}"))
+    decision = bench.decide(**BAD, recipient=FREE)
+    assert decision.reply == "DUNNO"
+    assert " shadow=reject " in line(bench, decision, **BAD, recipient=FREE)
+
+
+def test_points_refuse_where_an_action_only_defers(make_bench: Any) -> None:
+    own = "checks: {helo: {actions: {not-fqdn: defer}}, sender_domain: true}"
+    assert make(make_bench, settings(own, reject_at=5)).action(**BAD, recipient=FREE) == "554"
+    assert make(make_bench, settings(own, reject_at=6)).action(**BAD, recipient=FREE) == "450"
+
+
+@pytest.mark.parametrize(
+    ("actions", "message"),
+    [
+        ("{not-fqdn: tag}", "expected defer or reject"),
+        ("{not-fqdm: reject}", "helo states no such fact"),
+    ],
+)
+def test_actions_that_cannot_be(actions: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        loads(f"flows: {{inbound: {{checks: {{helo: {{actions: {actions}}}}}}}}}")
+
+
+DOMAINS = """
+servers:
+  mail.inst.example:
+    domains:
+      strict.example: {greylisting: false, reject_at: 2}
+      mild.example: {greylisting: false, reject_at: null}
+      plain.example: {greylisting: false}
+"""
+
+
+def test_a_domain_has_thresholds_of_its_own_in_one_mail(make_bench: Any) -> None:
+    bench = make_bench(settings(reject_at=7), DOMAINS)
+
+    def actions(**about: str) -> dict[str, str]:
+        return {
+            name: bench.action(**{**BAD, **about}, recipient=f"p@{name}.example")
+            for name in ("mild", "strict", "plain")
+        }
+
+    assert actions(instance="one") == {"mild": "DUNNO", "strict": "554", "plain": "554"}
+    assert actions(instance="two", sender="") == {"mild": "DUNNO", "strict": "554", "plain": "DUNNO"}
+
+
+def test_thresholds_of_a_domain_must_be_in_order(make_bench: Any) -> None:
+    with pytest.raises(ConfigError, match=r"expected a defer_at below reject_at \(2\), got 3"):
+        make_bench(settings(), "servers: {m.example: {domains: {d.example: {defer_at: 3, reject_at: 2}}}}")
+
+
+def test_nobody_is_asked_once_the_outcome_is_settled(make_bench: Any) -> None:
+    forged = {**BAD, "helo_name": "mx.gate.example"}
+    bench = make(make_bench, settings(reject_at=4.4))
+    assert bench.action(**forged, recipient=FREE) == "554"
+    assert not bench.resolver.asked
+    # One that is still open could lower the total below the threshold.
+    bench = make(make_bench, settings("checks: {fcrdns: {points: {confirmed: -1}}, helo: true}", reject_at=5))
+    assert bench.action(**forged, recipient=FREE) == "554"
+    assert bench.resolver.asked
+
+
+def test_a_domain_that_never_refuses_wants_to_know_everything(make_bench: Any) -> None:
+    bench = make_bench(settings(reject_at=4), DOMAINS)
+    bench.decide(**{**BAD, "helo_name": "mx.gate.example"}, recipient="p@strict.example")
+    assert bench.resolver.asked

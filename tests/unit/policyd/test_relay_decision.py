@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from policyd.texts import Texts
+
 REGISTERED, REGISTERED6 = "198.51.100.7", "2001:db8:1::7"
 UPSTREAM, UPSTREAM6 = "203.0.113.5", "2001:db8:aaaa::5"
 STRANGER = "192.0.2.99"
@@ -167,6 +169,6 @@ def test_elsewhere_than_at_rcpt_and_data_there_is_no_opinion(bench: Any, stage: 
 
 def test_a_refusal_names_whom_to_turn_to(make_bench: Any) -> None:
     bench = make_bench()
-    bench.engine.policy = replace(bench.engine.policy, contact="see https://gate.example/mail")
+    bench.engine.policy = replace(bench.engine.policy, texts=Texts("see https://gate.example/mail"))
     decision = bench.decide(recipient="a@elsewhere.example")
     assert decision.reply == f"554 5.7.1 Relay access denied [{decision.id}] see https://gate.example/mail"
