@@ -28,6 +28,7 @@ from policyd.policy import Policy, build_policy
 from policyd.recorder import Recorder
 from policyd.server import PolicyServer
 from policyd.state import open_state
+from policyd.tape import Tape
 
 NEEDS_RESTART = ("listen", "socket_mode", "control", "metrics")
 """Settings of ``policyd`` that a reload does not change."""
@@ -72,6 +73,7 @@ class Daemon:
         self.engine = Engine(policy, tickets, reactor.seconds, recorder, Patience(reactor).wait)
         self.server = PolicyServer(self.engine, recorder)
         self.verbs = Verbs(reactor, self.engine, self.ledger, tickets)
+        self.tape = Tape(recorder, reactor.seconds, log, pseudonymised=settings.privacy.pseudonymise)
         self.metrics.store = self.state.collect
         self.metrics.gauges += [
             ("tickets_lost", "Tickets that could not be kept.", lambda: tickets.lost),
@@ -87,6 +89,9 @@ class Daemon:
                 "Servers in the registry.",
                 lambda: len(self.engine.policy.registry.servers),
             ),
+            ("recording", "Whether a recording is under way.", lambda: int(self.tape.running)),
+            ("recorded", "Requests given to a recording.", lambda: self.tape.recorded),
+            ("recording_dropped", "Requests a recording is missing.", lambda: self.tape.dropped),
         ]
 
     def start(self) -> Service:
@@ -104,7 +109,9 @@ class Daemon:
         for place in settings.listen:
             service.listen(place, self.server, mode)
         service.listen(
-            f"unix:{settings.control}", ControlServer(self.verbs.table(), self._reactor, self._log), 0o660
+            f"unix:{settings.control}",
+            ControlServer({**self.verbs.table(), **self.tape.table()}, self._reactor, self._log),
+            0o660,
         )
         if settings.metrics:
             registry = new_registry("policyd")

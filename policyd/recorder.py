@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mailbase.logs import Log
 from mailbase.vocabulary import Action
@@ -26,6 +26,8 @@ class Recorder:
         self._write = log.prepared("decision", *names, "seconds")
         self._write_weighed = log.prepared("decision", *names, "helo", "points", "facts", "shadow", "seconds")
         self.metrics = metrics
+        self.tape: Callable[[Request, Decision, float], None] | None = None
+        """Told of every decision, repeated ones too, while a recording is under way."""
 
     def decision(self, request: Request, decision: Decision, seconds: float) -> None:
         """A request was answered; a repeated one is counted as such and nothing else.
@@ -36,6 +38,8 @@ class Recorder:
         metrics = self.metrics
         metrics.requests[request.stage] += 1
         metrics.observe(seconds)
+        if self.tape is not None:
+            self.tape(request, decision, seconds)
         if decision.repeated:
             metrics.repeated += 1
             return

@@ -102,6 +102,11 @@ class Request:
         self._text = text
 
     @property
+    def characters(self) -> int:
+        """How long it is."""
+        return len(self._text)
+
+    @property
     def attributes(self) -> dict[str, str]:
         """All names and values; unknown names are kept and ignored."""
         return attributes_of(self._text)

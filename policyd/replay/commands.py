@@ -1,0 +1,102 @@
+"""The command line of recording, replay and tuning; see :mod:`policyd.cli`."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any, Protocol
+
+from mailbase.config import Settings, load
+from mailbase.config.units import parse_duration
+from mailbase.control import ControlError
+from mailbase.control.client import ask
+
+OK, NEGATIVE, USAGE = 0, 1, 2
+
+
+class Command(Protocol):
+    """Adds a subcommand with the arguments that all have."""
+
+    def __call__(self, commands: Any, name: str, text: str, example: str) -> argparse.ArgumentParser: ...
+
+
+def add_commands(commands: Any, command: Command) -> None:
+    """Add ``record`` to the subcommands of policyd."""
+    record = command(
+        commands,
+        "record",
+        "record the running daemon's requests and answers into FILE, until Ctrl-C",
+        "policyd record --for 1d traffic.jsonl.gz",
+    )
+    record.add_argument("file", type=Path, metavar="FILE", help="a new file; with the ending .gz compressed")
+    record.add_argument(
+        "--for", dest="duration", type=_duration, metavar="DURATION", help="end after so long, such as 1h"
+    )
+    record.add_argument("--limit", type=_positive, metavar="N", help="end after so many requests")
+    record.set_defaults(run=_record)
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("expected 1 or more")
+    return value
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return load(options.config, options.overrides)
+
+
+def _record(options: argparse.Namespace) -> int:
+    from policyd.replay.record import Recording, RecordingFile
+
+    settings = _settings(options)
+    try:
+        file = RecordingFile(options.file)
+    except FileExistsError:
+        print(f"policyd: {options.file}: is there already; a recording needs a new file", file=sys.stderr)
+        return USAGE
+    except OSError as error:
+        print(f"policyd: {options.file}: {error.strerror or error}", file=sys.stderr)
+        return USAGE
+    recording = Recording(
+        functools.partial(ask, settings.policyd.control),
+        file,
+        settings.identity.hostname,
+        limit=options.limit,
+        duration=options.duration,
+    )
+    status = OK
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: recording.end())
+    print(f"recording personal data into {options.file}; Ctrl-C ends it", file=sys.stderr)
+    try:
+        recording.run()
+    except (ControlError, OSError) as error:
+        text = error.strerror if isinstance(error, OSError) and error.strerror else error
+        print(f"policyd: the recording ended early: {text}", file=sys.stderr)
+        status = NEGATIVE
+    try:
+        file.close()
+    except OSError as error:
+        print(f"policyd: {options.file}: {error.strerror or error}", file=sys.stderr)
+        status = NEGATIVE
+    if status == NEGATIVE and not recording.recorded:
+        os.unlink(options.file)
+        return status
+    dropped = f", {recording.dropped} dropped: the daemon was busier than we could read" * bool(
+        recording.dropped
+    )
+    print(f"{recording.recorded} requests recorded{dropped}", file=sys.stderr)
+    return status

@@ -1,0 +1,192 @@
+"""The format of a recording: one JSON object a line.
+
+The first line is the header, ``{"format": "postwarden-recording", "version": 1, ...}``. Each other line is
+
+- a request: ``time`` (seconds since the epoch), ``request`` (attributes, without the empty ones), ``action``
+  and ``reason`` (what was answered), ``id``; ``evidence`` as ``[check, fact, detail]`` where it was looked
+  for, ``repeated`` where Postfix asked again;
+- or ``allowed``: a network that was allowed by command when the recording began, ``until`` when;
+- or ``dropped``: so many requests are missing here, for the daemon had no more room to keep them.
+
+What a line has beyond that is ignored; a line of none of these kinds is no line of ours. It is personal data:
+addresses stand in it as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from mailbase.vocabulary import Action
+from policyd.decision import Decision
+from policyd.facts import Evidence
+from policyd.request import Request, request_of
+
+FORMAT, VERSION = "postwarden-recording", 1
+MAX_EVIDENCE = 1000
+"""Facts of one request that are read."""
+
+_ACTIONS = {action.value: action for action in Action}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was answered.
+
+    Arguments:
+        action: in the words of the product.
+        reason: the fact that decided, as a name; of a reply in Postfix's log, its code.
+        id: of the decision; empty where it is not known.
+        repeated: whether Postfix asked once more; then nothing else is known.
+    """
+
+    action: Action
+    reason: str
+    id: str = ""
+    repeated: bool = False
+
+
+@dataclass(slots=True)
+class Recorded:
+    """One request of the past.
+
+    Arguments:
+        time: seconds since the epoch.
+        request: as Postfix sent it, or as far as its log tells.
+        answer: what was answered then; None where that is not known.
+        evidence: what checks had found out; None where it was not looked for, or is not known.
+    """
+
+    time: float
+    request: Request
+    answer: Answer | None = None
+    evidence: tuple[Evidence, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """A network that was allowed by command.
+
+    Arguments:
+        network: in presentation form.
+        until: seconds since the epoch; None: for ever.
+    """
+
+    network: str
+    until: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Requests are missing.
+
+    Arguments:
+        dropped: how many.
+    """
+
+    dropped: int
+
+
+Line: TypeAlias = Recorded | Allowed | Gap
+
+
+def header(time: float, host: str) -> dict[str, Any]:
+    """The first line.
+
+    Arguments:
+        time: when the recording began, seconds since the epoch.
+        host: the gateway's name.
+    """
+    return {"format": FORMAT, "version": VERSION, "time": time, "host": host}
+
+
+def is_header(line: bytes) -> bool:
+    """Whether a file that begins with ``line`` is a recording.
+
+    Raises:
+        ValueError: it is one, of a version that this program does not know.
+    """
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(message, dict) or message.get("format") != FORMAT:
+        return False
+    if message.get("version") != VERSION:
+        raise ValueError(f"a recording of version {message.get('version')}; this program reads {VERSION}")
+    return True
+
+
+def row_of(time: float, request: Request, decision: Decision) -> dict[str, Any]:
+    """A request as it stands in a recording."""
+    row: dict[str, Any] = {
+        "time": round(time, 6),
+        "request": {name: value for name, value in request.attributes.items() if value},
+        "action": decision.action.value,
+        "reason": decision.reason,
+    }
+    if decision.repeated:
+        row["repeated"] = True
+        return row
+    row["id"] = decision.id
+    if decision.weighed is not None:
+        row["evidence"] = [[one.check, one.name, one.detail] for one in decision.weighed.evidence]
+    return row
+
+
+def line_of(row: Any) -> Line:
+    """What a line, decoded from JSON, says.
+
+    Raises:
+        ValueError: it is no line of a recording.
+    """
+    match row:
+        case {"time": int() | float() as time, "request": dict() as attributes}:
+            return Recorded(float(time), _request(attributes), _answer(row), _evidence(row.get("evidence")))
+        case {"allowed": str() as network}:
+            until = row.get("until")
+            return Allowed(network, float(until) if isinstance(until, (int, float)) else None)
+        case {"dropped": int() as dropped}:
+            return Gap(dropped)
+        case _:
+            raise ValueError("not a line of a recording")
+
+
+def _request(attributes: Mapping[str, Any]) -> Request:
+    for value in attributes.values():
+        if type(value) is not str:
+            raise ValueError("an attribute is no text")
+    text = "".join(attributes) + "".join(attributes.values())
+    if not text.isascii() or "\n" in text or "\0" in text:
+        attributes = {_clean(name): _clean(value) for name, value in attributes.items()}
+    return request_of(attributes)
+
+
+def _clean(text: str) -> str:
+    """What the policy protocol could have carried; JSON can hold lone surrogates and line ends."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\n", " ").replace("\0", "?")
+
+
+def _answer(row: Mapping[str, Any]) -> Answer | None:
+    action, reason, decision_id = _ACTIONS.get(str(row.get("action"))), row.get("reason"), row.get("id", "")
+    if action is None or not isinstance(reason, str) or not isinstance(decision_id, str):
+        return None
+    return Answer(action, reason, decision_id, row.get("repeated") is True)
+
+
+def _evidence(given: object) -> tuple[Evidence, ...] | None:
+    if given is None:
+        return None
+    if not isinstance(given, list) or len(given) > MAX_EVIDENCE:
+        raise ValueError("expected a list of evidence")
+    return tuple(_one(piece) for piece in given)
+
+
+def _one(piece: object) -> Evidence:
+    match piece:
+        case [str() as check, str() as name, str() as detail]:
+            return Evidence(check, name, detail)
+        case _:
+            raise ValueError("expected check, fact and detail")
