@@ -6,7 +6,15 @@ from functools import lru_cache
 from typing import Any
 
 from policyd.decision import Decision
-from policyd.facts import CheckFailed, CheckLate, Fact, GreylistFact, PointsFact, RelayFact
+from policyd.facts import (
+    CheckFailed,
+    CheckLate,
+    ExceptionFact,
+    Fact,
+    GreylistFact,
+    PointsFact,
+    RelayFact,
+)
 
 
 def account(decision: Decision) -> list[dict[str, Any]]:
@@ -33,6 +41,10 @@ def describe(fact: Fact) -> dict[str, Any]:
             return {"check": "relay", "fact": relaying.value, "reason": reason}
         case GreylistFact(grey, wait):
             return {"check": "greylist", "fact": grey.value, "wait": wait}
+        case ExceptionFact(effect, named, what):
+            if named is None:
+                return {}
+            return {"check": "exceptions", "fact": effect.value, "named": named.value, "what": what}
         case CheckFailed(check):
             return {"check": check, "fact": "failed"}
         case CheckLate(check):

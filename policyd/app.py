@@ -22,6 +22,9 @@ from policyd.checks import EVIDENCE
 from policyd.control import Verbs
 from policyd.deadline import Patience
 from policyd.engine import Engine
+from policyd.exceptions.book import Book
+from policyd.exceptions.verbs import ExceptionVerbs
+from policyd.facts import Effect
 from policyd.gathering import Gatherer
 from policyd.metrics import Metrics
 from policyd.policy import Policy, build_policy
@@ -67,18 +70,22 @@ class Daemon:
         self.resolver = build_resolver(reactor, settings.dns, EVIDENCE, self._dns_server_changed)
         self.metrics.dns = self.resolver.metrics
         self._gatherer = Gatherer(self.resolver, reactor.seconds, recorder, time.perf_counter)
-        policy = build_policy(settings, self.ledger, self._gatherer.gather)
+        self.book = Book(self.state.shelf, reactor, log)
+        policy = build_policy(settings, self.ledger, self._gatherer.gather, self.book.rules)
         self._warn(policy)
         tickets = self.state.tickets
         self.engine = Engine(policy, tickets, reactor.seconds, recorder, Patience(reactor).wait)
         self.server = PolicyServer(self.engine, recorder)
         self.verbs = Verbs(reactor, self.engine, self.ledger, tickets)
+        self.exceptions = ExceptionVerbs(self.book, reactor.seconds, log)
         self.tape = Tape(recorder, reactor.seconds, log, pseudonymised=settings.privacy.pseudonymise)
         self.metrics.store = self.state.collect
         self.metrics.gauges += [
             ("tickets_lost", "Tickets that could not be kept.", lambda: tickets.lost),
             ("tickets_found", "Tickets that contentfilter was given.", lambda: self.verbs.asked["found"]),
             ("tickets_unknown", "Tickets asked for in vain.", lambda: self.verbs.asked["unknown"]),
+            ("exceptions_allow", "Rules that allow.", lambda: len(self.book.living(Effect.ALLOW))),
+            ("exceptions_deny", "Rules that deny.", lambda: len(self.book.living(Effect.DENY))),
             (
                 "registered_domains",
                 "Domains in the registry.",
@@ -101,6 +108,7 @@ class Daemon:
             ListenError: an address cannot be listened on.
         """
         self.state.start()
+        self.book.start()
         service = Service(
             self._reactor, self._log, drain=self.server.drain, reload=self.reload, drain_timeout=DRAIN
         )
@@ -110,7 +118,11 @@ class Daemon:
             service.listen(place, self.server, mode)
         service.listen(
             f"unix:{settings.control}",
-            ControlServer({**self.verbs.table(), **self.tape.table()}, self._reactor, self._log),
+            ControlServer(
+                {**self.verbs.table(), **self.exceptions.table(), **self.tape.table()},
+                self._reactor,
+                self._log,
+            ),
             0o660,
         )
         if settings.metrics:
@@ -131,7 +143,7 @@ class Daemon:
     async def _reload(self) -> None:
         def read() -> tuple[Settings, Policy]:
             settings = load(self._path, self._overrides)
-            return settings, build_policy(settings, self.ledger, self._gatherer.gather)
+            return settings, build_policy(settings, self.ledger, self._gatherer.gather, self.book.rules)
 
         try:
             # In a thread: reading a large registry takes seconds, and Postfix waits.

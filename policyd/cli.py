@@ -14,6 +14,7 @@ from mailbase.control import ControlError
 from mailbase.control.client import ask
 from mailbase.printing import wants_json, write
 from mailbase.service import ListenError
+from policyd.exceptions import commands as exceptions
 from policyd.replay.commands import add_commands
 
 OK, NEGATIVE, USAGE, BAD_CONFIG = 0, 1, 2, 78
@@ -101,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     _term(forget)
     forget.set_defaults(run=_forget)
 
+    exceptions.add_commands(commands, _command)
     add_commands(commands, _command)
     return top
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from policyd.facts import Named
 from policyd.flow import Origin
 from policyd.weights import Weighed
 
@@ -48,6 +49,7 @@ class Context:
     trace: False for a question that must leave no trace in any state.
     deadline: seconds since the epoch at which what is known then decides.
     weighed: the transaction's evidence, once it is there.
+    allowed: what the exception names that lets this mail pass without points and waiting; None: none does.
     """
 
     now: float
@@ -55,3 +57,4 @@ class Context:
     trace: bool = True
     deadline: float = float("inf")
     weighed: Weighed | None = None
+    allowed: Named | None = None

@@ -15,7 +15,7 @@ from mailbase.vocabulary import Action, Finding
 from policyd.checks import Check
 from policyd.context import Context, Scope, scope_of
 from policyd.decision import Decision
-from policyd.facts import CheckFailed, CheckLate, Fact
+from policyd.facts import CheckFailed, CheckLate, ExceptionFact, Fact
 from policyd.policy import Policy
 from policyd.request import Request, Stage
 from policyd.tickets import Tickets
@@ -198,17 +198,22 @@ class Engine:
                 request.sender.lower(),
                 request.sasl_username,
                 recipients,
-                *_known(context.weighed),
+                *_known(decision.facts, context.weighed),
             )
             self._tickets.keep(ticket, context.now)
         return TICKET
 
 
-def _known(weighed: Weighed | None) -> tuple[tuple[Finding, ...], float]:
+def _known(facts: tuple[Fact, ...], weighed: Weighed | None) -> tuple[tuple[Finding, ...], float]:
     """Findings and points of a ticket; what shadows found is named, and has no part in the points."""
+    exceptions = tuple(
+        Finding(f"exceptions.{fact.effect}", "", f"{fact.named}:{fact.what}")
+        for fact in facts
+        if type(fact) is ExceptionFact and fact.named is not None
+    )
     if weighed is None:
-        return (), 0.0
-    findings = tuple(
+        return exceptions, 0.0
+    findings = exceptions + tuple(
         Finding(f"{one.check}.{one.name}", "", one.detail or ("" if counts else "shadow"))
         for one, counts in zip(weighed.evidence, weighed.acted_on, strict=True)
     )

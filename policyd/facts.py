@@ -56,6 +56,8 @@ class Grey(enum.StrEnum):
     CLIENT_EARNED = "client-earned"
     """Allowed for its good retries."""
     RECIPIENT_ALLOWED = "recipient-allowed"
+    EXCEPTED = "excepted"
+    """Allowed by ``policyd allow``."""
     EXEMPT = "exempt"
     """abuse@, postmaster@."""
     OFF = "off"
@@ -76,6 +78,43 @@ class GreylistFact(Fact):
 
     grey: Grey
     wait: int = 0
+
+
+class Effect(enum.StrEnum):
+    """What the operator's commands say of a mail."""
+
+    NONE = "none"
+    ALLOW = "allow"
+    DENY = "deny"
+
+    # As for Grey.
+    __hash__ = str.__hash__
+
+
+class Named(enum.StrEnum):
+    """What an exception names."""
+
+    CLIENT = "client"
+    SENDER = "sender"
+    RECIPIENT = "recipient"
+    USER = "user"
+    """A SASL login name."""
+
+    # As for Grey.
+    __hash__ = str.__hash__
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExceptionFact(Fact):
+    """Arguments:
+    effect: of the exception that applies.
+    named: what it names; None if there is none.
+    what: the network, domain, mailbox or user, for the operator.
+    """
+
+    effect: Effect
+    named: Named | None = None
+    what: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,7 +18,7 @@ from mailbase.config.evidence import DEFAULT_POINTS
 from mailbase.dns.metrics import DnsMetrics
 from mailbase.vocabulary import Action, Flow
 from policyd.checks import CHECKS, EVIDENCE
-from policyd.facts import Grey
+from policyd.facts import Effect, Grey
 from policyd.inquiry import TEMPORARY
 from policyd.protocol import REASONS
 from policyd.request import Stage
@@ -74,6 +74,7 @@ class Metrics(Collector):
         self.requests = dict.fromkeys(Stage, 0)
         self.decisions = {(flow, action): 0 for flow in Flow for action in Action}
         self.greylist = dict.fromkeys(Grey, 0)
+        self.exceptions = {Effect.ALLOW: 0, Effect.DENY: 0}
         self.repeated = 0
         self.times = Times()
         self.protocol_errors = dict.fromkeys(REASONS, 0)
@@ -101,6 +102,7 @@ class Metrics(Collector):
         yield _counter("requests", "Requests by protocol state.", ("stage",), self.requests)
         yield _counter("decisions", "Decisions by flow and action.", ("flow", "action"), self.decisions)
         yield _counter("greylist", "What greylisting established.", ("outcome",), self.greylist)
+        yield _counter("exceptions", "Decisions to which an exception applied.", ("effect",), self.exceptions)
         yield _counter("repeated", "Requests that were answered before.", (), {(): self.repeated})
         yield self._histogram()
         yield _counter(

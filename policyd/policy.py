@@ -13,6 +13,7 @@ from policyd.checks import (
     CHECKS,
     EVIDENCE,
     Check,
+    ExceptionsCheck,
     FcrdnsCheck,
     GreylistCheck,
     HeloCheck,
@@ -23,6 +24,7 @@ from policyd.checks import (
 from policyd.checks.dynamic import DynamicNames
 from policyd.checks.points import FlowPoints, own_thresholds
 from policyd.context import Scope
+from policyd.exceptions.matching import Rules
 from policyd.flow import Origins
 from policyd.greylist.allowlist import ClientList, RecipientList, read_lines
 from policyd.greylist.ledger import Ledger
@@ -34,6 +36,9 @@ from policyd.weights import Thresholds, Weights
 
 Plan = dict[tuple[Stage, Scope], tuple[Check, ...]]
 """Which checks run, in order, by stage and scope."""
+
+ASKED_FOR_RELAYING = frozenset({ExceptionsCheck.name, RelayCheck.name})
+"""Who is denied relays nothing; all other checks are asked once, with the recipient restrictions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +92,12 @@ def read_lists(settings: Settings) -> Lists:
     )
 
 
-def build_policy(settings: Settings, ledger: Ledger, gather: Gather) -> Policy:
+def build_policy(settings: Settings, ledger: Ledger, gather: Gather, rules: Rules) -> Policy:
     """The policy that ``settings`` ask for; nothing in force is changed.
 
     Arguments:
         gather: asks the checks that need DNS.
+        rules: set by command.
 
     Raises:
         ConfigError: an allowlist that cannot be read.
@@ -100,6 +106,7 @@ def build_policy(settings: Settings, ledger: Ledger, gather: Gather) -> Policy:
     lists = read_lists(settings)
     registry = settings.registry
     checks: dict[str, Check] = {
+        ExceptionsCheck.name: ExceptionsCheck(rules, exempt=greylist.exempt),
         RelayCheck.name: RelayCheck(
             registry if settings.registry_path is not None else None, settings.identity.hostname
         ),
@@ -180,10 +187,10 @@ def terms_of(settings: Settings) -> Terms:
 
 
 def make_plan(checks: list[Check]) -> Plan:
-    """Which of ``checks`` run when. Asked for relaying alone, only the relay check does."""
+    """Which of ``checks`` run when. Asked for relaying alone, only :data:`ASKED_FOR_RELAYING` do."""
     plan: Plan = {}
     for stage in Stage:
         there = [check for check in checks if stage in check.stages]
         plan[stage, Scope.BOTH] = plan[stage, Scope.RECIPIENT] = tuple(there)
-        plan[stage, Scope.RELAY] = tuple(check for check in there if check.name == RelayCheck.name)
+        plan[stage, Scope.RELAY] = tuple(check for check in there if check.name in ASKED_FOR_RELAYING)
     return plan

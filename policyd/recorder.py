@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from mailbase.logs import Log
 from mailbase.vocabulary import Action
 from policyd.decision import Decision
-from policyd.facts import Evidence, GreylistFact, PointsFact
+from policyd.facts import Evidence, ExceptionFact, GreylistFact, PointsFact
 from policyd.metrics import Metrics
 from policyd.request import Request, Stage
 
@@ -47,6 +47,8 @@ class Recorder:
         for fact in decision.facts:
             if type(fact) is GreylistFact:
                 metrics.greylist[fact.grey] += 1
+            elif type(fact) is ExceptionFact and fact.named is not None:
+                metrics.exceptions[fact.effect] += 1
         weighed = decision.weighed
         if weighed is not None:
             # What the shadows would have changed, where nothing else kept the mail out.

@@ -21,6 +21,7 @@ from mailbase.logs import Log
 from mailbase.store import Memory, Store, StoreError
 from mailbase.store.database import Database
 from mailbase.store.metrics import collect
+from policyd.exceptions.book import EXCEPTIONS, Shelf, StoreShelf
 from policyd.greylist.ledger import Records, StoreLedger
 from policyd.limits.ledger import Limits, StoreLimits
 from policyd.policy import terms_of
@@ -34,6 +35,7 @@ class State:
     ledger: of greylisting.
     tickets: for contentfilter.
     limits: how much of each is used.
+    shelf: exceptions by command.
     memory: a table of :mod:`policyd.tables` by its name.
     start: opens it; to be called once, before the first request.
     close: writes what is pending and closes it; whether nothing was lost.
@@ -43,6 +45,7 @@ class State:
     ledger: Records
     tickets: Tickets
     limits: Limits
+    shelf: Shelf
     memory: Callable[[str], Memory]
     start: Callable[[], None]
     close: Callable[[], bool]
@@ -70,6 +73,7 @@ def _in_sqlite(settings: Settings, reactor: Any, log: Log) -> State:
         ledger=ledger,
         tickets=Tickets(store.table(TICKETS.name), Deferred.fromCoroutine),
         limits=StoreLimits(store),
+        shelf=StoreShelf(store.table(EXCEPTIONS.name)),
         memory=store.table,
         start=start,
         close=store.close,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from policyd.exceptions.book import EXCEPTIONS
 from policyd.greylist.tables import ALLOWED, CLIENTS, TRIPLETS
 from policyd.limits.ledger import BUCKETS
 from policyd.tickets import TICKETS
 
-TABLES = (TRIPLETS, CLIENTS, ALLOWED, TICKETS, BUCKETS)
+TABLES = (TRIPLETS, CLIENTS, ALLOWED, TICKETS, BUCKETS, EXCEPTIONS)
 """The daemon, a replay and the tests open the store with these."""

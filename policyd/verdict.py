@@ -9,7 +9,18 @@ from typing import Literal
 from mailbase.vocabulary import Action
 from policyd.checks import GreylistCheck, RelayCheck
 from policyd.context import Scope
-from policyd.facts import CheckFailed, CheckLate, Fact, Grey, GreylistFact, PointsFact, RelayFact, Relaying
+from policyd.facts import (
+    CheckFailed,
+    CheckLate,
+    Effect,
+    ExceptionFact,
+    Fact,
+    Grey,
+    GreylistFact,
+    PointsFact,
+    RelayFact,
+    Relaying,
+)
 
 DUNNO = "DUNNO"
 """No opinion: the list goes on."""
@@ -64,6 +75,8 @@ def settles(fact: Fact) -> bool:
     """Whether nothing that is still to be found out can change the answer."""
     if isinstance(fact, RelayFact):
         return fact.relaying is Relaying.DENIED
+    if isinstance(fact, ExceptionFact):
+        return fact.effect is Effect.DENY
     if isinstance(fact, PointsFact):
         # What is deferred for its points goes on, so that the time of greylisting runs meanwhile.
         return fact.action is Action.REJECT
@@ -90,6 +103,10 @@ def judge(facts: tuple[Fact, ...], scope: Scope, on_error: Literal["pass", "defe
                 if fact.action is _ACCEPT:
                     continue
                 opinion = _points(fact)
+            case ExceptionFact():
+                if fact.effect is Effect.NONE:
+                    continue
+                opinion = _exception(fact)
             case CheckFailed():
                 opinion = _failure(fact)
             case CheckLate():
@@ -113,6 +130,14 @@ def _relaying(fact: RelayFact, scope: Scope) -> Verdict:
             return Verdict(Action.ACCEPT, DUNNO, reason)
         case Relaying.DENIED:
             return Verdict(Action.REJECT, "554 5.7.1 Relay access denied", reason)
+
+
+def _exception(fact: ExceptionFact) -> Verdict:
+    reason = f"exceptions-{fact.effect}-{fact.named}"
+    if fact.effect is Effect.DENY:
+        # Says no more than it must: whom it names is the operator's affair.
+        return Verdict(Action.REJECT, "554 5.7.1 Refused by local policy", reason)
+    return Verdict(Action.ACCEPT, DUNNO, reason)
 
 
 def _points(fact: PointsFact) -> Verdict:

@@ -36,9 +36,9 @@ class ControlServer(Factory):
     """Answers requests by a table of verbs.
 
     Arguments:
-        handlers: verb to handler. A handler gets the whole request and returns the final line's fields, an
-            iterator of rows (asynchronous or not), or an awaitable of either; it raises ControlError with a
-            text for the person.
+        handlers: verb to handler. A handler gets the whole request, its ``peer`` being the credentials of
+            whoever asks, and returns the final line's fields, an iterator of rows (asynchronous or not),
+            or an awaitable of either; it raises ControlError with a text for the person.
         clock: to give the reactor its turn between steps.
         log: gets one line a request, with the peer's credentials.
     """
@@ -136,6 +136,7 @@ class ControlConnection(Protocol):
         try:
             request = decode(line)
             verb = str(request.get("verb", ""))
+            request["peer"] = self._peer
             handler = self._server.handlers.get(verb)
             if handler is None:
                 known = ", ".join(sorted(self._server.handlers))

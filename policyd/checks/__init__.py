@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Protocol
 
+from policyd.checks.exceptions import ExceptionsCheck
 from policyd.checks.fcrdns import FcrdnsCheck
 from policyd.checks.greylist import GreylistCheck
 from policyd.checks.helo import HeloCheck
@@ -19,6 +20,7 @@ __all__ = [
     "CHECKS",
     "EVIDENCE",
     "Check",
+    "ExceptionsCheck",
     "FcrdnsCheck",
     "GreylistCheck",
     "HeloCheck",
@@ -43,7 +45,7 @@ class Check(Protocol):
         """The fact; at once where it is in memory."""
 
 
-CHECKS = (RelayCheck.name, PointsCheck.name, GreylistCheck.name)
+CHECKS = (ExceptionsCheck.name, RelayCheck.name, PointsCheck.name, GreylistCheck.name)
 """Cheap and decisive first: what is refused is not greylisted."""
 
 EVIDENCE = (FcrdnsCheck.name, HeloCheck.name, SenderDomainCheck.name)

@@ -23,6 +23,7 @@ _INBOUND = Flow.INBOUND
 _NETWORK = "greylist"
 """Our note on an origin."""
 _OFF = GreylistFact(Grey.OFF)
+_EXCEPTED = GreylistFact(Grey.EXCEPTED)
 _EXEMPT = GreylistFact(Grey.EXEMPT)
 _CLIENT = GreylistFact(Grey.CLIENT_ALLOWED)
 _RECIPIENT = GreylistFact(Grey.RECIPIENT_ALLOWED)
@@ -70,6 +71,8 @@ class GreylistCheck:
         address = origin.address
         if origin.flow is not _INBOUND or address is None:
             return _OFF
+        if context.allowed is not None:
+            return _EXCEPTED
         recipient = request.recipient
         known = len(recipient) <= MAX_ADDRESS
         spared = self._recipient(recipient) if known else self._judge_recipient(recipient)

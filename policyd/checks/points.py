@@ -76,7 +76,7 @@ class PointsCheck:
         """What the evidence comes to; ``context.weighed`` holds it, and is reused if it is there already."""
         origin = context.origin
         points = self._flows.get(origin.flow)
-        if points is None or origin.address is None:
+        if points is None or origin.address is None or context.allowed is not None:
             context.weighed = None
             return _NONE
         thresholds = self._thresholds(request.recipient, points.thresholds)

@@ -20,6 +20,7 @@ from mailbase.store.database import Database
 from policyd.deadline import Patience
 from policyd.decision import Decision
 from policyd.engine import Engine
+from policyd.exceptions.book import EXCEPTIONS, Book, StoreShelf
 from policyd.gathering import Gatherer
 from policyd.greylist.ledger import StoreLedger
 from policyd.metrics import Metrics
@@ -105,6 +106,8 @@ class Bench:
         self.ledger = StoreLedger(self.store, terms_of(self.settings), self.settings.store.on_error)
         self.ledger.load_allowed(self.clock.seconds())
         self.tickets = Tickets(self.store.table(TICKETS.name), Deferred.fromCoroutine)
+        self.book = Book(StoreShelf(self.store.table(EXCEPTIONS.name)), self.clock, self.log)
+        self.book.start()
         self.engine = Engine(
             build_policy(
                 self.settings,
@@ -112,6 +115,7 @@ class Bench:
                 Gatherer(
                     self.resolver, self.clock.seconds, Recorder(self.log, self.metrics), self.clock.seconds
                 ).gather,
+                self.book.rules,
             ),
             self.tickets,
             self.clock.seconds,

@@ -1,0 +1,186 @@
+"""Which of many rules applies to a request: dictionaries by kind, nothing that grows with their number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+from mailbase.addresses import pack, split_mailbox
+from mailbase.networks import NetworkTable
+from policyd.exceptions.rule import Rule
+from policyd.facts import Effect, Named
+from policyd.request import MAX_ADDRESS
+
+REMEMBERED = 4_000
+"""Addresses of which the forms to look for are remembered."""
+MAX_LABELS = 12
+"""Labels of a domain that are looked at, from the right; no rule of use has more."""
+
+_DENY = Effect.DENY
+
+
+class Rules:
+    """The rules in force.
+
+    Of each kind the most specific rule counts: an address before the networks around it, the longest network,
+    a mailbox before its domain, the longest domain. Of those that are left one that names a single address,
+    mailbox or user outweighs networks and domains; then deny outweighs allow.
+    """
+
+    def __init__(self) -> None:
+        self.all: dict[str, Rule] = {}
+        """Every rule by its key, the expired included; always the same dictionary, to be read only."""
+        self._addresses: dict[bytes, Rule] = {}
+        self._networks: NetworkTable[Rule] | None = None
+        self._names: dict[str, Rule] = {}
+        self._senders: dict[str, Rule] = {}
+        self._recipients: dict[str, Rule] = {}
+        self._users: dict[str, Rule] = {}
+
+    def reset(self, rules: Iterable[Rule]) -> None:
+        """Put these rules in the place of all others."""
+        for table in (self.all, self._addresses, self._names, self._senders, self._recipients, self._users):
+            table.clear()
+        for rule in rules:
+            self.all[rule.key] = rule
+            self._enter(rule)
+        self._index_networks()
+
+    def put(self, rule: Rule) -> None:
+        """Add a rule, or replace the one with the same key."""
+        self.all[rule.key] = rule
+        if not self._enter(rule):
+            self._index_networks()
+
+    def remove(self, rule: Rule) -> None:
+        """Take a rule out; nothing happens if it is not there."""
+        self.all.pop(rule.key, None)
+        if _is_network(rule):
+            self._index_networks()
+        elif rule.named is Named.CLIENT and (packed := pack(rule.what)) is not None:
+            self._addresses.pop(packed, None)
+        else:
+            self._table(rule.named).pop(rule.what, None)
+
+    def match(
+        self,
+        address: bytes | None,
+        name: str,
+        sender: str,
+        recipient: str,
+        user: str,
+        now: float,
+        *,
+        deny: frozenset[Named] = frozenset(Named),
+    ) -> Rule | None:
+        """The rule that applies, or None.
+
+        Arguments:
+            address: the client's, 4 or 16 octets.
+            name: the client's verified name, lower case; ``unknown`` without one.
+            sender: envelope sender.
+            recipient: envelope recipient.
+            user: SASL login name; empty without one.
+            now: seconds since the epoch.
+            deny: kinds of which a deny counts.
+        """
+        best: Rule | None = None
+        best_weight = -1
+        for rule in self._candidates(address, name, sender, recipient, user, now):
+            if rule.weight > best_weight and (rule.effect is not _DENY or rule.named in deny):
+                best, best_weight = rule, rule.weight
+        return best
+
+    def _candidates(
+        self, address: bytes | None, name: str, sender: str, recipient: str, user: str, now: float
+    ) -> Iterator[Rule]:
+        if address is not None and (rule := self._client(address, now)):
+            yield rule
+        if self._names and name != "unknown" and (rule := self._first(self._names, _domains(name), now)):
+            yield rule
+        if self._senders and sender and (rule := self._first(self._senders, _forms(sender), now)):
+            yield rule
+        if self._recipients and recipient and (rule := self._first(self._recipients, _forms(recipient), now)):
+            yield rule
+        if self._users and user and (rule := self._live(self._users.get(user.lower()), now)):
+            yield rule
+
+    def _first(self, table: dict[str, Rule], forms: tuple[str, ...], now: float) -> Rule | None:
+        for form in forms:
+            if (rule := self._live(table.get(form), now)) is not None:
+                return rule
+        return None
+
+    def _live(self, rule: Rule | None, now: float) -> Rule | None:
+        if rule is not None and rule.until <= now:
+            self.remove(rule)
+            return None
+        return rule
+
+    def _client(self, address: bytes, now: float) -> Rule | None:
+        found = self._live(self._addresses.get(address), now)
+        while found is None and self._networks is not None:
+            network = self._networks.lookup(address)
+            if network is None:
+                return None
+            # A network around one that has expired may still have a rule.
+            found = self._live(network, now)
+        return found
+
+    def _enter(self, rule: Rule) -> bool:
+        """Put a rule where it is looked for; False for a network, which needs a new index."""
+        if rule.named is Named.CLIENT:
+            if _is_network(rule):
+                return False
+            packed = pack(rule.what)
+            if packed is not None:
+                self._addresses[packed] = rule
+                return True
+        self._table(rule.named)[rule.what] = rule
+        return True
+
+    def _table(self, named: Named) -> dict[str, Rule]:
+        match named:
+            case Named.CLIENT:
+                return self._names
+            case Named.SENDER:
+                return self._senders
+            case Named.RECIPIENT:
+                return self._recipients
+            case Named.USER:
+                return self._users
+
+    def _index_networks(self) -> None:
+        networks = NetworkTable((rule.what, rule) for rule in self.all.values() if _is_network(rule))
+        networks.prepare()
+        self._networks = networks if len(networks) else None
+
+
+def _is_network(rule: Rule) -> bool:
+    return rule.named is Named.CLIENT and "/" in rule.what
+
+
+def _forms(address: str) -> tuple[str, ...]:
+    return _remembered_forms(address) if len(address) <= MAX_ADDRESS else _find_forms(address)
+
+
+def _find_forms(address: str) -> tuple[str, ...]:
+    """What a rule may name ``address`` by, the most specific first."""
+    mailbox = split_mailbox(address)
+    if mailbox is None or not mailbox.domain:
+        return ()
+    local = mailbox.local.lower()
+    plain = local.partition("+")[0]
+    whole = [f"{local}@{mailbox.domain}"]
+    if plain and plain != local:
+        whole.append(f"{plain}@{mailbox.domain}")
+    return (*whole, *_domains(mailbox.domain))
+
+
+def _domains(name: str) -> tuple[str, ...]:
+    """``name`` and the domains above it."""
+    labels = name.split(".")
+    return tuple(".".join(labels[i:]) for i in range(max(0, len(labels) - MAX_LABELS), len(labels)))
+
+
+_remembered_forms = lru_cache(maxsize=REMEMBERED)(_find_forms)
