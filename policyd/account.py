@@ -12,6 +12,7 @@ from policyd.facts import (
     ExceptionFact,
     Fact,
     GreylistFact,
+    LimitFact,
     PointsFact,
     RelayFact,
 )
@@ -45,6 +46,8 @@ def describe(fact: Fact) -> dict[str, Any]:
             if named is None:
                 return {}
             return {"check": "exceptions", "fact": effect.value, "named": named.value, "what": what}
+        case LimitFact(limited, limit, _, _, _, wait):
+            return {"check": "rate", "fact": limited.value, "reason": limit, "wait": wait} if limit else {}
         case CheckFailed(check):
             return {"check": check, "fact": "failed"}
         case CheckLate(check):

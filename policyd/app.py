@@ -19,6 +19,7 @@ from mailbase.metrics import new_registry, site
 from mailbase.service import ListenError, Service
 from mailbase.starting import make_log, raise_descriptor_limit
 from policyd.checks import EVIDENCE
+from policyd.checks.rate import Limiting
 from policyd.control import Verbs
 from policyd.deadline import Patience
 from policyd.engine import Engine
@@ -26,12 +27,15 @@ from policyd.exceptions.book import Book
 from policyd.exceptions.verbs import ExceptionVerbs
 from policyd.facts import Effect
 from policyd.gathering import Gatherer
+from policyd.limits.charges import CHARGES, Charges
+from policyd.limits.seen import Seen
 from policyd.metrics import Metrics
 from policyd.policy import Policy, build_policy
 from policyd.recorder import Recorder
 from policyd.server import PolicyServer
 from policyd.state import open_state
 from policyd.tape import Tape
+from policyd.transactions import Transactions
 
 NEEDS_RESTART = ("listen", "socket_mode", "control", "metrics")
 """Settings of ``policyd`` that a reload does not change."""
@@ -71,10 +75,27 @@ class Daemon:
         self.metrics.dns = self.resolver.metrics
         self._gatherer = Gatherer(self.resolver, reactor.seconds, recorder, time.perf_counter)
         self.book = Book(self.state.shelf, reactor, log)
-        policy = build_policy(settings, self.ledger, self._gatherer.gather, self.book.rules)
+        transactions = Transactions()
+        self._limiting = Limiting(self.state.limits, Seen(), transactions.accepted, recorder)
+        policy = self._policy(settings)
         self._warn(policy)
+        self.metrics.know_limits(policy.limits)
         tickets = self.state.tickets
-        self.engine = Engine(policy, tickets, reactor.seconds, recorder, Patience(reactor).wait)
+        charges = Charges(
+            self.state.memory(CHARGES.name),
+            self.state.limits,
+            Deferred.fromCoroutine,
+            recorder.limit_refunded,
+        )
+        self.engine = Engine(
+            policy,
+            tickets,
+            reactor.seconds,
+            recorder,
+            Patience(reactor).wait,
+            transactions=transactions,
+            charges=charges,
+        )
         self.server = PolicyServer(self.engine, recorder)
         self.verbs = Verbs(reactor, self.engine, self.ledger, tickets)
         self.exceptions = ExceptionVerbs(self.book, reactor.seconds, log)
@@ -143,7 +164,7 @@ class Daemon:
     async def _reload(self) -> None:
         def read() -> tuple[Settings, Policy]:
             settings = load(self._path, self._overrides)
-            return settings, build_policy(settings, self.ledger, self._gatherer.gather, self.book.rules)
+            return settings, self._policy(settings)
 
         try:
             # In a thread: reading a large registry takes seconds, and Postfix waits.
@@ -166,6 +187,7 @@ class Daemon:
         self.engine.policy = policy
         self.ledger.terms = policy.terms
         self.ledger.on_error = policy.on_error
+        self.metrics.know_limits(policy.limits)
         self.resolver.reconfigure(servers_of(settings.dns), settings.dns)
         self.metrics.reloads["ok"] += 1
         self._warn(policy)
@@ -185,6 +207,9 @@ class Daemon:
         self._log.info("reloaded", domains=len(policy.registry.domains), servers=len(policy.registry.servers))
         if changed:
             self._log.warning("restart-needed", changed=", ".join(changed))
+
+    def _policy(self, settings: Settings) -> Policy:
+        return build_policy(settings, self.ledger, self._gatherer.gather, self.book.rules, self._limiting)
 
     def stop(self) -> None:
         """End what goes on behind the requests; after the sockets are closed."""

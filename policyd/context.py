@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from policyd.facts import Named
 from policyd.flow import Origin
+from policyd.limits.ledger import Ask
 from policyd.weights import Weighed
 
 _WORDS = re.compile(r"[a-z0-9]+")
@@ -50,6 +51,7 @@ class Context:
     deadline: seconds since the epoch at which what is known then decides.
     weighed: the transaction's evidence, once it is there.
     allowed: what the exception names that lets this mail pass without points and waiting; None: none does.
+    taken: from limits, for this mail; None where none was asked.
     """
 
     now: float
@@ -58,3 +60,4 @@ class Context:
     deadline: float = float("inf")
     weighed: Weighed | None = None
     allowed: Named | None = None
+    taken: tuple[Ask, ...] | None = None

@@ -16,6 +16,7 @@ from policyd.checks import Check
 from policyd.context import Context, Scope, scope_of
 from policyd.decision import Decision
 from policyd.facts import CheckFailed, CheckLate, ExceptionFact, Fact
+from policyd.limits.charges import Charges
 from policyd.policy import Policy
 from policyd.request import Request, Stage
 from policyd.tickets import Tickets
@@ -48,6 +49,7 @@ class Engine:
     wait: for checks that cannot answer at once.
     ids: source of decision ids.
     transactions: what was answered.
+    charges: what mails took from limits; None where nothing comes back.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Engine:
         wait: Wait,
         ids: IdSource | None = None,
         transactions: Transactions | None = None,
+        charges: Charges | None = None,
     ) -> None:
         self.policy = policy
         self._tickets = tickets
@@ -66,7 +69,8 @@ class Engine:
         self._watch = watch
         self._until = wait
         self._ids = ids or IdSource()
-        self.transactions = transactions or Transactions()
+        self.transactions = Transactions() if transactions is None else transactions
+        self._charges = charges
 
     def decide(self, request: Request) -> Decision | Awaitable[Decision]:
         """The answer to Postfix; the same one if the request is a repetition."""
@@ -174,6 +178,9 @@ class Engine:
             mark = self._prepend(request, question, context, decision)
         if question:
             self.transactions.remember(question, request, decision.reply, mark)
+            if context.taken is not None and self._charges is not None:
+                ticket_id = self.transactions.ticket(request)
+                self._charges.settle(ticket_id, request.stage, action, context.taken, context.now)
         return decision
 
     def _prepend(self, request: Request, question: str, context: Context, decision: Decision) -> str:
@@ -183,7 +190,7 @@ class Engine:
         """
         recipients: tuple[str, ...] = ()
         if question:
-            if self.transactions.has_ticket(request):
+            if self.transactions.ticket(request):
                 return ""
             recipients = self.transactions.accepted(request)
         if not recipients and request.recipient:
@@ -201,7 +208,7 @@ class Engine:
                 *_known(decision.facts, context.weighed),
             )
             self._tickets.keep(ticket, context.now)
-        return TICKET
+        return TICKET + decision.id
 
 
 def _known(facts: tuple[Fact, ...], weighed: Weighed | None) -> tuple[tuple[Finding, ...], float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from mailbase.config.limits import Of, Per
 from mailbase.vocabulary import Action
 
 
@@ -169,3 +170,34 @@ class PointsFact(Fact):
     check: str = ""
     name: str = ""
     shadow: Action = Action.ACCEPT
+
+
+class Limited(enum.StrEnum):
+    """How a request stands with the limits."""
+
+    FREE = "free"
+    """None is used up, or none is set."""
+    USED_UP = "used-up"
+    NEVER = "never"
+    """This mail alone is more than a limit allows."""
+    UNAVAILABLE = "unavailable"
+    """The store cannot say."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LimitFact(Fact):
+    """Arguments:
+    limited: what was established.
+    limit: name of the limit, for USED_UP and NEVER; so for the rest.
+    per: whose use it counts together.
+    of: what it counts.
+    action: what is done with mail beyond it.
+    wait: seconds until it is free again, for USED_UP.
+    """
+
+    limited: Limited
+    limit: str = ""
+    per: Per = Per.CLIENT
+    of: Of = Of.MESSAGES
+    action: Action = Action.ACCEPT
+    wait: int = 0

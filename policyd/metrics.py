@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from math import inf
@@ -20,6 +21,7 @@ from mailbase.vocabulary import Action, Flow
 from policyd.checks import CHECKS, EVIDENCE
 from policyd.facts import Effect, Grey
 from policyd.inquiry import TEMPORARY
+from policyd.limits.limit import Limit
 from policyd.protocol import REASONS
 from policyd.request import Stage
 
@@ -64,6 +66,21 @@ class Times:
         return buckets
 
 
+class LimitOutcome(enum.StrEnum):
+    """What asking a limit came to; a label."""
+
+    PASSED = "passed"
+    """There was enough, and it was taken."""
+    WARNED = "warned"
+    """Likewise, and use went beyond ``warn_at``."""
+    REFUSED = "refused"
+    """It was used up."""
+    SHADOW = "shadow"
+    """It was used up, and is a shadow."""
+    REFUNDED = "refunded"
+    """Something was given back."""
+
+
 class Metrics(Collector):
     """Everything policyd counts, from zero.
 
@@ -83,6 +100,8 @@ class Metrics(Collector):
         self.check_times = {check: Times() for check in EVIDENCE}
         self.late = 0
         self.shadows = {(flow, action): 0 for flow in Flow for action in (Action.DEFER, Action.REJECT)}
+        self.limits: dict[tuple[str, str, str], int] = {}
+        self.limits_unavailable = 0
         self.dns: DnsMetrics | None = None
         self.engine_failures = 0
         self.connections = 0
@@ -96,6 +115,12 @@ class Metrics(Collector):
     def observe(self, seconds: float) -> None:
         """Note how long an answer took."""
         self.times.observe(seconds)
+
+    def know_limits(self, limits: Iterable[Limit]) -> None:
+        """Show these from zero; those of an earlier configuration stay."""
+        for limit in limits:
+            for outcome in LimitOutcome:
+                self.limits.setdefault((limit.flow, limit.name, outcome), 0)
 
     def collect(self) -> Iterable[Metric]:
         """See :class:`prometheus_client.registry.Collector`."""
@@ -119,6 +144,13 @@ class Metrics(Collector):
         yield _counter("late", "Times that a deadline came before all answers.", (), {(): self.late})
         yield _counter(
             "shadow", "Recipients that shadows would have kept out.", ("flow", "action"), self.shadows
+        )
+        yield _counter("limits", "What limits came to.", ("flow", "limit", "outcome"), self.limits)
+        yield _counter(
+            "limits_unavailable",
+            "Requests whose limits the store could not tell.",
+            (),
+            {(): self.limits_unavailable},
         )
         yield _counter(
             "engine_failures", "Connections closed for a fault of ours.", (), {(): self.engine_failures}

@@ -18,11 +18,13 @@ from policyd.checks import (
     GreylistCheck,
     HeloCheck,
     PointsCheck,
+    RateCheck,
     RelayCheck,
     SenderDomainCheck,
 )
 from policyd.checks.dynamic import DynamicNames
 from policyd.checks.points import FlowPoints, own_thresholds
+from policyd.checks.rate import Limiting
 from policyd.context import Scope
 from policyd.exceptions.matching import Rules
 from policyd.flow import Origins
@@ -30,6 +32,7 @@ from policyd.greylist.allowlist import ClientList, RecipientList, read_lines
 from policyd.greylist.ledger import Ledger
 from policyd.greylist.terms import Terms
 from policyd.inquiry import EvidenceCheck, Gather
+from policyd.limits.limit import Limit, limits_of
 from policyd.request import Stage
 from policyd.texts import Texts
 from policyd.weights import Thresholds, Weights
@@ -52,6 +55,7 @@ class Policy:
     terms: of greylisting.
     deadline: seconds after which what is known decides.
     warnings: lines of the allowlists that were skipped.
+    limits: of all flows.
     """
 
     registry: Registry
@@ -62,6 +66,7 @@ class Policy:
     terms: Terms
     deadline: float = 8.0
     warnings: tuple[Problem, ...] = ()
+    limits: tuple[Limit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +97,15 @@ def read_lists(settings: Settings) -> Lists:
     )
 
 
-def build_policy(settings: Settings, ledger: Ledger, gather: Gather, rules: Rules) -> Policy:
+def build_policy(
+    settings: Settings, ledger: Ledger, gather: Gather, rules: Rules, limiting: Limiting | None = None
+) -> Policy:
     """The policy that ``settings`` ask for; nothing in force is changed.
 
     Arguments:
         gather: asks the checks that need DNS.
         rules: set by command.
+        limiting: what limits are counted with; None: they are not.
 
     Raises:
         ConfigError: an allowlist that cannot be read.
@@ -121,6 +129,10 @@ def build_policy(settings: Settings, ledger: Ledger, gather: Gather, rules: Rule
             network_v6=greylist.network_v6,
         ),
     }
+    limits = {flow: limits_of(flow, settings.flows.of(flow).limits) for flow in Flow}
+    if limiting is not None and any(limits.values()):
+        prefixes = (greylist.network_v4, greylist.network_v6)
+        checks[RateCheck.name] = RateCheck(limits, limiting, prefixes)
     points = _points_check(settings, lists.dynamic, gather)
     if points is not None:
         checks[points.name] = points
@@ -133,6 +145,7 @@ def build_policy(settings: Settings, ledger: Ledger, gather: Gather, rules: Rule
         terms_of(settings),
         settings.policyd.deadline,
         lists.warnings,
+        tuple(limit for those in limits.values() for limit in those),
     )
 
 

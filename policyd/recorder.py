@@ -8,7 +8,9 @@ from mailbase.logs import Log
 from mailbase.vocabulary import Action
 from policyd.decision import Decision
 from policyd.facts import Evidence, ExceptionFact, GreylistFact, PointsFact
-from policyd.metrics import Metrics
+from policyd.limits.bucket import Standing
+from policyd.limits.limit import Limit
+from policyd.metrics import LimitOutcome, Metrics
 from policyd.request import Request, Stage
 
 NULL_SENDER, NONE = "<>", "-"
@@ -99,6 +101,46 @@ class Recorder:
     def late(self) -> None:
         """A request was decided on what was known, for its deadline had come."""
         self.metrics.late += 1
+
+    def limit_passed(self, limit: Limit) -> None:
+        """See :class:`policyd.checks.rate.LimitWatch`."""
+        self._limit(limit.label, LimitOutcome.PASSED)
+
+    def limit_warned(self, limit: Limit, subject: str, standing: Standing, tell: bool) -> None:
+        """Likewise."""
+        self._limit(limit.label, LimitOutcome.WARNED)
+        if tell:
+            self._write_limit("limit-nearly-used-up", limit, subject, standing)
+
+    def limit_refused(self, limit: Limit, subject: str, standing: Standing, tell: bool) -> None:
+        """Likewise."""
+        self._limit(limit.label, LimitOutcome.SHADOW if limit.shadow else LimitOutcome.REFUSED)
+        if tell:
+            self._write_limit("limit-used-up", limit, subject, standing)
+
+    def limit_refunded(self, label: str) -> None:
+        """A limit got something back; ``label``: its :attr:`~policyd.limits.limit.Limit.label`."""
+        self._limit(label, LimitOutcome.REFUNDED)
+
+    def limits_unavailable(self) -> None:
+        """The store could not say how much is used, so nobody was stopped."""
+        self.metrics.limits_unavailable += 1
+
+    def _limit(self, label: str, outcome: LimitOutcome) -> None:
+        flow, _, name = label.partition(".")
+        counted = self.metrics.limits
+        counted[flow, name, outcome] = counted.get((flow, name, outcome), 0) + 1
+
+    def _write_limit(self, event: str, limit: Limit, subject: str, standing: Standing) -> None:
+        self._log.warning(
+            event,
+            limit=limit.label,
+            subject=subject,
+            of=limit.of,
+            used=round(standing.used),
+            allowed=limit.rate.burst,
+            shadow=limit.shadow,
+        )
 
     def check_failed(self, check: str, error: Exception) -> None:
         """A check raised; it has no opinion."""

@@ -57,7 +57,8 @@ class Transactions:
 
         Arguments:
             question: of :meth:`question`, not empty.
-            mark: :data:`ACCEPTED` or :data:`KEPT_OUT` for a recipient, :data:`TICKET` for a ticket given.
+            mark: :data:`ACCEPTED` or :data:`KEPT_OUT` for a recipient; :data:`TICKET` and its id for a ticket
+                that was given.
         """
         if len(self._answers) >= self._max:
             self._old_answers, self._answers = self._answers, {}
@@ -65,10 +66,9 @@ class Transactions:
         self._answers[question] = reply
         if mark:
             notes = self._of(request.instance)
+            note = mark if mark[:1] == TICKET else mark + request.recipient
             if len(notes) < MAX_NOTES:
-                self._notes[request.instance] = (
-                    f"{notes}\n{mark}{request.recipient}" if notes else mark + request.recipient
-                )
+                self._notes[request.instance] = f"{notes}\n{note}" if notes else note
 
     def weighed(self, request: Request) -> Weighed | None:
         """The evidence on this transaction, if it was gathered."""
@@ -81,9 +81,12 @@ class Transactions:
             self._old_weighed, self._weighed = self._weighed, {}
         self._weighed[request.instance] = weighed
 
-    def has_ticket(self, request: Request) -> bool:
-        """Whether a ticket was given in this transaction."""
-        return any(note[:1] == TICKET for note in self._of(request.instance).split("\n"))
+    def ticket(self, request: Request) -> str:
+        """The id of the ticket that was given in this transaction; empty if none was."""
+        for note in self._of(request.instance).split("\n"):
+            if note[:1] == TICKET:
+                return note[1:]
+        return ""
 
     def accepted(self, request: Request) -> tuple[str, ...]:
         """Recipients of this transaction that nothing of ours kept out, in their order."""

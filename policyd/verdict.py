@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from mailbase.config.limits import Of, Per
 from mailbase.vocabulary import Action
 from policyd.checks import GreylistCheck, RelayCheck
 from policyd.context import Scope
@@ -17,6 +18,8 @@ from policyd.facts import (
     Fact,
     Grey,
     GreylistFact,
+    Limited,
+    LimitFact,
     PointsFact,
     RelayFact,
     Relaying,
@@ -80,6 +83,8 @@ def settles(fact: Fact) -> bool:
     if isinstance(fact, PointsFact):
         # What is deferred for its points goes on, so that the time of greylisting runs meanwhile.
         return fact.action is Action.REJECT
+    if isinstance(fact, LimitFact):
+        return fact.action is not _ACCEPT
     return isinstance(fact, CheckFailed) and fact.check == RelayCheck.name
 
 
@@ -107,6 +112,10 @@ def judge(facts: tuple[Fact, ...], scope: Scope, on_error: Literal["pass", "defe
                 if fact.effect is Effect.NONE:
                     continue
                 opinion = _exception(fact)
+            case LimitFact():
+                if fact.action is _ACCEPT:
+                    continue
+                opinion = _limit(fact)
             case CheckFailed():
                 opinion = _failure(fact)
             case CheckLate():
@@ -146,6 +155,42 @@ def _points(fact: PointsFact) -> Verdict:
     if fact.action is Action.REJECT:
         return Verdict(Action.REJECT, f"554 5.7.1 Refused: {words}", reason)
     return Verdict(Action.DEFER, f"450 4.7.1 Not now: {words}; try again later", reason)
+
+
+LIMITED = {
+    Of.MESSAGES: "too many messages",
+    Of.RECIPIENTS: "too many recipients",
+    Of.BYTES: "too much mail",
+    Of.CONNECTIONS: "too many connections",
+}
+WHOSE = {
+    Per.CLIENT: "from your address",
+    Per.NETWORK: "from your network",
+    Per.USER: "from your account",
+    Per.SENDER_DOMAIN: "from the sender's domain",
+    Per.SYSTEM: "from your system",
+    Per.RECIPIENT_DOMAIN: "to the recipient's domain",
+}
+
+
+def _limit(fact: LimitFact) -> Verdict:
+    reason = f"rate-{fact.limit}"
+    words = f"{LIMITED[fact.of]} {WHOSE[fact.per]} (limit {fact.limit})"
+    if fact.limited is Limited.NEVER:
+        return Verdict(Action.REJECT, f"554 5.7.1 Refused: {words}, with this one mail alone", reason)
+    words += f"; free again in {_long(fact.wait)}"
+    if fact.action is Action.REJECT:
+        return Verdict(Action.REJECT, f"554 5.7.1 Refused: {words}", reason, fact.wait)
+    # 421 ends the connection, which is what there is too much of.
+    code = "421 4.7.0" if fact.of is Of.CONNECTIONS else "450 4.7.1"
+    return Verdict(Action.DEFER, f"{code} Not now: {words}", reason, fact.wait)
+
+
+def _long(seconds: int) -> str:
+    """A wait in the largest unit that is not too coarse, rounded up."""
+    if seconds < 120:
+        return f"{seconds} s"
+    return f"{-(-seconds // 60)} min" if seconds < 7200 else f"{-(-seconds // 3600)} h"
 
 
 def _greylisting(fact: GreylistFact, on_error: Literal["pass", "defer"]) -> Verdict:

@@ -14,6 +14,7 @@ from mailbase.config.evidence import (
     evidence_conflicts,
     lay_over,
 )
+from mailbase.config.limits import LimitsTable, limit_conflicts
 from mailbase.documents import Flag, Section
 from mailbase.documents.problems import Location, nearest
 from mailbase.points import Threshold
@@ -113,6 +114,8 @@ class FlowSettings(Section):
     """Points from which on mail is deferred; None: never."""
     reject_at: Threshold = None
     """Points from which on mail is refused; None: never."""
+    limits: LimitsTable = Field(default_factory=dict)
+    """How much may come from whom, or go where; by name."""
 
 
 def _defaults(flow: Flow) -> dict[str, Any]:
@@ -192,6 +195,8 @@ def flow_conflicts(flows: FlowsSettings) -> Iterator[tuple[Location, str]]:
         for location, message in evidence_conflicts(
             flow, settings.checks, settings.defer_at, settings.reject_at
         ):
+            yield (flow, *location), message
+        for location, message in limit_conflicts(flow, settings.limits):
             yield (flow, *location), message
     if flows.upstream.greylisting:
         yield ("upstream", "greylisting"), "expected false: mail of upstream relays is never greylisted"

@@ -10,6 +10,7 @@ from policyd.checks.fcrdns import FcrdnsCheck
 from policyd.checks.greylist import GreylistCheck
 from policyd.checks.helo import HeloCheck
 from policyd.checks.points import PointsCheck
+from policyd.checks.rate import RateCheck
 from policyd.checks.relay import RelayCheck
 from policyd.checks.sender_domain import SenderDomainCheck
 from policyd.context import Context
@@ -25,6 +26,7 @@ __all__ = [
     "GreylistCheck",
     "HeloCheck",
     "PointsCheck",
+    "RateCheck",
     "RelayCheck",
     "SenderDomainCheck",
 ]
@@ -45,7 +47,7 @@ class Check(Protocol):
         """The fact; at once where it is in memory."""
 
 
-CHECKS = (ExceptionsCheck.name, RelayCheck.name, PointsCheck.name, GreylistCheck.name)
+CHECKS = (ExceptionsCheck.name, RelayCheck.name, RateCheck.name, PointsCheck.name, GreylistCheck.name)
 """Cheap and decisive first: what is refused is not greylisted."""
 
 EVIDENCE = (FcrdnsCheck.name, HeloCheck.name, SenderDomainCheck.name)

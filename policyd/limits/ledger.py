@@ -38,7 +38,7 @@ class Ask(NamedTuple):
         rate: how the bucket fills.
         cost: units, 1 or more.
         take: whether they are to be taken; else it is only seen whether they could be.
-        shadow: whether the others may go on without it.
+        shadow: whether the others are taken from all the same if this one has not enough.
         name: of the limit, ``FLOW.NAME``.
         subject: whose bucket, for listings.
     """
@@ -62,9 +62,9 @@ class Limits(Protocol):
     def take(self, asks: Sequence[Ask], now: float) -> tuple[Standing, ...] | Awaitable[tuple[Standing, ...]]:
         """Take from every bucket, or from none.
 
-        Nothing is taken if a bucket lacks what is asked of it, unless that ask is a shadow. Otherwise every
-        bucket that has enough and whose ask says ``take`` gives it. This is one atomic step, however many
-        processes ask.
+        Of the asks that say ``take``: if a bucket lacks what is asked of it, and its ask is no shadow,
+        nothing is taken from any. Otherwise each that has enough gives it. What is only looked at changes
+        nothing. This is one atomic step, however many processes ask.
 
         Arguments:
             asks: each of another bucket.
@@ -100,7 +100,10 @@ class StoreLimits:
         standings = tuple(
             stand(_full_at(row), ask.cost, ask.rate, now) for row, ask in zip(rows, asks, strict=True)
         )
-        if all(standing.passed or ask.shadow for standing, ask in zip(standings, asks, strict=True)):
+        if all(
+            standing.passed or ask.shadow or not ask.take
+            for standing, ask in zip(standings, asks, strict=True)
+        ):
             self._put(
                 [
                     (ask, standing.full_at, _full_at(row))

@@ -200,6 +200,9 @@ def test_the_full_example_shows_the_defaults() -> None:
     assert settings.registry.default_server == "mail.inst.example"
     assert settings.contentfilter.clamd is not None
     assert settings.contentfilter.model_copy(update={"clamd": None}) == default.contentfilter
+    assert set(settings.flows.inbound.limits) == {"client-messages"}
+    inbound = settings.flows.inbound.model_copy(update={"limits": {}})
+    settings = settings.model_copy(update={"flows": settings.flows.model_copy(update={"inbound": inbound})})
     for section in ("store", "flows", "policyd", "privacy", "logging"):
         assert getattr(settings, section) == getattr(default, section), section
 

@@ -17,18 +17,23 @@ from mailbase.dns import TableResolver
 from mailbase.logs import Log
 from mailbase.store import Store
 from mailbase.store.database import Database
+from policyd.checks.rate import Limiting
 from policyd.deadline import Patience
 from policyd.decision import Decision
 from policyd.engine import Engine
 from policyd.exceptions.book import EXCEPTIONS, Book, StoreShelf
 from policyd.gathering import Gatherer
 from policyd.greylist.ledger import StoreLedger
+from policyd.limits.charges import CHARGES, Charges
+from policyd.limits.ledger import StoreLimits
+from policyd.limits.seen import Seen
 from policyd.metrics import Metrics
 from policyd.policy import build_policy, terms_of
 from policyd.recorder import Recorder
 from policyd.request import Request, request_of
 from policyd.tables import TABLES
 from policyd.tickets import TICKETS, Tickets
+from policyd.transactions import Transactions
 
 START = 1_800_000_000.0
 
@@ -108,19 +113,28 @@ class Bench:
         self.tickets = Tickets(self.store.table(TICKETS.name), Deferred.fromCoroutine)
         self.book = Book(StoreShelf(self.store.table(EXCEPTIONS.name)), self.clock, self.log)
         self.book.start()
+        recorder = Recorder(self.log, self.metrics)
+        self.limits = StoreLimits(self.store)
+        self.charges = Charges(
+            self.store.table(CHARGES.name), self.limits, Deferred.fromCoroutine, recorder.limit_refunded
+        )
+        transactions = Transactions()
+        policy = build_policy(
+            self.settings,
+            self.ledger,
+            Gatherer(self.resolver, self.clock.seconds, recorder, self.clock.seconds).gather,
+            self.book.rules,
+            Limiting(self.limits, Seen(), transactions.accepted, recorder),
+        )
+        self.metrics.know_limits(policy.limits)
         self.engine = Engine(
-            build_policy(
-                self.settings,
-                self.ledger,
-                Gatherer(
-                    self.resolver, self.clock.seconds, Recorder(self.log, self.metrics), self.clock.seconds
-                ).gather,
-                self.book.rules,
-            ),
+            policy,
             self.tickets,
             self.clock.seconds,
             self,
             Patience(self.clock).wait,
+            transactions=transactions,
+            charges=self.charges,
         )
 
     def check_failed(self, check: str, error: Exception) -> None:

@@ -61,9 +61,9 @@ def test_kept_out_anywhere_is_not_accepted() -> None:
 
 def test_a_ticket_is_noted_and_is_no_recipient() -> None:
     transactions = Transactions()
-    assert not transactions.has_ticket(request())
-    remember(transactions, request(stage="DATA", recipient="x"), "PREPEND", TICKET)
-    assert transactions.has_ticket(request())
+    assert transactions.ticket(request()) == ""
+    remember(transactions, request(stage="DATA", recipient="x"), "PREPEND", TICKET + "1234")
+    assert transactions.ticket(request()) == "1234"
     assert transactions.accepted(request()) == ()
 
 

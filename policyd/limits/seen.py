@@ -1,0 +1,49 @@
+"""What was counted already, so that nothing counts twice. Bounded; a restart forgets it."""
+
+from __future__ import annotations
+
+from mailbase.store.recent import Recent
+from policyd.request import MAX_ADDRESS, Request
+
+MAX_SEEN = 20_000
+"""Connections, transactions and warned subjects that are remembered, of each in one of two generations."""
+
+
+class Seen:
+    """One for the daemon; it outlives a reload."""
+
+    def __init__(self, size: int = MAX_SEEN) -> None:
+        self._connections: Recent[str, bool] = Recent(size)
+        self._transactions: Recent[str, bool] = Recent(size)
+        self._told: Recent[tuple[bytes, str], float] = Recent(size)
+
+    @staticmethod
+    def connection(request: Request) -> str:
+        """The connection that a request belongs to; empty if Postfix (before 3.0) does not say."""
+        port = request.get("client_port")
+        return f"{request.client_address} {port}" if 0 < len(port) < 6 else ""
+
+    def has_connection(self, connection: str) -> bool:
+        """Whether the connection was counted."""
+        return self._connections.get(connection, False)
+
+    def note_connection(self, connection: str) -> None:
+        """The connection is counted."""
+        self._connections.put(connection, True)
+
+    def has_counted(self, request: Request) -> bool:
+        """Whether this mail was counted at this stage, at whichever place Postfix asked."""
+        return self._transactions.get(f"{request.instance} {request.stage}", False)
+
+    def note_counted(self, request: Request) -> None:
+        """This mail is counted at this stage; outside of a transaction nothing can be noted."""
+        if request.instance and len(request.instance) <= MAX_ADDRESS:
+            self._transactions.put(f"{request.instance} {request.stage}", True)
+
+    def tell(self, key: bytes, what: str, within: float, now: float) -> bool:
+        """Whether the log is to say so of this bucket: once in the time that the limit is set for."""
+        last = self._told.get((key, what), float("-inf"))
+        if last <= now < last + within:
+            return False
+        self._told.put((key, what), now)
+        return True
