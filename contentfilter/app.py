@@ -21,6 +21,7 @@ from contentfilter.pool.process import ProcessLauncher
 from contentfilter.pool.worker import Settings as WorkerSettings
 from contentfilter.quarantine import Quarantine, QuarantineError, prepare
 from contentfilter.reinjection import ReinjectionPort
+from contentfilter.reporting import Reporter
 from contentfilter.server import ProxyFactory, filter_name
 from mailbase import __version__
 from mailbase.config import FINDING_NAMES, ConfigError, ContentfilterSettings, Settings, load
@@ -67,7 +68,7 @@ class Daemon:
         content = settings.contentfilter
         self.pool = Pool(reactor, content.workers, launcher(reactor, settings, log), log, self.metrics)
         self.metrics.watch(self.pool)
-        self._policyd = ControlClient(reactor, settings.policyd.control)
+        self._connect(settings)
         self.inspector = MailInspector(reactor, self._backends(settings), log, self.metrics, time.time)
         self.ports = [
             ReinjectionPort(
@@ -130,7 +131,7 @@ class Daemon:
         for port in self.ports:
             port.stop()
         await self.pool.stop()
-        self._policyd.close()
+        self._disconnect()
 
     def problem(self) -> str:
         """Why no mail can be taken now; empty if it can."""
@@ -152,6 +153,17 @@ class Daemon:
 
     # Configuration
 
+    def _connect(self, settings: Settings) -> None:
+        path = settings.policyd.control
+        self._policyd = ControlClient(self._reactor, path)
+        # A connection of its own: policyd answers in order, and no mail should wait behind a report.
+        self._reports = ControlClient(self._reactor, path)
+        self._reporter = Reporter(self._reports, Deferred.fromCoroutine, self.metrics.reported)
+
+    def _disconnect(self) -> None:
+        self._policyd.close()
+        self._reports.close()
+
     def _backends(self, settings: Settings) -> Backends:
         content = settings.contentfilter
         return Backends(
@@ -160,6 +172,7 @@ class Daemon:
             clamd=Clamd(self._reactor, content.clamd) if content.clamd is not None else None,
             policyd=self._policyd,
             quarantine=Quarantine(content.quarantine.folder, self._in_thread),
+            reporter=self._reporter,
         )
 
     def reload(self) -> None:
@@ -194,8 +207,8 @@ class Daemon:
     def _put_in_force(self, settings: Settings) -> None:
         old, content = self.settings, settings.contentfilter
         if settings.policyd.control != old.policyd.control:
-            self._policyd.close()
-            self._policyd = ControlClient(self._reactor, settings.policyd.control)
+            self._disconnect()
+            self._connect(settings)
         if content.workers != old.contentfilter.workers:
             self.pool.reconfigure(content.workers, launcher(self._reactor, settings, self._log))
         self.inspector.backends = self._backends(settings)

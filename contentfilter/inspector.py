@@ -26,6 +26,7 @@ from mailbase.config import ListenerSettings, Settings
 from mailbase.control import ControlError
 from mailbase.ids import IdSource, is_id
 from mailbase.logs import Log
+from mailbase.report import MAX_FINDINGS, Report
 from mailbase.ticket import HEADER, Ticket
 from mailbase.vocabulary import Action, Finding, Flow, Unscanned
 
@@ -60,6 +61,12 @@ class Policyd(Protocol):
     async def request(self, verb: str, arguments: dict[str, Any], timeout: float) -> dict[str, Any]: ...
 
 
+class Reporter(Protocol):
+    """Tells policyd what became of a mail; see :class:`contentfilter.reporting.Reporter`."""
+
+    def report(self, report: Report) -> None: ...
+
+
 @dataclass(slots=True)
 class Backends:
     """Who is asked; replaced as a whole when the configuration is reloaded.
@@ -70,6 +77,7 @@ class Backends:
         clamd: None if none is configured.
         policyd: for the ticket.
         quarantine: for what must be kept.
+        reporter: told what became of each mail with a ticket.
     """
 
     settings: Settings
@@ -77,6 +85,7 @@ class Backends:
     clamd: Clamd | None
     policyd: Policyd
     quarantine: Quarantine
+    reporter: Reporter
 
 
 class MailInspector:
@@ -121,7 +130,9 @@ class MailInspector:
         disposition = dispose(verdict, backends.settings)
         self._metrics.decided(verdict, spool.size)
         self._metrics.parts.inc(sum(result.parts for result in results if isinstance(result, ScanResult)))
-        self._report(verdict, envelope, spool.size, ticket, disposition, watch)
+        self._log_verdict(verdict, envelope, spool.size, ticket, disposition, watch)
+        if ticket is not None:
+            backends.reporter.report(_report(ticket, verdict, spool.size))
         return decision, disposition
 
     def _left(self, deadline: float) -> float:
@@ -168,7 +179,7 @@ class MailInspector:
         self._log.info("quarantined", id=verdict.id, file=path.name)
         return verdict
 
-    def _report(
+    def _log_verdict(
         self,
         verdict: Verdict,
         envelope: Envelope,
@@ -229,6 +240,11 @@ def dispose(verdict: Verdict, settings: Settings) -> Disposition:
             return Deliver(verdict.header(settings.contentfilter.tag_header))
         case Action.QUARANTINE | Action.DEFER | Action.REJECT | Action.DISCARD:
             return Answer(verdict.reply(settings.identity.contact))
+
+
+def _report(ticket: Ticket, verdict: Verdict, size: int) -> Report:
+    found = dict.fromkeys(fact.name for fact in verdict.facts if isinstance(fact, Finding))
+    return Report(ticket.id, ticket.client, ticket.sender, verdict.action, tuple(found)[:MAX_FINDINGS], size)
 
 
 class _Stopwatch:

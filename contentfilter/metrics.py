@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 
 from contentfilter.pool.member import Fate
 from contentfilter.pool.pool import Pool
+from contentfilter.reporting import FATES as REPORTED
+from contentfilter.reporting import Fate as Reported
 from contentfilter.results import ScanFailed
 from contentfilter.steps import End
 from contentfilter.verdict import Verdict
@@ -72,6 +74,9 @@ class Metrics:
         self.tickets = Counter(
             "contentfilter_tickets", "Tickets asked for at policyd.", ["result"], registry=registry
         )
+        self.reports = Counter(
+            "contentfilter_reports", "Mails whose outcome policyd was told.", ["result"], registry=registry
+        )
         self.workers_ended = Counter(
             "contentfilter_workers_ended", "Worker processes that ended.", ["fate"], registry=registry
         )
@@ -129,6 +134,7 @@ class Metrics:
             (self.unscanned, sorted(UNSCANNED_REASONS)),
             (self.seconds, STAGES),
             (self.tickets, TICKETS),
+            (self.reports, REPORTED),
             (self.workers_ended, FATES),
             (self.reloads, ("ok", "refused")),
             (self.probes, ("answered", "failed")),
@@ -150,6 +156,10 @@ class Metrics:
                     self.unscanned.labels(reason).inc()
                 case ScanFailed(scanner, reason) if reason in FAILURES.get(scanner, ()):
                     self.failures.labels(scanner, reason).inc()
+
+    def reported(self, fate: Reported) -> None:
+        """A report to policyd has ended."""
+        self.reports.labels(fate).inc()
 
     def took(self, stage: Stage, seconds: float) -> None:
         """A stage of deciding on a mail took so long."""

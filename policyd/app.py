@@ -32,6 +32,7 @@ from policyd.limits.seen import Seen
 from policyd.metrics import Metrics
 from policyd.policy import Policy, build_policy
 from policyd.recorder import Recorder
+from policyd.reports import Reports
 from policyd.server import PolicyServer
 from policyd.state import open_state
 from policyd.tape import Tape
@@ -96,11 +97,13 @@ class Daemon:
             transactions=transactions,
             charges=charges,
         )
+        self.reports = Reports(tickets, charges, reactor.seconds)
         self.server = PolicyServer(self.engine, recorder)
         self.verbs = Verbs(reactor, self.engine, self.ledger, tickets)
         self.exceptions = ExceptionVerbs(self.book, reactor.seconds, log)
         self.tape = Tape(recorder, reactor.seconds, log, pseudonymised=settings.privacy.pseudonymise)
         self.metrics.store = self.state.collect
+        self.metrics.reports = self.reports.counted
         self.metrics.gauges += [
             ("tickets_lost", "Tickets that could not be kept.", lambda: tickets.lost),
             ("tickets_found", "Tickets that contentfilter was given.", lambda: self.verbs.asked["found"]),
@@ -140,7 +143,12 @@ class Daemon:
         service.listen(
             f"unix:{settings.control}",
             ControlServer(
-                {**self.verbs.table(), **self.exceptions.table(), **self.tape.table()},
+                {
+                    **self.verbs.table(),
+                    **self.exceptions.table(),
+                    **self.tape.table(),
+                    **self.reports.table(),
+                },
                 self._reactor,
                 self._log,
             ),

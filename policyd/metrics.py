@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from math import inf
 
 from prometheus_client.core import (
@@ -23,6 +23,7 @@ from policyd.facts import Effect, Grey
 from policyd.inquiry import TEMPORARY
 from policyd.limits.limit import Limit
 from policyd.protocol import REASONS
+from policyd.reports import RESULTS, Result
 from policyd.request import Stage
 
 BUCKETS = (
@@ -102,6 +103,7 @@ class Metrics(Collector):
         self.shadows = {(flow, action): 0 for flow in Flow for action in (Action.DEFER, Action.REJECT)}
         self.limits: dict[tuple[str, str, str], int] = {}
         self.limits_unavailable = 0
+        self.reports: Mapping[Result, int] = dict.fromkeys(RESULTS, 0)
         self.dns: DnsMetrics | None = None
         self.engine_failures = 0
         self.connections = 0
@@ -152,6 +154,7 @@ class Metrics(Collector):
             (),
             {(): self.limits_unavailable},
         )
+        yield _counter("reports", "What contentfilter told of mails.", ("result",), self.reports)
         yield _counter(
             "engine_failures", "Connections closed for a fault of ours.", (), {(): self.engine_failures}
         )

@@ -26,7 +26,8 @@ from mailbase.control import ControlError
 from mailbase.ids import is_id
 from mailbase.logs import Log
 from mailbase.registry import load_registry
-from mailbase.vocabulary import Finding, Flow, Unscanned
+from mailbase.report import Report
+from mailbase.vocabulary import Action, Finding, Flow, Unscanned
 
 ID = "0123456789abc"
 MACRO = Finding("office-macro", "2/a.docm")
@@ -96,14 +97,19 @@ class Scene:
         self.settings = loaded.with_registry(load_registry(tmp_path / "registry.yaml"))
         self.clock = Clock()
         self.output = io.StringIO()
+        self.reports: list[Report] = []
         self.registry = CollectorRegistry()
         self.pool, self.policyd, self.quarantine = FakePool(), FakePolicyd(), FakeQuarantine()
-        self.backends = Backends(self.settings, self.pool, clamd, self.policyd, self.quarantine)  # type: ignore[arg-type]
+        self.backends = Backends(self.settings, self.pool, clamd, self.policyd, self.quarantine, self)  # type: ignore[arg-type]
         log = Log("test", stream=self.output)
         self.inspector = MailInspector(
             self.clock, self.backends, log, Metrics(self.registry), lambda: 1795312800.0
         )
         self.spool = Spool(tmp_path, 1 << 20)
+
+    def report(self, report: Report) -> None:
+        """See :class:`contentfilter.inspector.Reporter`."""
+        self.reports.append(report)
 
     def start(
         self,
@@ -187,6 +193,21 @@ def test_policyd_is_asked_about_the_topmost_line_and_its_answer_rules(scene):
     assert b"flow=submission" in disposition.header
     assert "user=anna" in scene.output.getvalue()
     assert scene.count("contentfilter_tickets_total", result="found") == 1
+
+
+def test_policyd_is_told_what_became_of_a_mail_with_a_ticket(scene):
+    scene.policyd.answer = {"found": True, "flow": "inbound"}
+    scene.pool.result = ScanResult((MACRO, MACRO, VIRUS))
+    scene.inspect(TICKETED)
+    assert scene.reports == [
+        Report(ID, "203.0.113.9", "Sender@x.example", Action.REJECT, ("office-macro", "virus"), len(TICKETED))
+    ]
+
+
+def test_without_a_ticket_there_is_nothing_to_tell(scene):
+    scene.pool.result = ScanResult((MACRO,))
+    scene.inspect()
+    assert scene.reports == []
 
 
 @pytest.mark.parametrize(
