@@ -16,7 +16,9 @@ _POSIX = {
     "[:word:]": r"\w",
     "[:punct:]": r"!-/:-@\[-`{-~",
 }
-_QUOTED = re.compile(r"\\Q(.*?)(?:\\E|$)")
+_ESCAPE = re.compile(r"\\(.)")
+_LETTERS = frozenset("QEULulF")
+"""A backslash gives them a meaning only in a Perl program's own text, none in a pattern read from a file."""
 _REFERENCE = re.compile(r"\\[1-9]|\(\?P[=<]|\(\?\(|\(\?[aiLmsux]")
 """What refers to a group by its number or sets a flag, and so cannot be put beside other patterns."""
 
@@ -27,7 +29,7 @@ def translate(perl: str) -> str:
     Raises:
         re.error: it cannot be understood.
     """
-    text = _QUOTED.sub(lambda found: re.escape(found[1]), perl)
+    text = _ESCAPE.sub(lambda found: found[1] if found[1] in _LETTERS else found[0], perl)
     for name, characters in _POSIX.items():
         text = text.replace(name, characters)
     text = text.replace(r"\z", r"\Z").replace(r"\h", r"[ \t]").replace("(?<", "(?P<")
