@@ -16,6 +16,7 @@ from mailbase.control.server import ControlServer
 from mailbase.dns import build_resolver, servers_of
 from mailbase.logs import Log
 from mailbase.metrics import new_registry, site
+from mailbase.registry import Registry
 from mailbase.service import ListenError, Service
 from mailbase.starting import make_log, raise_descriptor_limit
 from policyd.checks import EVIDENCE
@@ -34,11 +35,12 @@ from policyd.policy import Policy, build_policy
 from policyd.recorder import Recorder
 from policyd.reports import Reports
 from policyd.server import PolicyServer
+from policyd.socketmap.server import SocketmapServer
 from policyd.state import open_state
 from policyd.tape import Tape
 from policyd.transactions import Transactions
 
-NEEDS_RESTART = ("listen", "socket_mode", "control", "metrics")
+NEEDS_RESTART = ("listen", "socket_mode", "socketmap", "control", "metrics")
 """Settings of ``policyd`` that a reload does not change."""
 DRAIN = 10.0
 """Seconds that requests in flight have to end."""
@@ -99,6 +101,7 @@ class Daemon:
         )
         self.reports = Reports(tickets, charges, reactor.seconds)
         self.server = PolicyServer(self.engine, recorder)
+        self.maps = SocketmapServer(self._registry, self.metrics.socketmap, log)
         self.verbs = Verbs(reactor, self.engine, self.ledger, tickets)
         self.exceptions = ExceptionVerbs(self.book, reactor.seconds, log)
         self.tape = Tape(recorder, reactor.seconds, log, pseudonymised=settings.privacy.pseudonymise)
@@ -134,12 +137,14 @@ class Daemon:
         self.state.start()
         self.book.start()
         service = Service(
-            self._reactor, self._log, drain=self.server.drain, reload=self.reload, drain_timeout=DRAIN
+            self._reactor, self._log, drain=self._drain, reload=self.reload, drain_timeout=DRAIN
         )
         settings = self._settings.policyd
         mode = int(settings.socket_mode, 8)
         for place in settings.listen:
             service.listen(place, self.server, mode)
+        if settings.socketmap:
+            service.listen(settings.socketmap, self.maps, mode)
         service.listen(
             f"unix:{settings.control}",
             ControlServer(
@@ -160,6 +165,14 @@ class Daemon:
             http: Any = site(registry, lambda: "")
             service.listen(settings.metrics, http)
         return service
+
+    async def _drain(self) -> None:
+        self.maps.finish()
+        await self.server.drain()
+
+    def _registry(self) -> Registry | None:
+        """The registry in force; None if none is configured."""
+        return self.engine.policy.registry if self._settings.registry_path is not None else None
 
     def reload(self) -> None:
         """Read everything again; all or nothing. Called again meanwhile, it does so once more."""

@@ -25,6 +25,7 @@ from policyd.limits.limit import Limit
 from policyd.protocol import REASONS
 from policyd.reports import RESULTS, Result
 from policyd.request import Stage
+from policyd.socketmap.counts import Counts
 
 BUCKETS = (
     0.00005,
@@ -104,6 +105,7 @@ class Metrics(Collector):
         self.limits: dict[tuple[str, str, str], int] = {}
         self.limits_unavailable = 0
         self.reports: Mapping[Result, int] = dict.fromkeys(RESULTS, 0)
+        self.socketmap = Counts()
         self.dns: DnsMetrics | None = None
         self.engine_failures = 0
         self.connections = 0
@@ -161,6 +163,18 @@ class Metrics(Collector):
         yield _counter("connections", "Connections accepted.", (), {(): self.connections_total})
         yield _gauge("open_connections", "Connections open now.", self.connections)
         yield _counter("reloads", "Reloads of the configuration.", ("result",), self.reloads)
+        yield _counter(
+            "socketmap_lookups",
+            "Questions about the registry, by map and result.",
+            ("map", "result"),
+            {(name, result.lower()): count for (name, result), count in self.socketmap.lookups.items()},
+        )
+        yield _counter(
+            "socketmap_errors",
+            "Connections closed for what is no netstring.",
+            ("reason",),
+            self.socketmap.errors,
+        )
         for name, text, source in self.gauges:
             yield _gauge(name, text, source())
         yield from self.store("policyd")

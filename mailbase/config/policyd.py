@@ -82,7 +82,9 @@ class PolicydSettings(Section):
     listen: FilledListing[ListenPlace] = ("127.0.0.1:10023",)
     """Where Postfix asks."""
     socket_mode: Annotated[str, BeforeValidator(_mode)] = "0660"
-    """Octal mode of UNIX sockets in ``listen``."""
+    """Octal mode of UNIX sockets in ``listen`` and ``socketmap``."""
+    socketmap: OptionalListenPlace = "127.0.0.1:10027"
+    """Where Postfix looks the registry up; empty: nowhere."""
     control: SocketPath = "/run/postwarden/policyd.sock"
     """Path of the control socket."""
     metrics: OptionalListenPlace = "127.0.0.1:9323"

@@ -85,6 +85,7 @@ def _places(settings: Settings) -> Iterator[tuple[Location, str]]:
     content = settings.contentfilter
     listening: list[tuple[Location, str]] = [
         *((("policyd", "listen", i), place) for i, place in enumerate(settings.policyd.listen)),
+        (("policyd", "socketmap"), settings.policyd.socketmap),
         (("policyd", "control"), "unix:" + settings.policyd.control),
         (("policyd", "metrics"), settings.policyd.metrics),
         *(

@@ -96,14 +96,15 @@ class Registry:
     _upstreams: NetworkTable[bool] = field(default_factory=NetworkTable)
     _server_hosts: Mapping[str, System] = field(default_factory=dict)
 
-    def system_of(self, address: bytes, client_name: str) -> System | None:
+    def system_of(self, address: bytes | None, client_name: str) -> System | None:
         """The registered system that a client is, so that it may relay; None for every other.
 
         Arguments:
-            address: packed, 4 or 16 octets. The longest registered network wins.
+            address: packed, 4 or 16 octets, of which the longest registered network counts; None for unknown.
             client_name: verified name (PTR that resolves back); asked only if no network fits.
         """
-        return self._systems.lookup(address) or self._hosts.get(client_name.lower())
+        system = self._systems.lookup(address) if address is not None else None
+        return system or self._hosts.get(client_name.lower())
 
     def is_upstream(self, address: bytes) -> bool:
         """Whether ``address`` (packed) is a trusted upstream relay's."""

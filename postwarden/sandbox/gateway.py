@@ -46,6 +46,7 @@ class Plan:
     reinject_before: int = 0
     reinject_after: int = 0
     policyd: int = 0
+    socketmap: int = 0
     policyd_metrics: int = 0
     before: int = 0
     after_lmtp: int = 0
@@ -54,7 +55,7 @@ class Plan:
     sink: int = 0
 
 
-FIXED = Plan(20025, 20587, 20588, 10025, 10028, 10023, 9323, 10024, 10026, 10029, 9324, 20099)
+FIXED = Plan(20025, 20587, 20588, 10025, 10028, 10023, 10027, 9323, 10024, 10026, 10029, 9324, 20099)
 """The ports of the documentation, for ``make run``."""
 
 
@@ -90,6 +91,8 @@ class Gateway:
         postfix_main: main.cf parameters over those of the wiring.
         concurrency: connections that Postfix handles at once on each of its ports.
         policy_timeout: seconds that Postfix waits for policyd.
+        live_registry: Postfix asks policyd what is registered; else main.cf names the served domains, so that
+            they are served without policyd too.
         pieces: makes main.cf parameters and master.cf lines in place of the sandbox's own wiring.
     """
 
@@ -101,6 +104,7 @@ class Gateway:
     postfix_main: Mapping[str, str] = field(default_factory=dict)
     concurrency: int = 60
     policy_timeout: int = 10
+    live_registry: bool = True
     pieces: Callable[[GatewayPorts], tuple[dict[str, str], list[str]]] | None = None
     guard: Guard = field(init=False)
     ports: Plan = field(init=False)
@@ -167,6 +171,7 @@ class Gateway:
             "registry": str(self.folder / "registry.yaml"),
             "policyd": {
                 "listen": [f"{LOOPBACK}:{ports.policyd}"],
+                "socketmap": f"{LOOPBACK}:{ports.socketmap}",
                 "control": str(self._sockets / "policyd.sock"),
                 "metrics": f"{LOOPBACK}:{ports.policyd_metrics}",
             },
@@ -281,6 +286,7 @@ class Gateway:
             after_lmtp=rewired.after_lmtp or ports.after_lmtp,
             after_smtp=rewired.after_smtp or ports.after_smtp,
             next_hop=self.sink.port,
+            socketmap=ports.socketmap if self.live_registry else 0,
         )
         domains = registered.served(self.registry)
         listening = [

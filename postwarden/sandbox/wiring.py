@@ -32,6 +32,7 @@ class GatewayPorts:
         after_lmtp: the after-queue filter, LMTP.
         after_smtp: the after-queue filter, SMTP.
         next_hop: where every delivery goes.
+        socketmap: where the registry is looked up; without it main.cf names the served domains.
     """
 
     mx: int
@@ -44,6 +45,7 @@ class GatewayPorts:
     after_lmtp: int
     after_smtp: int
     next_hop: int
+    socketmap: int = 0
 
 
 def gateway_main(
@@ -53,9 +55,16 @@ def gateway_main(
 
     Arguments:
         hostname: its name.
-        relay_domains: the served domains.
+        relay_domains: the served domains, where no socketmap tells them.
         policy_timeout: seconds to wait for the policy service.
     """
+    sink = f"smtp:[{LOOPBACK}]:{ports.next_hop}"
+    served, routes = ", ".join(relay_domains), ""
+    if ports.socketmap:
+        maps = f"socketmap:inet:{LOOPBACK}:{ports.socketmap}"
+        served = f"{maps}:relay_domains"
+        # Whatever server the registry names, in a sandbox its mail goes to the sink.
+        routes = f"pipemap:{{{maps}:transport_maps, static:{sink}}}"
     ask = later = ""
     if ports.policy:
         service = f"inet:{LOOPBACK}:{ports.policy}, timeout={policy_timeout}s"
@@ -68,14 +77,15 @@ def gateway_main(
         "smtpd_authorized_xclient_hosts": "127.0.0.0/8",
         # Whoever comes from loopback by XCLIENT is no local client: no header line is added for it.
         "local_header_rewrite_clients": "",
-        "relay_domains": ", ".join(relay_domains),
+        "relay_domains": served,
+        "transport_maps": routes,
         "parent_domain_matches_subdomains": "",
         "smtpd_relay_restrictions": ask + "reject_unauth_destination",
         "smtpd_recipient_restrictions": "",
         "smtpd_data_restrictions": later,
         "smtpd_end_of_data_restrictions": later,
-        "relay_transport": f"smtp:[{LOOPBACK}]:{ports.next_hop}",
-        "default_transport": f"smtp:[{LOOPBACK}]:{ports.next_hop}",
+        "relay_transport": sink,
+        "default_transport": sink,
         "message_size_limit": str(SIZE_LIMIT),
         "mailbox_size_limit": "0",
         "maximal_queue_lifetime": "3d",

@@ -55,6 +55,7 @@ def pieces(sasl: Path):
             "10024": wires.before,
             "10025": wires.reinject_before,
             "10026": wires.after_lmtp,
+            "10027": wires.socketmap,
             "10028": wires.reinject_after,
             "10029": wires.after_smtp,
         }
@@ -64,20 +65,16 @@ def pieces(sasl: Path):
                 "|".join(rf"\b{port}\b" for port in ports), lambda found: str(ports[found[0]]), text
             )
 
-        served = " ".join(
-            f"{{{name}=reject_unverified_recipient}}" for name in (registered.DOMAIN, registered.OPEN_DOMAIN)
-        ).replace("} {", "}, {")
-        text = (EXAMPLES / "main.cf").read_text()
-        text = text.replace("hash:/etc/postfix/relay_domains", f"inline:{{{served}}}")
-        main = parameters(moved(text))
+        main = parameters(moved((EXAMPLES / "main.cf").read_text()))
+        sink = f"smtp:[{LOOPBACK}]:{wires.next_hop}"
         # Only what cannot be had on a test machine.
         main |= {
-            "transport_maps": "",
+            "transport_maps": f"pipemap:{{{main['transport_maps']}, static:{sink}}}",
             "smtpd_tls_chain_files": "",
             "smtpd_tls_security_level": "none",
             "smtpd_sasl_path": str(sasl),
-            "default_transport": f"smtp:[{LOOPBACK}]:{wires.next_hop}",
-            "relay_transport": f"smtp:[{LOOPBACK}]:{wires.next_hop}",
+            "default_transport": sink,
+            "relay_transport": sink,
             "smtpd_authorized_xclient_hosts": "127.0.0.0/8",
         }
         master = moved((EXAMPLES / "master.cf").read_text())

@@ -47,6 +47,15 @@ def test_without_policy_service_nobody_is_asked():
     assert main["smtpd_data_restrictions"] == ""
 
 
+def test_with_a_socketmap_the_registry_says_what_is_served():
+    main = gateway_main(replace(PORTS, socketmap=10027), "mx.example", ("inst.example",))
+    assert main["relay_domains"] == "socketmap:inet:127.0.0.1:10027:relay_domains"
+    assert main["transport_maps"].startswith(
+        "pipemap:{socketmap:inet:127.0.0.1:10027:transport_maps, static:"
+    )
+    assert gateway_main(PORTS, "mx.example", ("inst.example",))["relay_domains"] == "inst.example"
+
+
 def test_each_size_limit_has_room_for_the_one_before():
     main, lines = gateway_main(PORTS, "mx.example", ()), gateway_services(PORTS)
     room = int(service(lines, 10025).partition("-o message_size_limit=")[2].split()[0])

@@ -1,0 +1,1 @@
+"""The registry as Postfix's lookup tables (socketmap_table(5))."""
