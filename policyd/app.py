@@ -30,6 +30,7 @@ from policyd.facts import Effect
 from policyd.gathering import Gatherer
 from policyd.limits.charges import CHARGES, Charges
 from policyd.limits.seen import Seen
+from policyd.limits.verbs import LimitVerbs
 from policyd.metrics import Metrics
 from policyd.policy import Policy, build_policy
 from policyd.recorder import Recorder
@@ -99,6 +100,7 @@ class Daemon:
             transactions=transactions,
             charges=charges,
         )
+        self.limits = LimitVerbs(self.state.limits, lambda: self.engine.policy.limits, reactor.seconds)
         self.reports = Reports(tickets, charges, reactor.seconds)
         self.server = PolicyServer(self.engine, recorder)
         self.maps = SocketmapServer(self._registry, self.metrics.socketmap, log)
@@ -153,6 +155,7 @@ class Daemon:
                     **self.exceptions.table(),
                     **self.tape.table(),
                     **self.reports.table(),
+                    **self.limits.table(),
                 },
                 self._reactor,
                 self._log,

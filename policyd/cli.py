@@ -15,6 +15,7 @@ from mailbase.control.client import ask
 from mailbase.printing import wants_json, write
 from mailbase.service import ListenError
 from policyd.exceptions import commands as exceptions
+from policyd.limits import commands as limits
 from policyd.replay.commands import add_commands
 
 OK, NEGATIVE, USAGE, BAD_CONFIG = 0, 1, 2, 78
@@ -103,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     forget.set_defaults(run=_forget)
 
     exceptions.add_commands(commands, _command)
+    limits.add_commands(commands, _command)
     add_commands(commands, _command)
     return top
 

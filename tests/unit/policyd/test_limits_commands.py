@@ -1,0 +1,177 @@
+"""policyd limits: what is in use, and setting it free; the verbs and the command line."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from mailbase.control import ControlError
+from mailbase.store import StoreError
+from policyd import cli
+from policyd.limits import commands
+from policyd.limits.verbs import MAX_FORGOTTEN, LimitVerbs
+
+LIMITS = (
+    "flows: {inbound: {limits: {"
+    "mails: {per: client, of: messages, limit: 10, within: 1h},"
+    "net: {per: network, of: messages, limit: 10, within: 1h},"
+    "dom: {per: sender_domain, of: messages, limit: 10, within: 1h}}}}"
+)
+
+
+class Socket:
+    def __init__(self, bench: Any) -> None:
+        self.bench = bench
+        self.verbs = LimitVerbs(bench.limits, lambda: bench.engine.policy.limits, bench.clock.seconds).table()
+
+    def rows(self, verb: str, **arguments: Any) -> list[dict[str, Any]]:
+        async def collect() -> list[dict[str, Any]]:
+            return [row async for row in self.verbs[verb](arguments)]  # type: ignore[union-attr]
+
+        return self.wait(collect())
+
+    def ask(self, verb: str, **arguments: Any) -> Any:
+        return self.wait(self.verbs[verb](arguments))
+
+    def wait(self, coroutine: Any) -> Any:
+        assert inspect.iscoroutine(coroutine)
+        found: list[Any] = []
+        Deferred.fromCoroutine(coroutine).addBoth(found.append)
+        if hasattr(found[0], "raiseException"):
+            found[0].raiseException()
+        return found[0]
+
+
+@pytest.fixture
+def socket(make_bench: Callable[..., Any]) -> Socket:
+    bench = make_bench(LIMITS)
+    for number, client in enumerate(("192.0.2.1", "192.0.2.1", "192.0.2.9", "2001:db8:5::1")):
+        bench.decide(
+            protocol_state="DATA", client_address=client, sender=f"a@{'other' if number else 'first'}.example"
+        )
+    return Socket(bench)
+
+
+def test_the_listing_has_every_bucket_in_use(socket: Socket) -> None:
+    rows = socket.rows("limits.list")
+    now = int(socket.bench.clock.seconds())
+    assert {"limit": "inbound.mails", "subject": "192.0.2.1", "of": "messages", "used": 2, "allowed": 10,
+            "expires": now + 720} in rows  # fmt: skip
+    assert len(rows) == 3 + 2 + 2
+    socket.bench.clock.advance(3600)
+    assert socket.rows("limits.list") == []
+
+
+@pytest.mark.parametrize(
+    ("term", "subjects"),
+    [
+        ("192.0.2.1", ["192.0.2.1", "192.0.2.0/24"]),
+        ("192.0.2.0/28", ["192.0.2.1", "192.0.2.0/24", "192.0.2.9"]),
+        ("2001:db8:5::/48", ["2001:db8:5::1", "2001:db8:5::/64"]),
+        ("Other.example", ["other.example"]),
+        ("net", ["192.0.2.0/24", "2001:db8:5::/64"]),
+        ("inbound.net", ["192.0.2.0/24", "2001:db8:5::/64"]),
+        ("nobody", []),
+        ("192.0.2", []),
+    ],
+)
+def test_what_a_term_has_in_use(socket: Socket, term: str, subjects: list[str]) -> None:
+    assert {row["subject"] for row in socket.rows("limits.show", term=term)} == set(subjects)
+
+
+def test_setting_free(socket: Socket) -> None:
+    assert socket.ask("limits.forget", term="192.0.2.1") == {"forgotten": 2, "more": False}
+    assert socket.rows("limits.show", term="192.0.2.1") == []
+    assert socket.ask("limits.forget", term="192.0.2.1")["forgotten"] == 0
+
+
+def test_a_limit_that_is_gone_is_listed_without_numbers(socket: Socket) -> None:
+    socket.verbs = LimitVerbs(socket.bench.limits, tuple, socket.bench.clock.seconds).table()
+    (row,) = socket.rows("limits.show", term="first.example")
+    assert (row["limit"], row["used"]) == ("inbound.dom", None)
+
+
+@pytest.mark.parametrize("term", [None, 5, ""])
+def test_a_term_is_needed(socket: Socket, term: Any) -> None:
+    with pytest.raises(ControlError, match="expected term"):
+        socket.rows("limits.show", term=term)
+
+
+def test_a_store_that_cannot_tell_is_said(socket: Socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_arguments: object) -> None:
+        raise StoreError("gone")
+
+    monkeypatch.setattr(socket.bench.limits, "forget", fail)
+    with pytest.raises(ControlError, match="in part: gone"):
+        socket.ask("limits.forget", term="192.0.2.1")
+    monkeypatch.setattr(socket.bench.limits, "pages", fail)
+    with pytest.raises(ControlError, match="gone"):
+        socket.rows("limits.list")
+
+
+def test_forgetting_is_bounded(socket: Socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("policyd.limits.verbs.MAX_FORGOTTEN", 1)
+    assert MAX_FORGOTTEN > 1
+    assert socket.ask("limits.forget", term="net") == {"forgotten": 1, "more": True}
+
+
+class Daemon:
+    """Stands in for the daemon: keeps what it is asked, answers what it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.rows: list[dict[str, Any]] = []
+        self.final: dict[str, Any] = {}
+
+    def ask(self, path: str, verb: str, timeout: float = 10.0, **arguments: Any) -> Daemon:
+        self.asked.append((verb, arguments))
+        return self
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.rows)
+
+    def wait(self) -> dict[str, Any]:
+        return {"ok": True, **self.final}
+
+
+@pytest.fixture
+def daemon(monkeypatch: pytest.MonkeyPatch) -> Daemon:
+    daemon = Daemon()
+    monkeypatch.setattr(commands, "ask", daemon.ask)
+    return daemon
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., int]:
+    config = tmp_path / "postwarden.yaml"
+    config.write_text(f"policyd: {{control: {tmp_path}/p.sock}}\n")
+    return lambda *words: cli.main(["limits", *words, "--config", str(config)])
+
+
+def test_commands_print_what_the_daemon_says(daemon: Daemon, run: Any, capsys: Any) -> None:
+    daemon.rows = [{"limit": "submission.few", "subject": "anna", "used": 3, "allowed": 5}]
+    assert run("list") == 0
+    assert run("show", "anna", "--json") == 0
+    assert daemon.asked == [("limits.list", {}), ("limits.show", {"term": "anna"})]
+    assert json.loads(capsys.readouterr().out.splitlines()[1])["used"] == 3
+
+
+def test_nothing_in_use_is_a_negative_answer_to_a_question_after_it(
+    daemon: Daemon, run: Any, capsys: Any
+) -> None:
+    assert (run("list"), run("show", "anna")) == (0, 1)
+    assert capsys.readouterr().err == "nothing is in use\n" * 2
+
+
+def test_the_command_sets_free(daemon: Daemon, run: Any, capsys: Any) -> None:
+    daemon.final = {"forgotten": 2, "more": True}
+    assert run("forget", "anna") == 0
+    assert capsys.readouterr().out == "2 set free; there are more, ask again\n"
+    daemon.final = {"forgotten": 0, "more": False}
+    assert run("forget", "anna") == 1
