@@ -108,6 +108,9 @@ class CachingResolver(Resolver):
         metrics.now = self._now
         self._counts = metrics.answers
         self._changed = changed
+        self.looked_up: Callable[[str, RecordType, Answer[Record]], None] | None = None
+        """Told of each look-up that a server was asked for, once, however many waited; not of failures while
+        all servers are down, which say nothing of the name."""
         self.upstreams = Upstreams(clock, network, servers, terms.timeout, changed)
         self._jobs: dict[tuple[str, RecordType], _Job] = {}
         self._waiting: deque[_Job] = deque()
@@ -149,9 +152,13 @@ class CachingResolver(Resolver):
         return answer
 
     def forget(self, name: str) -> int:
-        """Forget what is known of a name; returns the number of answers."""
+        """See :class:`Resolver`."""
         own = normal(name)
         return 0 if own is None else self._cache.forget(own)
+
+    def usable(self) -> bool:
+        """See :class:`Resolver`."""
+        return bool(self.upstreams.usable())
 
     def reconfigure(self, servers: Sequence[Address], terms: Terms) -> None:
         """Put other settings in force; look-ups under way end as they began."""
@@ -240,8 +247,11 @@ class CachingResolver(Resolver):
             answer, keep = self._aged(answer, ttl)
             # With all servers down a failure says nothing about the name: whoever comes first after that
             # is to have an answer.
-            if keep > 0 and (octets or self.upstreams.usable()):
-                self._cache.put(job.key, answer, now + keep, octets)
+            if octets or self.upstreams.usable():
+                if keep > 0:
+                    self._cache.put(job.key, answer, now + keep, octets)
+                if self.looked_up is not None:
+                    self.looked_up(*job.key, answer)
             self.metrics.observe(now - job.began)
             self._in_flight -= 1
             self._settle(job, answer)

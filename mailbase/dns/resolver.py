@@ -46,6 +46,14 @@ class Resolver(ABC):
         The Deferred never fails, unless it is cancelled; that gives up waiting, and nothing else.
         """
 
+    def forget(self, name: str) -> int:
+        """Forget what is known of a name; returns the number of answers."""
+        return 0
+
+    def usable(self) -> bool:
+        """Whether there is a server that answers; without one a failure says nothing of the name."""
+        return True
+
     async def resolve(
         self, name: str, rdtype: RecordType, *, consumer: str, deadline: float | None = None
     ) -> Answer[Record]:

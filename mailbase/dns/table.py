@@ -101,6 +101,12 @@ class TableResolver(Resolver):
         self._clock.callLater(seconds, self._known.add, (own, rdtype))
         return waiting
 
+    def forget(self, name: str) -> int:
+        """See :class:`Resolver`."""
+        known = {key for key in self._known if key[0] == _own(name)}
+        self._known -= known
+        return len(known)
+
     def _at_once(self, own: str, rdtype: RecordType) -> bool:
         if self._clock is None or (own, rdtype) in self._known:
             return True

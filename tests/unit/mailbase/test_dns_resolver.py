@@ -615,3 +615,36 @@ def test_every_metric_is_there_from_the_start() -> None:
     assert samples[("policyd_dns_servers",)] == 1
     assert samples["policyd_dns_lookup_seconds_bucket", "+Inf"] == 0
     assert not any(samples[key] for key in samples if key != ("policyd_dns_servers",))
+
+
+def test_whoever_wants_to_know_is_told_of_each_look_up_once() -> None:
+    scene = Scene()
+    told: list[tuple[str, RecordType, Answer[Record]]] = []
+    scene.resolver.looked_up = lambda name, rdtype, answer: told.append((name, rdtype, answer))
+    for _ in range(3):
+        scene.ask("A.example")
+    scene.sent[0].reply(A)
+    assert told == [("a.example", RecordType.A, FOUND)]
+    scene.ask()  # out of memory
+    assert len(told) == 1
+    scene.ask("b.example", RecordType.TXT)
+    scene.sent[-1].reply(rcode=3, soa=60)
+    assert told[1][:2] == ("b.example", RecordType.TXT)
+    assert isinstance(told[1][2], NxDomain)
+
+
+def test_nobody_is_told_that_a_name_failed_while_no_server_answers() -> None:
+    scene = Scene()
+    told: list[Answer[Record]] = []
+    scene.resolver.looked_up = lambda name, rdtype, answer: told.append(answer)
+    assert scene.resolver.usable()
+    scene.ask()
+    scene.pass_time(6.0)
+    assert not scene.resolver.usable()
+    assert told == []
+    scene.alive = True
+    scene.pass_time(15.0)
+    assert scene.resolver.usable()
+    scene.ask("b.example")
+    scene.pass_time(6.0)
+    assert [answer.result for answer in told] == ["timeout"]
