@@ -14,7 +14,7 @@ SAMPLE = 200
 """Rows that decide how wide the columns are; the listing itself may be endless."""
 MAX_CELL = 60
 """Characters of a cell in a table; JSON has everything."""
-TIMES = frozenset({"first", "last", "added", "expires", "time"})
+TIMES = frozenset({"first", "last", "added", "expires", "time", "since", "tested", "next_test"})
 """Fields in seconds since the epoch."""
 
 

@@ -31,6 +31,9 @@ from policyd.gathering import Gatherer
 from policyd.limits.charges import CHARGES, Charges
 from policyd.limits.seen import Seen
 from policyd.limits.verbs import LimitVerbs
+from policyd.lists.board import CONSUMER, Board
+from policyd.lists.metrics import collect as collect_lists
+from policyd.lists.roster import Roster
 from policyd.metrics import Metrics
 from policyd.policy import Policy, build_policy
 from policyd.recorder import Recorder
@@ -75,12 +78,15 @@ class Daemon:
         recorder = Recorder(log, self.metrics)
         self.state = open_state(settings, reactor, log)
         self.ledger = self.state.ledger
-        self.resolver = build_resolver(reactor, settings.dns, EVIDENCE, self._dns_server_changed)
+        self.resolver = build_resolver(reactor, settings.dns, (*EVIDENCE, CONSUMER), self._dns_server_changed)
         self.metrics.dns = self.resolver.metrics
         self._gatherer = Gatherer(self.resolver, reactor.seconds, recorder, time.perf_counter)
         self.book = Book(self.state.shelf, reactor, log)
         transactions = Transactions()
         self._limiting = Limiting(self.state.limits, Seen(), transactions.accepted, recorder)
+        self._roster = Roster()
+        self.lists = Board(reactor, self.resolver, log, self._roster)
+        self.metrics.lists = lambda: collect_lists(self.lists.watched.values())
         policy = self._policy(settings)
         self._warn(policy)
         self.metrics.know_limits(policy.limits)
@@ -138,6 +144,7 @@ class Daemon:
         """
         self.state.start()
         self.book.start()
+        self._watch_lists()
         service = Service(
             self._reactor, self._log, drain=self._drain, reload=self.reload, drain_timeout=DRAIN
         )
@@ -156,6 +163,7 @@ class Daemon:
                     **self.tape.table(),
                     **self.reports.table(),
                     **self.limits.table(),
+                    **self.lists.table(),
                 },
                 self._reactor,
                 self._log,
@@ -213,6 +221,7 @@ class Daemon:
         self.ledger.on_error = policy.on_error
         self.metrics.know_limits(policy.limits)
         self.resolver.reconfigure(servers_of(settings.dns), settings.dns)
+        self._watch_lists()
         self.metrics.reloads["ok"] += 1
         self._warn(policy)
         changed = [
@@ -233,11 +242,21 @@ class Daemon:
             self._log.warning("restart-needed", changed=", ".join(changed))
 
     def _policy(self, settings: Settings) -> Policy:
-        return build_policy(settings, self.ledger, self._gatherer.gather, self.book.rules, self._limiting)
+        return build_policy(
+            settings, self.ledger, self._gatherer.gather, self.book.rules, self._limiting, self._roster
+        )
 
     def stop(self) -> None:
         """End what goes on behind the requests; after the sockets are closed."""
+        self.lists.stop()
         self.resolver.stop()
+
+    def _watch_lists(self) -> None:
+        """Ask the DNS lists of the policy in force, and hear of no look-ups where there are none."""
+        lists = self.engine.policy.dns_lists
+        self.metrics.count_facts((one.kind.value, fact) for one in lists for fact in one.facts)
+        self.lists.adopt(lists, self._settings.policyd.list_health)
+        self.resolver.looked_up = self.lists.heard if lists else None
 
     def _dns_server_changed(self, server: Any) -> None:
         place = f"{server.address.host} port {server.address.port}"

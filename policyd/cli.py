@@ -28,6 +28,7 @@ COLUMNS = {
     "clients": ("network", "retries", "last", "expires"),
     "allowed": ("network", "comment", "added", "expires"),
 }
+LIST_COLUMNS = ("list", "kind", "zone", "state", "since", "lookups", "hits", "trouble", "detail", "next_test")
 SHOW_COLUMNS = ("kind", "network", "sender", "recipient", "state", "retries", "comment", "last", "expires")
 
 
@@ -66,6 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     query.add_argument("attributes", nargs="+", metavar="NAME=VALUE", help="attributes of a policy request")
     _json(query)
     query.set_defaults(run=_query)
+
+    lists = _command(commands, "lists", "show the DNS lists, and which of them are asked", "policyd lists")
+    _json(lists)
+    lists.set_defaults(run=_lists)
 
     greylist = commands.add_parser("greylist", help="look into and change what greylisting remembers")
     verbs = greylist.add_subparsers(metavar="COMMAND", required=True)
@@ -191,6 +196,12 @@ def _query(options: argparse.Namespace) -> int:
             False,
         )
     return OK if answer.get("action") == "accept" else NEGATIVE
+
+
+def _lists(options: argparse.Namespace) -> int:
+    rows = list(ask(_settings(options).policyd.control, "lists"))
+    write(sys.stdout, rows, LIST_COLUMNS, wants_json(sys.stdout, options.json))
+    return NEGATIVE if any(row.get("state") == "off" for row in rows) else OK
 
 
 def _list(options: argparse.Namespace) -> int:

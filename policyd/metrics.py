@@ -98,7 +98,10 @@ class Metrics(Collector):
         self.times = Times()
         self.protocol_errors = dict.fromkeys(REASONS, 0)
         self.check_failures = dict.fromkeys((*CHECKS, *EVIDENCE), 0)
-        self.facts = {(check, fact): 0 for check in EVIDENCE for fact in (*DEFAULT_POINTS[check], TEMPORARY)}
+        self._built_in = {
+            (check, fact): 0 for check in EVIDENCE for fact in (*DEFAULT_POINTS[check], TEMPORARY)
+        }
+        self.facts = dict(self._built_in)
         self.check_times = {check: Times() for check in EVIDENCE}
         self.late = 0
         self.shadows = {(flow, action): 0 for flow in Flow for action in (Action.DEFER, Action.REJECT)}
@@ -113,12 +116,23 @@ class Metrics(Collector):
         self.reloads = {"ok": 0, "failed": 0}
         self.gauges: list[tuple[str, str, Callable[[], float]]] = []
         """Name, help and source of what others know."""
+        self.lists: Callable[[], Iterable[Metric]] = tuple
+        """How the DNS lists fare."""
         self.store: Callable[[str], Iterable[Metric]] = lambda prefix: ()
         """The metrics of the state."""
 
     def observe(self, seconds: float) -> None:
         """Note how long an answer took."""
         self.times.observe(seconds)
+
+    def count_facts(self, configured: Iterable[tuple[str, str]]) -> None:
+        """Count, beside the built-in facts, these and no others; what was counted stays.
+
+        Arguments:
+            configured: check and fact; so few that they may be labels.
+        """
+        wanted = (*self._built_in, *configured)
+        self.facts = {label: self.facts.get(label, 0) for label in wanted}
 
     def know_limits(self, limits: Iterable[Limit]) -> None:
         """Show these from zero; those of an earlier configuration stay."""
@@ -177,6 +191,7 @@ class Metrics(Collector):
         )
         for name, text, source in self.gauges:
             yield _gauge(name, text, source())
+        yield from self.lists()
         yield from self.store("policyd")
         if self.dns is not None:
             yield from self.dns.collect("policyd")

@@ -33,6 +33,9 @@ from policyd.greylist.ledger import Ledger
 from policyd.greylist.terms import Terms
 from policyd.inquiry import EvidenceCheck, Gather
 from policyd.limits.limit import Limit, limits_of
+from policyd.lists.assembly import actions_in, dns_lists, list_checks, points_in, shadow_facts
+from policyd.lists.model import DnsList
+from policyd.lists.roster import Roster
 from policyd.request import Stage
 from policyd.texts import Texts
 from policyd.weights import Thresholds, Weights
@@ -56,6 +59,7 @@ class Policy:
     deadline: seconds after which what is known decides.
     warnings: lines of the allowlists that were skipped.
     limits: of all flows.
+    dns_lists: those that a flow's checks ask.
     """
 
     registry: Registry
@@ -67,6 +71,7 @@ class Policy:
     deadline: float = 8.0
     warnings: tuple[Problem, ...] = ()
     limits: tuple[Limit, ...] = ()
+    dns_lists: tuple[DnsList, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,12 @@ def read_lists(settings: Settings) -> Lists:
 
 
 def build_policy(
-    settings: Settings, ledger: Ledger, gather: Gather, rules: Rules, limiting: Limiting | None = None
+    settings: Settings,
+    ledger: Ledger,
+    gather: Gather,
+    rules: Rules,
+    limiting: Limiting | None = None,
+    roster: Roster | None = None,
 ) -> Policy:
     """The policy that ``settings`` ask for; nothing in force is changed.
 
@@ -106,6 +116,7 @@ def build_policy(
         gather: asks the checks that need DNS.
         rules: set by command.
         limiting: what limits are counted with; None: they are not.
+        roster: knows which DNS lists are well; None: none is asked.
 
     Raises:
         ConfigError: an allowlist that cannot be read.
@@ -133,7 +144,8 @@ def build_policy(
     if limiting is not None and any(limits.values()):
         prefixes = (greylist.network_v4, greylist.network_v6)
         checks[RateCheck.name] = RateCheck(limits, limiting, prefixes)
-    points = _points_check(settings, lists.dynamic, gather)
+    asked = dns_lists(settings)
+    points = _points_check(settings, lists.dynamic, gather, list_checks(asked, roster or Roster()))
     if points is not None:
         checks[points.name] = points
     return Policy(
@@ -146,28 +158,33 @@ def build_policy(
         settings.policyd.deadline,
         lists.warnings,
         tuple(limit for those in limits.values() for limit in those),
+        asked,
     )
 
 
-def _points_check(settings: Settings, dynamic: DynamicNames, gather: Gather) -> PointsCheck | None:
+def _points_check(
+    settings: Settings, dynamic: DynamicNames, gather: Gather, asking_lists: dict[str, EvidenceCheck]
+) -> PointsCheck | None:
     """The check that asks those for evidence; None where no flow wants any."""
     there: dict[str, EvidenceCheck] = {
         FcrdnsCheck.name: FcrdnsCheck(dynamic),
         HeloCheck.name: HeloCheck(settings.identity.hostname, settings.registry),
         SenderDomainCheck.name: SenderDomainCheck(),
+        **asking_lists,
     }
     flows: dict[Flow, FlowPoints] = {}
     for flow in Flow:
         table = settings.flows.of(flow)
-        names = [name for name in EVIDENCE if table.checks.of(name).enabled]
+        names = [name for name in EVIDENCE if name in there and table.checks.of(name).enabled]
         if names:
             thresholds = Thresholds(table.defer_at, table.reject_at)
             flows[flow] = FlowPoints(
                 tuple(there[name] for name in names),
                 Weights(
-                    {name: table.checks.of(name).points for name in names},
-                    {name: actions for name in names if (actions := table.checks.of(name).actions)},
+                    {name: points_in(settings, flow, name) for name in names},
+                    {name: actions for name in names if (actions := actions_in(settings, flow, name))},
                     frozenset(name for name in names if table.checks.of(name).shadow),
+                    shadow_facts(settings),
                 ),
                 thresholds,
                 _settled_at(thresholds, settings.registry),

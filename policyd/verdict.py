@@ -67,7 +67,9 @@ WORDS = {
     ("sender_domain", "null-mx"): "the sender's domain says that it receives no mail",
     ("sender_domain", "private-mx"): "the sender's domain has only unreachable mail servers",
 }
-"""Every fact that can have points, as the reason in a reply."""
+"""Every fact that has built-in points, as the reason in a reply."""
+LISTED = {"dnsbl": "your address is listed by", "rhsbl": "your domain or host name is listed by"}
+"""What stands before the name of a list, which only the configuration knows."""
 
 _ACCEPT = Action.ACCEPT
 _NO_OPINION = Verdict(Action.ACCEPT, DUNNO, "no-opinion")
@@ -150,11 +152,17 @@ def _exception(fact: ExceptionFact) -> Verdict:
 
 
 def _points(fact: PointsFact) -> Verdict:
-    words = WORDS.get((fact.check, fact.name), "too much speaks against this mail")
+    words = _words(fact)
     reason = f"{fact.check}-{fact.name}" if fact.check else "points"
     if fact.action is Action.REJECT:
         return Verdict(Action.REJECT, f"554 5.7.1 Refused: {words}", reason)
     return Verdict(Action.DEFER, f"450 4.7.1 Not now: {words}; try again later", reason)
+
+
+def _words(fact: PointsFact) -> str:
+    if fact.check in LISTED:
+        return f"{LISTED[fact.check]} {fact.name.partition('.')[0]}"
+    return WORDS.get((fact.check, fact.name), "too much speaks against this mail")
 
 
 LIMITED = {

@@ -77,6 +77,15 @@ class Weighed:
         weighty = (place for place in self._counted() if self.points[place] > 0)
         return max(weighty, key=self.points.__getitem__, default=None)
 
+    def favoured_by(self, check: str) -> bool:
+        """Whether a fact of ``check`` that counts speaks for the client: it has negative points.
+
+        So a list of good clients (``dnswl``) spares its clients greylisting, unless it is a shadow.
+        """
+        return any(
+            self.evidence[place].check == check and self.points[place] < 0 for place in self._counted()
+        )
+
     def text(self) -> str:
         """For the log: ``fcrdns.no-ptr:2,(sender_domain.null-mx:4)``, shadows in brackets."""
         return ",".join(
@@ -93,17 +102,22 @@ class Weights:
         points: check → fact → points; what is not there has none.
         actions: check → fact → what is done for that fact by itself.
         shadows: checks that are counted and not acted on.
+        shadow_facts: single facts (check, fact) likewise.
     """
 
     points: Mapping[str, Mapping[str, float]]
     actions: Mapping[str, Mapping[str, Action]] = field(default_factory=dict)
     shadows: frozenset[str] = frozenset()
+    shadow_facts: frozenset[tuple[str, str]] = frozenset()
 
     def weigh(self, evidence: tuple[Evidence, ...], late: bool = False) -> Weighed:
         """What ``evidence`` is worth; points add up."""
         nothing: Mapping[str, float] = {}
         points = tuple(self.points.get(one.check, nothing).get(one.name, 0.0) for one in evidence)
-        acted_on = tuple(one.check not in self.shadows for one in evidence)
+        acted_on = tuple(
+            one.check not in self.shadows and (one.check, one.name) not in self.shadow_facts
+            for one in evidence
+        )
         return Weighed(
             evidence,
             points,

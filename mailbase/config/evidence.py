@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, PlainSerializer
 
+from mailbase.config.lists import ListKind
 from mailbase.documents import Flag, Section
 from mailbase.documents.problems import Location, nearest, shown
 from mailbase.points import Points
@@ -32,9 +33,13 @@ DEFAULT_POINTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
             }
         ),
         "sender_domain": MappingProxyType({"no-mail-host": 4.0, "null-mx": 4.0, "private-mx": 3.0}),
+        # Their facts are the lists in policyd.lists; what a list is worth only the operator knows.
+        **{kind.value: MappingProxyType({}) for kind in ListKind},
     }
 )
 """Check → fact → built-in points. ``temporary`` and ``failed``, which are stated as well, never have any."""
+LIST_CHECKS = frozenset(kind.value for kind in ListKind)
+"""Checks whose facts the configuration names."""
 
 
 def _hard(action: Action) -> Action:
@@ -65,6 +70,9 @@ class ChecksSettings(Section):
     fcrdns: CheckSettings
     helo: CheckSettings
     sender_domain: CheckSettings
+    dnsbl: CheckSettings
+    dnswl: CheckSettings
+    rhsbl: CheckSettings
 
     def of(self, check: str) -> CheckSettings:
         """The settings of a check, by its name."""
@@ -117,7 +125,7 @@ def evidence_conflicts(
         settings = checks.of(check)
         for table in ("points", "actions"):
             for fact in getattr(settings, table):
-                if fact not in known:
+                if fact not in known and check not in LIST_CHECKS:
                     yield (
                         ("checks", check, table, fact),
                         f"{check} states no such fact" + nearest(fact, known),

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
+from mailbase.config.lists import ListHealthSettings, ListName, ListSettings
 from mailbase.config.places import FOLDER, ListenPlace, OptionalListenPlace, SocketPath
 from mailbase.config.replies import reply_reason, reply_text
 from mailbase.config.units import Duration, between
@@ -97,4 +98,7 @@ class PolicydSettings(Section):
     """Reason, or check → text in place of ours."""
     dynamic_names: Listing[_Patterns] = ("data:dynamic_names",)
     """Patterns of names that providers give to their customers' machines: ``data:NAME`` or a file."""
+    lists: Table[ListName, ListSettings] = {}
+    """DNS lists, by the name that their facts have."""
+    list_health: ListHealthSettings = ListHealthSettings()
     greylist: GreylistSettings = GreylistSettings()

@@ -11,6 +11,7 @@ from mailbase.config.contentfilter import ContentfilterSettings
 from mailbase.config.dns import DnsSettings
 from mailbase.config.flows import FlowsSettings, flow_conflicts
 from mailbase.config.identity import IdentitySettings
+from mailbase.config.lists import list_conflicts
 from mailbase.config.places import FilePath
 from mailbase.config.policyd import PolicydSettings
 from mailbase.config.privacy import LoggingSettings, PrivacySettings
@@ -53,7 +54,9 @@ def conflicts(settings: Settings) -> Iterator[tuple[Location, str]]:
     """What is wrong between values that are right by themselves, as (location, message)."""
     for location, message in flow_conflicts(settings.flows):
         yield ("flows", *location), message
-    greylist, content = settings.policyd.greylist, settings.contentfilter
+    policyd = settings.policyd
+    yield from list_conflicts(policyd.lists, policyd.list_health, settings.flows)
+    greylist, content = policyd.greylist, settings.contentfilter
     if greylist.retry_window <= greylist.delay:
         yield (
             ("policyd", "greylist", "retry_window"),

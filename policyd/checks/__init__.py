@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Protocol
 
+from policyd.checks.dnsbl import DnsblCheck
+from policyd.checks.dnswl import DnswlCheck
 from policyd.checks.exceptions import ExceptionsCheck
 from policyd.checks.fcrdns import FcrdnsCheck
 from policyd.checks.greylist import GreylistCheck
@@ -12,6 +14,7 @@ from policyd.checks.helo import HeloCheck
 from policyd.checks.points import PointsCheck
 from policyd.checks.rate import RateCheck
 from policyd.checks.relay import RelayCheck
+from policyd.checks.rhsbl import RhsblCheck
 from policyd.checks.sender_domain import SenderDomainCheck
 from policyd.context import Context
 from policyd.facts import Fact
@@ -21,6 +24,8 @@ __all__ = [
     "CHECKS",
     "EVIDENCE",
     "Check",
+    "DnsblCheck",
+    "DnswlCheck",
     "ExceptionsCheck",
     "FcrdnsCheck",
     "GreylistCheck",
@@ -28,6 +33,7 @@ __all__ = [
     "PointsCheck",
     "RateCheck",
     "RelayCheck",
+    "RhsblCheck",
     "SenderDomainCheck",
 ]
 
@@ -50,5 +56,12 @@ class Check(Protocol):
 CHECKS = (ExceptionsCheck.name, RelayCheck.name, RateCheck.name, PointsCheck.name, GreylistCheck.name)
 """Cheap and decisive first: what is refused is not greylisted."""
 
-EVIDENCE = (FcrdnsCheck.name, HeloCheck.name, SenderDomainCheck.name)
+EVIDENCE = (
+    FcrdnsCheck.name,
+    HeloCheck.name,
+    SenderDomainCheck.name,
+    DnsblCheck.name,
+    DnswlCheck.name,
+    RhsblCheck.name,
+)
 """Those that points asks, in parallel; of several facts with the same points the first is the reason."""

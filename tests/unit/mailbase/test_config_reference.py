@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel
 
 from mailbase.config import FINDING_NAMES, ConfigError, Settings, loads
+from mailbase.config.lists import ListKind, ListSettings
 from mailbase.registry.file import RegistryFile
 from mailbase.vocabulary import UNSCANNED_REASONS, Flow
 
@@ -89,6 +90,11 @@ def test_the_documented_default_is_the_default(key: str) -> None:
     if key.startswith("contentfilter.clamd."):
         absent = loads("contentfilter: {clamd: {}}")
         assert loads("contentfilter: {clamd: {}}", [f"{key}={plain_defaults()[key]}"]) == absent
+    elif key.startswith("policyd.lists.NAME."):
+        kind = "dnsbl" if key.endswith(".families") else "rhsbl"
+        lists = f"policyd: {{lists: {{name: {{kind: {kind}, zone: x.example}}}}}}"
+        named = key.replace("NAME", "name")
+        assert loads(lists, [f"{named}={plain_defaults()[key]}"]) == loads(lists)
     else:
         assert loads("", [f"{key}={plain_defaults()[key]}"]) == Settings()
 
@@ -147,6 +153,24 @@ def test_the_full_example_names_every_key() -> None:
                 yield from there(value, path.rstrip(".") + "[].")
 
     named = {re.sub(r"\.limits\.[^.]+", ".limits.NAME", key) for key in there(example, "")}
-    elsewhere = re.compile(r"flows\.(outbound\.|submission\.|upstream\.limits)")
+    elsewhere = re.compile(r"flows\.(outbound\.|submission\.|upstream\.limits)|policyd\.lists\.NAME\.")
     wanted = {key for key in keys(Settings) if not elsewhere.match(key)}
     assert wanted - named == set()
+
+
+def test_the_example_of_lists_that_is_commented_out_names_every_key_and_loads() -> None:
+    text = (Path(__file__).parents[3] / "examples" / "postwarden.yaml").read_text(encoding="utf-8")
+    lists = re.search(r"^  # lists:\n(?:  #   .*\n)+", text, re.M)
+    points = re.search(r"^  # To go with it, under flows\.inbound\.checks:\n((?:  #   .*\n)+)", text, re.M)
+    assert lists is not None
+    assert points is not None
+    policyd, checks = (
+        yaml.safe_load(re.sub(r"^  # ", "  ", part, flags=re.M)) for part in (lists[0], points[1])
+    )
+    configuration = {"policyd": policyd, "flows": {"inbound": {"checks": checks}}}
+    settings = loads(yaml.safe_dump(configuration, sort_keys=False))
+    named = {key for one in settings.policyd.lists.values() for key in one.model_fields_set}
+    assert named == set(ListSettings.model_fields)
+    assert {one.kind for one in settings.policyd.lists.values()} == set(ListKind)
+    for kind in ListKind:
+        assert settings.flows.inbound.checks.of(kind).points

@@ -27,6 +27,8 @@ from policyd.greylist.ledger import StoreLedger
 from policyd.limits.charges import CHARGES, Charges
 from policyd.limits.ledger import StoreLimits
 from policyd.limits.seen import Seen
+from policyd.lists.board import Board
+from policyd.lists.roster import Roster
 from policyd.metrics import Metrics
 from policyd.policy import build_policy, terms_of
 from policyd.recorder import Recorder
@@ -95,6 +97,7 @@ class Bench:
         self.instances = 0
         self.resolver = TableResolver({}, clock=self.clock)
         self.metrics = Metrics()
+        self.roster = Roster()
         self.open()
 
     def open(self) -> None:
@@ -125,6 +128,7 @@ class Bench:
             Gatherer(self.resolver, self.clock.seconds, recorder, self.clock.seconds).gather,
             self.book.rules,
             Limiting(self.limits, Seen(), transactions.accepted, recorder),
+            self.roster,
         )
         self.metrics.know_limits(policy.limits)
         self.engine = Engine(
@@ -136,6 +140,10 @@ class Bench:
             transactions=transactions,
             charges=self.charges,
         )
+        lists = policy.dns_lists
+        self.lists = Board(self.clock, self.resolver, self.log, self.roster)
+        self.lists.adopt(lists, self.settings.policyd.list_health)
+        self.metrics.count_facts((one.kind.value, fact) for one in lists for fact in one.facts)
 
     def check_failed(self, check: str, error: Exception) -> None:
         """See :class:`policyd.engine.Watch`."""

@@ -148,6 +148,41 @@ def test_answers_go_on_while_reloading_and_a_second_hangup_is_not_lost(wired: Wi
     assert wired.serves("other.example")
 
 
+LISTS = (
+    "policyd: {lists: {black: {kind: dnsbl, zone: bl.example%s}}}\nflows: {inbound: {checks: {dnsbl: true}}}"
+)
+
+
+def test_lists_are_watched_from_the_reload_on_and_keep_their_state(wired: Wired) -> None:
+    lists = wired.daemon.lists
+    wired.reload()
+    assert (list(lists.rows()), wired.daemon.resolver.looked_up) == ([], None)
+    wired.write("domain.example", LISTS % "")
+    wired.reload()
+    assert [row["state"] for row in lists.rows()] == ["untested"]
+    assert wired.daemon.resolver.looked_up == lists.heard
+    assert ("dnsbl", "black") in wired.daemon.metrics.facts
+    lists.watched["black"].health.tested(None, "", wired.reactor.seconds())
+    wired.write("domain.example", LISTS % ", codes: {bad: 127.0.0.2}")
+    wired.reload()
+    assert [row["state"] for row in lists.rows()] == ["on"]
+    assert ("dnsbl", "black.bad") in wired.daemon.metrics.facts
+    wired.write("domain.example", LISTS % ", zones: x")
+    wired.reload()
+    assert [row["state"] for row in lists.rows()] == ["on"]
+    wired.write("domain.example", "")
+    wired.reload()
+    assert list(lists.rows()) == []
+    assert ("dnsbl", "black") not in wired.daemon.metrics.facts
+
+
+def test_lists_have_a_verb(wired: Wired) -> None:
+    wired.write("domain.example", LISTS % "")
+    wired.reload()
+    (row,) = wired.daemon.lists.table()["lists"]({"verb": "lists"})
+    assert (row["list"], row["kind"], row["zone"]) == ("black", "dnsbl", "bl.example")
+
+
 def test_what_needs_a_restart_is_named(wired: Wired) -> None:
     wired.write("domain.example", 'policyd: {listen: ["127.0.0.1:1"], metrics: ""}\nlogging: {format: json}')
     wired.reload()

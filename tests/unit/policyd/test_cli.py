@@ -207,6 +207,7 @@ def test_misuse_exits_2(words: list[str], capsys: Any) -> None:
     [
         ["serve"],
         ["query"],
+        ["lists"],
         ["greylist", "list"],
         ["greylist", "show"],
         ["greylist", "allow"],
@@ -222,6 +223,16 @@ def test_every_command_has_help_with_an_example(words: list[str], capsys: Any) -
 
 def test_a_missing_configuration_exits_78(capsys: Any) -> None:
     assert cli.main(["serve", "--check", "--config", "/nonexistent.yaml"]) == 78
+
+
+@pytest.mark.parametrize(("state", "status"), [("on", 0), ("untested", 0), ("off", 1)])
+def test_lists_are_shown_and_one_that_is_off_is_a_negative_answer(
+    daemon: Daemon, run: Any, capsys: Any, state: str, status: int
+) -> None:
+    daemon.rows = [{"list": "a", "state": "on"}, {"list": "b", "state": state, "detail": "no answer"}]
+    assert run("lists") == status
+    assert daemon.asked[0][1] == "lists"
+    assert [json.loads(line)["list"] for line in capsys.readouterr().out.splitlines()] == ["a", "b"]
 
 
 # Tables
