@@ -221,7 +221,9 @@ class RateCheck:
     ) -> LimitFact:
         both = list(zip(asked, standings, strict=True))
         lacking = [
-            (limit, standing) for (limit, _), standing in both if not (standing.passed or limit.shadow)
+            (limit, _wait(limit, ask, standing, request))
+            for (limit, ask), standing in both
+            if not (standing.passed or limit.shadow)
         ]
         stopped = any(ask.take and not (standing.passed or ask.shadow) for (_, ask), standing in both)
         if context.trace:
@@ -238,11 +240,11 @@ class RateCheck:
         if not lacking:
             return _FREE
         # Whoever waits for the longest wait, waits for all.
-        limit, standing = max(lacking, key=lambda one: one[1].wait)
-        if standing.wait == inf:
+        limit, wait = max(lacking, key=lambda one: one[1])
+        if wait == inf:
             return limit_fact(Limited.NEVER, limit.name, limit.per, limit.of, Action.REJECT, 0)
-        wait = min(ceil(standing.wait), LONGEST_WAIT)
-        return limit_fact(Limited.USED_UP, limit.name, limit.per, limit.of, limit.action, wait)
+        seconds = min(ceil(wait), LONGEST_WAIT)
+        return limit_fact(Limited.USED_UP, limit.name, limit.per, limit.of, limit.action, seconds)
 
     def _note(self, request: Request, connection: str) -> None:
         """What must not be counted again."""
@@ -261,6 +263,14 @@ class RateCheck:
             elif not standing.passed and (ask.take or not limit.shadow):
                 tell = self._seen.tell(ask.key, "refused", limit.rate.within, now)
                 self._watch.limit_refused(limit, ask.subject, standing, tell)
+
+
+def _wait(limit: Limit, ask: Ask, standing: Standing, request: Request) -> float:
+    """Seconds until what lacks is there; infinite if it never will be."""
+    if standing.wait == inf and request.stage is _RCPT and limit.of is Of.RECIPIENTS:
+        # One more than ever goes into one mail can still be sent to with the next.
+        return (standing.used + ask.cost - limit.rate.burst) * limit.rate.interval
+    return standing.wait
 
 
 @lru_cache(maxsize=4096)

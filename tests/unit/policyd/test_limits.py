@@ -109,7 +109,14 @@ def test_a_user_is_one_however_the_name_is_written(postfix: Any) -> None:
 
 def test_recipients_beyond_the_limit_are_deferred_and_the_others_get_their_mail(postfix: Any) -> None:
     world = postfix(limits(few="per: user, of: recipients, limit: 3, within: 1h"))
-    assert world.mail([f"{name}@elsewhere.example" for name in "abcde"]) == ""
+    replies = [
+        world.bench.reply(**{**USER, "recipient": f"{name}@elsewhere.example"}, instance="m")
+        for name in "abcde"
+    ]
+    assert [reply[:3] for reply in replies] == ["OK", "OK", "OK", "450", "450"]
+    assert "free again in 20 min [" in replies[3]
+    data = {**USER, "recipient": "", "recipient_count": "3", "protocol_state": "DATA"}
+    assert world.bench.action(**data, instance="m") == "PREPEND"
     assert world.used() == {"submission.few anna": 3}
     assert world.counted("few")["refused"] == 2
 
