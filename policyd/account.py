@@ -14,6 +14,7 @@ from policyd.facts import (
     GreylistFact,
     LimitFact,
     PointsFact,
+    RecipientFact,
     RelayFact,
 )
 
@@ -48,6 +49,11 @@ def describe(fact: Fact) -> dict[str, Any]:
             return {"check": "exceptions", "fact": effect.value, "named": named.value, "what": what}
         case LimitFact(limited, limit, _, _, _, wait):
             return {"check": "rate", "fact": limited.value, "reason": limit, "wait": wait} if limit else {}
+        case RecipientFact(result=None):
+            return {}
+        case RecipientFact(result, action, shadow) if result is not None:
+            described = {"check": "recipient", "fact": result.value, "action": action.value}
+            return {**described, "shadow": True} if shadow else described
         case CheckFailed(check):
             return {"check": check, "fact": "failed"}
         case CheckLate(check):

@@ -19,6 +19,9 @@ from mailbase.metrics import new_registry, site
 from mailbase.registry import Registry
 from mailbase.service import ListenError, Service
 from mailbase.starting import make_log, raise_descriptor_limit
+from policyd.callout.callouts import Callouts
+from policyd.callout.dialling import Dialler
+from policyd.callout.results import CALLOUTS, Results
 from policyd.checks import EVIDENCE
 from policyd.checks.rate import Limiting
 from policyd.control import Verbs
@@ -78,7 +81,9 @@ class Daemon:
         recorder = Recorder(log, self.metrics)
         self.state = open_state(settings, reactor, log)
         self.ledger = self.state.ledger
-        self.resolver = build_resolver(reactor, settings.dns, (*EVIDENCE, CONSUMER), self._dns_server_changed)
+        self.resolver = build_resolver(
+            reactor, settings.dns, (*EVIDENCE, CONSUMER, "callout"), self._dns_server_changed
+        )
         self.metrics.dns = self.resolver.metrics
         self._gatherer = Gatherer(self.resolver, reactor.seconds, recorder, time.perf_counter)
         self.book = Book(self.state.shelf, reactor, log)
@@ -87,6 +92,16 @@ class Daemon:
         self._roster = Roster()
         self.lists = Board(reactor, self.resolver, log, self._roster)
         self.metrics.lists = lambda: collect_lists(self.lists.watched.values())
+        self.callouts = Callouts(
+            reactor,
+            settings,
+            self.resolver,
+            Results(self.state.memory(CALLOUTS.name)),
+            self.state.limits,
+            Dialler(reactor),
+            log,
+        )
+        self.metrics.callouts = self.callouts.metrics
         policy = self._policy(settings)
         self._warn(policy)
         self.metrics.know_limits(policy.limits)
@@ -110,9 +125,9 @@ class Daemon:
         self.reports = Reports(tickets, charges, reactor.seconds)
         self.server = PolicyServer(self.engine, recorder)
         self.maps = SocketmapServer(self._registry, self.metrics.socketmap, log)
-        self.verbs = Verbs(reactor, self.engine, self.ledger, tickets)
         self.exceptions = ExceptionVerbs(self.book, reactor.seconds, log)
         self.tape = Tape(recorder, reactor.seconds, log, pseudonymised=settings.privacy.pseudonymise)
+        self.verbs = Verbs(reactor, self.engine, self.ledger, tickets, self.callouts.forget)
         self.metrics.store = self.state.collect
         self.metrics.reports = self.reports.counted
         self.metrics.gauges += [
@@ -217,6 +232,7 @@ class Daemon:
     def _put_in_force(self, settings: Settings, policy: Policy) -> None:
         old, self._settings = self._settings, settings
         self.engine.policy = policy
+        self.callouts.configure(settings)
         self.ledger.terms = policy.terms
         self.ledger.on_error = policy.on_error
         self.metrics.know_limits(policy.limits)
@@ -243,7 +259,13 @@ class Daemon:
 
     def _policy(self, settings: Settings) -> Policy:
         return build_policy(
-            settings, self.ledger, self._gatherer.gather, self.book.rules, self._limiting, self._roster
+            settings,
+            self.ledger,
+            self._gatherer.gather,
+            self.book.rules,
+            self._limiting,
+            self._roster,
+            self.callouts,
         )
 
     def stop(self) -> None:

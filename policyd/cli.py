@@ -71,6 +71,14 @@ def _parser() -> argparse.ArgumentParser:
     lists = _command(commands, "lists", "show the DNS lists, and which of them are asked", "policyd lists")
     _json(lists)
     lists.set_defaults(run=_lists)
+    forget = _command(
+        commands,
+        "forget",
+        "forget what servers said of a recipient, or of all recipients of a domain",
+        "policyd forget closed.account@inst.example",
+    )
+    forget.add_argument("term", metavar="ADDRESS|DOMAIN", help="mail address or domain")
+    forget.set_defaults(run=_forget_recipient)
 
     greylist = commands.add_parser("greylist", help="look into and change what greylisting remembers")
     verbs = greylist.add_subparsers(metavar="COMMAND", required=True)
@@ -234,6 +242,16 @@ def _allow(options: argparse.Namespace) -> int:
         arguments["seconds"] = options.duration
     answer = ask(_settings(options).policyd.control, "greylist.allow", **arguments).wait()
     print(f"{answer['allowed']} is not greylisted any more")
+    return OK
+
+
+def _forget_recipient(options: argparse.Namespace) -> int:
+    answer = ask(_settings(options).policyd.control, "forget", term=options.term).wait()
+    if not answer["served"]:
+        print(f"policyd: {answer['forgotten']} is not registered", file=sys.stderr)
+        return NEGATIVE
+    known = "is forgotten" if answer["known"] else "was not known"
+    print(f"{answer['forgotten']} {known}; its server is asked at the next mail")
     return OK
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from policyd.facts import Named
+from policyd.facts import Fact, Named
 from policyd.flow import Origin
 from policyd.limits.ledger import Ask
 from policyd.weights import Weighed
@@ -52,6 +53,7 @@ class Context:
     weighed: the transaction's evidence, once it is there.
     allowed: what the exception names that lets this mail pass without points and waiting; None: none does.
     taken: from limits, for this mail; None where none was asked.
+    facts: what the checks before have established.
     """
 
     now: float
@@ -61,3 +63,4 @@ class Context:
     weighed: Weighed | None = None
     allowed: Named | None = None
     taken: tuple[Ask, ...] | None = None
+    facts: Sequence[Fact] = ()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from mailbase.addresses import normal_domain, split_mailbox
 from mailbase.control import ControlError
 from mailbase.control.server import Handler
 from mailbase.networks import parse_network
@@ -24,6 +25,7 @@ from policyd.tickets import Tickets
 
 MAX_FOUND = 10_000
 """Entries that a search gives; it says so when there are more."""
+ForgetCallout: TypeAlias = Callable[[str, str | None], Awaitable[bool]]
 DEFAULTS = {
     "request": REQUEST_TYPE,
     "protocol_state": "RCPT",
@@ -40,6 +42,7 @@ class Verbs:
     engine: answers queries.
     ledger: of greylisting.
     tickets: for contentfilter.
+    forget_callout: forgets what a server said of a recipient (domain, local part), or of all (None).
     """
 
     def __init__(
@@ -48,11 +51,13 @@ class Verbs:
         engine: Engine,
         ledger: Records,
         tickets: Tickets,
+        forget_callout: ForgetCallout,
     ) -> None:
         self._clock = clock
         self._engine = engine
         self._ledger = ledger
         self._tickets = tickets
+        self._forget_callout = forget_callout
         self.asked = {"found": 0, "unknown": 0}
         """Questions after tickets, for the metrics."""
 
@@ -65,7 +70,7 @@ class Verbs:
             "greylist.show": self.show,
             "greylist.allow": self.allow,
             "greylist.forget": self.forget,
-            "forget": self.forget,
+            "forget": self.forget_recipient,
         }
 
     async def query(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -134,6 +139,22 @@ class Verbs:
         except StoreError as error:
             raise ControlError(str(error)) from error
         return {"allowed": network}
+
+    async def forget_recipient(self, request: dict[str, Any]) -> dict[str, Any]:
+        """``term``: a mail address or a domain. Its server is asked again from now on."""
+        term = _text(request, "term")
+        mailbox = split_mailbox(term)
+        domain = mailbox.domain if mailbox is not None and mailbox.domain else normal_domain(term)
+        local = mailbox.local.lower() if mailbox is not None and mailbox.domain else None
+        if domain is None:
+            raise ControlError("expected a mail address or a domain")
+        registry = self._engine.policy.registry
+        served = registry.domain(domain) is not None or registry.host_system(domain) is not None
+        try:
+            known = await self._forget_callout(domain, local)
+        except StoreError as error:
+            raise ControlError(f"not forgotten: {error}") from error
+        return {"forgotten": f"{local}@{domain}" if local else domain, "known": known, "served": served}
 
     async def forget(self, request: dict[str, Any]) -> dict[str, Any]:
         """``term``: as for greylist.show. Deletes what that shows."""

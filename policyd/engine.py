@@ -88,14 +88,15 @@ class Engine:
         policy = self.policy
         scope = scope_of(request.policy_context)
         now = self._seconds()
+        facts: list[Fact] = []
         context = Context(
             now,
             policy.origins.of(request),
             trace,
             now + policy.deadline,
             self.transactions.weighed(request) if question else None,
+            facts=facts,
         )
-        facts: list[Fact] = []
         checks = policy.plan[request.stage, scope]
         for position, check in enumerate(checks):
             try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mailbase.config.limits import Of, Per
 from mailbase.vocabulary import Action
+from policyd.callout.result import Result
 
 
 class Fact:
@@ -116,6 +117,21 @@ class ExceptionFact(Fact):
     effect: Effect
     named: Named | None = None
     what: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecipientFact(Fact):
+    """What the recipient's server says of it.
+
+    Arguments:
+        result: what is known; None where nobody was asked.
+        action: what follows under the flow's settings.
+        shadow: whether that is counted and not acted on.
+    """
+
+    result: Result | None
+    action: Action = Action.ACCEPT
+    shadow: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

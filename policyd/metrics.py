@@ -18,6 +18,8 @@ from prometheus_client.registry import Collector
 from mailbase.config.evidence import DEFAULT_POINTS
 from mailbase.dns.metrics import DnsMetrics
 from mailbase.vocabulary import Action, Flow
+from policyd.callout.metrics import CalloutMetrics
+from policyd.callout.result import Result as Recipient
 from policyd.checks import CHECKS, EVIDENCE
 from policyd.facts import Effect, Grey
 from policyd.inquiry import TEMPORARY
@@ -94,6 +96,7 @@ class Metrics(Collector):
         self.decisions = {(flow, action): 0 for flow in Flow for action in Action}
         self.greylist = dict.fromkeys(Grey, 0)
         self.exceptions = {Effect.ALLOW: 0, Effect.DENY: 0}
+        self.recipients = dict.fromkeys(Recipient, 0)
         self.repeated = 0
         self.times = Times()
         self.protocol_errors = dict.fromkeys(REASONS, 0)
@@ -110,6 +113,7 @@ class Metrics(Collector):
         self.reports: Mapping[Result, int] = dict.fromkeys(RESULTS, 0)
         self.socketmap = Counts()
         self.dns: DnsMetrics | None = None
+        self.callouts: CalloutMetrics | None = None
         self.engine_failures = 0
         self.connections = 0
         self.connections_total = 0
@@ -146,6 +150,7 @@ class Metrics(Collector):
         yield _counter("decisions", "Decisions by flow and action.", ("flow", "action"), self.decisions)
         yield _counter("greylist", "What greylisting established.", ("outcome",), self.greylist)
         yield _counter("exceptions", "Decisions to which an exception applied.", ("effect",), self.exceptions)
+        yield _counter("recipients", "What recipients are known as.", ("result",), self.recipients)
         yield _counter("repeated", "Requests that were answered before.", (), {(): self.repeated})
         yield self._histogram()
         yield _counter(
@@ -195,6 +200,8 @@ class Metrics(Collector):
         yield from self.store("policyd")
         if self.dns is not None:
             yield from self.dns.collect("policyd")
+        if self.callouts is not None:
+            yield from self.callouts.collect("policyd")
 
     def _histogram(self) -> Metric:
         return HistogramMetricFamily(

@@ -8,7 +8,7 @@ from typing import Literal
 from mailbase.config import Settings
 from mailbase.documents import Problem
 from mailbase.registry import Registry
-from mailbase.vocabulary import Flow
+from mailbase.vocabulary import Action, Flow
 from policyd.checks import (
     CHECKS,
     EVIDENCE,
@@ -19,12 +19,14 @@ from policyd.checks import (
     HeloCheck,
     PointsCheck,
     RateCheck,
+    RecipientCheck,
     RelayCheck,
     SenderDomainCheck,
 )
 from policyd.checks.dynamic import DynamicNames
 from policyd.checks.points import FlowPoints, own_thresholds
 from policyd.checks.rate import Limiting
+from policyd.checks.recipient import Callout, FlowTerms
 from policyd.context import Scope
 from policyd.exceptions.matching import Rules
 from policyd.flow import Origins
@@ -109,6 +111,7 @@ def build_policy(
     rules: Rules,
     limiting: Limiting | None = None,
     roster: Roster | None = None,
+    callout: Callout | None = None,
 ) -> Policy:
     """The policy that ``settings`` ask for; nothing in force is changed.
 
@@ -117,6 +120,7 @@ def build_policy(
         rules: set by command.
         limiting: what limits are counted with; None: they are not.
         roster: knows which DNS lists are well; None: none is asked.
+        callout: asks servers for recipients; None: nobody does, whatever the settings.
 
     Raises:
         ConfigError: an allowlist that cannot be read.
@@ -148,6 +152,9 @@ def build_policy(
     points = _points_check(settings, lists.dynamic, gather, list_checks(asked, roster or Roster()))
     if points is not None:
         checks[points.name] = points
+    if callout is not None and _wants_callouts(settings):
+        terms = {flow: _callout_terms(settings, flow) for flow in Flow}
+        checks[RecipientCheck.name] = RecipientCheck(registry, callout, terms)
     return Policy(
         registry,
         Origins(registry),
@@ -202,6 +209,17 @@ def _settled_at(thresholds: Thresholds, registry: Registry) -> float | None:
     ]
     known = [at for at in all_of_them if at is not None]
     return max(known) if len(known) == len(all_of_them) else None
+
+
+def _wants_callouts(settings: Settings) -> bool:
+    return any(settings.flows.of(flow).callout.enabled for flow in Flow) or any(
+        domain.callout for domain in settings.registry.domains.values()
+    )
+
+
+def _callout_terms(settings: Settings, flow: Flow) -> FlowTerms:
+    callout = settings.flows.of(flow).callout
+    return FlowTerms(callout.enabled, callout.shadow, Action(callout.unavailable))
 
 
 def terms_of(settings: Settings) -> Terms:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 from mailbase.logs import Log
 from mailbase.vocabulary import Action
+from policyd.callout.result import Result
 from policyd.decision import Decision
-from policyd.facts import Evidence, ExceptionFact, GreylistFact, PointsFact
+from policyd.facts import Evidence, ExceptionFact, GreylistFact, PointsFact, RecipientFact
 from policyd.limits.bucket import Standing
 from policyd.limits.limit import Limit
 from policyd.metrics import LimitOutcome, Metrics
@@ -51,6 +52,8 @@ class Recorder:
                 metrics.greylist[fact.grey] += 1
             elif type(fact) is ExceptionFact and fact.named is not None:
                 metrics.exceptions[fact.effect] += 1
+            elif type(fact) is RecipientFact and fact.result is not None:
+                self._recipient(fact, fact.result, decision)
         weighed = decision.weighed
         if weighed is not None:
             # What the shadows would have changed, where nothing else kept the mail out.
@@ -86,6 +89,12 @@ class Recorder:
             decision.reason,
             seconds,
         )
+
+    def _recipient(self, fact: RecipientFact, result: Result, decision: Decision) -> None:
+        metrics = self.metrics
+        metrics.recipients[result] += 1
+        if fact.shadow and fact.action is not Action.ACCEPT and decision.action is Action.ACCEPT:
+            metrics.shadows[decision.flow, fact.action] += 1
 
     def established(self, evidence: Sequence[Evidence], check: str, seconds: float) -> None:
         """A check has gathered its evidence.

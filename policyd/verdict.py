@@ -8,6 +8,7 @@ from typing import Literal
 
 from mailbase.config.limits import Of, Per
 from mailbase.vocabulary import Action
+from policyd.callout.result import Result
 from policyd.checks import GreylistCheck, RelayCheck
 from policyd.context import Scope
 from policyd.facts import (
@@ -21,6 +22,7 @@ from policyd.facts import (
     Limited,
     LimitFact,
     PointsFact,
+    RecipientFact,
     RelayFact,
     Relaying,
 )
@@ -71,6 +73,13 @@ WORDS = {
 LISTED = {"dnsbl": "your address is listed by", "rhsbl": "your domain or host name is listed by"}
 """What stands before the name of a list, which only the configuration knows."""
 
+_RECIPIENT = {
+    Result.UNKNOWN: "550 5.1.1 The recipient's server takes no mail for this address",
+    Result.OVER_BUDGET: "DEFER_IF_PERMIT 4.7.1 Too many recipients to be verified, try again later",
+}
+"""Neutral: what the server said is its own business."""
+_UNVERIFIED = "DEFER_IF_PERMIT 4.1.1 The recipient cannot be verified now, try again later"
+
 _ACCEPT = Action.ACCEPT
 _NO_OPINION = Verdict(Action.ACCEPT, DUNNO, "no-opinion")
 _OFF = f"greylist-{Grey.OFF}"
@@ -82,6 +91,9 @@ def settles(fact: Fact) -> bool:
         return fact.relaying is Relaying.DENIED
     if isinstance(fact, ExceptionFact):
         return fact.effect is Effect.DENY
+    if isinstance(fact, GreylistFact):
+        # It has to come again: then is the time to ask its server for the recipient.
+        return fact.grey is Grey.NEW or fact.grey is Grey.EARLY
     if isinstance(fact, PointsFact):
         # What is deferred for its points goes on, so that the time of greylisting runs meanwhile.
         return fact.action is Action.REJECT
@@ -118,6 +130,10 @@ def judge(facts: tuple[Fact, ...], scope: Scope, on_error: Literal["pass", "defe
                 if fact.action is _ACCEPT:
                     continue
                 opinion = _limit(fact)
+            case RecipientFact():
+                if fact.action is _ACCEPT:
+                    continue
+                opinion = _recipient(fact)
             case CheckFailed():
                 opinion = _failure(fact)
             case CheckLate():
@@ -199,6 +215,13 @@ def _long(seconds: int) -> str:
     if seconds < 120:
         return f"{seconds} s"
     return f"{-(-seconds // 60)} min" if seconds < 7200 else f"{-(-seconds // 3600)} h"
+
+
+def _recipient(fact: RecipientFact) -> Verdict:
+    assert fact.result is not None
+    if fact.shadow:
+        return Verdict(Action.ACCEPT, DUNNO, f"(recipient-{fact.result})")
+    return Verdict(fact.action, _RECIPIENT.get(fact.result, _UNVERIFIED), f"recipient-{fact.result}")
 
 
 def _greylisting(fact: GreylistFact, on_error: Literal["pass", "defer"]) -> Verdict:

@@ -16,8 +16,8 @@ from contentfilter.envelope import Envelope
 from contentfilter.smtp import xforward
 from contentfilter.smtp.commands import without
 from contentfilter.smtp.offer import Offer
-from contentfilter.smtp.replies import ReplyError, ReplyReader
 from mailbase.replies import Reply
+from mailbase.smtp_replies import ReplyError, ReplyReader
 
 TROUBLE = Reply(451, "4.3.0", "Mail system trouble, try again later")
 """What the client hears when the reinjection port fails us; the cause stands in the log."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
+from mailbase.config.callout import FlowCallout, FlowCalloutSettings
 from mailbase.config.evidence import (
     ChecksSettings,
     default_checks,
@@ -104,6 +105,8 @@ class FlowSettings(Section):
 
     greylisting: Flag
     """Whether new triplets are deferred; a domain's registration may say otherwise."""
+    callout: FlowCallout = FlowCalloutSettings()
+    """Whether unknown recipients are refused."""
     actions: Annotated[Mapping[Annotated[str, AfterValidator(_finding_name)], Action], _frozen, _plain]
     """Finding name → action; every name is there."""
     unscanned: Annotated[Mapping[Annotated[str, AfterValidator(_reason)], Action], _frozen, _plain]

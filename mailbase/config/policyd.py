@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
+from mailbase.config.callout import CalloutSettings
 from mailbase.config.lists import ListHealthSettings, ListName, ListSettings
 from mailbase.config.places import FOLDER, ListenPlace, OptionalListenPlace, SocketPath
 from mailbase.config.replies import reply_reason, reply_text
@@ -102,3 +103,4 @@ class PolicydSettings(Section):
     """DNS lists, by the name that their facts have."""
     list_health: ListHealthSettings = ListHealthSettings()
     greylist: GreylistSettings = GreylistSettings()
+    callout: CalloutSettings = CalloutSettings()

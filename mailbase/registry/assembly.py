@@ -103,6 +103,7 @@ class Assembly:
             entry.unknown,
             entry.defer_at if "defer_at" in entry.model_fields_set else FLOW,
             entry.reject_at if "reject_at" in entry.model_fields_set else FLOW,
+            entry.callout,
         )
         if self._claim(("domain", domain.name), server, place, once=True):
             self._domains[domain.name] = domain

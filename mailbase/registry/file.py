@@ -84,6 +84,8 @@ class PersonEntry(Section):
 class DomainEntry(Section):
     greylisting: Flag | None = None
     """This domain's own choice; absent: what the flow says."""
+    callout: Flag | None = None
+    """Likewise, whether its recipients are called out."""
     existing: Listing[MailAddress] = ()
     """Addresses that exist, for testing the callout."""
     unknown: Listing[MailAddress] = ()

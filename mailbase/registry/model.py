@@ -30,6 +30,7 @@ class Domain:
         name: lower case, A-labels.
         server: name of the server.
         greylisting: this domain's own choice; None leaves it to the flow.
+        callout: likewise.
         existing: addresses that exist, with which the callout is tested.
         unknown: addresses that do not, likewise.
         defer_at: points from which on its mail is deferred; None: never.
@@ -43,6 +44,7 @@ class Domain:
     unknown: tuple[str, ...] = ()
     defer_at: float | Literal["flow"] | None = FLOW
     reject_at: float | Literal["flow"] | None = FLOW
+    callout: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

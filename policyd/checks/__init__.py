@@ -13,6 +13,7 @@ from policyd.checks.greylist import GreylistCheck
 from policyd.checks.helo import HeloCheck
 from policyd.checks.points import PointsCheck
 from policyd.checks.rate import RateCheck
+from policyd.checks.recipient import RecipientCheck
 from policyd.checks.relay import RelayCheck
 from policyd.checks.rhsbl import RhsblCheck
 from policyd.checks.sender_domain import SenderDomainCheck
@@ -32,6 +33,7 @@ __all__ = [
     "HeloCheck",
     "PointsCheck",
     "RateCheck",
+    "RecipientCheck",
     "RelayCheck",
     "RhsblCheck",
     "SenderDomainCheck",
@@ -53,8 +55,16 @@ class Check(Protocol):
         """The fact; at once where it is in memory."""
 
 
-CHECKS = (ExceptionsCheck.name, RelayCheck.name, RateCheck.name, PointsCheck.name, GreylistCheck.name)
-"""Cheap and decisive first: what is refused is not greylisted."""
+CHECKS = (
+    ExceptionsCheck.name,
+    RelayCheck.name,
+    RateCheck.name,
+    PointsCheck.name,
+    GreylistCheck.name,
+    RecipientCheck.name,
+)
+"""Cheap and decisive first: what is refused is not greylisted, and no server is asked for a recipient whose
+mail has to come again."""
 
 EVIDENCE = (
     FcrdnsCheck.name,

@@ -96,6 +96,7 @@ class Bench:
         self.failures: list[tuple[str, Exception]] = []
         self.instances = 0
         self.resolver = TableResolver({}, clock=self.clock)
+        self.callout: Any = None
         self.metrics = Metrics()
         self.roster = Roster()
         self.open()
@@ -129,6 +130,7 @@ class Bench:
             self.book.rules,
             Limiting(self.limits, Seen(), transactions.accepted, recorder),
             self.roster,
+            self.callout,
         )
         self.metrics.know_limits(policy.limits)
         self.engine = Engine(

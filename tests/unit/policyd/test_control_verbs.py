@@ -7,6 +7,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mailbase.control import ControlError
+from mailbase.store import StoreError
 from policyd.control import MAX_FOUND, Verbs
 
 
@@ -15,8 +16,15 @@ class Socket:
 
     def __init__(self, bench: Any) -> None:
         self.bench = bench
-        self.verbs = Verbs(bench.clock, bench.engine, bench.ledger, bench.tickets)
+        self.forgotten: list[tuple[str, str | None]] = []
+        self.verbs = Verbs(bench.clock, bench.engine, bench.ledger, bench.tickets, self.forget)
         self.table = self.verbs.table()
+
+    async def forget(self, domain: str, local: str | None) -> bool:
+        self.forgotten.append((domain, local))
+        if domain == "broken.example":
+            raise StoreError("no disk")
+        return local != "nobody"
 
     def ask(self, verb: str, **arguments: Any) -> Any:
         result = self.table[verb]({"verb": verb, **arguments})
@@ -180,8 +188,38 @@ def test_forgetting_takes_effect_at_once(control: Socket) -> None:
     assert control.bench.decide().reason == "greylist-new"
     control.bench.clock.advance(300)
     assert control.bench.decide().reason == "greylist-passed"
-    control.ask("forget", term="someone@sender.example")
+    control.ask("greylist.forget", term="someone@sender.example")
     assert control.bench.decide().reason == "greylist-new"
+
+
+@pytest.mark.parametrize(
+    ("term", "asked", "answer"),
+    [
+        ("Ada.L@Inst.example", ("inst.example", "ada.l"), ("ada.l@inst.example", True, True)),
+        ("nobody@inst.example", ("inst.example", "nobody"), ("nobody@inst.example", False, True)),
+        ("INST.example.", ("inst.example", None), ("inst.example", True, True)),
+        ("printer.inst.example", ("printer.inst.example", None), ("printer.inst.example", True, True)),
+        ("inst.exmaple", ("inst.exmaple", None), ("inst.exmaple", True, False)),
+    ],
+)
+def test_recipients_are_forgotten(
+    control: Socket, term: str, asked: tuple[str, str | None], answer: tuple[str, bool, bool]
+) -> None:
+    found = control.ask("forget", term=term)
+    assert (found["forgotten"], found["known"], found["served"]) == answer
+    assert control.forgotten == [asked]
+
+
+@pytest.mark.parametrize("term", ["", "@inst.example", "a b", "a@b@", "x@"])
+def test_what_is_no_recipient_is_not_forgotten(control: Socket, term: str) -> None:
+    with pytest.raises(ControlError, match="expected a mail address or a domain"):
+        control.ask("forget", term=term)
+    assert control.forgotten == []
+
+
+def test_a_store_that_cannot_forget_says_so(control: Socket) -> None:
+    with pytest.raises(ControlError, match="not forgotten: no disk"):
+        control.ask("forget", term="broken.example")
 
 
 def test_allowing_and_taking_it_back(control: Socket) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contentfilter.smtp.replies import MAX_LINE, MAX_LINES, ReplyError, ReplyReader
+from mailbase.smtp_replies import MAX_LINE, MAX_LINES, ReplyError, ReplyReader
 
 WIRE = b"220 a\r\n250-one\r\n250-two\r\n250 three\r\n354\r\n550 5.1.1 no\n"
 
@@ -53,3 +53,13 @@ def test_replies_are_bounded() -> None:
 def test_replies_carry_no_foreign_bytes_on() -> None:
     (reply,) = ReplyReader().feed(b"550-5.1.1 <\xff\x00\x1b@x>:\rQUIT\r\n550 5.1.1 \x7f\tno\r\n")
     assert reply.encode() == b"550-5.1.1 <???@x>:?QUIT\r\n550 5.1.1 ?\tno\r\n"
+
+
+def test_it_tells_whether_a_reply_is_under_way() -> None:
+    reader = ReplyReader()
+    assert not reader.pending
+    for piece in (b"2", b"50-a\r\n"):
+        reader.feed(piece)
+        assert reader.pending
+    reader.feed(b"250 b\r\n")
+    assert not reader.pending

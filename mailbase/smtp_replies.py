@@ -32,6 +32,11 @@ class ReplyReader:
         self._buffer = b""
         self._lines: list[bytes] = []
 
+    @property
+    def pending(self) -> bool:
+        """Whether a reply has begun and not ended."""
+        return bool(self._buffer or self._lines)
+
     def feed(self, data: bytes) -> list[Reply]:
         """The replies that ``data`` completes, in order.
 

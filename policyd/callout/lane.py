@@ -1,0 +1,66 @@
+"""The way to one server: so many at one time, so many in the queue behind them."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from policyd.callout.breaker import Breaker
+
+
+class Lane:
+    """To one server.
+
+    Arguments:
+        clock: the reactor.
+
+    Attributes:
+        breaker: of that server.
+            plain_until: seconds since the epoch until which TLS is not tried, for it failed.
+        warned: whether the log tells that it must not be called.
+    """
+
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+        self._waiting: deque[Deferred[bool]] = deque()
+        self.in_use = 0
+        self.breaker = Breaker()
+        self.plain_until = 0.0
+        self.warned = False
+
+    @property
+    def waiting(self) -> int:
+        """How many stand in the queue."""
+        return len(self._waiting)
+
+    def enter(self, concurrency: int, backlog: int, until: float) -> bool | Deferred[bool]:
+        """True: go, and :meth:`leave` at the end. False: too many, or it took until ``until``."""
+        if self.in_use < concurrency:
+            self.in_use += 1
+            return True
+        if len(self._waiting) >= backlog:
+            return False
+        turn: Deferred[bool] = Deferred()
+        self._waiting.append(turn)
+        timer = self._clock.callLater(max(0.0, until - self._clock.seconds()), self._give_up, turn)
+        turn.addCallback(_stop, timer)
+        return turn
+
+    def leave(self) -> None:
+        """Make room for the next one."""
+        if self._waiting:
+            self._waiting.popleft().callback(True)
+        else:
+            self.in_use -= 1
+
+    def _give_up(self, turn: Deferred[bool]) -> None:
+        self._waiting.remove(turn)
+        turn.callback(False)
+
+
+def _stop(result: bool, timer: Any) -> bool:
+    if timer.active():
+        timer.cancel()
+    return result

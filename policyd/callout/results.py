@@ -1,0 +1,150 @@
+"""What servers said of recipients, remembered in the store, where all nodes see it.
+
+A result carries its domain's generation. To forget a domain is to give it another generation: one entry,
+however many results there are and wherever they are kept, and what is under way comes too late.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from hashlib import blake2b
+from typing import NamedTuple, TypeAlias
+
+from mailbase.store import Column, Memory, Row, StoreError, TableSpec
+from policyd.callout.result import Result
+
+CALLOUTS = TableSpec(
+    "callouts",
+    (Column("result", "TEXT"), Column("generation", "INTEGER")),
+    cached=10_000,
+    mostly_absent=True,
+)
+"""Key: a hash, so that no address stands in the store."""
+
+KEY_SIZE = 16
+GENERATION_LIFE = 2 * 86400
+"""Seconds; longer than any result lives."""
+_VERIFIES = "verifies"
+"""Of a domain: its server refuses made-up addresses."""
+
+_Pending: TypeAlias = "Row | Awaitable[Row | None] | None"
+
+
+class Known(NamedTuple):
+    """What is remembered of a recipient.
+
+    Arguments:
+        result: None if nothing is.
+        generation: of its domain.
+        tested: whether it is known if the server takes whatever it is told.
+    """
+
+    result: Result | None
+    generation: int = 0
+    tested: bool = False
+
+
+class Results:
+    """Arguments:
+    memory: the table :data:`CALLOUTS`.
+    generations: makes new ones.
+
+    Raises (all methods, at once or when awaited):
+        StoreError: neither an answer nor a place to remember at the moment.
+    """
+
+    def __init__(
+        self, memory: Memory, generations: Callable[[], int] = lambda: 1 + secrets.randbits(52)
+    ) -> None:
+        self._memory = memory
+        self._generations = generations
+
+    def find(self, domain: str, local: str, now: float) -> Known | Awaitable[Known]:
+        """What is known.
+
+        Arguments:
+            domain: normalised.
+            local: in lower case.
+        """
+        get = self._memory.get
+        generation = get(_key("generation", domain), now)
+        address = get(_key("address", domain, local), now)
+        if not _is_here(generation) or not _is_here(address):
+            return self._find_later([generation, address, get(_key("server", domain), now)])
+        number = _number(generation)
+        result = _result(address, number)
+        if result is not None:
+            return Known(Result(result), number)
+        return _known(address, generation, get(_key("server", domain), now))
+
+    async def _find_later(self, pending: Sequence[_Pending]) -> Known:
+        rows: list[Row | None] = []
+        failure: StoreError | None = None
+        for one in pending:
+            # All of them, or one that failed would be left without anybody to hear it.
+            try:
+                rows.append(await one if isinstance(one, Awaitable) else one)
+            except StoreError as error:
+                failure = error
+        if failure is not None:
+            raise failure
+        generation, address, server = rows
+        return _known(address, generation, server)
+
+    def keep(
+        self, domain: str, local: str, result: Result, generation: int, expires: float
+    ) -> Awaitable[None] | None:
+        """Remember ``result``.
+
+        Arguments:
+            generation: of the domain, as it was when the server was asked.
+            expires: seconds since the epoch.
+        """
+        return self._memory.put(_key("address", domain, local), (result.value, generation, int(expires)))
+
+    def keep_server(
+        self, domain: str, catch_all: bool, generation: int, expires: float
+    ) -> Awaitable[None] | None:
+        """Remember whether a domain's server takes whatever it is told."""
+        word = Result.CATCH_ALL.value if catch_all else _VERIFIES
+        return self._memory.put(_key("server", domain), (word, generation, int(expires)))
+
+    async def forget_address(self, domain: str, local: str, now: float) -> bool:
+        """Forget a recipient, and that its server takes everything; whether anything was known of it."""
+        before = self.find(domain, local, now)
+        if isinstance(before, Awaitable):
+            before = await before
+        for key in (_key("address", domain, local), _key("server", domain)):
+            if (done := self._memory.delete(key)) is not None:
+                await done
+        return before.result is not None
+
+    async def forget_domain(self, domain: str, now: float) -> None:
+        """Forget all of a domain."""
+        row: Row = ("", self._generations(), int(now) + GENERATION_LIFE)
+        if (done := self._memory.put(_key("generation", domain), row)) is not None:
+            await done
+
+
+def _known(address: _Pending, generation: _Pending, server: _Pending) -> Known:
+    number = _number(generation)
+    said = _result(server, number)
+    result = _result(address, number) or (said if said == Result.CATCH_ALL else None)
+    return Known(None if result is None else Result(result), number, said is not None)
+
+
+def _is_here(row: _Pending) -> bool:
+    return row is None or isinstance(row, tuple)
+
+
+def _number(row: _Pending) -> int:
+    return int(row[1]) if isinstance(row, tuple) else 0
+
+
+def _result(row: _Pending, generation: int) -> str | None:
+    return str(row[0]) if isinstance(row, tuple) and row[1] == generation else None
+
+
+def _key(*parts: str) -> bytes:
+    return blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=KEY_SIZE).digest()
