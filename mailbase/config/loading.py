@@ -66,9 +66,15 @@ def _missing_files(settings: Settings) -> Iterator[tuple[Location, str]]:
             # As with postgrey, a *.local file may be missing.
             if not entry.startswith(SHIPPED) and not entry.endswith(".local") and not _is_file(Path(entry)):
                 yield ("policyd", "greylist", key, index), f"no such file: {entry}"
-    key_file = settings.privacy.key_file
-    if key_file is not None and not _is_file(key_file):
-        yield ("privacy", "key_file"), f"no such file: {key_file}"
+    store = settings.store
+    for location, path in (
+        (("privacy", "key_file"), settings.privacy.key_file),
+        (("store", "password_file"), store.password_file),
+        (("store", "sentinel_password_file"), store.sentinel_password_file),
+        (("store", "ca_file"), store.ca_file),
+    ):
+        if path is not None and not _is_file(path):
+            yield location, f"no such file: {path}"
 
 
 def _is_file(path: Path) -> bool:

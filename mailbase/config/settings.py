@@ -15,7 +15,7 @@ from mailbase.config.lists import list_conflicts
 from mailbase.config.places import FilePath
 from mailbase.config.policyd import PolicydSettings
 from mailbase.config.privacy import LoggingSettings, PrivacySettings
-from mailbase.config.store import StoreSettings
+from mailbase.config.store import StoreSettings, store_conflicts
 from mailbase.config.units import format_duration
 from mailbase.documents import Location, Section
 from mailbase.documents.problems import dotted
@@ -54,6 +54,8 @@ def conflicts(settings: Settings) -> Iterator[tuple[Location, str]]:
     """What is wrong between values that are right by themselves, as (location, message)."""
     for location, message in flow_conflicts(settings.flows):
         yield ("flows", *location), message
+    for location, message in store_conflicts(settings.store):
+        yield ("store", *location), message
     policyd = settings.policyd
     yield from list_conflicts(policyd.lists, policyd.list_health, settings.flows)
     greylist, content = policyd.greylist, settings.contentfilter

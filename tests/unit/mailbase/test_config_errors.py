@@ -206,6 +206,7 @@ CASES = {
         "store: {url: /var/lib/x}",
         [
             "f.yaml:1: store.url: expected sqlite:PATH such as sqlite:/var/lib/postwarden/policyd.sqlite, "
+            "or redis://HOST:PORT/DB, "
             "got '/var/lib/x'"
         ],
     ),
