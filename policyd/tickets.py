@@ -11,7 +11,7 @@ from mailbase.ids import is_id
 from mailbase.store import Column, Memory, Row, StoreError, TableSpec
 from mailbase.ticket import LIFETIME, Ticket
 
-TICKETS = TableSpec("tickets", (Column("content", "TEXT"),), cached=200)
+TICKETS = TableSpec("tickets", (Column("content", "TEXT"),), cached=200, opaque=True)
 """Key: the id. Content: :meth:`Ticket.to_dict` as JSON."""
 MAX_CONTENT = 512 * 1024
 """Characters of a ticket; a line of the control socket has 1 MiB."""

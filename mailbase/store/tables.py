@@ -43,6 +43,7 @@ class TableSpec:
         cached: rows kept in memory after their last use, at most twice this many.
         mostly_absent: whether most look-ups are for keys that are not there: an octet or two of memory for
             each row then answer those without the disk.
+        opaque: whether keys are hashes or random, and say nothing of a person.
 
     Raises:
         ValueError: a name that is no identifier, or a hot column after one that is not.
@@ -52,6 +53,7 @@ class TableSpec:
     columns: tuple[Column, ...]
     cached: int = 20_000
     mostly_absent: bool = False
+    opaque: bool = False
 
     def __post_init__(self) -> None:
         for name in (self.name, *(column.name for column in self.columns)):

@@ -16,6 +16,7 @@ TRIPLETS = TableSpec(
     ),
     cached=4_000,
     mostly_absent=True,
+    opaque=True,
 )
 """Key: :func:`policyd.greylist.keys.triplet_key`. The first columns are an Entry."""
 
