@@ -5,7 +5,7 @@ Interface: :meth:`RedisClient.start`, :meth:`RedisClient.call`, :meth:`RedisClie
 replies before; those of one turn of the reactor leave together.
 
 Diagnostics: a warning ``redis-down`` when the connection is lost or cannot be made, an info ``redis-up`` when
-it is (back); nothing for the attempts between, unless the reason changes.
+it is (back); nothing for the attempts between, unless the server begins to say why it does not let us in.
 
 While there is no connection every command fails at once; a new connection is tried behind the requests, and
 is used once the server has taken the password and said that it is a master.
@@ -16,13 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
 
 from mailbase.logs import Log
 from mailbase.store.errors import StoreError
 from mailbase.store.redis.breaker import Breaker
-from mailbase.store.redis.connecting import Connect
+from mailbase.store.redis.connecting import Connect, within
 from mailbase.store.redis.link import MAX_REASON, Clock, Link, Refused
 from mailbase.store.redis.metrics import Now, RedisMetrics
 from mailbase.store.redis.pause import Pause
@@ -30,10 +30,10 @@ from mailbase.store.redis.script import Script
 
 MAX_IN_FLIGHT = 20_000
 """Commands without a reply; more fail at once."""
-OPENING = 0.9
-"""Seconds for one attempt: find the master, connect, be let in. Requests of the first moment wait as long."""
-REASON_AGAIN = 10.0
-"""Seconds between two lines in the log with different reasons for the same outage."""
+OPENING = 0.45
+"""Seconds to connect, and as many to be let in."""
+FIRST_MOMENT = 0.9
+"""Seconds for which requests wait for the very first connection."""
 REFUSED_LOG_EVERY = 10.0
 """Seconds between two warnings about commands that the server refuses."""
 
@@ -63,6 +63,10 @@ class Whereabouts(Protocol):
 
     def stop(self) -> None:
         """Watch no longer."""
+
+
+class NotLetIn(StoreError):
+    """The server is there, and its answer says what the operator must do."""
 
 
 class Fixed:
@@ -116,11 +120,13 @@ class RedisClient:
         self._place: Place | None = None
         self._first: list[Deferred[None]] | None = None
         """What waits for the very first attempt; None once that is over."""
+        self._moment: Any = None
         self._stopped = False
         self._pause = Pause(clock)
-        self._opening: Deferred[Link] | None = None
+        self._connecting: Deferred[Link] | None = None
+        self._newcomer: Link | None = None
+        """Connected, and not let in yet."""
         self._reason = ""
-        self._reason_logged = float("-inf")
         self._refusal_logged = float("-inf")
         self.metrics = RedisMetrics()
         self.metrics.now = lambda: Now(self.up, 0 if self._link is None else self._link.in_flight)
@@ -135,16 +141,19 @@ class RedisClient:
     def start(self) -> None:
         """Connect, and go on connecting whenever the connection is lost."""
         self._first = []
+        self._moment = self._clock.callLater(FIRST_MOMENT, self._end_first)
         Deferred.fromCoroutine(self._keep())
 
     def stop(self) -> None:
         """Close the connection and make no more."""
         self._stopped = True
         self._where.stop()
-        if self._link is not None:
-            self._link.drop("the daemon ends")
-        if self._opening is not None:
-            self._opening.cancel()
+        for link in (self._link, self._newcomer):
+            if link is not None:
+                link.drop("the daemon ends")
+        if self._connecting is not None:
+            self._connecting.cancel()
+        self._end_first()
         self._pause.end()
 
     def call(self, *args: Any) -> Deferred[Any]:
@@ -216,37 +225,28 @@ class RedisClient:
     async def _keep(self) -> None:
         while not self._stopped:
             try:
-                link = await self._attempt()
+                link = await self._open()
             except Exception as error:  # noqa: BLE001 - the boundary: whatever keeps us from connecting, we try again
-                self._down(_why(error))
+                self._down(_why(error), advice=isinstance(error, NotLetIn))
             else:
                 self._up(link)
                 self._down(await link.ended)
             if not self._stopped:
                 await self._pause.take(self._breaker.failed(self._clock.seconds()))
 
-    async def _attempt(self) -> Link:
-        opening: Deferred[Link] = Deferred.fromCoroutine(self._open())
-        self._opening = opening
-        timer = self._clock.callLater(OPENING, opening.cancel)
-        try:
-            return await opening
-        except CancelledError:
-            raise StoreError(f"no answer within {OPENING:g} s") from None
-        finally:
-            self._opening = None
-            if timer.active():
-                timer.cancel()
-
     async def _open(self) -> Link:
         self._place = place = await self._where.master()
         user, password = self._credentials()
-        link = await self._connect(place.host, place.port, lambda: Link(self._clock, OPENING, self.metrics))
+        connecting = self._connect(place.host, place.port, lambda: Link(self._clock, OPENING, self.metrics))
+        self._connecting = within(OPENING, connecting, self._clock)
+        self._newcomer = link = await self._connecting
         try:
             await self._introduce(link, user, password)
-        except BaseException:
+        except StoreError:
             link.drop("not let in")
             raise
+        finally:
+            self._newcomer = None
         link.hasten(self._timeout)
         return link
 
@@ -264,10 +264,11 @@ class RedisClient:
         )
         for command, (ok, reply) in zip(commands, replies, strict=True):
             if command[0] == "ROLE" and ok and reply[0] != b"master":
-                raise StoreError(f"{self._place} is a {reply[0].decode('ascii', 'replace')}, not a master")
+                raise NotLetIn(f"it is a {reply[0].decode('ascii', 'replace')}, not a master")
             if ok or (command[0] == "ROLE" and _code(reply) == "NOPERM"):
                 continue
-            raise StoreError(_advice(command[0], reply.value))
+            why = reply.value
+            raise NotLetIn(_advice(command[0], why)) if isinstance(why, Refused) else why
 
     def _up(self, link: Link) -> None:
         self._link = link
@@ -280,23 +281,19 @@ class RedisClient:
         for told in self.on_connect:
             told()
 
-    def _down(self, reason: str) -> None:
+    def _down(self, reason: str, *, advice: bool = False) -> None:
         was_up, self._link = self._link is not None, None
         if self._stopped:
-            self._end_first()
             return
         self.metrics.failures += 1
-        now = self._clock.seconds()
-        if (
-            was_up
-            or not self._reason
-            or (reason != self._reason and now - self._reason_logged >= REASON_AGAIN)
-        ):
-            self._reason, self._reason_logged = reason, now
+        if was_up or not self._reason or (advice and reason != self._reason):
+            self._reason = reason
             self._log.warning("redis-down", server=str(self._place or "unknown"), reason=reason)
         self._end_first()
 
     def _end_first(self) -> None:
+        if self._moment is not None and self._moment.active():
+            self._moment.cancel()
         first, self._first = self._first, None
         for turn in first or ():
             turn.callback(None)
@@ -306,16 +303,14 @@ def _code(failure: Failure) -> str:
     return failure.value.code if isinstance(failure.value, Refused) else ""
 
 
-def _advice(command: str, error: BaseException) -> str:
-    if not isinstance(error, Refused):
-        return str(error)
-    if error.code == "NOAUTH":
-        return f"the server wants a password: set store.password_file ({error})"
+def _advice(command: str, refused: Refused) -> str:
+    if refused.code == "NOAUTH":
+        return f"the server wants a password: set store.password_file ({refused})"
     if command == "AUTH":
-        return f"the server refuses the password of store.url or store.password_file ({error})"
+        return f"the server refuses the password of store.url or store.password_file ({refused})"
     if command == "SELECT":
-        return f"the server refuses the database's number in store.url ({error})"
-    return f"{command}: {error}"
+        return f"the server refuses the database's number in store.url ({refused})"
+    return f"{command}: {refused}"
 
 
 def _why(error: BaseException) -> str:

@@ -11,9 +11,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.protocol import Factory
 from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
+from twisted.python.failure import Failure
 
 from mailbase.store.errors import StoreError
-from mailbase.store.redis.link import Link
+from mailbase.store.redis.link import Clock, Link
 
 Connect: TypeAlias = Callable[[str, int, Callable[[], Link]], "Deferred[Link]"]
 """Host, port and what makes a :class:`Link`, to a connected one."""
@@ -32,18 +33,17 @@ class _LinkFactory(Factory):
         return self._make()
 
 
-def connector(reactor: Any, timeout: float, *, tls: bool, ca_file: Path | None) -> Connect:
-    """What connects.
+def connector(reactor: Any, *, tls: bool, ca_file: Path | None) -> Connect:
+    """What connects; see :func:`within` for its end.
 
     Arguments:
         reactor: Twisted's.
-        timeout: seconds for the TCP connection.
         tls: whether to encrypt; certificate and name are checked then.
         ca_file: who may sign the certificate; None: whom the system trusts.
     """
 
     def connect(host: str, port: int, make: Callable[[], Link]) -> Deferred[Link]:
-        endpoint: Any = HostnameEndpoint(reactor, host, port, timeout=timeout)
+        endpoint: Any = HostnameEndpoint(reactor, host, port)
         if tls:
             # Read anew each time, so that a renewed file needs no restart.
             trusted: Any = None if ca_file is None else _trust(_certificates(ca_file))
@@ -52,6 +52,37 @@ def connector(reactor: Any, timeout: float, *, tls: bool, ca_file: Path | None) 
         return connected
 
     return connect
+
+
+def within(seconds: float, connecting: Deferred[Link], clock: Clock) -> Deferred[Link]:
+    """A connection that is there after ``seconds``, or not at all; may be cancelled.
+
+    Raises (when awaited):
+        StoreError: not in time, or cancelled.
+        Exception: it could not be made.
+    """
+
+    def give_up(why: str) -> None:
+        # First the answer: Twisted leaves a Deferred without any when its canceller raises.
+        waiting.errback(StoreError(why))
+        connecting.cancel()
+
+    def done(result: Link | Failure) -> None:
+        if waiting.called:
+            if isinstance(result, Link):
+                result.drop("too late")
+            return
+        timer.cancel()
+        waiting.callback(result)
+
+    def cancel(_: object) -> None:
+        timer.cancel()
+        give_up("cancelled")
+
+    waiting: Deferred[Any] = Deferred(cancel)
+    timer = clock.callLater(seconds, give_up, f"no connection within {seconds:g} s")
+    connecting.addBoth(done)
+    return waiting
 
 
 def _certificates(path: Path) -> list[Certificate]:

@@ -104,11 +104,15 @@ class Link(BaseRedisProtocol):  # type: ignore[misc]  # txredisapi has no annota
         waiting, self._waiting = self._waiting, deque()
         self._metrics.commands[result] += len(waiting)
         for deferred, _ in waiting:
-            deferred.errback(StoreError(f"redis: {reason}"))
+            deferred.errback(StoreError(reason))
 
     def hasten(self, timeout: float) -> None:
-        """Set another time limit, for commands sent from now on."""
+        """Set another time limit."""
         self._timeout = timeout
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._look()
 
     @property
     def in_flight(self) -> int:
@@ -126,7 +130,7 @@ class Link(BaseRedisProtocol):  # type: ignore[misc]  # txredisapi has no annota
         """
         deferred: Deferred[Any] = Deferred()
         if self.over:
-            deferred.errback(StoreError("redis: connection lost"))
+            deferred.errback(StoreError("connection lost"))
             return deferred
         self.transport.write(encoded(args))
         self._waiting.append((deferred, self._clock.seconds()))
@@ -154,7 +158,7 @@ class Link(BaseRedisProtocol):  # type: ignore[misc]  # txredisapi has no annota
         if left > 0:
             self._timer = self._clock.callLater(left, self._look)
         else:
-            self.drop(f"no reply within {self._timeout:g} s", "timeout")
+            self.drop("no reply in time", "timeout")
 
     def _left(self) -> float:
         """Seconds that the oldest command may still wait."""

@@ -58,7 +58,7 @@ class Roster:
         spec: TableSpec,
         prefix: str,
         clock: Clock,
-        changed: Callable[[dict[bytes, Row]], None] = lambda rows: None,
+        changed: Callable[[dict[bytes, Row]], object] = lambda rows: None,
     ) -> None:
         self.rows: dict[bytes, Row] = {}
         """As last read, key to columns and ``expires``; some may have expired."""

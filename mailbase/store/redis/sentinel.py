@@ -8,22 +8,23 @@ Diagnostics: none of its own; what nobody knows becomes the client's reason for 
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 
 from mailbase.store.errors import StoreError
 from mailbase.store.redis.client import Place
-from mailbase.store.redis.connecting import Connect
+from mailbase.store.redis.connecting import Connect, within
 from mailbase.store.redis.link import Clock, Link
 from mailbase.store.redis.metrics import RedisMetrics
 from mailbase.store.redis.pause import Pause
 
 SWITCH = b"+switch-master"
 ANSWER = 0.25
-"""Seconds for a Sentinel to be connected to and to answer; the next one is asked then."""
+"""Seconds to connect to a Sentinel, and for each of its answers; the next one is asked then."""
 WATCH_AGAIN = 1.0
 """Seconds until another Sentinel is subscribed to."""
 PING_EVERY = 5.0
@@ -100,8 +101,6 @@ class Sentinels:
         for place in tuple(self._hosts):
             try:
                 return await self._ask(place)
-            except CancelledError:
-                raise
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one, there is the next
                 problems.append(f"{place}: {str(error) or type(error).__name__}")
                 if self._hosts[0] == place:
@@ -109,7 +108,7 @@ class Sentinels:
         raise StoreError("no Sentinel knows the master; " + "; ".join(problems))
 
     async def _ask(self, place: Place) -> Place:
-        link = await self._in_time(self._open(place, lambda: Link(self._clock, ANSWER, self._metrics)))
+        link = await self._open(place, lambda: Link(self._clock, ANSWER, self._metrics))
         try:
             reply = await link.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._name)
         finally:
@@ -119,7 +118,7 @@ class Sentinels:
         return Place(reply[0].decode("utf-8", "replace"), int(reply[1]))
 
     async def _open(self, place: Place, make: Callable[[], Link]) -> Link:
-        link = await self._connect(place.host, place.port, make)
+        link = await within(ANSWER, self._connect(place.host, place.port, make), self._clock)
         password = self._password()
         if password:
             try:
@@ -129,33 +128,13 @@ class Sentinels:
                 raise StoreError(f"refuses store.sentinel_password_file ({error})") from None
         return link
 
-    async def _in_time(self, opening: Any) -> Link:
-        deferred: Deferred[Link] = Deferred.fromCoroutine(opening)
-        expired: list[bool] = []
-
-        def expire() -> None:
-            expired.append(True)
-            deferred.cancel()
-
-        timer = self._clock.callLater(ANSWER, expire)
-        try:
-            return await deferred
-        except CancelledError:
-            if expired:
-                raise StoreError(f"no answer within {ANSWER:g} s") from None
-            raise
-        finally:
-            if timer.active():
-                timer.cancel()
-
     async def _watch(self) -> None:
         while not self._stopped:
             place = self._hosts[0]
-            try:
+            with contextlib.suppress(Exception):  # as above
                 await self._follow(place)
-            except Exception:  # noqa: BLE001 - as above
-                if self._hosts[0] == place:
-                    self._hosts.rotate(-1)
+            if self._hosts[0] == place:
+                self._hosts.rotate(-1)
             self._watching = None
             if not self._stopped:
                 await self._pause.take(WATCH_AGAIN)
@@ -165,9 +144,7 @@ class Sentinels:
             if name == self._name:
                 self.moved(host, port)
 
-        link = await self._in_time(
-            self._open(place, lambda: Subscription(self._clock, ANSWER, self._metrics, told))
-        )
+        link = await self._open(place, lambda: Subscription(self._clock, ANSWER, self._metrics, told))
         self._watching = link
         await link.execute_command("SUBSCRIBE", SWITCH)
         # What was said before we listened.
