@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 
+from postwarden.registry import acl, contacts, dns
 from postwarden.registry import list as listing
 from postwarden.usage import Commands, add_command, add_configuration, add_json
 
@@ -13,6 +15,9 @@ def add(commands: Commands) -> None:
     registry = commands.add_parser("registry", help="the registered servers, domains and systems")
     below = registry.add_subparsers(required=True, metavar="COMMAND")
     _add_list(below)
+    _add_contacts(below)
+    _add_dns(below)
+    _add_acl(below)
 
 
 def _add_list(commands: Commands) -> None:
@@ -36,6 +41,91 @@ def _add_list(commands: Commands) -> None:
     )
     add_json(command)
     command.set_defaults(run=listing.run)
+
+
+def _add_contacts(commands: Commands) -> None:
+    command = add_command(
+        commands,
+        "contacts",
+        "print the administrators and deputies, each once, for a mailing list",
+        "postwarden registry contacts --format aliases > /etc/postfix/mail-administrators",
+    )
+    add_configuration(command)
+    add_servers(command)
+    command.add_argument(
+        "--format",
+        choices=contacts.FORMATS,
+        default="plain",
+        help="an address a line (default), an entry of aliases(5), or JSON with names and servers",
+    )
+    command.add_argument(
+        "--name",
+        type=_alias_name,
+        default=contacts.LIST_NAME,
+        help=f"left side of the alias (default: {contacts.LIST_NAME})",
+    )
+    command.set_defaults(run=contacts.run)
+
+
+def _add_dns(commands: Commands) -> None:
+    command = add_command(
+        commands,
+        "dns",
+        "print the MX, SPF and DKIM records to set, as lines of a zone file",
+        "postwarden registry dns mail.inst.example --type mx",
+    )
+    add_configuration(command)
+    add_servers(command)
+    command.add_argument("--type", choices=dns.TYPES, action="append", help="only these records; repeatable")
+    command.add_argument("--json", action="store_true", help="print one JSON object a line")
+    command.set_defaults(run=dns.run)
+
+
+def _add_acl(commands: Commands) -> None:
+    command = add_command(
+        commands,
+        "acl",
+        "print packet-filter rules that let mail from outside reach registered servers only",
+        "postwarden registry acl --format nftables --interface wan0 | nft -f -",
+    )
+    add_configuration(command)
+    command.add_argument("--format", choices=acl.FORMATS, required=True, help="nftables, or Cisco IOS")
+    command.add_argument(
+        "--interface",
+        type=_interface,
+        required=True,
+        metavar="NAME",
+        help="the filter's interface towards outside",
+    )
+    command.add_argument(
+        "--relay",
+        type=acl.ip_address,
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="a relay's IP address; repeatable; default: what DNS says of identity.relays",
+    )
+    command.add_argument(
+        "--direct",
+        action="append",
+        default=[],
+        metavar="SERVER",
+        help="a registered server that outside may reach directly, since its MX records name it; repeatable",
+    )
+    command.set_defaults(run=acl.run)
+
+
+def _alias_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", text):
+        raise argparse.ArgumentTypeError(f"expected a local part such as mail-administrators, got {text!r}")
+    return text
+
+
+def _interface(text: str) -> str:
+    # Cisco's have slashes: GigabitEthernet0/0/1.
+    if not re.fullmatch(r"[A-Za-z0-9._/@:-]{1,64}", text):
+        raise argparse.ArgumentTypeError(f"expected the name of an interface, got {text!r}")
+    return text
 
 
 def add_servers(command: argparse.ArgumentParser) -> None:

@@ -8,10 +8,10 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
-from mailbase.addresses import normal_address, normal_domain
 from mailbase.config import load
 from mailbase.registry import Registry, Server
 from postwarden import table
+from postwarden.registry.choice import choose, complain
 
 KINDS = ("address", "backup", "administrator", "deputy", "domain", "system")
 WIDTH = 120
@@ -37,35 +37,7 @@ def run(options: argparse.Namespace) -> int:
         cells = [tuple(row.values()) for row in rows]
         width = shutil.get_terminal_size((WIDTH, 24)).columns
         sys.stdout.write(table.render(tuple(rows[0]), cells, width))
-    for message in unknown:
-        print(f"postwarden: {message}", file=sys.stderr)
-    return 1 if unknown else 0
-
-
-def choose(
-    registry: Registry, names: Sequence[str], people: Sequence[str] = ()
-) -> tuple[list[Server], list[str]]:
-    """The servers that the command line asks for, in the registry's order, and what it asks for in vain.
-
-    Arguments:
-        names: of servers; none for all.
-        people: mail addresses of administrators and deputies; none for anybody's servers.
-    """
-    wanted = {normal_domain(name) or name: name for name in names}
-    addresses = {normal_address(address) or address: address for address in people}
-    servers = [
-        server
-        for server in registry.servers.values()
-        if (not wanted or server.name in wanted) and (not addresses or addresses.keys() & _mail(server))
-    ]
-    known = {address for server in registry.servers.values() for address in _mail(server)}
-    unknown = [
-        f"{text} is no registered server" for name, text in wanted.items() if name not in registry.servers
-    ]
-    unknown += [
-        f"{text} looks after no registered server" for name, text in addresses.items() if name not in known
-    ]
-    return servers, unknown
+    return complain(unknown)
 
 
 def entries(registry: Registry, servers: Iterable[Server], kinds: Sequence[str]) -> Iterator[dict[str, str]]:
@@ -95,7 +67,3 @@ def _of(server: Server, default: str) -> Iterator[tuple[str, str, str]]:
         yield "domain", domain.name, greylisting
     for system in server.systems:
         yield "system", system.text, ""
-
-
-def _mail(server: Server) -> set[str]:
-    return {person.email for person in (*server.administrators, *server.deputies)}
