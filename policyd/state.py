@@ -21,6 +21,7 @@ from mailbase.logs import Log
 from mailbase.store import Memory, Store, StoreError
 from mailbase.store.database import Database
 from mailbase.store.metrics import collect
+from mailbase.store.worker import Worker
 from policyd.exceptions.book import EXCEPTIONS, Shelf, StoreShelf
 from policyd.greylist.ledger import Records, StoreLedger
 from policyd.limits.ledger import Limits, StoreLimits
@@ -52,14 +53,25 @@ class State:
     collect: Callable[[str], Iterable[Metric]]
 
 
-def open_state(settings: Settings, reactor: Any, log: Log) -> State:
-    """The state that ``store`` of the configuration describes; not started yet."""
-    return _in_sqlite(settings, reactor, log)
+def open_state(settings: Settings, reactor: Any, log: Log, worker: Worker | None = None) -> State:
+    """The state that ``store`` of the configuration describes; not started yet.
+
+    Arguments:
+        worker: writes to the disk in place of the store's own threads.
+    """
+    return _in_sqlite(settings, reactor, log, worker)
 
 
-def _in_sqlite(settings: Settings, reactor: Any, log: Log) -> State:
+def _in_sqlite(settings: Settings, reactor: Any, log: Log, worker: Worker | None) -> State:
     database = Database(_path(settings), TABLES)
-    store = Store(database, reactor, log, commit_interval=settings.store.commit_interval)
+    store = Store(
+        database,
+        reactor,
+        log,
+        commit_interval=settings.store.commit_interval,
+        worker=worker,
+        copier=worker,
+    )
     ledger = StoreLedger(store, terms_of(settings), settings.store.on_error)
 
     def start() -> None:

@@ -25,7 +25,7 @@ class Command(Protocol):
 
 
 def add_commands(commands: Any, command: Command) -> None:
-    """Add ``record`` to the subcommands of policyd."""
+    """Add them to the subcommands of policyd."""
     record = command(
         commands,
         "record",
@@ -38,6 +38,60 @@ def add_commands(commands: Any, command: Command) -> None:
     )
     record.add_argument("--limit", type=_positive, metavar="N", help="end after so many requests")
     record.set_defaults(run=_record)
+
+    replay = command(
+        commands,
+        "replay",
+        "decide recorded requests or a mail log again; print which decisions change",
+        "policyd replay --against new.yaml traffic.jsonl.gz",
+    )
+    _files(replay)
+    replay.add_argument(
+        "--against",
+        type=Path,
+        metavar="OTHER.yaml",
+        help="compare with this configuration; without it with the recorded answers",
+    )
+    replay.add_argument(
+        "--against-set",
+        dest="others",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a setting of the other configuration; alone: of this one",
+    )
+    replay.add_argument(
+        "--reasons", action="store_true", help="another reason for the same action is a change too"
+    )
+    replay.set_defaults(run=_replay)
+
+
+def _files(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "files",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="a recording, or Postfix's or policyd's log; .gz too",
+    )
+    parser.add_argument(
+        "--warm-up",
+        type=_duration,
+        default=0.0,
+        metavar="DURATION",
+        help="so long from the beginning requests are decided and not counted",
+    )
+    parser.add_argument(
+        "--year", type=_year, help="of the first line of logs without year, where it would be taken wrongly"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
+
+
+def _year(text: str) -> int:
+    value = int(text)
+    if not 1970 <= value <= 9999:
+        raise argparse.ArgumentTypeError("expected a year such as 2026")
+    return value
 
 
 def _duration(text: str) -> float:
@@ -100,3 +154,9 @@ def _record(options: argparse.Namespace) -> int:
     )
     print(f"{recording.recorded} requests recorded{dropped}", file=sys.stderr)
     return status
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from policyd.replay.running import replay
+
+    return replay(options)

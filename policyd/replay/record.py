@@ -98,7 +98,7 @@ class Recording:
         ends = float("inf") if self.duration is None else self.seconds() + self.duration
         try:
             self.file.write([header(float(began["time"]), self.host)])
-            self.file.write(self._allowed())
+            self.file.write(self._rules())
             while not self._ended and not self._full and self.seconds() < ends:
                 if not self._take(recording):
                     self.sleep(max(0.0, min(PAUSE, ends - self.seconds())))
@@ -129,10 +129,9 @@ class Recording:
                 self.recorded += 1
             yield row
 
-    def _allowed(self) -> Iterator[dict[str, Any]]:
-        """The networks allowed by command, without which their mail could not be decided again."""
-        try:
-            for row in self.ask("greylist.list", kind="allowed"):
-                yield {"allowed": row["network"], "until": row.get("expires")}
-        except ControlError as error:
-            raise ControlError(f"networks allowed by command: {error}") from error
+    def _rules(self) -> Iterator[dict[str, Any]]:
+        """What was set by command, without which the mail that it is about could not be decided again."""
+        for row in self.ask("greylist.list", kind="allowed"):
+            yield {"allowed": row["network"], "until": row.get("expires")}
+        for row in self.ask("exceptions.list"):
+            yield {"rule": {name: row.get(name) for name in ("effect", "as", "what", "expires")}}

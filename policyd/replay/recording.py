@@ -3,9 +3,10 @@
 The first line is the header, ``{"format": "postwarden-recording", "version": 1, ...}``. Each other line is
 
 - a request: ``time`` (seconds since the epoch), ``request`` (attributes, without the empty ones), ``action``
-  and ``reason`` (what was answered), ``id``; ``evidence`` as ``[check, fact, detail]`` where it was looked
-  for, ``repeated`` where Postfix asked again;
-- or ``allowed``: a network that was allowed by command when the recording began, ``until`` when;
+  and ``reason`` (what was answered), ``id``, ``wait`` (seconds that greylisting asked for); ``evidence`` as
+  ``[check, fact, detail]`` where it was looked for, ``repeated`` where Postfix asked again;
+- or ``allowed``: a network spared from greylisting by command when the recording began, ``until`` when;
+- or ``rule``: an exception that was in force then (``effect``, ``as``, ``what``, ``expires``);
 - or ``dropped``: so many requests are missing here, for the daemon had no more room to keep them.
 
 What a line has beyond that is ignored; a line of none of these kinds is no line of ours. It is personal data:
@@ -14,19 +15,24 @@ addresses stand in it as they are.
 
 from __future__ import annotations
 
+import enum
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from mailbase.store import NEVER
 from mailbase.vocabulary import Action
 from policyd.decision import Decision
-from policyd.facts import Evidence
-from policyd.request import Request, request_of
+from policyd.exceptions.rule import Rule, rule_of
+from policyd.facts import Effect, Evidence, GreylistFact, Named
+from policyd.request import Request, frequent_of
 
 FORMAT, VERSION = "postwarden-recording", 1
 MAX_EVIDENCE = 1000
 """Facts of one request that are read."""
+LATEST = 1e11
+"""Seconds since the epoch that are a time."""
 
 _ACTIONS = {action.value: action for action in Action}
 
@@ -40,12 +46,23 @@ class Answer:
         reason: the fact that decided, as a name; of a reply in Postfix's log, its code.
         id: of the decision; empty where it is not known.
         repeated: whether Postfix asked once more; then nothing else is known.
+        wait: seconds that greylisting still asked for.
     """
 
     action: Action
     reason: str
     id: str = ""
     repeated: bool = False
+    wait: int = 0
+
+
+class Fate(enum.StrEnum):
+    """What became of a mail behind us, as far as it is known."""
+
+    DELIVERED = "delivered"
+    """Delivered, or passed on."""
+    REFUSED = "refused"
+    """Refused or kept back for its content."""
 
 
 @dataclass(slots=True)
@@ -57,12 +74,14 @@ class Recorded:
         request: as Postfix sent it, or as far as its log tells.
         answer: what was answered then; None where that is not known.
         evidence: what checks had found out; None where it was not looked for, or is not known.
+        fate: what became of the mail.
     """
 
     time: float
     request: Request
     answer: Answer | None = None
     evidence: tuple[Evidence, ...] | None = None
+    fate: Fate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +98,17 @@ class Allowed:
 
 
 @dataclass(frozen=True, slots=True)
+class Ruled:
+    """An exception that was in force.
+
+    Arguments:
+        rule: as :func:`policyd.exceptions.rule.rule_of` makes it.
+    """
+
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
 class Gap:
     """Requests are missing.
 
@@ -89,7 +119,7 @@ class Gap:
     dropped: int
 
 
-Line: TypeAlias = Recorded | Allowed | Gap
+Line: TypeAlias = Recorded | Allowed | Ruled | Gap
 
 
 def header(time: float, host: str) -> dict[str, Any]:
@@ -131,6 +161,9 @@ def row_of(time: float, request: Request, decision: Decision) -> dict[str, Any]:
         row["repeated"] = True
         return row
     row["id"] = decision.id
+    for fact in decision.facts:
+        if isinstance(fact, GreylistFact) and fact.wait:
+            row["wait"] = fact.wait
     if decision.weighed is not None:
         row["evidence"] = [[one.check, one.name, one.detail] for one in decision.weighed.evidence]
     return row
@@ -143,25 +176,60 @@ def line_of(row: Any) -> Line:
         ValueError: it is no line of a recording.
     """
     match row:
-        case {"time": int() | float() as time, "request": dict() as attributes}:
+        case {"time": int() | float() as time, "request": dict() as attributes} if 0 <= time < LATEST:
             return Recorded(float(time), _request(attributes), _answer(row), _evidence(row.get("evidence")))
         case {"allowed": str() as network}:
             until = row.get("until")
-            return Allowed(network, float(until) if isinstance(until, (int, float)) else None)
+            return Allowed(
+                network, float(until) if isinstance(until, (int, float)) and 0 <= until < LATEST else None
+            )
+        case {"rule": {"what": str() as what, "effect": str() as effect, "as": str() as named} as rule}:
+            expires = rule.get("expires")
+            until = expires if isinstance(expires, int) else NEVER
+            return Ruled(rule_of(what, Effect(effect), Named(named), until=until))
         case {"dropped": int() as dropped}:
             return Gap(dropped)
         case _:
             raise ValueError("not a line of a recording")
 
 
-def _request(attributes: Mapping[str, Any]) -> Request:
-    for value in attributes.values():
-        if type(value) is not str:
-            raise ValueError("an attribute is no text")
-    text = "".join(attributes) + "".join(attributes.values())
-    if not text.isascii() or "\n" in text or "\0" in text:
+class _Request(Request):
+    """A request whose attributes need not be taken out of text."""
+
+    __slots__ = ("_attributes",)
+
+    def __init__(self, attributes: dict[str, str]) -> None:
+        super().__init__(frequent_of(attributes), "")
+        self._attributes = attributes
+
+    @property
+    def characters(self) -> int:
+        """See :class:`~policyd.request.Request`."""
+        return sum(map(len, self._attributes)) + sum(map(len, self._attributes.values()))
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """See :class:`~policyd.request.Request`."""
+        return dict(self._attributes)
+
+    def get(self, name: str) -> str:
+        """See :class:`~policyd.request.Request`."""
+        return self._attributes.get(name, "")
+
+
+def past_request(attributes: dict[str, str]) -> Request:
+    """The request with these names and values, which are not changed any more."""
+    return _Request(attributes)
+
+
+def _request(attributes: dict[str, Any]) -> Request:
+    try:
+        text = "".join(attributes.values())
+    except TypeError:
+        raise ValueError("an attribute is no text") from None
+    if not (text.isascii() and text.isprintable() and "".join(attributes).isascii()):
         attributes = {_clean(name): _clean(value) for name, value in attributes.items()}
-    return request_of(attributes)
+    return _Request(attributes)
 
 
 def _clean(text: str) -> str:
@@ -173,7 +241,10 @@ def _answer(row: Mapping[str, Any]) -> Answer | None:
     action, reason, decision_id = _ACTIONS.get(str(row.get("action"))), row.get("reason"), row.get("id", "")
     if action is None or not isinstance(reason, str) or not isinstance(decision_id, str):
         return None
-    return Answer(action, reason, decision_id, row.get("repeated") is True)
+    wait = row.get("wait")
+    return Answer(
+        action, reason, decision_id, row.get("repeated") is True, wait if isinstance(wait, int) else 0
+    )
 
 
 def _evidence(given: object) -> tuple[Evidence, ...] | None:

@@ -12,9 +12,11 @@ import pytest
 
 from mailbase.control import ControlError
 from policyd import tape as module
+from policyd.exceptions.rule import rule_of
+from policyd.facts import Effect, Named
 from policyd.recorder import Recorder
 from policyd.replay.record import Recording, RecordingFile
-from policyd.replay.recording import Allowed, Gap, Recorded, header, is_header, line_of, row_of
+from policyd.replay.recording import Allowed, Gap, Recorded, Ruled, header, is_header, line_of, row_of
 from policyd.request import request_of
 from policyd.tape import GIVEN_UP_AFTER, Tape
 
@@ -27,10 +29,13 @@ class Daemon:
         self.recorder = Recorder(bench.log, bench.metrics)
         self.tape = Tape(self.recorder, bench.clock.seconds, bench.log, pseudonymised=pseudonymised)
         self.allowed: list[dict[str, Any]] = []
+        self.rules: list[dict[str, Any]] = []
 
     def ask(self, verb: str, **arguments: Any) -> Any:
         if verb == "greylist.list":
             return Said(iter(self.allowed))
+        if verb == "exceptions.list":
+            return Said(iter(self.rules))
         return Said(self.tape.table()[verb](arguments))
 
     def request(self, **attributes: str) -> None:
@@ -191,13 +196,16 @@ def record(daemon: Daemon, path: Path, **how: Any) -> Recording:
 
 def test_a_recording_ends_after_so_many_requests(daemon: Daemon, tmp_path: Path) -> None:
     daemon.allowed = [{"network": "192.0.2.0/24", "expires": None}]
+    rule = {"effect": "deny", "as": "sender", "what": "x.example", "expires": None}
+    daemon.rules = [{**rule, "by": "root", "why": "spam"}]
     path = tmp_path / "r.jsonl"
     assert record(daemon, path, limit=3).recorded == 3
     lines = path.read_bytes().splitlines()
     assert is_header(lines[0])
     assert json.loads(lines[0])["host"] == "mx.gate.example"
     assert line_of(json.loads(lines[1])) == Allowed("192.0.2.0/24", None)
-    assert len(lines) == 5
+    assert line_of(json.loads(lines[2])) == Ruled(rule_of("x.example", Effect.DENY, Named.SENDER))
+    assert len(lines) == 6
     assert not daemon.tape.running
 
 

@@ -1,0 +1,96 @@
+"""The commands that simulate, from their options to their exit status."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mailbase.config import Settings, load
+from mailbase.logs import Log
+from mailbase.printing import wants_json
+from policyd.replay.comparison import Change, Comparison
+from policyd.replay.progress import Progress
+from policyd.replay.recording import Answer, Recorded
+from policyd.replay.report import change_object, remarks, write_comparison, write_object
+from policyd.replay.simulation import compare
+from policyd.replay.sources import SourceError, Sources
+from policyd.replay.world import World
+
+OK, CHANGED, USAGE = 0, 1, 2
+
+
+def replay(options: argparse.Namespace) -> int:
+    """``policyd replay``: 0 nothing changes, 1 something does, 2 the files cannot be used."""
+    settings = load(options.config, options.overrides)
+    other = _other(options)
+    as_json = wants_json(sys.stdout, options.json)
+    comparison = Comparison(options.reasons)
+
+    def changed(recorded: Recorded, change: Change, before: Answer, after: Answer) -> None:
+        if as_json:
+            write_object(sys.stdout, change_object(recorded, before, after))
+
+    progress = Progress("replaying")
+    try:
+        sources = Sources(options.files, options.year, progress)
+        with simulation() as folder:
+            # With two configurations that of --config is the old one; else it is compared with what was.
+            before = None if other is None else make_world(settings, folder / "before")
+            after = make_world(other or settings, folder / "after")
+            compare(sources, before, after, comparison, warm_up=options.warm_up, changed=changed)
+            for world in (before, after):
+                if world is not None:
+                    _complain(world)
+                    world.close()
+    except SourceError as error:
+        progress.end()
+        print(f"policyd: {error}", file=sys.stderr)
+        return USAGE
+    progress.end()
+    for remark in remarks(sources.counts):
+        print(f"note: {remark}", file=sys.stderr)
+    if not comparison.requests:
+        print("policyd: no requests in these files", file=sys.stderr)
+        return USAGE
+    if as_json:
+        write_object(sys.stdout, {"summary": comparison.summary()})
+    else:
+        names = ("recorded", "now") if other is None else ("before", "after")
+        write_comparison(sys.stdout, comparison, names)
+    return CHANGED if comparison.changed else OK
+
+
+def _other(options: argparse.Namespace) -> Settings | None:
+    if options.against is not None:
+        return load(options.against, options.others)
+    if options.others:
+        return load(options.config, [*options.overrides, *options.others])
+    return None
+
+
+def make_world(settings: Settings, folder: Path, *, seeded: bool = True) -> World:
+    """A world with its memory in ``folder``, which is made."""
+    folder.mkdir(mode=0o700)
+    return World(settings, folder, Log("policyd", level="error"), seeded=seeded)
+
+
+@contextmanager
+def simulation() -> Iterator[Path]:
+    """A folder for worlds, removed at the end whatever happens; nobody else can look into it."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    # As in the daemon: deciding makes no cycles.
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+    with tempfile.TemporaryDirectory(prefix="policyd-replay-") as folder:
+        yield Path(folder)
+
+
+def _complain(world: World) -> None:
+    if world.failures:
+        print(f"warning: checks failed {world.failures} times and had no opinion", file=sys.stderr)

@@ -1,0 +1,91 @@
+"""What greylisting knew before the recording began, as far as the recorded answers tell.
+
+A simulation begins with an empty memory. Where the recording says that a triplet was known, or was tried
+before, and the simulation has never met it, it is put into its memory as it must have been. So the first
+weeks of a replay are no flood of first contacts that were none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import replace
+
+from policyd.facts import Grey, GreylistFact
+from policyd.greylist.keys import normal_recipient, normal_sender
+from policyd.greylist.ledger import Records
+from policyd.greylist.terms import Terms
+from policyd.replay.recording import Answer
+
+_KNOWN, _PASSED, _EARLY, _EARNED = (
+    f"greylist-{grey}" for grey in (Grey.KNOWN, Grey.PASSED, Grey.EARLY, Grey.CLIENT_EARNED)
+)
+TELLING = frozenset({_KNOWN, _PASSED, _EARLY, _EARNED})
+"""Reasons that tell of something before."""
+
+
+MAX_RETRIES = 1000
+"""Good retries that are made up for a network; where more are needed, it has to earn them."""
+
+
+class SeededLedger:
+    """A :class:`~policyd.greylist.ledger.Ledger` in front of another one, which remembers.
+
+    Arguments:
+        ledger: of the simulation; answers at once.
+    """
+
+    def __init__(self, ledger: Records) -> None:
+        self._ledger = ledger
+        self._terms = ledger.terms
+        self._unpaid = replace(ledger.terms, auto_allow_after=0)
+        """Terms under which passing earns a network nothing: its own answers say what it had earned."""
+        self._passing = replace(ledger.terms, lifetime=0.0)
+        """Terms under which a made up triplet is forgotten at once."""
+        self._met: set[int] = set()
+        """Triplets and networks that the simulation knows, as hashes: some 60 octets each."""
+        self.answer: Answer | None = None
+        """Recorded for the request that is decided now."""
+
+    def attempt(
+        self, network: bytes, address: bytes, sender: str, recipient: str, now: float, *, trace: bool = True
+    ) -> GreylistFact | Awaitable[GreylistFact]:
+        """See :class:`~policyd.greylist.ledger.Ledger`."""
+        triplet = hash((network, normal_sender(sender), normal_recipient(recipient)))
+        if triplet not in self._met and trace:
+            self._met.add(triplet)
+            answer = self.answer
+            if answer is not None and answer.reason in TELLING:
+                self._seed(answer, network, address, sender, recipient, now)
+        return self._ledger.attempt(network, address, sender, recipient, now, trace=trace)
+
+    def _seed(
+        self, answer: Answer, network: bytes, address: bytes, sender: str, recipient: str, now: float
+    ) -> None:
+        terms = self._terms
+        if answer.reason == _EARNED:
+            if 0 < terms.auto_allow_after <= MAX_RETRIES and (earned := hash(network)) not in self._met:
+                self._met.add(earned)
+                for number in range(terms.auto_allow_after):
+                    self._pass(self._passing, network, address, sender, f"{number}.{recipient}", now)
+        elif answer.reason == _KNOWN:
+            self._pass(self._unpaid, network, address, sender, recipient, now)
+        else:
+            waited = terms.delay + 1 if answer.reason == _PASSED else max(0.0, terms.delay - answer.wait)
+            self._try(self._unpaid, network, address, sender, recipient, now - waited)
+
+    def _pass(
+        self, terms: Terms, network: bytes, address: bytes, sender: str, recipient: str, now: float
+    ) -> None:
+        """Let a triplet have passed just before."""
+        self._try(terms, network, address, sender, recipient, now - terms.delay - 2)
+        self._try(terms, network, address, sender, recipient, now - 1)
+
+    def _try(
+        self, terms: Terms, network: bytes, address: bytes, sender: str, recipient: str, at: float
+    ) -> None:
+        self._ledger.terms = terms
+        try:
+            done = self._ledger.attempt(network, address, sender, recipient, at)
+        finally:
+            self._ledger.terms = self._terms
+        assert isinstance(done, GreylistFact), "a simulation's ledger answers at once"

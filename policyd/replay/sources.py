@@ -1,0 +1,195 @@
+"""Files to read requests from: recordings and mail logs, plain or compressed, in any order."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, cast
+
+from policyd.replay import decisions
+from policyd.replay.postfix import PostfixLog, Tally
+from policyd.replay.recording import Gap, Line, Recorded, is_header, line_of
+from policyd.replay.stamps import Stamps
+
+MAX_LINE = 1024 * 1024
+"""Octets of a line; longer ones are skipped."""
+LOOKED_AT = 20_000
+"""Lines of a log in which its first stamp and our own decisions are looked for."""
+REPORT_EVERY = 20_000
+"""Lines between two reports of progress."""
+
+Progress = Callable[[int], None]
+"""Told how many lines were read."""
+
+
+class SourceError(Exception):
+    """A file that cannot be read from; the text is for the operator."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """How the reading went.
+
+    Arguments:
+        lines: read.
+        unreadable: damaged ones, and too long ones.
+        dropped: requests that were not recorded for want of room.
+        pseudonymised: lines of a log that has hashes in place of addresses.
+        postfix: what was left out of Postfix's lines.
+    """
+
+    lines: int = 0
+    unreadable: int = 0
+    dropped: int = 0
+    pseudonymised: int = 0
+    postfix: Tally = field(default_factory=Tally)
+
+
+@dataclass(slots=True)
+class _File:
+    path: Path
+    is_recording: bool
+    has_decisions: bool
+    begins: float
+    written: float
+
+
+class Sources:
+    """Requests from files, in the order of their time: files are taken in the order of their first lines.
+
+    Arguments:
+        paths: recordings (:mod:`policyd.replay.recording`) or mail logs.
+        year: of the first line of logs whose lines have none; None to find it out.
+        progress: told now and then how many lines were read.
+
+    Raises:
+        SourceError: a file cannot be opened, or is a recording of another version.
+    """
+
+    def __init__(
+        self, paths: Sequence[Path], year: int | None = None, progress: Progress = lambda lines: None
+    ) -> None:
+        self._year = year
+        self._progress = progress
+        self._files = sorted((self._look_at(path) for path in paths), key=lambda file: file.begins)
+        self.has_decisions = any(file.has_decisions for file in self._files)
+        """Whether a log has policyd's own decisions: then Postfix's lines are not needed."""
+        self.counts = Counts()
+
+    def __iter__(self) -> Iterator[Line]:
+        """Read all files, from the beginning.
+
+        Raises:
+            SourceError: a file cannot be read further.
+        """
+        self.counts = Counts()
+        postfix = PostfixLog()
+        self.counts.postfix = postfix.tally
+        decided = self.has_decisions
+        for file in self._files:
+            if file.is_recording:
+                yield from self._recording(file)
+                continue
+            stamps = Stamps(file.written, self._year)
+            for text in self._lines(file.path):
+                line = text.decode("utf-8", "replace").rstrip("\r\n")
+                if decisions.may_be_decision(line):
+                    decided = True
+                    recorded = decisions.decision_of(line)
+                    if recorded is None:
+                        self.counts.unreadable += 1
+                    elif decisions.is_pseudonymised(recorded):
+                        self.counts.pseudonymised += 1
+                    else:
+                        yield recorded
+                elif not decided and "postfix" in line and (stamp := stamps.read(line)) is not None:
+                    postfix.feed(stamp, line[stamp.text :])
+                    yield from postfix.ready(stamp.time)
+        yield from postfix.rest()
+
+    def _recording(self, file: _File) -> Iterator[Line]:
+        for number, text in enumerate(self._lines(file.path)):
+            if not number:
+                continue
+            try:
+                line = line_of(json.loads(text))
+            except (ValueError, RecursionError):
+                # The last line of a recording that was cut off, or a damaged one.
+                self.counts.unreadable += 1
+                continue
+            if type(line) is Gap:
+                self.counts.dropped += line.dropped
+            yield line
+
+    def _lines(self, path: Path) -> Iterator[bytes]:
+        counts = self.counts
+        for line in _lines(path):
+            counts.lines += 1
+            if not counts.lines % REPORT_EVERY:
+                self._progress(counts.lines)
+            if line:
+                yield line
+            else:
+                counts.unreadable += 1
+
+    def _look_at(self, path: Path) -> _File:
+        """What kind of file that is, and when it begins."""
+        try:
+            written = path.stat().st_mtime
+        except OSError as error:
+            raise SourceError(f"{path}: {error.strerror or error}") from error
+        stamps = Stamps(written, self._year)
+        begins: float | None = None
+        has_decisions = False
+        for number, line in enumerate(_lines(path)):
+            if not number:
+                try:
+                    if is_header(line):
+                        return _File(path, True, False, float(json.loads(line).get("time", 0)), written)
+                except (ValueError, TypeError) as error:
+                    raise SourceError(f"{path}: {error}") from error
+            text = line.decode("utf-8", "replace")
+            if decisions.may_be_decision(text) and (recorded := decisions.decision_of(text.rstrip())):
+                begins = recorded.time if begins is None else begins
+                has_decisions = True
+                break
+            if begins is None and (stamp := stamps.read(text)) is not None:
+                begins = stamp.time
+            if number >= LOOKED_AT:
+                break
+        return _File(path, False, has_decisions, written if begins is None else begins, written)
+
+
+def requests(lines: Sources) -> Iterator[Recorded]:
+    """Only the requests of ``lines``."""
+    return (line for line in lines if type(line) is Recorded)
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file; an empty one for each that is too long.
+
+    Raises:
+        SourceError: it cannot be read. A compressed file that ends too early just ends.
+    """
+    try:
+        with path.open("rb") as raw:
+            compressed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            file = cast("IO[bytes]", gzip.GzipFile(fileobj=raw) if compressed else raw)
+            try:
+                while line := file.readline(MAX_LINE):
+                    if len(line) < MAX_LINE:
+                        yield line
+                        continue
+                    while line and not line.endswith(b"\n"):
+                        line = file.readline(MAX_LINE)
+                    yield b""
+            except (EOFError, zlib.error, gzip.BadGzipFile):
+                # Still being written, or cut off: what is whole was read.
+                return
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror or error}") from error

@@ -1,0 +1,120 @@
+"""When a log line was written, and which program wrote it."""
+
+from __future__ import annotations
+
+import calendar
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from policyd.replay import stamps as module
+from policyd.replay.stamps import Stamps
+
+
+@pytest.fixture(autouse=True)
+def in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    before = os.environ.get("TZ")
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    module.local_minute.cache_clear()
+    module.minute_of.cache_clear()
+    yield
+    if before is None:
+        monkeypatch.delenv("TZ")
+    else:
+        monkeypatch.setenv("TZ", before)
+    time.tzset()
+    module.local_minute.cache_clear()
+    module.minute_of.cache_clear()
+
+
+def at(*moment: int) -> float:
+    return float(calendar.timegm((*moment, 0, 0, 0)))
+
+
+NOW = at(2026, 11, 26, 21, 0, 0)
+
+
+def read(line: str, written: float = NOW) -> object:
+    stamp = Stamps(written).read(line)
+    return stamp and (stamp.time, stamp.program, stamp.pid, line[stamp.text :])
+
+
+def test_the_traditional_form() -> None:
+    line = "Nov 26 20:53:17 mx postfix/smtpd[17987]: connect from x"
+    assert read(line) == (at(2026, 11, 26, 20, 53, 17), "postfix/smtpd", "17987", "connect from x")
+
+
+def test_one_digit_of_a_day_and_fractions_of_a_second() -> None:
+    assert read("Nov  2 00:00:01.250 mx postfix/qmgr[1]: x") == (
+        at(2026, 11, 2, 0, 0, 1) + 0.25,
+        "postfix/qmgr",
+        "1",
+        "x",
+    )
+
+
+@pytest.mark.parametrize(
+    ("stamp", "expected"),
+    [
+        ("2026-11-26T20:53:17Z", at(2026, 11, 26, 20, 53, 17)),
+        ("2026-11-26T20:53:17.500000+01:00", at(2026, 11, 26, 19, 53, 17) + 0.5),
+        ("2026-11-26T20:53:17-0330", at(2026, 11, 27, 0, 23, 17)),
+        ("2026-11-26T20:53:17", at(2026, 11, 26, 20, 53, 17)),
+    ],
+)
+def test_the_form_of_rfc_3339(stamp: str, expected: float) -> None:
+    assert read(f"{stamp} mx postfix/smtpd[1]: x") == (expected, "postfix/smtpd", "1", "x")
+
+
+def test_what_some_syslogs_put_between() -> None:
+    assert read("Nov 26 20:53:17 <mail.info> mx postfix/smtpd[1]: x") is not None
+    line = "Nov 26 20:53:17 mx postfix/smtpd[1]: [ID 197553 mail.info] x"
+    assert read(line) == (at(2026, 11, 26, 20, 53, 17), "postfix/smtpd", "1", "x")
+    assert read("Nov 26 20:53:17 mx policyd: x") == (at(2026, 11, 26, 20, 53, 17), "policyd", "", "x")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "Nov",
+        "Foo 26 20:53:17 mx postfix/smtpd[1]: x",
+        "2026-13-26T20:53:17Z mx postfix/smtpd[1]: x",
+        "2026-11-26T20:53:17Z mx",
+        "postfix/smtpd[1]: x",
+        "Nov 26 20:53:17 mx postfix/smtpd[1] x",
+    ],
+)
+def test_what_has_no_stamp(line: str) -> None:
+    assert read(line) is None
+
+
+def test_the_year_is_the_last_one_possible() -> None:
+    assert read("Dec 31 23:59:59 mx a[1]: x", at(2026, 1, 3, 0, 0, 0))[0] == at(2025, 12, 31, 23, 59, 59)  # type: ignore[index]
+    assert read("Jan  2 00:00:00 mx a[1]: x", at(2026, 1, 3, 0, 0, 0))[0] == at(2026, 1, 2, 0, 0, 0)  # type: ignore[index]
+
+
+def test_a_log_goes_on_over_the_turn_of_the_year() -> None:
+    stamps = Stamps(at(2026, 1, 3, 0, 0, 0))
+    lines = ["Dec 31 23:59:59", "Jan  1 00:00:00", "Dec 31 23:59:59", "Jan  1 00:00:02"]
+    times = [stamp.time for line in lines if (stamp := stamps.read(f"{line} mx a[1]: x"))]
+    assert times == [
+        at(2025, 12, 31, 23, 59, 59),
+        at(2026, 1, 1, 0, 0, 0),
+        at(2025, 12, 31, 23, 59, 59),
+        at(2026, 1, 1, 0, 0, 2),
+    ]
+
+
+def test_a_year_that_is_given_counts() -> None:
+    stamps = Stamps(NOW, 2020)
+    stamp = stamps.read("Feb 29 12:00:00 mx a[1]: x")
+    assert stamp is not None
+    assert stamp.time == at(2020, 2, 29, 12, 0, 0)
+
+
+def test_a_day_that_a_year_has_not_is_the_next_one() -> None:
+    assert read("Feb 29 12:00:00 mx a[1]: x")[0] == at(2026, 3, 1, 12, 0, 0)  # type: ignore[index]
