@@ -39,6 +39,7 @@ from policyd.lists.metrics import collect as collect_lists
 from policyd.lists.roster import Roster
 from policyd.metrics import Metrics
 from policyd.policy import Policy, build_policy
+from policyd.readers import Readers
 from policyd.recorder import Recorder
 from policyd.reports import Reports
 from policyd.server import PolicyServer
@@ -163,6 +164,7 @@ class Daemon:
         service = Service(
             self._reactor, self._log, drain=self._drain, reload=self.reload, drain_timeout=DRAIN
         )
+        self.server.readers = Readers(self._reactor)
         settings = self._settings.policyd
         mode = int(settings.socket_mode, 8)
         for place in settings.listen:
@@ -271,6 +273,8 @@ class Daemon:
     def stop(self) -> None:
         """End what goes on behind the requests; after the sockets are closed."""
         self.lists.stop()
+        if self.server.readers is not None:
+            self.server.readers.close()
         self.resolver.stop()
 
     def _watch_lists(self) -> None:

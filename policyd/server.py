@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from policyd.decision import Decision
 from policyd.engine import Engine
 from policyd.protocol import Event, PolicyProtocol, ProtocolError, encode
+from policyd.readers import Readers
 from policyd.recorder import Recorder
 from policyd.request import Request
 
@@ -29,16 +30,22 @@ class PolicyServer(Factory):
         engine: decides.
         recorder: logs and counts.
         timer: for measuring, seconds.
+        readers: read the sockets; without them each connection's transport does, more slowly.
     """
 
     noisy = False
 
     def __init__(
-        self, engine: Engine, recorder: Recorder, timer: Callable[[], float] = time.perf_counter
+        self,
+        engine: Engine,
+        recorder: Recorder,
+        timer: Callable[[], float] = time.perf_counter,
+        readers: Readers | None = None,
     ) -> None:
         self.engine = engine
         self.recorder = recorder
         self.timer = timer
+        self.readers = readers
         self.connections: set[PolicyConnection] = set()
         self._drained: Deferred[None] | None = None
 
@@ -73,6 +80,9 @@ class PolicyConnection(Protocol):
         self._closing = False
         self._gone = False
         self._send_now: Callable[[bytes], int] | None = None
+        self._readers: Readers | None = None
+        self._socket: Any = None
+        self._descriptor = -1
 
     def connectionMade(self) -> None:
         server = self._server
@@ -94,11 +104,18 @@ class PolicyConnection(Protocol):
         # Once it did not fit, the connection is left to Twisted's buffer, so that nothing can overtake.
         handle = getattr(transport, "getHandle", None)
         if handle is not None:
-            self._send_now = handle().send
+            self._socket = handle()
+            self._send_now = self._socket.send
+            if server.readers is not None:
+                transport.stopReading()
+                self._descriptor = self._socket.fileno()
+                self._readers = server.readers
+                self._resume()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._gone = self._closing = True
         self._waiting.clear()
+        self._pause()
         self._server.gone(self)
 
     def dataReceived(self, data: bytes) -> None:
@@ -193,19 +210,33 @@ class PolicyConnection(Protocol):
 
     def _pause(self) -> None:
         transport: Any = self.transport
-        if transport is not None and not self._gone:
+        if self._readers is not None:
+            self._readers.remove(self._descriptor)
+        elif transport is not None and not self._gone:
             transport.pauseProducing()
 
     def _resume(self) -> None:
         transport: Any = self.transport
-        if transport is not None and not self._gone:
+        if transport is None or self._gone:
+            return
+        if self._readers is not None:
+            self._readers.add(self._descriptor, self._socket.recv, self.dataReceived, self._ended)
+        else:
             transport.resumeProducing()
+
+    def _ended(self) -> None:
+        """The peer has closed; let the transport find out how."""
+        self._readers = None
+        transport: Any = self.transport
+        transport.startReading()
 
     def _close(self) -> None:
         self._closing = True
         self._waiting.clear()
         transport: Any = self.transport
         if transport is not None and not self._gone:
+            if self._readers is not None:
+                self._readers.remove(self._descriptor)
             # Twisted waits for a registered producer before it closes.
             transport.unregisterProducer()
             transport.loseConnection()

@@ -1,0 +1,231 @@
+"""Many sockets behind one descriptor; socket pairs stand for smtpds, and nothing runs by itself."""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from twisted.internet.testing import StringTransport
+
+from policyd.readers import BATCH, Readers
+from policyd.recorder import Recorder
+from policyd.server import PolicyConnection, PolicyServer
+
+QUESTION = (
+    b"request=smtpd_access_policy\nprotocol_state=RCPT\nclient_address=192.0.2.1\n"
+    b"sender=s@x.example\nrecipient=a@quiet.example\n\n"
+)
+
+
+class Reactor:
+    def __init__(self) -> None:
+        self.reading: list[Any] = []
+
+    def addReader(self, reader: Any) -> None:
+        self.reading.append(reader)
+
+    def removeReader(self, reader: Any) -> None:
+        self.reading.remove(reader)
+
+
+class Pair:
+    """Two ends; what is read of the one is noted."""
+
+    def __init__(self, readers: Readers) -> None:
+        self.ours, self.theirs = socket.socketpair()
+        self.ours.setblocking(False)
+        self.got = b""
+        self.ends = 0
+        self.readers = readers
+        self.watch()
+
+    def watch(self) -> None:
+        self.readers.add(self.ours.fileno(), self.ours.recv, self.received, self.ended)
+
+    def received(self, data: bytes) -> None:
+        self.got += data
+
+    def ended(self) -> None:
+        self.ends += 1
+
+    def close(self) -> None:
+        self.readers.remove(self.ours.fileno())
+        self.ours.close()
+        self.theirs.close()
+
+
+@pytest.fixture
+def readers() -> Iterator[Readers]:
+    reactor = Reactor()
+    readers = Readers(reactor)
+    assert reactor.reading == [readers]
+    yield readers
+    readers.close()
+    assert not reactor.reading
+
+
+@pytest.fixture
+def pairs(readers: Readers) -> Iterator[list[Pair]]:
+    pairs = [Pair(readers) for _ in range(3)]
+    yield pairs
+    for pair in pairs:
+        pair.close()
+
+
+def is_ready(readers: Readers) -> bool:
+    """Whether the reactor would call us."""
+    return bool(select.select([readers], [], [], 0)[0])
+
+
+def test_the_reactor_sees_when_any_of_them_can_be_read(readers: Readers, pairs: list[Pair]) -> None:
+    assert not is_ready(readers)
+    pairs[1].theirs.send(b"x")
+    assert is_ready(readers)
+    readers.doRead()
+    assert [pair.got for pair in pairs] == [b"", b"x", b""]
+    assert not is_ready(readers)
+
+
+def test_one_that_is_left_alone_is_not_read_and_can_be_read_again(
+    readers: Readers, pairs: list[Pair]
+) -> None:
+    readers.remove(pairs[0].ours.fileno())
+    readers.remove(pairs[0].ours.fileno())
+    pairs[0].theirs.send(b"x")
+    assert not is_ready(readers)
+    pairs[0].watch()
+    pairs[0].watch()
+    readers.doRead()
+    assert pairs[0].got == b"x"
+
+
+def test_one_that_is_left_alone_within_a_batch_is_not_read(readers: Readers, pairs: list[Pair]) -> None:
+    for pair in pairs:
+        pair.theirs.send(b"x")
+        pair.received = lambda data: [readers.remove(other.ours.fileno()) for other in pairs]  # type: ignore[assignment, method-assign, return-value]
+        readers.remove(pair.ours.fileno())
+        pair.watch()
+    readers.doRead()
+    assert not is_ready(readers)
+    left = [pair.theirs for pair in pairs if select.select([pair.ours], [], [], 0)[0]]
+    assert len(left) == 2
+
+
+def test_an_end_is_told_once(readers: Readers, pairs: list[Pair]) -> None:
+    pairs[0].theirs.send(b"last")
+    pairs[0].theirs.shutdown(socket.SHUT_WR)
+    readers.doRead()
+    assert (pairs[0].got, pairs[0].ends) == (b"last", 0)
+    readers.doRead()
+    assert pairs[0].ends == 1
+    readers.doRead()
+    assert pairs[0].ends == 1
+    assert not is_ready(readers)
+
+
+def test_an_error_is_an_end_and_a_false_alarm_is_none(readers: Readers, pairs: list[Pair]) -> None:
+    answers: list[Exception] = [BlockingIOError(), InterruptedError(), ConnectionResetError()]
+
+    def receive(size: int) -> bytes:
+        raise answers.pop(0)
+
+    one = pairs[0]
+    readers.remove(one.ours.fileno())
+    readers.add(one.ours.fileno(), receive, one.received, one.ended)
+    one.theirs.send(b"x")
+    for ends in (0, 0, 1):
+        readers.doRead()
+        assert one.ends == ends
+
+
+def test_a_batch_is_bounded(readers: Readers) -> None:
+    pairs = [Pair(readers) for _ in range(BATCH + 5)]
+    for pair in pairs:
+        pair.theirs.send(b"x")
+    readers.doRead()
+    assert sum(len(pair.got) for pair in pairs) == BATCH
+    readers.doRead()
+    assert sum(len(pair.got) for pair in pairs) == BATCH + 5
+    for pair in pairs:
+        pair.close()
+
+
+class SocketTransport(StringTransport):
+    """A transport with a socket; says when it was told to read for itself."""
+
+    def __init__(self, own: socket.socket) -> None:
+        super().__init__()
+        self.own = own
+        self.calls: list[str] = []
+
+    def getHandle(self) -> socket.socket:
+        return self.own
+
+    def stopReading(self) -> None:
+        self.calls.append("stopReading")
+
+    def startReading(self) -> None:
+        self.calls.append("startReading")
+
+    def loseConnection(self) -> None:
+        self.calls.append("loseConnection")
+
+
+@pytest.fixture
+def smtpd(bench: Any, readers: Readers) -> Iterator[tuple[PolicyConnection, SocketTransport, socket.socket]]:
+    server = PolicyServer(bench.engine, Recorder(bench.log, bench.metrics), readers=readers)
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    transport = SocketTransport(ours)
+    connection = server.buildProtocol(None)
+    connection.makeConnection(transport)
+    yield connection, transport, theirs
+    if connection in server.connections:
+        connection.connectionLost()
+    ours.close()
+    theirs.close()
+
+
+def test_a_connection_is_read_by_us_and_not_by_its_transport(readers: Readers, smtpd: Any) -> None:
+    _, transport, theirs = smtpd
+    assert transport.calls == ["stopReading"]
+    theirs.send(QUESTION[:20])
+    readers.doRead()
+    theirs.send(QUESTION[20:])
+    readers.doRead()
+    assert theirs.recv(100) == b"action=DUNNO\n\n"
+
+
+def test_the_transport_finds_out_how_the_connection_ended(readers: Readers, smtpd: Any) -> None:
+    _, transport, theirs = smtpd
+    theirs.close()
+    readers.doRead()
+    assert transport.calls == ["stopReading", "startReading"]
+
+
+def test_a_connection_that_closes_or_waits_is_not_read(readers: Readers, smtpd: Any) -> None:
+    connection, transport, theirs = smtpd
+    connection.pauseProducing()
+    theirs.send(QUESTION)
+    assert not is_ready(readers)
+    connection.resumeProducing()
+    readers.doRead()
+    assert theirs.recv(100) == b"action=DUNNO\n\n"
+    connection.finish()
+    assert transport.calls[-1] == "loseConnection"
+    theirs.send(QUESTION)
+    assert not is_ready(readers)
+
+
+def test_a_lost_connection_leaves_no_trace(readers: Readers, smtpd: Any) -> None:
+    connection, _, theirs = smtpd
+    theirs.send(QUESTION)
+    connection.connectionLost()
+    assert not is_ready(readers)
+    # Not even when its transport wakes up once more.
+    connection.resumeProducing()
+    assert not is_ready(readers)
