@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -69,7 +69,7 @@ class _Waiter:
 class _Job:
     """A look-up and those who wait for it."""
 
-    __slots__ = ("began", "key", "lookup", "result", "timer", "waiters")
+    __slots__ = ("began", "consumers", "key", "lookup", "result", "timer", "waiters")
 
     def __init__(self, key: tuple[str, RecordType], began: float) -> None:
         self.key = key
@@ -78,6 +78,7 @@ class _Job:
         self.timer: Any = None
         self.result: Answer[Record] | None = None
         self.waiters: list[_Waiter] = []
+        self.consumers: set[str] = set()
 
 
 class CachingResolver(Resolver):
@@ -108,9 +109,9 @@ class CachingResolver(Resolver):
         metrics.now = self._now
         self._counts = metrics.answers
         self._changed = changed
-        self.looked_up: Callable[[str, RecordType, Answer[Record]], None] | None = None
-        """Told of each look-up that a server was asked for, once, however many waited; not of failures while
-        all servers are down, which say nothing of the name."""
+        self.looked_up: Callable[[str, RecordType, Answer[Record], Set[str]], None] | None = None
+        """Told of each look-up that a server was asked for, once, and of all consumers who wanted it; not of
+        failures while all servers are down, which say nothing of the name."""
         self.upstreams = Upstreams(clock, network, servers, terms.timeout, changed)
         self._jobs: dict[tuple[str, RecordType], _Job] = {}
         self._waiting: deque[_Job] = deque()
@@ -216,6 +217,7 @@ class CachingResolver(Resolver):
     ) -> Answer[Record] | Deferred[Answer[Record]]:
         # A name that nobody registered fails here, and not when the answer has come.
         self._counts[consumer, TimedOut.result] += 0
+        job.consumers.add(consumer)
         if deadline is not None and deadline <= now:
             self._counts[consumer, TimedOut.result] += 1
             return TimedOut("the deadline has passed")
@@ -251,7 +253,7 @@ class CachingResolver(Resolver):
                 if keep > 0:
                     self._cache.put(job.key, answer, now + keep, octets)
                 if self.looked_up is not None:
-                    self.looked_up(*job.key, answer)
+                    self.looked_up(*job.key, answer, job.consumers)
             self.metrics.observe(now - job.began)
             self._in_flight -= 1
             self._settle(job, answer)

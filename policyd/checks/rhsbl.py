@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from mailbase.addresses import is_host_name, normal_domain
+from functools import lru_cache
+
+from mailbase.addresses import MAX_DOMAIN, is_host_name, normal_domain
 from mailbase.config.lists import ListKind, NameSource
 from policyd.inquiry import Inquiry, Subject
 from policyd.lists.asking import ask_lists
 from policyd.lists.domains import Registrable
 from policyd.lists.roster import Roster, Watched
+
+REMEMBERED = 2000
+"""Names that were looked at lately."""
 
 _SOURCES: tuple[NameSource, ...] = ("sender", "helo", "ptr")
 
@@ -31,7 +36,7 @@ class RhsblCheck:
             return ask_lists(self.name, ())
         names = {source: name for source in _SOURCES if (name := _name(subject, source))}
         questions: list[tuple[Watched, str]] = []
-        labels: list[str] = []
+        sources: list[str] = []
         for watched in lists:
             asked: dict[str, str] = {}
             for source, name in names.items():
@@ -39,10 +44,10 @@ class RhsblCheck:
                     wanted = self._registrable(name) if watched.definition.registrable else name
                     if wanted is not None:
                         asked[wanted] = f"{asked[wanted]}+{source}" if wanted in asked else source
-            for name, sources in asked.items():
+            for name, places in asked.items():
                 questions.append((watched, name))
-                labels.append(f"{sources}={name}")
-        return ask_lists(self.name, questions, labels)
+                sources.append(places)
+        return ask_lists(self.name, questions, sources)
 
 
 def _name(subject: Subject, source: NameSource) -> str | None:
@@ -51,10 +56,15 @@ def _name(subject: Subject, source: NameSource) -> str | None:
         case "sender":
             name = subject.sender_domain
         case "helo":
-            name = normal_domain(subject.helo.strip())
+            name = subject.helo.strip()
         case "ptr":
             # Only a name that leads back: everybody can give his address any name.
-            name = normal_domain(subject.name)
-    if not name:
-        return None
-    return name if is_host_name(name.replace("_", "-")) else None
+            name = subject.name
+    return _host_name(name) if name and len(name) <= MAX_DOMAIN + 1 else None
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _host_name(text: str) -> str | None:
+    """``text`` as a normalised host name of two labels or more; None for what is none."""
+    name = normal_domain(text)
+    return name if name is not None and is_host_name(name.replace("_", "-")) else None

@@ -8,38 +8,40 @@ from mailbase.dns.answers import RecordType
 from mailbase.dns.names import reversed_address
 from policyd.facts import Evidence
 from policyd.inquiry import TEMPORARY, Inquiry
-from policyd.lists.model import Reading
+from policyd.lists.model import NOT_LISTED
 from policyd.lists.roster import Watched
 
 _A = RecordType.A
 
 
-def ask_lists(check: str, questions: Sequence[tuple[Watched, str]], labels: Sequence[str] = ()) -> Inquiry:
+def ask_lists(check: str, questions: Sequence[tuple[Watched, str]], sources: Sequence[str] = ()) -> Inquiry:
     """Ask; a list that lists something states it, ``temporary`` stands for all that do not answer.
 
     Arguments:
         check: the name of the check.
-        questions: lists, and what stands before their zone; those of one list one after another.
-        labels: what each question is about, for the detail.
+        questions: lists, and what stands before their zone.
+        sources: where each name comes from, for the detail; none for addresses.
     """
     if not questions:
         return ()
     answers = yield tuple([(name + watched.definition.suffix, _A) for watched, name in questions])
-    best: dict[str, tuple[Reading, str]] = {}
+    best: dict[str, tuple[int, Evidence]] = {}
     silent: dict[str, None] = {}
-    for place, answer in enumerate(answers):
-        watched = questions[place][0]
+    for place, (watched, name) in enumerate(questions):
         watched.lookups += 1
-        reading = watched.definition.read(answer)
-        name = watched.definition.name
-        if reading.fact:
-            watched.hits += 1
-            if name not in best or reading.rank < best[name][0].rank:
-                label = labels[place] + " " if labels else ""
-                best[name] = reading, label + reading.detail
-        elif reading.trouble is not None:
-            silent[name] = None
-    facts = [Evidence(check, reading.fact, detail) for reading, detail in best.values()]
+        definition = watched.definition
+        reading = definition.read(answers[place])
+        if reading is NOT_LISTED:
+            continue
+        if reading.trouble is not None:
+            silent[definition.name] = None
+            continue
+        watched.hits += 1
+        known = best.get(definition.name)
+        if known is None or reading.rank < known[0]:
+            detail = f"{sources[place]}={name} {reading.detail}" if sources else reading.detail
+            best[definition.name] = reading.rank, Evidence(check, reading.fact, detail)
+    facts = [fact for _rank, fact in best.values()]
     if silent:
         facts.append(Evidence(check, TEMPORARY, ",".join(silent)))
     return tuple(facts)

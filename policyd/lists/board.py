@@ -5,12 +5,13 @@ The Twisted edge of :mod:`policyd.lists.health`. Nothing here waits where a mail
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
+from mailbase.config.lists import ListKind
 from mailbase.control.server import Handler
 from mailbase.dns.answers import Answer, Record, RecordType
 from mailbase.dns.resolver import Resolver
@@ -21,6 +22,8 @@ from policyd.lists.roster import Roster, Watched
 
 CONSUMER = "list-test"
 """Who asks for the test points, in the metrics of DNS."""
+_CHECKS = frozenset(ListKind)
+"""Who asks for mails."""
 
 
 class Board:
@@ -63,21 +66,26 @@ class Board:
         for watched in self.watched.values():
             self._schedule(watched)
 
-    def heard(self, name: str, rdtype: RecordType, answer: Answer[Record]) -> None:
-        """A look-up that a server was asked for has ended, whoever wanted to know."""
-        if rdtype is not RecordType.A:
+    def heard(self, name: str, rdtype: RecordType, answer: Answer[Record], consumers: Set[str]) -> None:
+        """A look-up that a server was asked for has ended.
+
+        Arguments:
+            consumers: who wanted to know. Only what the lists' own checks asked says something of a list: a
+                stranger could make it refuse us, with an odd name below its zone as his HELO for one.
+        """
+        if rdtype is not RecordType.A or consumers.isdisjoint(_CHECKS):
             return
         rest = name
-        while rest:
+        while rest and rest not in self._zones:
             _label, _dot, rest = rest.partition(".")
-            for watched in self._zones.get(rest, ()):
-                definition = watched.definition
-                if name in definition.listed or name in definition.clean:
-                    continue  # the test itself judges these
-                reading = definition.read(answer)
-                before = watched.health.state
-                watched.health.answered(reading.trouble, reading.detail, self._clock.seconds())
-                self._after(watched, before)
+        for watched in self._zones.get(rest, ()):
+            definition = watched.definition
+            if definition.kind not in consumers or name in definition.listed or name in definition.clean:
+                continue  # another list's question, or the test's own
+            reading = definition.read(answer)
+            before = watched.health.state
+            watched.health.answered(reading.trouble, reading.detail, self._clock.seconds())
+            self._after(watched, before)
 
     def table(self) -> dict[str, Handler]:
         """The control socket's verb."""

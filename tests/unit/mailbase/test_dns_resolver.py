@@ -619,12 +619,12 @@ def test_every_metric_is_there_from_the_start() -> None:
 
 def test_whoever_wants_to_know_is_told_of_each_look_up_once() -> None:
     scene = Scene()
-    told: list[tuple[str, RecordType, Answer[Record]]] = []
-    scene.resolver.looked_up = lambda name, rdtype, answer: told.append((name, rdtype, answer))
-    for _ in range(3):
-        scene.ask("A.example")
+    told: list[tuple[str, RecordType, Answer[Record], set[str]]] = []
+    scene.resolver.looked_up = lambda name, rdtype, answer, who: told.append((name, rdtype, answer, {*who}))
+    for consumer in ("spf", "dnsbl", "spf"):
+        scene.ask("A.example", consumer=consumer)
     scene.sent[0].reply(A)
-    assert told == [("a.example", RecordType.A, FOUND)]
+    assert told == [("a.example", RecordType.A, FOUND, {"spf", "dnsbl"})]
     scene.ask()  # out of memory
     assert len(told) == 1
     scene.ask("b.example", RecordType.TXT)
@@ -633,10 +633,20 @@ def test_whoever_wants_to_know_is_told_of_each_look_up_once() -> None:
     assert isinstance(told[1][2], NxDomain)
 
 
+def test_who_did_not_wait_for_the_end_is_named_all_the_same() -> None:
+    scene = Scene()
+    told: list[set[str]] = []
+    scene.resolver.looked_up = lambda name, rdtype, answer, who: told.append({*who})
+    assert scene.ask(consumer="dnsbl", deadline=scene.clock.seconds() + 0.5) == []
+    scene.pass_time(0.6)
+    scene.sent[0].reply(A)
+    assert told == [{"dnsbl"}]
+
+
 def test_nobody_is_told_that_a_name_failed_while_no_server_answers() -> None:
     scene = Scene()
     told: list[Answer[Record]] = []
-    scene.resolver.looked_up = lambda name, rdtype, answer: told.append(answer)
+    scene.resolver.looked_up = lambda name, rdtype, answer, who: told.append(answer)
     assert scene.resolver.usable()
     scene.ask()
     scene.pass_time(6.0)

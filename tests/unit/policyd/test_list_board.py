@@ -53,6 +53,9 @@ class Watch:
         self.board.adopt(definitions, terms)
         self.clock.advance(0)
 
+    def heard(self, name: str, rdtype: RecordType, answer: Any, *consumers: str) -> None:
+        self.board.heard(name, rdtype, answer, frozenset(consumers or ["dnsbl"]))
+
     @property
     def asked(self) -> list[str]:
         """The lists that are asked."""
@@ -160,14 +163,14 @@ def test_while_dns_itself_is_down_no_list_is_blamed(watch: Watch, monkeypatch: p
 
 def test_what_mails_look_up_is_heard(watch: Watch) -> None:
     watch.adopt(lists())
-    watch.board.heard("9.2.0.192.bl.example", A, LISTING)
+    watch.heard("9.2.0.192.bl.example", A, LISTING)
     assert watch.asked == ["bl"]
-    watch.board.heard("9.2.0.192.bl.example", A, REFUSAL)
+    watch.heard("9.2.0.192.bl.example", A, REFUSAL)
     assert watch.asked == []
     (line,) = watch.events("list-off")
     assert "list=bl trouble=refused detail=127.255.255.254 retry=60" in line
     # What still comes in of questions that were under way makes no further noise.
-    watch.board.heard("10.2.0.192.bl.example", A, REFUSAL)
+    watch.heard("10.2.0.192.bl.example", A, REFUSAL)
     assert len(watch.events("list-off")) == 1
     watch.clock.advance(60)
     assert watch.asked == ["bl"]
@@ -175,45 +178,59 @@ def test_what_mails_look_up_is_heard(watch: Watch) -> None:
 
 def test_other_names_and_other_types_are_nobodys_trouble(watch: Watch) -> None:
     watch.adopt(lists())
-    for name in ("bl.example", "example", "", "xbl.example", "9.2.0.192.bl.example.org"):
-        watch.board.heard(name, A, REFUSAL)
-    watch.board.heard("9.2.0.192.bl.example", RecordType.TXT, REFUSAL)
+    for name in ("example", "", "xbl.example", "9.2.0.192.bl.example.org"):
+        watch.heard(name, A, REFUSAL)
+    watch.heard("9.2.0.192.bl.example", RecordType.TXT, REFUSAL)
     # The test's own look-ups are judged by the test.
-    watch.board.heard(LISTED, A, REFUSAL)
+    watch.heard(LISTED, A, REFUSAL)
     assert watch.asked == ["bl"]
+
+
+def test_names_that_a_stranger_chose_are_no_questions_of_ours(watch: Watch) -> None:
+    watch.adopt(
+        lists("a: {kind: dnsbl, zone: bl.example}, b: {kind: rhsbl, zone: bl.example, test_listed: []}")
+    )
+    for consumer in ("helo", "fcrdns", "sender_domain", CONSUMER):
+        watch.heard("192.0.2.1.bl.example", A, REFUSAL, consumer)
+    assert watch.asked == ["a", "b"]
+    watch.heard("192.0.2.1.bl.example", A, REFUSAL, "helo", "rhsbl")
+    assert watch.asked == ["a"]
+    watch.heard("192.0.2.1.bl.example", A, REFUSAL, "helo", "dnsbl")
+    assert watch.asked == []
 
 
 def test_silence_switches_off_after_a_test_in_between(watch: Watch) -> None:
     watch.adopt(lists())
     watch.clock.advance(100)
-    watch.board.heard("1.2.0.192.bl.example", A, TimedOut())
+    watch.heard("1.2.0.192.bl.example", A, TimedOut())
     watch.clock.advance(0)
     # Trouble brings a test; it passes, so nothing was wrong with the list.
     assert watch.row()["tested"] == int(START + 100)
     for number in range(TERMS.failures):
-        watch.board.heard(f"{number}.2.0.192.bl.example", A, TimedOut())
+        watch.heard(f"{number}.2.0.192.bl.example", A, TimedOut())
     assert watch.asked == []
     assert "trouble=unanswered" in watch.events("list-off")[0]
 
 
 def test_lists_of_one_zone_share_their_fate(watch: Watch) -> None:
-    watch.adopt(lists("a: {kind: dnsbl, zone: bl.example}, b: {kind: dnswl, zone: bl.example}"))
+    watch.adopt(lists("a: {kind: dnsbl, zone: bl.example}, b: {kind: dnsbl, zone: bl.example}"))
     assert watch.asked == ["a", "b"]
-    watch.board.heard("9.2.0.192.bl.example", A, REFUSAL)
+    watch.heard("9.2.0.192.bl.example", A, REFUSAL)
     assert watch.asked == []
 
 
-def test_a_list_within_anothers_zone_is_heard_by_itself(watch: Watch) -> None:
+@pytest.mark.parametrize(("name", "left"), [("9.bl.example", "b"), ("9.inner.bl.example", "a")])
+def test_a_list_within_anothers_zone_is_heard_by_itself(watch: Watch, name: str, left: str) -> None:
     watch.resolver.set("2.0.0.127.inner.bl.example", "A", "127.0.0.2")
     watch.adopt(lists("a: {kind: dnsbl, zone: bl.example}, b: {kind: dnsbl, zone: inner.bl.example}"))
-    watch.board.heard("9.2.0.192.bl.example", A, REFUSAL)
-    assert watch.asked == ["b"]
+    watch.heard(name, A, REFUSAL)
+    assert watch.asked == [left]
 
 
 def test_a_reload_keeps_the_state_of_lists_that_have_not_changed(watch: Watch) -> None:
     both = "a: {kind: dnsbl, zone: bl.example}, b: {kind: dnsbl, zone: bl.example, refused: 127.0.0.9}"
     watch.adopt(lists(both))
-    watch.board.heard("9.2.0.192.bl.example", A, REFUSAL)
+    watch.heard("9.2.0.192.bl.example", A, REFUSAL)
     watch.clock.advance(1)
     asked = len(watch.resolver.asked)
     terms = ListHealthSettings(retry=5.0)
