@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -75,6 +76,11 @@ class Sink:
         port: 0 lets the kernel choose.
         on_recipient: returns the reply to a RCPT, such as ``b"550 5.1.1 no"``; the default accepts all.
         on_message: returns the reply to end-of-data; a mail answered negatively is not kept.
+        host: loopback address to listen on.
+        tls: offers STARTTLS with it.
+
+    Attributes:
+        asked: what followed each ``RCPT TO:``, and whether under TLS.
     """
 
     def __init__(
@@ -82,13 +88,18 @@ class Sink:
         port: int = 0,
         on_recipient: Callable[[bytes], bytes] | None = None,
         on_message: Callable[[Delivery], bytes] | None = None,
+        host: str = LOOPBACK,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self.asked: list[tuple[bytes, bool]] = []
+        self._tls = tls
         self.on_recipient = on_recipient or (lambda recipient: b"250 2.1.5 Ok")
         self.on_message = on_message or (lambda delivery: b"250 2.0.0 Ok: kept")
         self._deliveries: list[Delivery] = []
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
-        self._listener = socket.create_server((LOOPBACK, port), backlog=512)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, port), family=family, backlog=512)
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, name="sink", daemon=True).start()
 
@@ -152,20 +163,29 @@ class Sink:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with connection, connection.makefile("rb") as stream:
                 connection.sendall(GREETING)
-                self._converse(connection, stream)
+                if self._converse(connection, stream) and self._tls is not None:
+                    # Nobody speaks before the handshake, so nothing is left in the stream.
+                    with (
+                        self._tls.wrap_socket(connection, server_side=True) as secured,
+                        secured.makefile("rb") as inner,
+                    ):
+                        self._converse(secured, inner)
         except OSError:
             pass  # the client went away
         finally:
             with self._lock:
                 self._connections.discard(connection)
 
-    def _converse(self, connection: socket.socket, stream: BufferedReader) -> None:
+    def _converse(self, connection: socket.socket, stream: BufferedReader) -> bool:
+        """Serve until the end; whether the end is STARTTLS."""
+        secured = isinstance(connection, ssl.SSLSocket)
+        offered = CAPABILITIES if secured or self._tls is None else (*CAPABILITIES, b"STARTTLS")
         transaction = _Transaction()
         while line := stream.readline(MAX_LINE):
             verb = line[:8].upper().strip()
             rest = line.partition(b":")[2].strip()
             if verb.startswith((b"EHLO", b"LHLO", b"HELO")):
-                lines = (b"sink.example", *CAPABILITIES)
+                lines = (b"sink.example", *offered)
                 reply = b"".join(b"250-" + text + b"\r\n" for text in lines[:-1]) + b"250 " + lines[-1]
                 transaction = _Transaction()
             elif verb.startswith(b"XFORWARD"):
@@ -175,6 +195,7 @@ class Sink:
                 transaction.sender = rest
                 reply = b"250 2.1.0 Ok"
             elif verb.startswith(b"RCPT"):
+                self.asked.append((rest, secured))
                 reply = self.on_recipient(rest)
                 if reply.startswith(b"2"):
                     transaction.recipients.append(rest)
@@ -184,7 +205,7 @@ class Sink:
                 else:
                     connection.sendall(b"354 End data with <CR><LF>.<CR><LF>\r\n")
                     if (data := read_message(stream)) is None:
-                        return
+                        return False
                     reply = self._keep(transaction, data)
                     transaction = _Transaction()
             elif verb.startswith(b"RSET"):
@@ -192,10 +213,14 @@ class Sink:
                 reply = b"250 2.0.0 Ok"
             elif verb.startswith(b"QUIT"):
                 connection.sendall(b"221 2.0.0 Bye\r\n")
-                return
+                return False
+            elif verb.startswith(b"STARTTLS") and b"STARTTLS" in offered:
+                connection.sendall(b"220 2.0.0 Go on\r\n")
+                return True
             else:
                 reply = b"250 2.0.0 Ok"
             connection.sendall(reply + b"\r\n")
+        return False
 
     def _keep(self, transaction: _Transaction, data: bytes) -> bytes:
         delivery = Delivery(
