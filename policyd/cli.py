@@ -24,12 +24,23 @@ SEARCH_TIMEOUT = 600.0
 """Seconds to wait for a search through millions of entries."""
 
 COLUMNS = {
-    "triplets": ("network", "sender", "recipient", "state", "first", "last", "expires"),
-    "clients": ("network", "retries", "last", "expires"),
+    "triplets": ("identity", "sender", "recipient", "state", "first", "last", "expires"),
+    "clients": ("identity", "retries", "last", "expires"),
     "allowed": ("network", "comment", "added", "expires"),
 }
 LIST_COLUMNS = ("list", "kind", "zone", "state", "since", "lookups", "hits", "trouble", "detail", "next_test")
-SHOW_COLUMNS = ("kind", "network", "sender", "recipient", "state", "retries", "comment", "last", "expires")
+SHOW_COLUMNS = (
+    "kind",
+    "identity",
+    "network",
+    "sender",
+    "recipient",
+    "state",
+    "retries",
+    "comment",
+    "last",
+    "expires",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,7 +16,6 @@ from mailbase.store import NEVER, Row, StoreError
 from policyd.account import account, clean, one_line
 from policyd.decision import Decision
 from policyd.engine import Engine
-from policyd.greylist.keys import network_text
 from policyd.greylist.ledger import KINDS, Kind, Records
 from policyd.greylist.search import matcher
 from policyd.protocol import MAX_REQUEST, REQUEST_TYPE
@@ -191,13 +190,12 @@ def describe(kind: Kind, key: bytes, row: Row) -> dict[str, Any]:
     """An entry as JSON types; times are seconds since the epoch."""
     match kind:
         case "triplets":
-            first, passed, last, network, sender, recipient, expires = row
-            assert isinstance(network, bytes)
+            first, passed, last, identities, sender, recipient, expires = row
             state = "passed" if passed else "waiting"
             return {
                 "kind": "triplet",
                 "state": state,
-                "network": network_text(network),
+                "identity": str(identities).strip(),
                 "sender": sender,
                 "recipient": recipient,
                 "first": first,
@@ -208,7 +206,7 @@ def describe(kind: Kind, key: bytes, row: Row) -> dict[str, Any]:
             retries, last, expires = row
             return {
                 "kind": "client",
-                "network": network_text(key),
+                "identity": key.decode("ascii", "replace"),
                 "retries": retries,
                 "last": last,
                 "expires": expires,

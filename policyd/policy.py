@@ -142,6 +142,9 @@ def build_policy(
             enabled=settings.flows.of(Flow.INBOUND).greylisting,
             network_v4=greylist.network_v4,
             network_v6=greylist.network_v6,
+            dynamic=lists.dynamic,
+            identities=greylist.identities,
+            sender_domains=greylist.sender_domains,
         ),
     }
     limits = {flow: limits_of(flow, settings.flows.of(flow).limits) for flow in Flow}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from policyd.callout.results import CALLOUTS
 from policyd.exceptions.book import EXCEPTIONS
-from policyd.greylist.tables import ALLOWED, CLIENTS, TRIPLETS
+from policyd.greylist.tables import ALLOWED, CLIENTS, OTHERS, TRIPLETS
 from policyd.limits.charges import CHARGES
 from policyd.limits.ledger import BUCKETS
 from policyd.tickets import TICKETS
 
-TABLES = (TRIPLETS, CLIENTS, ALLOWED, TICKETS, BUCKETS, CHARGES, EXCEPTIONS, CALLOUTS)
+TABLES = (TRIPLETS, OTHERS, CLIENTS, ALLOWED, TICKETS, BUCKETS, CHARGES, EXCEPTIONS, CALLOUTS)
 """The daemon, a replay and the tests open the store with these."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
+from mailbase.addresses import normal_domain
 from mailbase.config.callout import CalloutSettings
 from mailbase.config.lists import ListHealthSettings, ListName, ListSettings
 from mailbase.config.places import FOLDER, ListenPlace, OptionalListenPlace, SocketPath
@@ -53,6 +54,15 @@ def _local_part(value: str) -> str:
     return value.lower()
 
 
+def _domain(value: str) -> str:
+    domain = normal_domain(value)
+    if domain is None or domain[:1] == "[":
+        raise ValueError(f"expected a domain such as example.org, got {shown(value)}")
+    return domain
+
+
+GreylistIdentity: TypeAlias = Literal["network", "spf", "ptr"]
+
 _Allowlist = Annotated[FilledText, _list_of(_ALLOWLISTS)]
 _Patterns = Annotated[FilledText, _list_of(_DYNAMIC_NAMES)]
 
@@ -68,6 +78,8 @@ class GreylistSettings(Section):
     """Prefix length of the client network in the key."""
     network_v6: Annotated[Count, between(16, 128)] = 64
     """Prefix length of the client network in the key."""
+    identities: Listing[GreylistIdentity] = ("network", "spf", "ptr")
+    """By what a caller is known again: network, spf (a domain it passed SPF for), ptr (its name's domain)."""
     auto_allow_after: Annotated[Count, between(0, 1_000_000)] = 5
     """Good retries of a client network until it is allowlisted; 0 = never."""
     auto_allow_lifetime: Annotated[Duration, between("1h", "400d")] = 35 * 86400.0
@@ -76,6 +88,8 @@ class GreylistSettings(Section):
     """Client allowlists in postgrey's syntax: ``data:NAME`` or a file; later ones add."""
     recipients: Listing[_Allowlist] = ("data:allowlist_recipients",)
     """Recipient allowlists, likewise."""
+    sender_domains: Listing[Annotated[Text, AfterValidator(_domain)]] = ()
+    """Sender domains, with all below them, that are not greylisted when SPF passes."""
     exempt: Listing[Annotated[Text, AfterValidator(_local_part)]] = ("abuse", "postmaster")
     """Local parts that are never greylisted and get no points."""
 

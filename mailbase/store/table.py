@@ -172,6 +172,12 @@ class Table:
         self.committing = {}
 
     @property
+    def empty(self) -> bool:
+        """Whether it is known that there is no row; False also where it is not known yet."""
+        presence = self._presence
+        return presence is not None and not presence.count
+
+    @property
     def cached(self) -> int:
         """Rows held in memory for reading."""
         return len(self._recent)

@@ -313,7 +313,7 @@ class Callouts:
         if client is not None:
             network = client_network(client, *NETWORK, exact=False)
             rate = Rate(self._terms.client_budget, MINUTE, self._terms.client_budget)
-            key = bucket_key("callout", "client", network.hex())
+            key = bucket_key("callout", "client", network)
             asks.append(Ask(key, rate, 1, True, False, "callout.client", unpack(client)))
         rate = Rate(self._terms.server_budget, MINUTE, self._terms.server_budget)
         asks.append(

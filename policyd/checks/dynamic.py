@@ -15,6 +15,12 @@ from policyd.greylist.allowlist import Line
 from policyd.greylist.patterns import Patterns, translate
 
 _PATTERN = re.compile(r"(!?)/(\S+)/")
+_FOUR = re.compile(
+    r"(?<![0-9])(?=(?:"
+    r"([0-9]{1,5})[-._x]([0-9]{1,5})[-._x]([0-9]{1,5})[-._x]([0-9]{1,5})"
+    r"|([0-9]{3})([0-9]{3})([0-9]{3})([0-9]{3}))(?![0-9]))"
+)
+"""Four numbers, with something between or three digits each; only looked for, so that they may overlap."""
 
 
 class DynamicNames:
@@ -57,14 +63,34 @@ class DynamicNames:
         text = _without_address(name, address)
         return self._patterns.search(text) and not self._exceptions.search(name)
 
+    def names_organisation(self, name: str, address: bytes) -> bool:
+        """Whether ``name`` tells who runs the machine: none of those, and without the address.
+
+        Arguments:
+            name: lower case.
+            address: as for :meth:`matches`.
+        """
+        if _without_address(name, address) != name or self.matches(name, address):
+            return False
+        # Of an IPv6 address the half that is the machine's own, without regard to what stands between.
+        return len(address) == 4 or address[8:].hex() not in re.sub(r"[^0-9a-f]", "", name)
+
 
 def _without_address(name: str, address: bytes) -> str:
     """``name`` with the client's own IPv4 address, however it is spelt, replaced by ``-ip-``."""
     if len(address) != 4:
         return name
-    forms = []
-    for octets in (address, address[::-1]):
-        forms.append("[-._x]".join(f"0{{0,2}}{octet}" for octet in octets))
-        forms.append("".join(f"{octet:03d}" for octet in octets))
-    forms.append(address.hex())
-    return re.sub(rf"(?<![0-9])(?:{'|'.join(forms)})(?![0-9])", "-ip-", name)
+    octets = tuple(address)
+    wanted = (octets, octets[::-1])
+    text, end = "", 0
+    for found in _FOUR.finditer(name):
+        numbers = found.groups()
+        spelt = numbers[:4] if numbers[0] else numbers[4:]
+        if tuple(map(int, spelt)) in wanted and found.start() >= end:
+            text += name[end : found.start()] + "-ip-"
+            end = found.end(4 if numbers[0] else 8)
+    text += name[end:]
+    hexadecimal = address.hex()
+    if hexadecimal in text:
+        text = re.sub(rf"(?<![0-9]){hexadecimal}(?![0-9])", "-ip-", text)
+    return text

@@ -8,25 +8,37 @@ from functools import lru_cache
 from mailbase.addresses import split_mailbox
 from mailbase.registry import Registry
 from mailbase.vocabulary import Flow
+from policyd.checks.dynamic import DynamicNames
 from policyd.context import Context
 from policyd.facts import Grey, GreylistFact
 from policyd.flow import Origin
 from policyd.greylist.allowlist import ClientList, RecipientList
+from policyd.greylist.identity import BY_NAME, Caller
 from policyd.greylist.keys import client_network
 from policyd.greylist.ledger import Ledger
+from policyd.greylist.organisation import organisation
 from policyd.request import MAX_ADDRESS, Request, Stage
+from policyd.weights import Weighed
 
 REMEMBERED = 2_000
 """Recipients of which is remembered whether they are spared."""
 
+DNSWL = "dnswl"
+"""The check that finds clients on lists of good senders."""
+SPF, PASS, PLUS_ALL = "spf", "pass", "plus-all"
+"""The check that knows for which domain a client may send; its facts that it may, and that anybody may."""
+
 _INBOUND = Flow.INBOUND
-_NETWORK = "greylist"
+_CALLER = "greylist"
 """Our note on an origin."""
+_SPARED = Caller(b"", ())
 _OFF = GreylistFact(Grey.OFF)
 _EXCEPTED = GreylistFact(Grey.EXCEPTED)
 _EXEMPT = GreylistFact(Grey.EXEMPT)
 _CLIENT = GreylistFact(Grey.CLIENT_ALLOWED)
 _RECIPIENT = GreylistFact(Grey.RECIPIENT_ALLOWED)
+_LISTED = GreylistFact(Grey.CLIENT_LISTED)
+_SENDER = GreylistFact(Grey.SENDER_ALLOWED)
 
 
 class GreylistCheck:
@@ -39,6 +51,9 @@ class GreylistCheck:
     enabled: whether inbound mail is greylisted where a domain's registration does not say.
     network_v4: prefix length of a client network.
     network_v6: the same for IPv6.
+    dynamic: knows names that say nothing of who runs a machine.
+    identities: by what callers are known again: ``network`` (else the address alone), ``spf``, ``ptr``.
+    sender_domains: spared, with all below them, when SPF passes.
     """
 
     name = "greylist"
@@ -55,6 +70,9 @@ class GreylistCheck:
         enabled: bool = True,
         network_v4: int = 24,
         network_v6: int = 64,
+        dynamic: DynamicNames | None = None,
+        identities: Collection[str] = ("network", "spf", "ptr"),
+        sender_domains: Collection[str] = (),
     ) -> None:
         self._ledger = ledger
         self._clients = clients
@@ -63,6 +81,11 @@ class GreylistCheck:
         self._exempt = frozenset(exempt)
         self._enabled = enabled
         self._prefixes = (network_v4, network_v6)
+        self._names_organisation = (dynamic or DynamicNames()).names_organisation
+        self._by_network = "network" in identities
+        self._by_spf = "spf" in identities
+        self._by_name = "ptr" in identities
+        self._sender_domains = frozenset(sender_domains)
         self._recipient = lru_cache(maxsize=REMEMBERED)(self._judge_recipient)
 
     def check(self, request: Request, context: Context) -> GreylistFact | Awaitable[GreylistFact]:
@@ -78,20 +101,55 @@ class GreylistCheck:
         spared = self._recipient(recipient) if known else self._judge_recipient(recipient)
         if spared is not None:
             return spared
-        network: bytes | None = origin.notes.get(_NETWORK)
-        if network is None:
-            network = origin.notes[_NETWORK] = self._judge_client(origin, address)
-        if not network:
+        caller: Caller | None = origin.notes.get(_CALLER)
+        if caller is None:
+            caller = origin.notes[_CALLER] = self._judge_client(origin, address)
+        if caller is _SPARED:
             return _CLIENT
-        return self._ledger.attempt(
-            network, address, request.sender, recipient, context.now, trace=context.trace
-        )
+        if context.weighed is not None:
+            judged = self._judge_evidence(context.weighed, caller)
+            if isinstance(judged, GreylistFact):
+                return judged
+            caller = judged
+        return self._ledger.attempt(caller, request.sender, recipient, context.now, trace=context.trace)
 
-    def _judge_client(self, origin: Origin, address: bytes) -> bytes:
-        """The client's network; empty if the client is spared."""
-        if self._clients.matches(address, origin.name):
-            return b""
-        return client_network(address, *self._prefixes, exact=not origin.has_ptr)
+    def _judge_client(self, origin: Origin, address: bytes) -> Caller:
+        """The caller as far as its address and name tell; :data:`_SPARED` if it is on a list."""
+        name = origin.name
+        if self._clients.matches(address, name):
+            return _SPARED
+        exact = not (self._by_network and origin.has_ptr)
+        network = client_network(address, *self._prefixes, exact=exact)
+        domain = organisation(name) if self._by_name else None
+        if domain is None:
+            return Caller(address, (network,))
+        return Caller(address, (network, BY_NAME + domain), name, self._names_organisation)
+
+    def _judge_evidence(self, weighed: Weighed, caller: Caller) -> Caller | GreylistFact:
+        """The caller with what the other checks found out, or why it is spared; shadows have no say."""
+        if weighed.favoured_by(DNSWL):
+            return _LISTED
+        domain, anybody = "", False
+        for one, counts in zip(weighed.evidence, weighed.acted_on, strict=True):
+            if one.check == SPF and counts:
+                if one.name == PASS:
+                    domain = one.detail
+                elif one.name == PLUS_ALL:
+                    anybody = True
+        # Where anybody may send for a domain, that says nothing of who does.
+        if not domain or anybody:
+            return caller
+        if self._sender_domains and self._is_allowed(domain):
+            return _SENDER
+        return caller.and_by_spf(domain) if self._by_spf else caller
+
+    def _is_allowed(self, domain: str) -> bool:
+        """Whether a domain, or one above it, is on the operator's list."""
+        while domain not in self._sender_domains:
+            _, dot, domain = domain.partition(".")
+            if not dot:
+                return False
+        return True
 
     def _judge_recipient(self, recipient: str) -> GreylistFact | None:
         """Why ``recipient`` is spared; None if it is not."""

@@ -1,9 +1,10 @@
-"""What a triplet is: client network, sender without what changes from mail to mail, recipient."""
+"""What a triplet is: who calls, sender without what changes from mail to mail, recipient."""
 
 from __future__ import annotations
 
 import re
 from hashlib import blake2b
+from socket import inet_ntoa
 
 from mailbase.addresses import unpack
 
@@ -58,8 +59,8 @@ def normal_recipient(recipient: str) -> str:
     return recipient.lower()
 
 
-def client_network(packed: bytes, prefix_v4: int, prefix_v6: int, *, exact: bool) -> bytes:
-    """The client's network in a form to compare: its octets, then the prefix length.
+def client_network(packed: bytes, prefix_v4: int, prefix_v6: int, *, exact: bool) -> str:
+    """The client's network, as ``192.0.2.0/24``; without the length if it is a single address.
 
     Arguments:
         packed: address, 4 or 16 octets.
@@ -70,26 +71,42 @@ def client_network(packed: bytes, prefix_v4: int, prefix_v6: int, *, exact: bool
     """
     bits = len(packed) * 8
     prefix = bits if exact else min(bits, prefix_v4 if bits == 32 else prefix_v6)
+    if prefix == bits:
+        return unpack(packed)
     whole, rest = divmod(prefix, 8)
     if not rest:
-        return packed[:whole] + bytes(len(packed) - whole) + bytes((prefix,))
+        cut = packed[:whole] + bytes(len(packed) - whole)
+        # What most clients are, at a third of the price.
+        return f"{inet_ntoa(cut) if bits == 32 else unpack(cut)}/{prefix}"
     number = int.from_bytes(packed) >> (bits - prefix) << (bits - prefix)
-    return number.to_bytes(len(packed)) + bytes((prefix,))
+    return f"{unpack(number.to_bytes(len(packed)))}/{prefix}"
 
 
-def network_text(network: bytes) -> str:
-    """A :func:`client_network` as ``192.0.2.0/24``; without the length if it is a single address."""
-    packed, prefix = network[:-1], network[-1]
-    return unpack(packed) if prefix == len(packed) * 8 else f"{unpack(packed)}/{prefix}"
-
-
-def triplet_key(network: bytes, sender: str, recipient: str) -> bytes:
-    """The key under which a triplet is remembered, :data:`KEY_SIZE` octets.
+def pair_text(sender: str, recipient: str) -> bytes:
+    """What the keys of a sender and a recipient are made of.
 
     Arguments:
-        network: of :func:`client_network`.
         sender: of :func:`normal_sender`.
         recipient: of :func:`normal_recipient`.
     """
-    text = f"{sender}\0{recipient}".encode("utf-8", "replace")
-    return blake2b(network + text, digest_size=KEY_SIZE).digest()
+    return f"{sender}\0{recipient}".encode("utf-8", "replace")
+
+
+def pair_key(pair: bytes) -> bytes:
+    """The key of the caller who was the first to bring mail of this pair, :data:`KEY_SIZE` octets.
+
+    Arguments:
+        pair: of :func:`pair_text`.
+    """
+    return blake2b(pair, digest_size=KEY_SIZE).digest()
+
+
+def own_key(identity: str, pair: bytes) -> bytes:
+    """The key of another caller who brings mail of the same pair.
+
+    Arguments:
+        identity: one that is the caller's.
+        pair: of :func:`pair_text`.
+    """
+    # Two NULs in a row: no pair has them.
+    return blake2b(f"{identity}\0\0".encode("ascii", "replace") + pair, digest_size=KEY_SIZE).digest()

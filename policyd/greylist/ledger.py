@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable
 from functools import lru_cache
-from itertools import islice
-from typing import Literal, Protocol, TypeAlias
+from itertools import chain, islice
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from mailbase.networks import NetworkTable
 from mailbase.store import NEVER, Store, StoreError, Table
 from mailbase.store.tables import Row
 from policyd.facts import Grey, GreylistFact
-from policyd.greylist.keys import normal_recipient, normal_sender, triplet_key
-from policyd.greylist.tables import ALLOWED, CLIENTS, TRIPLETS
+from policyd.greylist.identity import Caller, extended, together
+from policyd.greylist.keys import normal_recipient, normal_sender, own_key, pair_key, pair_text
+from policyd.greylist.tables import ALLOWED, CLIENTS, OTHERS, TRIPLETS
 from policyd.greylist.terms import (
     Client,
     Entry,
@@ -44,6 +45,34 @@ _ALLOWED = GreylistFact(Grey.CLIENT_ALLOWED)
 _UNAVAILABLE = GreylistFact(Grey.UNAVAILABLE)
 
 
+_WAITING = frozenset({Outcome.NEW, Outcome.EARLY})
+
+
+_Place: TypeAlias = tuple[Table, bytes, str]
+"""A table, a key, and whose entry it is there: of :func:`policyd.greylist.identity.together`."""
+
+
+class _Held(NamedTuple):
+    """Arguments:
+    entry: what is remembered.
+    places: where it is to be kept.
+    incomplete: whether it does not stand in all of them yet.
+    """
+
+    entry: Entry | None
+    places: tuple[_Place, ...]
+    incomplete: bool = False
+
+
+def _entry(row: Row) -> Entry:
+    return Entry(row[0], row[1], row[2])  # type: ignore[arg-type]
+
+
+def _standing(entry: Entry) -> tuple[bool, int]:
+    """What counts more is larger: passed before waiting, waiting longer before shorter."""
+    return entry.passed > 0, -entry.first
+
+
 @lru_cache(maxsize=1024)
 def _fact(outcome: Outcome, wait: int) -> GreylistFact:
     return GreylistFact(_GREY[outcome], wait)
@@ -53,13 +82,12 @@ class Ledger(Protocol):
     """Remembers triplets; the answer may come at once or, from another machine, later."""
 
     def attempt(
-        self, network: bytes, address: bytes, sender: str, recipient: str, now: float, *, trace: bool = True
+        self, caller: Caller, sender: str, recipient: str, now: float, *, trace: bool = True
     ) -> GreylistFact | Awaitable[GreylistFact]:
-        """One attempt to deliver.
+        """One attempt to deliver: one atomic decision, whatever the number of rows that it looks at.
 
         Arguments:
-            network: of :func:`policyd.greylist.keys.client_network`.
-            address: of the client, 4 or 16 octets.
+            caller: who brings the mail; known again by any of its identities.
             sender: as in the envelope.
             recipient: as in the envelope.
             now: seconds since the epoch.
@@ -114,47 +142,94 @@ class StoreLedger:
         self._store = store
         self._status = store.status
         self.triplets: Table = store.table(TRIPLETS.name)
+        self.others: Table = store.table(OTHERS.name)
         self.clients: Table = store.table(CLIENTS.name)
         self.allowed: Table = store.table(ALLOWED.name)
         self._networks: NetworkTable[int] | None = None
         """Allowed by command, until when; None if there are none."""
 
     def attempt(
-        self, network: bytes, address: bytes, sender: str, recipient: str, now: float, *, trace: bool = True
+        self, caller: Caller, sender: str, recipient: str, now: float, *, trace: bool = True
     ) -> GreylistFact:
         """See :class:`Ledger`."""
         try:
-            if self._networks is not None and self._is_allowed(address, now):
+            if self._networks is not None and self._is_allowed(caller.address, now):
                 return _ALLOWED
-            return self._attempt(network, sender, recipient, now, trace)
+            return self._attempt(caller, sender, recipient, now, trace)
         except StoreError:
             return _UNAVAILABLE
 
-    def _attempt(self, network: bytes, sender: str, recipient: str, now: float, trace: bool) -> GreylistFact:
+    def _attempt(self, caller: Caller, sender: str, recipient: str, now: float, trace: bool) -> GreylistFact:
         terms = self.terms
-        client: Client | None = None
-        if terms.auto_allow_after:
-            row = self.clients.get(network, now)
-            if row is not None:
-                client = Client(row[0], row[1])  # type: ignore[arg-type]
-                if is_allowed(client, now, terms):
-                    if trace and (again := seen_again(client, now)):
-                        self._put_client(network, again)
-                    return _EARNED
+        identities = caller.identities
+        if terms.auto_allow_after and self._has_earned(identities[0], caller, now, trace):
+            return _EARNED
         sender, recipient = normal_sender(sender), normal_recipient(recipient)
-        key = triplet_key(network, sender, recipient)
-        found = self.triplets.get(key, now)
-        entry = None if found is None else Entry(found[0], found[1], found[2])  # type: ignore[arg-type]
-        changed, answer = judge(entry, now, terms)
+        held = self._held(pair_text(sender, recipient), caller, now)
+        changed, answer = judge(held.entry, now, terms)
         outcome = answer.outcome
-        if changed is not None and trace:
+        if outcome in _WAITING and terms.auto_allow_after:
+            for identity in identities[1:]:
+                if self._has_earned(identity, caller, now, trace):
+                    return _EARNED
+        entry = changed
+        if entry is None and held.incomplete:
+            entry = held.entry
+        if entry is not None and trace:
             if outcome is Outcome.NEW and self._status.broken and self.on_error == "pass":
                 return _UNAVAILABLE
-            expires = expiry(changed, terms)
-            self.triplets.put(key, (*changed, network, sender[:MAX_TEXT], recipient[:MAX_TEXT], expires))
+            rest = (sender[:MAX_TEXT], recipient[:MAX_TEXT], expiry(entry, terms))
+            for table, own, whose in held.places:
+                table.put(own, (*entry, whose, *rest))
             if outcome is Outcome.PASSED and terms.auto_allow_after:
-                self._put_client(network, good_retry(client, now))
+                for identity in caller.proven:
+                    self._put_client(identity, good_retry(self._client(identity, now), now))
         return _fact(outcome, answer.wait)
+
+    def _held(self, pair: bytes, caller: Caller, now: float) -> _Held:
+        """What is remembered of the caller and this pair, and where it stands or is to stand.
+
+        A pair has one row as long as one caller brings its mail, whatever its identities. Others who bring
+        mail of the same pair, such as those who forge its sender, have a row for each identity.
+        """
+        key = pair_key(pair)
+        row = self.triplets.get(key, now)
+        if row is not None and caller.is_one_of(noted := str(row[3])):
+            # Further networks of a caller that is known by its name are not noted: there may be very many.
+            whose = extended(noted, caller.identities[1:])
+            return _Held(_entry(row), ((self.triplets, key, whose),), whose != noted)
+        others = self.others
+        if row is None and others.empty:
+            return _Held(None, ((self.triplets, key, together(caller.identities)),))
+        owns = [(identity, own_key(identity, pair)) for identity in caller.identities]
+        entries: dict[str, Entry] = {}
+        for identity, own in owns:
+            found = others.get(own, now)
+            if found is not None and caller.proves(identity):
+                entries[identity] = _entry(found)
+        if row is None and not entries:
+            return _Held(None, ((self.triplets, key, together(caller.identities)),))
+        # As above: a network that has no row gets none, unless it is all new.
+        places = tuple(
+            (others, own, together((identity,)))
+            for number, (identity, own) in enumerate(owns)
+            if identity in entries or (caller.proves(identity) and (number or not entries))
+        )
+        return _Held(max(entries.values(), key=_standing, default=None), places, len(entries) < len(places))
+
+    def _client(self, identity: str, now: float) -> Client | None:
+        row = self.clients.get(identity.encode("ascii", "replace"), now)
+        return None if row is None else Client(row[0], row[1])  # type: ignore[arg-type]
+
+    def _has_earned(self, identity: str, caller: Caller, now: float, trace: bool) -> bool:
+        """Whether a caller is spared for its good retries."""
+        client = self._client(identity, now)
+        # Most have no history, so that nothing needs to be proved.
+        if client is None or not is_allowed(client, now, self.terms) or not caller.proves(identity):
+            return False
+        if trace and (again := seen_again(client, now)):
+            self._put_client(identity, again)
+        return True
 
     def _is_allowed(self, address: bytes, now: float) -> bool:
         """Whether a client is allowed by command; whose time is over leaves the table."""
@@ -165,9 +240,9 @@ class StoreLedger:
             return self._is_allowed(address, now)
         return until is not None
 
-    def _put_client(self, network: bytes, client: Client) -> None:
+    def _put_client(self, identity: str, client: Client) -> None:
         expires = client.last + int(self.terms.auto_allow_lifetime) + 1
-        self.clients.put(network, (*client, expires))
+        self.clients.put(identity.encode("ascii", "replace"), (*client, expires))
 
     def load_allowed(self, now: float) -> None:
         """Read the networks that were allowed by command; to be called at start and after each change.
@@ -212,7 +287,7 @@ class StoreLedger:
 
     async def pages(self, kind: Kind, now: float) -> AsyncIterator[Page]:
         """See :class:`Records`."""
-        rows = self._table(kind).scan(now)
+        rows = chain.from_iterable(table.scan(now) for table in self._tables(kind))
         while page := list(islice(rows, PAGE)):
             yield page
 
@@ -221,13 +296,19 @@ class StoreLedger:
         if kind == "allowed":
             self.disallow(key.decode("ascii", "replace"), now)
             return
-        self._table(kind).delete(key)
+        for table in self._tables(kind):
+            table.delete(key)
 
     @property
     def crowded(self) -> bool:
         """See :class:`Records`."""
         return self._store.pending > MAX_UNWRITTEN and not self._status.broken
 
-    def _table(self, kind: Kind) -> Table:
-        table: Table = getattr(self, kind)
-        return table
+    def _tables(self, kind: Kind) -> tuple[Table, ...]:
+        match kind:
+            case "triplets":
+                return self.triplets, self.others
+            case "clients":
+                return (self.clients,)
+            case "allowed":
+                return (self.allowed,)

@@ -12,25 +12,35 @@ Matcher = Callable[[Mapping[str, Any]], bool]
 
 
 def matcher(term: str) -> Matcher:
-    """A function that says whether an entry (``network``, ``sender``, ``recipient``) has to do with ``term``.
+    """A function that says whether an entry has to do with ``term``.
+
+    It looks at the entry's ``identity``, ``network``, ``sender`` and ``recipient``.
 
     Arguments:
         term: an IP address or network (entries whose network overlaps with it), a mail address (as sender or
-            recipient), or a domain (of sender or recipient).
+            recipient), a domain (of sender, recipient or identity), or an identity (``spf:example.org``).
     """
     try:
         wanted = parse_network(term)
     except ValueError:
         pass
     else:
-        return lambda entry: _overlap(wanted, entry.get("network", ""))
+        return lambda entry: any(_overlap(wanted, text) for text in _identities(entry))
     if "@" in term:
         sender, recipient = normal_sender(term), normal_recipient(term)
         return lambda entry: entry.get("sender") == sender or entry.get("recipient") == recipient
-    ending = "@" + term.lower()
+    term = term.lower()
+    ending = "@" + term
+    named = {term} if ":" in term else {f"spf:{term}", f"ptr:{term}"}
     return lambda entry: (
-        entry.get("sender", "").endswith(ending) or entry.get("recipient", "").endswith(ending)
+        entry.get("sender", "").endswith(ending)
+        or entry.get("recipient", "").endswith(ending)
+        or not named.isdisjoint(_identities(entry))
     )
+
+
+def _identities(entry: Mapping[str, Any]) -> list[str]:
+    return [*entry.get("identity", "").split(" "), entry.get("network", "")]
 
 
 def _overlap(wanted: tuple[bytes, int], network: str) -> bool:

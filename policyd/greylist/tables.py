@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from mailbase.store import Column, TableSpec
 
-TRIPLETS = TableSpec(
-    "greylist_triplets",
-    (
-        Column("first", "INTEGER"),
-        Column("passed", "INTEGER"),
-        Column("last", "INTEGER"),
-        Column("network", "BLOB", hot=False),
-        Column("sender", "TEXT", hot=False),
-        Column("recipient", "TEXT", hot=False),
-    ),
-    cached=4_000,
-    mostly_absent=True,
-    opaque=True,
+_TRIPLET = (
+    Column("first", "INTEGER"),
+    Column("passed", "INTEGER"),
+    Column("last", "INTEGER"),
+    Column("identities", "TEXT"),
+    Column("sender", "TEXT", hot=False),
+    Column("recipient", "TEXT", hot=False),
 )
-"""Key: :func:`policyd.greylist.keys.triplet_key`. The first columns are an Entry."""
+"""The first columns are an Entry, the next says whose it is: :func:`policyd.greylist.identity.together`."""
+
+TRIPLETS = TableSpec("greylist_triplets", _TRIPLET, cached=4_000, mostly_absent=True, opaque=True)
+"""Of each sender and recipient, the first who brought it. Key: :func:`policyd.greylist.keys.pair_key`."""
+
+OTHERS = TableSpec("greylist_others", _TRIPLET, cached=1_000, mostly_absent=True, opaque=True)
+"""Others who brought the same, by one identity each. Key: :func:`policyd.greylist.keys.own_key`."""
 
 CLIENTS = TableSpec(
     "greylist_clients",
@@ -26,7 +26,7 @@ CLIENTS = TableSpec(
     cached=4_000,
     mostly_absent=True,
 )
-"""Key: :func:`policyd.greylist.keys.client_network`. The first columns are a Client."""
+"""Key: an identity, see :mod:`policyd.greylist.identity`. The first columns are a Client."""
 
 ALLOWED = TableSpec(
     "greylist_allowed",

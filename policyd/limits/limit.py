@@ -10,7 +10,7 @@ from mailbase.addresses import domain_of
 from mailbase.config.limits import LimitSettings, Of, Per
 from mailbase.vocabulary import Action, Flow
 from policyd.flow import Origin
-from policyd.greylist.keys import client_network, network_text
+from policyd.greylist.keys import client_network
 from policyd.limits.bucket import Rate
 from policyd.limits.ledger import Ask, bucket_key
 from policyd.request import MAX_ADDRESS, Request
@@ -83,7 +83,7 @@ def subject_of(per: Per, request: Request, origin: Origin, prefixes: tuple[int, 
         case Per.NETWORK:
             if origin.address is None:
                 return None
-            return network_text(client_network(origin.address, *prefixes, exact=False))
+            return client_network(origin.address, *prefixes, exact=False)
         case Per.USER:
             # Most password stores do not tell Anna from anna, and she must not have two buckets.
             return request.sasl_username[:MAX_ADDRESS].lower() or None

@@ -11,6 +11,7 @@ from collections.abc import Awaitable
 from dataclasses import replace
 
 from policyd.facts import Grey, GreylistFact
+from policyd.greylist.identity import Caller
 from policyd.greylist.keys import normal_recipient, normal_sender
 from policyd.greylist.ledger import Records
 from policyd.greylist.terms import Terms
@@ -24,7 +25,7 @@ TELLING = frozenset({_KNOWN, _PASSED, _EARLY, _EARNED})
 
 
 MAX_RETRIES = 1000
-"""Good retries that are made up for a network; where more are needed, it has to earn them."""
+"""Good retries that are made up for a caller; where more are needed, it has to earn them."""
 
 
 class SeededLedger:
@@ -42,50 +43,49 @@ class SeededLedger:
         self._passing = replace(ledger.terms, lifetime=0.0)
         """Terms under which a made up triplet is forgotten at once."""
         self._met: set[int] = set()
-        """Triplets and networks that the simulation knows, as hashes: some 60 octets each."""
+        """Triplets and callers that the simulation knows, as hashes: some 60 octets each."""
         self.answer: Answer | None = None
         """Recorded for the request that is decided now."""
 
     def attempt(
-        self, network: bytes, address: bytes, sender: str, recipient: str, now: float, *, trace: bool = True
+        self, caller: Caller, sender: str, recipient: str, now: float, *, trace: bool = True
     ) -> GreylistFact | Awaitable[GreylistFact]:
         """See :class:`~policyd.greylist.ledger.Ledger`."""
-        triplet = hash((network, normal_sender(sender), normal_recipient(recipient)))
-        if triplet not in self._met and trace:
-            self._met.add(triplet)
-            answer = self.answer
-            if answer is not None and answer.reason in TELLING:
-                self._seed(answer, network, address, sender, recipient, now)
-        return self._ledger.attempt(network, address, sender, recipient, now, trace=trace)
+        if trace:
+            pair = (normal_sender(sender), normal_recipient(recipient))
+            triplets = {hash((identity, *pair)) for identity in caller.proven}
+            if triplets.isdisjoint(self._met):
+                answer = self.answer
+                if answer is not None and answer.reason in TELLING:
+                    self._seed(answer, caller, sender, recipient, now)
+            self._met |= triplets
+        return self._ledger.attempt(caller, sender, recipient, now, trace=trace)
 
-    def _seed(
-        self, answer: Answer, network: bytes, address: bytes, sender: str, recipient: str, now: float
-    ) -> None:
+    def _seed(self, answer: Answer, caller: Caller, sender: str, recipient: str, now: float) -> None:
         terms = self._terms
         if answer.reason == _EARNED:
-            if 0 < terms.auto_allow_after <= MAX_RETRIES and (earned := hash(network)) not in self._met:
+            if (
+                0 < terms.auto_allow_after <= MAX_RETRIES
+                and (earned := hash(caller.identities)) not in self._met
+            ):
                 self._met.add(earned)
                 for number in range(terms.auto_allow_after):
-                    self._pass(self._passing, network, address, sender, f"{number}.{recipient}", now)
+                    self._pass(self._passing, caller, sender, f"{number}.{recipient}", now)
         elif answer.reason == _KNOWN:
-            self._pass(self._unpaid, network, address, sender, recipient, now)
+            self._pass(self._unpaid, caller, sender, recipient, now)
         else:
             waited = terms.delay + 1 if answer.reason == _PASSED else max(0.0, terms.delay - answer.wait)
-            self._try(self._unpaid, network, address, sender, recipient, now - waited)
+            self._try(self._unpaid, caller, sender, recipient, now - waited)
 
-    def _pass(
-        self, terms: Terms, network: bytes, address: bytes, sender: str, recipient: str, now: float
-    ) -> None:
+    def _pass(self, terms: Terms, caller: Caller, sender: str, recipient: str, now: float) -> None:
         """Let a triplet have passed just before."""
-        self._try(terms, network, address, sender, recipient, now - terms.delay - 2)
-        self._try(terms, network, address, sender, recipient, now - 1)
+        self._try(terms, caller, sender, recipient, now - terms.delay - 2)
+        self._try(terms, caller, sender, recipient, now - 1)
 
-    def _try(
-        self, terms: Terms, network: bytes, address: bytes, sender: str, recipient: str, at: float
-    ) -> None:
+    def _try(self, terms: Terms, caller: Caller, sender: str, recipient: str, at: float) -> None:
         self._ledger.terms = terms
         try:
-            done = self._ledger.attempt(network, address, sender, recipient, at)
+            done = self._ledger.attempt(caller, sender, recipient, at)
         finally:
             self._ledger.terms = self._terms
         assert isinstance(done, GreylistFact), "a simulation's ledger answers at once"

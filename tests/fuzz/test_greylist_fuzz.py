@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policyd.greylist.allowlist import ClientList, Line, RecipientList
-from policyd.greylist.keys import client_network, network_text, normal_recipient, normal_sender, triplet_key
+from policyd.greylist.keys import (
+    client_network,
+    normal_recipient,
+    normal_sender,
+    own_key,
+    pair_key,
+    pair_text,
+)
 from policyd.greylist.terms import Entry, Outcome, Terms, expiry, judge
 
 TERMS = st.builds(
@@ -27,9 +34,9 @@ NAME = st.lists(LABEL, min_size=1, max_size=4).map(".".join)
 @settings(max_examples=200, deadline=None)
 def test_any_triplet_has_a_key(sender: str, recipient: str, address: bytes) -> None:
     network = client_network(address, 24, 64, exact=False)
-    assert network_text(network)
-    normal = normal_sender(sender)
-    assert len(triplet_key(network, normal, normal_recipient(recipient))) == 16
+    pair = pair_text(normal_sender(sender), normal_recipient(recipient))
+    assert len(pair_key(pair)) == len(own_key(network, pair)) == 16
+    assert pair_key(pair) != own_key(network, pair)
 
 
 @given(st.from_regex(r"[a-z0-9=+.@-]{0,40}", fullmatch=True))

@@ -125,7 +125,7 @@ def test_query_with_something_else_than_name_and_value_is_misuse(
 ROW = {
     "kind": "triplet",
     "state": "waiting",
-    "network": "192.0.2.0/24",
+    "identity": "192.0.2.0/24",
     "sender": "a@x",
     "recipient": "b@y",
     "first": 0,
@@ -150,7 +150,7 @@ def test_list_on_a_terminal_is_a_table(
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     run("greylist", "list")
     head, line = capsys.readouterr().out.splitlines()
-    assert head.split()[:4] == ["NETWORK", "SENDER", "RECIPIENT", "STATE"]
+    assert head.split()[:4] == ["IDENTITY", "SENDER", "RECIPIENT", "STATE"]
     assert line.split()[:4] == ["192.0.2.0/24", "a@x", "b@y", "waiting"]
     run("greylist", "list", "--json")
     assert json.loads(capsys.readouterr().out) == ROW

@@ -135,7 +135,7 @@ def test_listing_shows_what_is_in_memory_and_on_disk(control: Socket) -> None:
     assert rows["user#@one.example"] == {
         "kind": "triplet",
         "state": "waiting",
-        "network": "192.0.2.0/24",
+        "identity": "192.0.2.0/24 ptr:sender.example",
         "sender": "user#@one.example",
         "recipient": "person@inst.example",
         "first": 1_800_000_000,
@@ -143,15 +143,16 @@ def test_listing_shows_what_is_in_memory_and_on_disk(control: Socket) -> None:
         "expires": 1_800_000_000 + 2 * 86400 + 1,
     }
     assert rows["b@two.example"]["state"] == "passed"
-    assert rows["<>"]["network"] == "2001:db8:9::1"
+    assert rows["<>"]["identity"] == "2001:db8:9::1"
     assert control.rows("greylist.list", kind="clients") == [
         {
             "kind": "client",
-            "network": "192.0.3.0/24",
+            "identity": identity,
             "retries": 1,
             "last": 1_800_000_300,
             "expires": 1_800_000_300 + 35 * 86400 + 1,
         }
+        for identity in ("192.0.3.0/24", "ptr:sender.example")
     ]
     with pytest.raises(ControlError, match="kind"):
         control.ask("greylist.list", kind="passwords")
@@ -167,6 +168,9 @@ def test_listing_shows_what_is_in_memory_and_on_disk(control: Socket) -> None:
         ("User99+anything@one.example", {"user#@one.example"}),
         ("OTHER@inst.example", {"b@two.example"}),
         ("two.example", {"b@two.example"}),
+        ("sender.example", {"user#@one.example", "b@two.example", None}),
+        ("ptr:sender.example", {"user#@one.example", "b@two.example", None}),
+        ("spf:sender.example", set()),
         ("inst.example", {"user#@one.example", "b@two.example", "<>"}),
         ("nothing.example", set()),
         ("10.0.0.0/8", set()),

@@ -3,7 +3,14 @@ from __future__ import annotations
 import pytest
 
 from mailbase.addresses import pack
-from policyd.greylist.keys import client_network, network_text, normal_recipient, normal_sender, triplet_key
+from policyd.greylist.keys import (
+    client_network,
+    normal_recipient,
+    normal_sender,
+    own_key,
+    pair_key,
+    pair_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -64,17 +71,15 @@ def test_the_recipient_is_compared_without_case() -> None:
 def test_the_network_of_a_client(address: str, v4: int, v6: int, exact: bool, network: str) -> None:
     packed = pack(address)
     assert packed is not None
-    assert network_text(client_network(packed, v4, v6, exact=exact)) == network
+    assert client_network(packed, v4, v6, exact=exact) == network
 
 
 def test_keys_differ_in_each_part_and_do_not_run_together() -> None:
-    network = client_network(b"\xc0\0\2\1", 24, 64, exact=False)
-    keys = {
-        triplet_key(network, "a@x", "b@y"),
-        triplet_key(network, "a@xb", "@y"),
-        triplet_key(network, "a@x", "b@z"),
-        triplet_key(client_network(b"\xc0\0\2\1", 24, 64, exact=True), "a@x", "b@y"),
-        triplet_key(network, "a@x\ud800", "b@y"),
-    }
-    assert len(keys) == 5
+    pairs = [
+        pair_text(*pair)
+        for pair in (("a@x", "b@y"), ("a@xb", "@y"), ("a@x", "b@z"), ("a@x\ud800", "b@y"), ("i", "a@x\0b@y"))
+    ]
+    keys = {pair_key(pair) for pair in pairs}
+    keys |= {own_key(identity, pair) for identity in ("i", "192.0.2.0/24", "192.0.2.0") for pair in pairs}
+    assert len(keys) == 20
     assert {len(key) for key in keys} == {16}

@@ -47,7 +47,8 @@ def test_what_is_remembered_outlives_a_restart(bench: Any) -> None:
     ("attributes", "same"),
     [
         ({"client_address": "192.0.2.200"}, True),
-        ({"client_address": "192.0.3.1"}, False),
+        ({"client_address": "192.0.3.1", "client_name": "mail.other.example"}, False),
+        ({"client_address": "192.0.3.1"}, True),
         ({"sender": "SOMEONE+x@sender.example"}, True),
         ({"sender": "other@sender.example"}, False),
         ({"sender": ""}, False),
@@ -76,7 +77,7 @@ def test_without_ptr_the_address_itself_counts(bench: Any) -> None:
 def test_ipv6_networks(bench: Any) -> None:
     bench.decide(client_address="2001:db8:5:6::1")
     bench.clock.advance(300)
-    assert grey(bench, client_address="2001:db8:5:7::1") is Grey.NEW
+    assert grey(bench, client_address="2001:db8:5:7::1", client_name="mx.other.example") is Grey.NEW
     assert grey(bench, client_address="2001:db8:5:6:ffff::9") is Grey.PASSED
 
 
@@ -159,7 +160,8 @@ def test_a_network_is_allowed_after_its_good_retries(bench: Any) -> None:
     assert grey(bench, sender="z@sender.example") is Grey.PASSED
     assert grey(bench, sender="stranger@sender.example") is Grey.CLIENT_EARNED
     assert grey(bench, sender="stranger@sender.example", client_address="192.0.2.222") is Grey.CLIENT_EARNED
-    assert grey(bench, sender="stranger@sender.example", client_address="192.0.3.1") is Grey.NEW
+    other = {"client_address": "192.0.3.1", "client_name": "mail.other.example"}
+    assert grey(bench, sender="stranger@sender.example", **other) is Grey.NEW
     bench.restart()
     assert grey(bench, sender="stranger@sender.example") is Grey.CLIENT_EARNED
     bench.clock.advance(35 * 86400 + 1)

@@ -219,10 +219,11 @@ def test_requests_repeated_by_postfix_are_not_compared(make_gateway: Any, make_w
 
 def test_what_was_known_before_the_recording_is_known(make_gateway: Any, make_world: Any) -> None:
     gateway = make_gateway("policyd: {greylist: {auto_allow_after: 2}}")
+    late = {"sender": "late@y.example", "client_address": "198.18.9.1", "client_name": "mx.y.example"}
     for sender in ("a@x.example", "b@x.example", "waiting@y.example"):
         gateway.request(sender=sender, client_address="198.18.0.1")
     gateway.wait(200)
-    gateway.request(sender="late@y.example", client_address="198.18.9.1")
+    gateway.request(**late)
     gateway.wait(200)
     gateway.request(sender="a@x.example", client_address="198.18.0.1")
     gateway.rows.clear()
@@ -230,11 +231,11 @@ def test_what_was_known_before_the_recording_is_known(make_gateway: Any, make_wo
         gateway.request(sender="a@x.example", client_address="198.18.0.1"),
         gateway.request(sender="waiting@y.example", client_address="198.18.0.1"),
         gateway.request(sender="new@z.example", client_address="198.18.0.1"),
-        gateway.request(sender="late@y.example", client_address="198.18.9.1"),
+        gateway.request(**late),
     ]
     assert reasons == ["greylist-known", "greylist-passed", "greylist-client-earned", "greylist-early"]
     gateway.wait(100)
-    assert gateway.request(sender="late@y.example", client_address="198.18.9.1") == "greylist-passed"
+    assert gateway.request(**late) == "greylist-passed"
     assert not differences(gateway.lines(), None, make_world(gateway)).changes
     # Without the recorded answers all of them are strangers.
     forgetful = differences(gateway.lines(), None, make_world(gateway, seeded=False))

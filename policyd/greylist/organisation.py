@@ -1,0 +1,59 @@
+"""The organisation behind a host name, by the Public Suffix List (https://publicsuffix.org)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import resources
+
+from publicsuffixlist import PublicSuffixList
+
+REMEMBERED = 8_000
+"""Names above hosts whose organisation is remembered."""
+
+
+def organisation(name: str) -> str | None:
+    """The registrable domain of a host name: what one organisation was given.
+
+    None where the name belongs to nobody alone: a public suffix, such as the names of a cloud's machines.
+
+    Arguments:
+        name: lower case.
+    """
+    # Most hosts are new, and the names above them are not.
+    label, _, above = name.partition(".")
+    if not (label and above):
+        return None
+    known = _above(above)
+    if known is None:
+        return _suffixes().privatesuffix(name)
+    return known or name
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _above(above: str) -> str | None:
+    """The organisation of all names one label below ``above``.
+
+    Empty where each is its own, None where it depends on the label.
+    """
+    if not above or above in _divided():
+        return None
+    return _suffixes().privatesuffix(above) or ""
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> PublicSuffixList:
+    return PublicSuffixList()
+
+
+@lru_cache(maxsize=1)
+def _divided() -> frozenset[str]:
+    """The names below which some labels, or all, are public suffixes."""
+    text = resources.files("publicsuffixlist").joinpath("public_suffix_list.dat").read_text("utf-8")
+    names = set()
+    for line in text.split("\n"):
+        rule = line.partition(" ")[0].strip()
+        if rule and not rule.startswith("//"):
+            above = rule.partition(".")[2]
+            names.add(above if above.isascii() else above.encode("idna").decode("ascii"))
+    names.discard("")
+    return frozenset(names)
