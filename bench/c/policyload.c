@@ -49,9 +49,19 @@ static long seq = 0, turn = 0;
 static uint32_t seed;
 static const char *mode;
 
+/* A number in letters: digits of a local part are taken for what changes from mail to mail of one sender. */
+static const char *letters(char *to, unsigned long number) {
+  char *p = to;
+  do
+    *p++ = (char)('a' + number % 26);
+  while (number /= 26);
+  *p = 0;
+  return to;
+}
 static int build(char *b) {
   long id;
   int hot;
+  char who[32], run[32];
   if (!strcmp(mode, "hot"))
     hot = 1;
   else if (!strcmp(mode, "new"))
@@ -68,7 +78,7 @@ static int build(char *b) {
       "request=smtpd_access_policy\nprotocol_state=RCPT\nprotocol_name=ESMTP\n"
       "client_address=10.%u.%u.%u\nclient_name=mail%ld.sender%u.example\nreverse_client_name=mail%ld.sender%"
       "u.example\n"
-      "helo_name=mail%ld.sender%u.example\nsender=user%ld.%u@sender%u.example\nrecipient=rcpt%u@local."
+      "helo_name=mail%ld.sender%u.example\nsender=user.%s.%s@sender%u.example\nrecipient=rcpt%u@local."
       "example\n"
       "recipient_count=0\nqueue_id=\ninstance=%x.%lx.%x.0\nsize=12345\netrn_domain=\nstress=\n"
       "sasl_method=\nsasl_username=\nsasl_sender=\nccert_subject=\nccert_issuer=\nccert_fingerprint=\nccert_"
@@ -77,7 +87,7 @@ static int build(char *b) {
       "policy_context=\nserver_address=10.0.0.1\nserver_port=25\nclient_port=4%03ld\ncompatibility_level=3."
       "6\nmail_version=3.7.11\n\n",
       (h >> 16) & 255, (h >> 8) & 255, h & 255, id % 100, h % 5000, id % 100, h % 5000, id % 100, h % 5000,
-      id, hot ? 0 : seed, h % 5000, h % 500, (unsigned)getpid(), ++turn, h, id % 1000);
+      letters(who, (unsigned long)id), letters(run, hot ? 0 : seed), h % 5000, h % 500, (unsigned)getpid(), ++turn, h, id % 1000);
 }
 static void put(struct conn *c) {
   char b[4096];
