@@ -87,7 +87,8 @@ static int build(char *b) {
       "policy_context=\nserver_address=10.0.0.1\nserver_port=25\nclient_port=4%03ld\ncompatibility_level=3."
       "6\nmail_version=3.7.11\n\n",
       (h >> 16) & 255, (h >> 8) & 255, h & 255, id % 100, h % 5000, id % 100, h % 5000, id % 100, h % 5000,
-      letters(who, (unsigned long)id), letters(run, hot ? 0 : seed), h % 5000, h % 500, (unsigned)getpid(), ++turn, h, id % 1000);
+      letters(who, (unsigned long)id), letters(run, hot ? 0 : seed), h % 5000, h % 500, (unsigned)getpid(),
+      ++turn, h, id % 1000);
 }
 static void put(struct conn *c) {
   char b[4096];
