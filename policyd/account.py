@@ -29,6 +29,8 @@ def account(decision: Decision) -> list[dict[str, Any]]:
         described = {"check": one.check, "fact": one.name, "points": points}
         if one.detail:
             described["detail"] = one_line(one.detail)
+        if one.check in weighed.times:
+            described["seconds"] = round(weighed.times[one.check], 6)
         if not counts:
             described["shadow"] = True
         facts.append(described)

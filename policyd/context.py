@@ -11,7 +11,7 @@ from functools import lru_cache
 from policyd.facts import Fact, Named
 from policyd.flow import Origin
 from policyd.limits.ledger import Ask
-from policyd.weights import Weighed
+from policyd.weights import Thresholds, Weighed
 
 _WORDS = re.compile(r"[a-z0-9]+")
 
@@ -51,6 +51,7 @@ class Context:
     trace: False for a question that must leave no trace in any state.
     deadline: seconds since the epoch at which what is known then decides.
     weighed: the transaction's evidence, once it is there.
+    thresholds: that the points were held against; None where there are none.
     allowed: what the exception names that lets this mail pass without points and waiting; None: none does.
     taken: from limits, for this mail; None where none was asked.
     facts: what the checks before have established.
@@ -61,6 +62,7 @@ class Context:
     trace: bool = True
     deadline: float = float("inf")
     weighed: Weighed | None = None
+    thresholds: Thresholds | None = None
     allowed: Named | None = None
     taken: tuple[Ask, ...] | None = None
     facts: Sequence[Fact] = ()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mailbase.vocabulary import Action, Flow
-from policyd.facts import Fact
-from policyd.weights import Weighed
+from policyd.facts import Fact, PointsFact
+from policyd.weights import Thresholds, Weighed
 
 
 @dataclass(slots=True)
@@ -21,7 +21,8 @@ class Decision:
         reason: the fact that decided, as a name.
         facts: everything that was established.
         weighed: the evidence and its points; None where none was looked for.
-        repeated: whether it was given before, for the same request; then only ``reply`` is known.
+        thresholds: that its points were held against, likewise.
+    repeated: whether it was given before, for the same request; then only ``reply`` is known.
     """
 
     id: str
@@ -31,4 +32,14 @@ class Decision:
     reason: str
     facts: tuple[Fact, ...] = ()
     weighed: Weighed | None = None
+    thresholds: Thresholds | None = None
     repeated: bool = False
+
+    @property
+    def shadow(self) -> Action:
+        """What shadows alone would have done; accept where something else decided, or they change nothing."""
+        if self.action is not Action.REJECT:
+            for fact in self.facts:
+                if type(fact) is PointsFact and fact.shadow is not fact.action:
+                    return fact.shadow
+        return Action.ACCEPT

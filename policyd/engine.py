@@ -164,7 +164,14 @@ class Engine:
         reply = policy.texts.reply(verdict, decision_id, request)
         weighed = context.weighed
         decision = Decision(
-            decision_id, context.origin.flow, action, reply, verdict.reason, established, weighed
+            decision_id,
+            context.origin.flow,
+            action,
+            reply,
+            verdict.reason,
+            established,
+            weighed,
+            context.thresholds,
         )
         mark = ""
         if request.stage is _RCPT:

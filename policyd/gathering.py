@@ -75,6 +75,7 @@ class _Gathering:
         self._evidence: list[tuple[Evidence, ...]] = [()] * len(checks)
         self._open = len(checks)
         self._late = False
+        self._times: dict[str, float] = {}
         self._done: Deferred[Collected] | None = None
 
     def start(self, subject: Subject, settled: Settled | None) -> Collected | Awaitable[Collected]:
@@ -149,16 +150,17 @@ class _Gathering:
     def _finish(self, position: int, evidence: tuple[Evidence, ...]) -> None:
         self._evidence[position] = evidence
         self._open -= 1
-        gatherer = self._gatherer
+        gatherer, check = self._gatherer, self._checks[position].name
+        self._times[check] = seconds = gatherer.timer() - self._began
         if self._counts:
-            gatherer.watch.established(evidence, self._checks[position].name, gatherer.timer() - self._began)
+            gatherer.watch.established(evidence, check, seconds)
         if not self._open and self._done is not None:
             self._done.callback(self._collected())
 
     def _collected(self) -> Collected:
         if self._late and self._counts:
             self._gatherer.watch.late()
-        return Collected(tuple(fact for facts in self._evidence for fact in facts), self._late)
+        return Collected(tuple(fact for facts in self._evidence for fact in facts), self._late, self._times)
 
 
 class _Round:

@@ -7,8 +7,8 @@ it knows.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from mailbase.addresses import MAX_DOMAIN, domain_of
@@ -84,10 +84,12 @@ class Collected:
     """Arguments:
     evidence: in the order of the checks.
     late: whether the deadline came before all answers.
+    times: seconds until each check was done, waiting for DNS included, by its name.
     """
 
     evidence: tuple[Evidence, ...]
     late: bool = False
+    times: Mapping[str, float] = field(default_factory=dict)
 
 
 Settled: TypeAlias = Callable[[Sequence[Evidence], Sequence[str]], bool]

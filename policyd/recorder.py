@@ -8,7 +8,7 @@ from mailbase.logs import Log
 from mailbase.vocabulary import Action
 from policyd.callout.result import Result
 from policyd.decision import Decision
-from policyd.facts import Evidence, ExceptionFact, GreylistFact, PointsFact, RecipientFact
+from policyd.facts import Evidence, ExceptionFact, GreylistFact, RecipientFact
 from policyd.limits.bucket import Standing
 from policyd.limits.limit import Limit
 from policyd.metrics import LimitOutcome, Metrics
@@ -31,6 +31,8 @@ class Recorder:
         self.metrics = metrics
         self.tape: Callable[[Request, Decision, float], None] | None = None
         """Told of every decision, repeated ones too, while a recording is under way."""
+        self.journal: Callable[[Request, Decision, float], None] | None = None
+        """Told of every decision that is not a repetition."""
 
     def decision(self, request: Request, decision: Decision, seconds: float) -> None:
         """A request was answered; a repeated one is counted as such and nothing else.
@@ -46,6 +48,8 @@ class Recorder:
         if decision.repeated:
             metrics.repeated += 1
             return
+        if self.journal is not None:
+            self.journal(request, decision, seconds)
         metrics.decisions[decision.flow, decision.action] += 1
         for fact in decision.facts:
             if type(fact) is GreylistFact:
@@ -57,7 +61,7 @@ class Recorder:
         weighed = decision.weighed
         if weighed is not None:
             # What the shadows would have changed, where nothing else kept the mail out.
-            shadow = _shadow(decision)
+            shadow = decision.shadow
             if shadow is not Action.ACCEPT and request.stage is Stage.RCPT:
                 metrics.shadows[decision.flow, shadow] += 1
             self._write_weighed(
@@ -166,12 +170,3 @@ class Recorder:
         """Something else than a policy request came in."""
         self.metrics.protocol_errors[reason] += 1
         self._log.warning("protocol-error", reason=reason, peer=peer)
-
-
-def _shadow(decision: Decision) -> Action:
-    """What shadows alone would have done; accept where something else decided, or they change nothing."""
-    if decision.action is not Action.REJECT:
-        for fact in decision.facts:
-            if type(fact) is PointsFact and fact.shadow is not fact.action:
-                return fact.shadow
-    return Action.ACCEPT

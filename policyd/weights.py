@@ -43,6 +43,7 @@ class Weighed:
         total: points of those that count.
         shadow_total: of all, the shadows' included.
         late: whether the deadline came before all answers.
+    times: seconds until each check was done, by its name.
     """
 
     evidence: tuple[Evidence, ...]
@@ -52,6 +53,7 @@ class Weighed:
     total: float
     shadow_total: float
     late: bool = False
+    times: Mapping[str, float] = field(default_factory=dict)
 
     def under(self, thresholds: Thresholds) -> PointsFact:
         """The outcome for a recipient with these thresholds.
@@ -110,8 +112,10 @@ class Weights:
     shadows: frozenset[str] = frozenset()
     shadow_facts: frozenset[tuple[str, str]] = frozenset()
 
-    def weigh(self, evidence: tuple[Evidence, ...], late: bool = False) -> Weighed:
-        """What ``evidence`` is worth; points add up."""
+    def weigh(
+        self, evidence: tuple[Evidence, ...], late: bool = False, times: Mapping[str, float] | None = None
+    ) -> Weighed:
+        """What ``evidence`` is worth; points add up. For the rest see :class:`Weighed`."""
         nothing: Mapping[str, float] = {}
         points = tuple(self.points.get(one.check, nothing).get(one.name, 0.0) for one in evidence)
         acted_on = tuple(
@@ -126,6 +130,7 @@ class Weights:
             _sum(points[place] for place, counts in enumerate(acted_on) if counts),
             _sum(points),
             late,
+            times or {},
         )
 
     def action_for(self, one: Evidence) -> Action:

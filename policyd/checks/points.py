@@ -83,6 +83,7 @@ class PointsCheck:
         if thresholds is None:
             context.weighed = None
             return _NONE
+        context.thresholds = thresholds
         if context.weighed is not None:
             return context.weighed.under(thresholds)
         subject = subject_of(request, origin.address, origin)
@@ -97,7 +98,7 @@ class PointsCheck:
         return self._weigh(await collecting, context, weights).under(thresholds)
 
     def _weigh(self, collected: Collected, context: Context, weights: Weights) -> Weighed:
-        context.weighed = weighed = weights.weigh(collected.evidence, collected.late)
+        context.weighed = weighed = weights.weigh(collected.evidence, collected.late, collected.times)
         return weighed
 
     def _thresholds(self, recipient: str, otherwise: Thresholds) -> Thresholds | None:
