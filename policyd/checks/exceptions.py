@@ -27,7 +27,7 @@ class ExceptionsCheck:
     """
 
     name = "exceptions"
-    stages = frozenset({Stage.RCPT, Stage.DATA})
+    stages = frozenset({Stage.RCPT, Stage.DATA, Stage.END_OF_MESSAGE})
 
     def __init__(self, rules: Rules, *, exempt: Collection[str] = ()) -> None:
         self._rules = rules

@@ -20,7 +20,7 @@ from mailbase.config.limits import Of, Per
 from mailbase.store import StoreError
 from mailbase.vocabulary import Action, Flow
 from policyd.context import Context
-from policyd.facts import Limited, LimitFact
+from policyd.facts import Limited, LimitFact, Named
 from policyd.limits.bucket import Standing
 from policyd.limits.ledger import Ask, Limits
 from policyd.limits.limit import NO_DOMAIN, Limit, subject_of
@@ -29,6 +29,9 @@ from policyd.request import Request, Stage
 
 LONGEST_WAIT = 100 * 86400
 """Seconds; a wait beyond is told as this."""
+
+_SPARED = frozenset({Named.CLIENT, Named.USER})
+"""Whom ``policyd allow`` spares: who cannot be forged."""
 
 _RCPT, _DATA, _END = Stage.RCPT, Stage.DATA, Stage.END_OF_MESSAGE
 _FREE = LimitFact(Limited.FREE)
@@ -116,7 +119,7 @@ class RateCheck:
     def check(self, request: Request, context: Context) -> LimitFact | Awaitable[LimitFact]:
         """Whether a limit is used up; what was taken stands in ``context.taken``."""
         limits = self._limits.get(context.origin.flow)
-        if limits is None:
+        if limits is None or context.allowed in _SPARED:
             return _FREE
         connection = self._seen.connection(request) if limits.connections else ""
         if connection and self._seen.has_connection(connection):
