@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from mailbase.dns import build_resolver, servers_of
 from mailbase.logs import Log
 from mailbase.metrics import new_registry, site
 from mailbase.registry import Registry
+from mailbase.report import Report
 from mailbase.service import ListenError, Service
 from mailbase.starting import make_log, raise_descriptor_limit
+from mailbase.ticket import Ticket
 from policyd.callout.callouts import Callouts
 from policyd.callout.dialling import Dialler
 from policyd.callout.results import CALLOUTS, Results
@@ -31,6 +34,10 @@ from policyd.exceptions.book import Book
 from policyd.exceptions.verbs import ExceptionVerbs
 from policyd.facts import Effect
 from policyd.gathering import Gatherer
+from policyd.journal.assembly import build_journal
+from policyd.journal.assembly import terms_of as journal_terms
+from policyd.journal.metrics import collect
+from policyd.journal.verbs import JournalVerbs
 from policyd.limits.charges import CHARGES, Charges
 from policyd.limits.seen import Seen
 from policyd.limits.verbs import LimitVerbs
@@ -127,6 +134,11 @@ class Daemon:
         self.server = PolicyServer(self.engine, recorder)
         self.maps = SocketmapServer(self._registry, self.metrics.socketmap, log)
         self.exceptions = ExceptionVerbs(self.book, reactor.seconds, log)
+        self.journal = build_journal(settings, reactor, log)
+        if self.journal is not None:
+            recorder.journal = self.journal.note
+            self.reports.hooks.append(self._reported)
+            self.metrics.journal = partial(collect, self.journal)
         self.tape = Tape(recorder, reactor.seconds, log, pseudonymised=settings.privacy.pseudonymise)
         self.verbs = Verbs(reactor, self.engine, self.ledger, tickets, self.callouts.forget)
         self.metrics.store = self.state.collect
@@ -161,6 +173,8 @@ class Daemon:
         self.state.start()
         self.book.start()
         self._watch_lists()
+        if self.journal is not None:
+            self.journal.start()
         service = Service(
             self._reactor, self._log, drain=self._drain, reload=self.reload, drain_timeout=DRAIN
         )
@@ -177,6 +191,7 @@ class Daemon:
                 {
                     **self.verbs.table(),
                     **self.exceptions.table(),
+                    **JournalVerbs(self.journal).table(),
                     **self.tape.table(),
                     **self.reports.table(),
                     **self.limits.table(),
@@ -193,6 +208,10 @@ class Daemon:
             http: Any = site(registry, lambda: "")
             service.listen(settings.metrics, http)
         return service
+
+    def _reported(self, ticket: Ticket, report: Report, final: bool) -> None:
+        if self.journal is not None:
+            self.journal.outcome(report.id, report.action.value, findings=report.findings)
 
     async def _drain(self) -> None:
         self.maps.finish()
@@ -237,6 +256,8 @@ class Daemon:
         self.callouts.configure(settings)
         self.ledger.terms = policy.terms
         self.ledger.on_error = policy.on_error
+        if self.journal is not None:
+            self.journal.terms = journal_terms(settings)
         self.metrics.know_limits(policy.limits)
         self.resolver.reconfigure(servers_of(settings.dns), settings.dns)
         self._watch_lists()
@@ -250,7 +271,10 @@ class Daemon:
             for name, before, after in (
                 ("store.url", old.store.url, settings.store.url),
                 ("store.commit_interval", old.store.commit_interval, settings.store.commit_interval),
-                ("privacy", old.privacy, settings.privacy),
+                ("privacy.pseudonymise", old.privacy.pseudonymise, settings.privacy.pseudonymise),
+                ("privacy.key_file", old.privacy.key_file, settings.privacy.key_file),
+                ("journal.enabled", old.policyd.journal.enabled, settings.policyd.journal.enabled),
+                ("journal.path", old.policyd.journal.path, settings.policyd.journal.path),
                 ("logging", old.logging, settings.logging),
             )
             if before != after
@@ -276,6 +300,8 @@ class Daemon:
         if self.server.readers is not None:
             self.server.readers.close()
         self.resolver.stop()
+        if self.journal is not None:
+            self.journal.close()
 
     def _watch_lists(self) -> None:
         """Ask the DNS lists of the policy in force, and hear of no look-ups where there are none."""
@@ -315,6 +341,7 @@ def serve(path: Path, overrides: Sequence[str]) -> int:
         service.run()
         daemon.stop()
     except ListenError:
+        daemon.stop()
         daemon.state.close()
         raise
     return 0 if daemon.state.close() else 1

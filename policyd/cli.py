@@ -15,6 +15,7 @@ from mailbase.control.client import ask
 from mailbase.printing import wants_json, write
 from mailbase.service import ListenError
 from policyd.exceptions import commands as exceptions
+from policyd.journal import commands as journal
 from policyd.limits import commands as limits
 from policyd.replay.commands import add_commands
 
@@ -127,6 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     _term(forget)
     forget.set_defaults(run=_forget)
 
+    journal.add_commands(commands, _command)
     exceptions.add_commands(commands, _command)
     limits.add_commands(commands, _command)
     add_commands(commands, _command)

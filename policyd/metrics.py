@@ -124,6 +124,8 @@ class Metrics(Collector):
         """How the DNS lists fare."""
         self.store: Callable[[str], Iterable[Metric]] = lambda prefix: ()
         """The metrics of the state."""
+        self.journal: Callable[[], Iterable[Metric]] = lambda: ()
+        """Those of the journal."""
 
     def observe(self, seconds: float) -> None:
         """Note how long an answer took."""
@@ -198,6 +200,7 @@ class Metrics(Collector):
             yield _gauge(name, text, source())
         yield from self.lists()
         yield from self.store("policyd")
+        yield from self.journal()
         if self.dns is not None:
             yield from self.dns.collect("policyd")
         if self.callouts is not None:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
 from mailbase.addresses import normal_domain
 from mailbase.config.callout import CalloutSettings
+from mailbase.config.journal import JournalSettings
 from mailbase.config.lists import ListHealthSettings, ListName, ListSettings
 from mailbase.config.places import FOLDER, ListenPlace, OptionalListenPlace, SocketPath
 from mailbase.config.replies import reply_reason, reply_text
@@ -118,3 +119,4 @@ class PolicydSettings(Section):
     list_health: ListHealthSettings = ListHealthSettings()
     greylist: GreylistSettings = GreylistSettings()
     callout: CalloutSettings = CalloutSettings()
+    journal: JournalSettings = JournalSettings()

@@ -150,16 +150,17 @@ class Writer:
 
 
 def _upsert(cursor: sqlite3.Cursor, table: TableSpec, rows: list[Row]) -> None:
-    for size, piece in _pieces(rows):
+    for size, piece in pieces(rows):
         cursor.execute(table.upsert(size), list(chain.from_iterable(piece)))
 
 
 def _delete(cursor: sqlite3.Cursor, table: TableSpec, keys: list[bytes]) -> None:
-    for size, piece in _pieces(keys):
+    for size, piece in pieces(keys):
         cursor.execute(table.delete(size), piece)
 
 
-def _pieces(items: list[T]) -> Iterable[tuple[int, list[T]]]:
+def pieces(items: list[T]) -> Iterable[tuple[int, list[T]]]:
+    """Cut ``items`` into powers of two, the largest first, with the size of each."""
     start, size = 0, LARGEST
     while left := len(items) - start:
         while size > left:

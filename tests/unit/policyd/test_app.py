@@ -14,7 +14,10 @@ from twisted.python.failure import Failure
 
 from mailbase.config import ConfigError, load
 from mailbase.logs import Log
+from mailbase.report import Report
 from mailbase.starting import make_log
+from mailbase.ticket import Ticket
+from mailbase.vocabulary import Action, Flow
 from policyd import app
 from policyd.app import Daemon
 from policyd.request import request_of
@@ -215,3 +218,38 @@ def test_pseudonyms_in_the_log(tmp_path: Path, key_file: str, capsys: Any) -> No
     printed = capsys.readouterr().err
     assert "person" not in printed
     assert "id=x" in printed
+
+
+def test_the_journal_follows_a_reload_and_hears_of_decisions(wired: Wired) -> None:
+    journal = wired.daemon.journal
+    assert journal is not None
+    assert wired.daemon.server.recorder.journal == journal.note
+    wired.write(
+        "domain.example",
+        "policyd: {journal: {rate: 7, max_size: 5MiB, path: other}}\nprivacy: {retention: 2h}",
+    )
+    wired.reload()
+    assert (journal.terms.rate, journal.terms.max_octets, journal.terms.retention) == (7, 5 << 20, 7200.0)
+    assert "event=restart-needed changed=journal.path" in wired.stream.getvalue()
+
+
+def test_the_journal_lies_beside_the_store_or_where_it_is_told_to(wired: Wired) -> None:
+    from policyd.journal.assembly import build_journal
+
+    def path(text: str) -> str:
+        wired.write("domain.example", text)
+        journal = build_journal(load(wired.folder / "c.yaml"), wired.reactor, wired.daemon._log)
+        return str(journal._file._database.path) if journal is not None else ""
+
+    assert path("") == str(wired.folder / "journal.sqlite")
+    assert path("policyd: {journal: {path: x/j}}") == str(wired.folder / "x" / "j")
+    assert path("policyd: {journal: {enabled: false}}") == ""
+
+
+def test_the_journal_hears_what_became_of_a_mail(wired: Wired) -> None:
+    ticket = Ticket("0123456789abc", Flow.INBOUND, "192.0.2.1", "a@x.example")
+    report = Report(ticket.id, ticket.client, ticket.sender, Action.REJECT, ("virus",))
+    for hook in wired.daemon.reports.hooks:
+        hook(ticket, report, True)
+    assert wired.daemon.journal is not None
+    assert wired.daemon.journal.pending == 1

@@ -1,0 +1,61 @@
+"""What would make an exception to a decision: the commands to type, for a person to choose from."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mailbase.vocabulary import Action
+
+_NOT_BY_EXCEPTION = {
+    "relay": "relaying is granted by the registry alone: register the domain, or the client as a system",
+    "recipient": "the recipient's own server does not know the address",
+}
+"""By the check that decided: what no exception changes."""
+
+
+def advice(decision: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Commands, each with what it would do; a command is empty where there is only something to say.
+
+    Arguments:
+        decision: as :func:`policyd.journal.entry.describe_decision` tells it.
+    """
+    if decision["action"] == Action.ACCEPT:
+        if decision["stage"] == "RCPT":
+            yield _command("deny", _client(decision)), "refuse this client from now on"
+            if decision["sender"]:
+                yield _command("deny", _known(decision, "sender", "SENDER")), "refuse this sender"
+        return
+    exception = next((fact for fact in decision["facts"] if fact.get("check") == "exceptions"), None)
+    if exception is not None and exception.get("fact") == "deny":
+        what, named = exception.get("what", "WHAT"), exception.get("named", "")
+        yield f"policyd exceptions remove {shlex.quote(what)} --as {named}", "take back what denies it"
+        return
+    check = decision["reason"].partition("-")[0]
+    if check in _NOT_BY_EXCEPTION:
+        yield "", _NOT_BY_EXCEPTION[check]
+        return
+    if decision["user"]:
+        user = _known(decision, "user", "USER")
+        yield _command("allow", user, " --as user"), "spare this user points and limits"
+    yield _command("allow", _client(decision)), "spare this client points, greylisting and limits"
+    if check != "rate" and decision["sender"]:
+        sender = _known(decision, "sender", "SENDER")
+        yield _command("allow", sender), "spare this sender, whoever claims to be it"
+    if check != "rate" and decision["recipient"]:
+        recipient = _known(decision, "recipient", "RECIPIENT")
+        yield _command("allow", recipient, " --as recipient"), "let everybody reach this recipient"
+
+
+def _command(verb: str, what: str, more: str = "") -> str:
+    return f"policyd {verb} {shlex.quote(what)}{more} --for 30d --why '…'"
+
+
+def _client(decision: Mapping[str, Any]) -> str:
+    return _known(decision, "client", "CLIENT")
+
+
+def _known(decision: Mapping[str, Any], field: str, placeholder: str) -> str:
+    """What to put in; a hash would name nobody."""
+    return placeholder if decision.get("pseudonymised") else str(decision[field])

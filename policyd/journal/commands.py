@@ -1,0 +1,188 @@
+"""The command line of ``policyd explain``; see :mod:`policyd.cli`."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from textwrap import indent
+from typing import Any, Protocol, TextIO
+
+from mailbase.config import load
+from mailbase.control.client import ask
+from mailbase.printing import wants_json, write
+from mailbase.replies import printable
+from policyd.journal.advice import advice
+from policyd.journal.verbs import MAX_FOUND
+
+OK, NEGATIVE = 0, 1
+SEARCH_TIMEOUT = 60.0
+"""Seconds to wait for the answer."""
+LISTED = 20
+"""Decisions that are found by an address, unless the command says otherwise."""
+COLUMNS = ("time", "id", "stage", "action", "reason", "points", "content", "client", "sender", "recipient")
+FACTS = ("check", "fact", "points", "seconds", "shadow", "note")
+_SAID = frozenset({"check", "fact", "points", "seconds", "shadow"})
+MAX_WIDTH = 200
+"""Characters of a line about somebody."""
+
+
+class Command(Protocol):
+    """Adds a subcommand with the arguments that all have."""
+
+    def __call__(self, commands: Any, name: str, text: str, example: str) -> argparse.ArgumentParser: ...
+
+
+def add_commands(commands: Any, command: Command) -> None:
+    """Add ``explain`` to the subcommands of policyd."""
+    explain = command(
+        commands,
+        "explain",
+        "say what was decided, and why",
+        "policyd explain 1xh8m627722vw",
+    )
+    explain.add_argument(
+        "term",
+        metavar="TERM",
+        help="decision id, queue id, IP address, network, mail address, domain or user",
+    )
+    explain.add_argument(
+        "--limit", type=_limit, default=LISTED, metavar="N", help="the latest N decisions (%(default)s)"
+    )
+    explain.add_argument(
+        "--full", action="store_true", help="say all of each decision, not only of one mail's"
+    )
+    explain.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
+    explain.set_defaults(run=_explain)
+
+
+def _limit(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= MAX_FOUND:
+        raise argparse.ArgumentTypeError(f"expected 1 to {MAX_FOUND}")
+    return value
+
+
+def _explain(options: argparse.Namespace) -> int:
+    path = load(options.config, options.overrides).policyd.control
+    rows = list(ask(path, "explain", SEARCH_TIMEOUT, term=options.term, limit=options.limit))
+    for row in rows:
+        if row["kind"] == "notice":
+            print(f"policyd: {row['text']}", file=sys.stderr)
+    rows = [row for row in rows if row["kind"] != "notice"]
+    if not rows:
+        print("the journal has nothing of it", file=sys.stderr)
+        return NEGATIVE
+    if wants_json(sys.stdout, options.json):
+        write(sys.stdout, (_with_advice(row) for row in rows), (), True)
+    elif options.full or _is_one_mail(rows):
+        tell(sys.stdout, rows)
+    else:
+        write(sys.stdout, _listed(rows), COLUMNS, False)
+        print("\npolicyd explain ID says all of one mail.")
+    if sum(row["kind"] == "decision" for row in rows) >= options.limit:
+        print(f"there may be more: only the latest {options.limit} are shown; --limit", file=sys.stderr)
+    return OK
+
+
+def _listed(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """A line for each decision, with what was done with the mail's content."""
+    content = {row["id"]: row["action"] for row in rows if row["kind"] == "outcome"}
+    for row in rows:
+        if row["kind"] == "decision":
+            yield {**row, "time": int(row["time"]), "content": content.get(row["id"])}
+
+
+def _is_one_mail(rows: Sequence[Mapping[str, Any]]) -> bool:
+    return len({row["instance"] or row["id"] for row in rows if row["kind"] == "decision"}) <= 1
+
+
+def _with_advice(row: Mapping[str, Any]) -> dict[str, Any]:
+    if row["kind"] != "decision":
+        return dict(row)
+    return {**row, "advice": [{"command": command, "effect": effect} for command, effect in advice(row)]}
+
+
+def tell(stream: TextIO, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Say all of each decision, for a person."""
+    for number, row in enumerate(rows):
+        if number:
+            stream.write("\n")
+        if row["kind"] == "outcome":
+            _tell_outcome(stream, row)
+        else:
+            _tell_decision(stream, row)
+
+
+def _tell_decision(stream: TextIO, row: Mapping[str, Any]) -> None:
+    took = f"{row['seconds'] * 1000:.3g} ms"
+    words = (_moment(row["time"]), row["id"], row["stage"], row["flow"], row["action"].upper(), took)
+    stream.write("  ".join(words) + "\n")
+    for name, value in _about(row):
+        if value:
+            stream.write(f"  {name:<11}{printable(value, MAX_WIDTH)}\n")
+    facts = [_fact(fact) for fact in row["facts"]]
+    if facts:
+        stream.write("\n")
+        table = io.StringIO()
+        write(table, facts, FACTS, False)
+        stream.write(indent(table.getvalue(), "  "))
+    commands = list(advice(row))
+    if commands:
+        stream.write("\n  An exception:\n")
+        for command, effect in commands:
+            stream.write(f"    {command}    # {effect}\n" if command else f"    none: {effect}\n")
+
+
+def _about(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    helo = f" helo {row['helo']}" if row["helo"] else ""
+    yield "client", f"{row['client']} {row['client_name']}{helo}"
+    yield "user", row["user"]
+    yield "sender", row["sender"] or "<>"
+    yield "recipient", row["recipient"]
+    yield "queue id", row["queue_id"]
+    yield "answer", row["reply"]
+    yield "why", row["reason"] + _threshold(row)
+    yield "shadow", f"{row['shadow']}, if the checks in shadow counted" if row["shadow"] else ""
+
+
+def _threshold(row: Mapping[str, Any]) -> str:
+    """Which threshold the points reached, and which they did not."""
+    points = row["points"]
+    if points is None:
+        return ""
+    told = [f"{points:g} points"]
+    for name in ("reject_at", "defer_at"):
+        limit = row[name]
+        if limit is not None:
+            told.append(f"{name} {limit:g}{' reached' if points >= limit else ''}")
+    return f" ({', '.join(told)})"
+
+
+def _fact(fact: Mapping[str, Any]) -> dict[str, Any]:
+    seconds = fact.get("seconds")
+    return {
+        **{name: fact.get(name) for name in ("check", "fact", "points")},
+        "seconds": None if seconds is None else f"{seconds:.3g}",
+        "shadow": "yes" if fact.get("shadow") else None,
+        "note": " ".join(f"{name}={value}" for name, value in fact.items() if name not in _SAID) or None,
+    }
+
+
+def _tell_outcome(stream: TextIO, row: Mapping[str, Any]) -> None:
+    stream.write(f"{_moment(row['time'])}  {row['id']}  content  {row['action'].upper()}\n")
+    for name, value in (
+        ("found", ", ".join(row["findings"])),
+        ("queue id", row["queue_id"]),
+        ("answer", row["reply"]),
+    ):
+        if value:
+            stream.write(f"  {name:<11}{printable(value, MAX_WIDTH)}\n")
+
+
+def _moment(seconds: float) -> str:
+    """Local time with milliseconds."""
+    whole = int(seconds)
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(whole))}.{int((seconds - whole) * 1000):03d}"

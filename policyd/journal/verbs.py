@@ -1,0 +1,50 @@
+"""The control socket's verb for looking into the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mailbase.control import ControlError
+from mailbase.control.server import Handler
+from mailbase.store import StoreError
+from policyd.account import clean
+from policyd.journal.journal import Journal
+
+MAX_FOUND = 1_000
+"""Entries that one search gives."""
+
+
+class JournalVerbs:
+    """Arguments:
+    journal: None where the configuration wants none.
+    """
+
+    def __init__(self, journal: Journal | None) -> None:
+        self._journal = journal
+
+    def table(self) -> dict[str, Handler]:
+        """Verb → handler."""
+        return {"explain": self.explain}
+
+    async def explain(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """``term`` (id, queue id, address, network, mail address, domain, user), optionally ``limit``.
+
+        Decisions and outcomes in the order of time; a row of the kind ``notice`` says what may be missing.
+        """
+        journal = self._journal
+        if journal is None:
+            raise ControlError("there is no journal: policyd.journal.enabled is false")
+        term, limit = request.get("term"), request.get("limit", MAX_FOUND)
+        if not isinstance(term, str):
+            raise ControlError("expected term: text")
+        if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_FOUND:
+            raise ControlError(f"expected limit: a number from 1 to {MAX_FOUND}")
+        try:
+            found = await journal.explain(clean(term), limit)
+        except (ValueError, StoreError) as error:
+            raise ControlError(str(error)) from error
+        if journal.status.broken:
+            text = f"the journal cannot be written: {journal.pending} entries are missing here"
+            found = [{"kind": "notice", "text": text}, *found]
+        return iter(found)

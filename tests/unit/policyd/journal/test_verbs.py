@@ -1,0 +1,63 @@
+"""The verb of the control socket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from mailbase.control import ControlError
+from policyd.journal.verbs import MAX_FOUND, JournalVerbs
+
+
+def ask(desk: Any, **arguments: Any) -> list[dict[str, Any]]:
+    answers: list[Any] = []
+    verbs = JournalVerbs(desk and desk.journal)
+    Deferred.fromCoroutine(verbs.table()["explain"](arguments)).addBoth(answers.append)  # type: ignore[arg-type]
+    if desk is not None:
+        desk.worker.run()
+    if hasattr(answers[0], "raiseException"):
+        answers[0].raiseException()
+    return list(answers[0])
+
+
+def test_what_is_not_written_yet_is_found(desk: Any) -> None:
+    decision = desk.note()
+    assert [told["id"] for told in ask(desk, term=decision.id)] == [decision.id]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"term": None},
+        {"term": ["192.0.2.1"]},
+        {"term": "\x00"},
+        {"term": "x", "limit": 0},
+        {"term": "x", "limit": MAX_FOUND + 1},
+        {"term": "x", "limit": True},
+        {"term": "x", "limit": "5"},
+    ],
+)
+def test_hostile_questions(desk: Any, arguments: dict[str, Any]) -> None:
+    with pytest.raises(ControlError):
+        ask(desk, **arguments)
+
+
+def test_a_lone_surrogate_is_no_fault_of_ours(desk: Any) -> None:
+    assert ask(desk, term="\ud800@x.example") == []
+
+
+def test_a_broken_journal_says_that_something_is_missing(desk: Any) -> None:
+    decision = desk.note()
+    desk.pass_time(1.0)
+    desk.journal.status.broken = True
+    notice, told = ask(desk, term=decision.id)
+    assert notice["kind"] == "notice"
+    assert told["id"] == decision.id
+
+
+def test_without_a_journal(desk: Any) -> None:
+    with pytest.raises(ControlError, match=r"policyd\.journal\.enabled is false"):
+        ask(None, term="x")
