@@ -18,6 +18,7 @@ def add(commands: Commands) -> None:
     _add_contacts(below)
     _add_dns(below)
     _add_acl(below)
+    _add_check(below)
 
 
 def _add_list(commands: Commands) -> None:
@@ -113,6 +114,30 @@ def _add_acl(commands: Commands) -> None:
         help="a registered server that outside may reach directly, since its MX records name it; repeatable",
     )
     command.set_defaults(run=acl.run)
+
+
+def _add_check(commands: Commands) -> None:
+    command = add_command(
+        commands,
+        "check",
+        "ask DNS and every registered server whether they are as registered; print what to change",
+        "postwarden registry check mail.inst.example",
+    )
+    add_configuration(command)
+    add_servers(command)
+    command.add_argument(
+        "--authorities",
+        metavar="FILE",
+        help="certificates that servers' certificates may come from (default: the system's)",
+    )
+    add_json(command)
+    command.set_defaults(run=_check)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from postwarden.registry.check.command import run  # with it comes all of Twisted
+
+    return run(options)
 
 
 def _alias_name(text: str) -> str:

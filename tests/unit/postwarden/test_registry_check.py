@@ -1,0 +1,457 @@
+"""What DNS and servers say, and what is to be changed for it."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from mailbase.config import loads
+from mailbase.dns import TableResolver
+from mailbase.dns.answers import Found, Mx, NoData, NxDomain, Temporary
+from mailbase.registry import Server
+from mailbase.replies import Reply
+from policyd.callout.conversation import Outcome, Script
+from policyd.callout.servers import Place, Servers
+from postwarden.registry.check import mx
+from postwarden.registry.check.certificate import Certificate
+from postwarden.registry.check.checking import AT_ONCE, TOGETHER, Checking
+from postwarden.registry.check.command import Progress, write
+from postwarden.registry.check.finding import Check, Finding, Severity
+from postwarden.registry.check.server import SIZE, SOON, judge_connection
+
+NOW = 1_800_000_000.0
+RELAYS = ("mx1.gate.example", "mx2.gate.example")
+SERVER = Server("mail.inst.example", ("192.0.2.25",), "mail2.inst.example")
+
+
+def judged(*records: tuple[int, str]) -> list[str]:
+    answer = Found(tuple(Mx(*record) for record in records), 300.0, "inst.example")
+    return [f"{one.severity}: {one.found}" for one in mx.judge(SERVER, "inst.example", answer, RELAYS)]
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [(10, "mx1.gate.example"), (10, "mx2.gate.example")],
+        [(0, "mx2.gate.example"), (0, "mx1.gate.example")],
+        [(10, "mail.inst.example")],
+        [(10, "mail.inst.example"), (20, "mail2.inst.example")],
+    ],
+)
+def test_mx_records_that_are_right(records: list[tuple[int, str]]) -> None:
+    assert judged(*records) == []
+
+
+@pytest.mark.parametrize(
+    ("records", "found"),
+    [
+        (
+            [(10, RELAYS[0]), (10, RELAYS[1]), (20, "mail.inst.example")],
+            ["warning: leads to mail.inst.example as well, behind the relays: mail gets around the gateway"],
+        ),
+        (
+            [(10, RELAYS[0]), (10, RELAYS[1]), (10, "mail.inst.example")],
+            ["error: mail.inst.example is preferred to a relay, or its equal"],
+        ),
+        ([(10, RELAYS[0])], ["error: does not lead to mx2.gate.example"]),
+        (
+            [(10, RELAYS[0]), (20, RELAYS[1])],
+            ["error: the relays have different preferences: 10 mx1.gate.example, 20 mx2.gate.example"],
+        ),
+        ([(10, "mail2.inst.example")], ["error: leads to the backup mail2.inst.example alone"]),
+        ([(10, "spam.example")], ["error: leads to spam.example"]),
+        (
+            [(10, RELAYS[0]), (10, RELAYS[1]), (5, "old.example"), (99, "older.example")],
+            ["error: leads to old.example, older.example"],
+        ),
+        ([(0, "")], ["error: leads to ."]),
+        # The lower one of two records for the same host counts.
+        (
+            [(10, RELAYS[0]), (10, RELAYS[1]), (30, "mail.inst.example"), (5, "mail.inst.example")],
+            ["error: mail.inst.example is preferred to a relay, or its equal"],
+        ),
+    ],
+)
+def test_mx_records_that_are_wrong(records: list[tuple[int, str]], found: list[str]) -> None:
+    assert judged(*records) == found
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (NoData(), "no MX record"),
+        (NxDomain(), "the name is not in DNS"),
+        (Temporary(), "DNS could not tell (temporary)"),
+    ],
+)
+def test_without_mx_records(answer: Any, found: str) -> None:
+    (finding,) = mx.judge(SERVER, "inst.example", answer, RELAYS)
+    assert (finding.found, finding.severity) == (found, Severity.ERROR)
+    if found == "no MX record":
+        assert finding.change == (
+            "set inst.example. MX 10 mx1.gate.example., inst.example. MX 10 mx2.gate.example."
+        )
+
+
+# ---- the dialogue ------------------------------------------------------------------------------------
+
+GOOD = Certificate(NOW - 86400, NOW + 90 * 86400, True)
+TLS = {"SIZE": (str(SIZE),), "8BITMIME": ()}
+
+
+def connection(outcome: Outcome, certificate: Certificate | None = None) -> list[tuple[Check, Severity, str]]:
+    findings = judge_connection(SERVER, Place("192.0.2.25", 25), outcome, certificate, NOW)
+    return [(one.check, one.severity, one.found) for one in findings]
+
+
+def test_a_server_in_order() -> None:
+    assert connection(Outcome(keywords=TLS, tls=True), GOOD) == []
+
+
+@pytest.mark.parametrize("size", [("0",), (), ("104857600",), (str(SIZE), "X"), ("1" * 30,), ("x",)])
+def test_sizes_that_are_enough_or_say_nothing(size: tuple[str, ...]) -> None:
+    assert connection(Outcome(keywords={"SIZE": size}, tls=True), GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "certificate", "check", "severity", "found"),
+    [
+        (
+            Outcome(failure="timed out", stage="banner"),
+            None,
+            "connection",
+            "error",
+            "no SMTP: timed out (at banner)",
+        ),
+        (
+            Outcome(keywords={"SIZE": ("10485760",)}, tls=True),
+            GOOD,
+            "size",
+            "error",
+            "takes messages up to 10485760",
+        ),
+        (Outcome(tls=True), GOOD, "size", "warning", "SIZE is not announced"),
+        (Outcome(keywords=TLS), None, "starttls", "warning", "STARTTLS is not offered"),
+        (
+            Outcome(keywords={**TLS, "STARTTLS": ()}),
+            None,
+            "starttls",
+            "warning",
+            "STARTTLS is offered and refused",
+        ),
+        (
+            Outcome(failure="lost", handshake_failed=True),
+            None,
+            "starttls",
+            "warning",
+            "TLS comes to nothing: lost",
+        ),
+        (
+            Outcome(keywords=TLS, tls=True),
+            Certificate(0, NOW + SOON, False),
+            "certificate",
+            "warning",
+            "is for another",
+        ),
+        (
+            Outcome(keywords=TLS, tls=True),
+            Certificate(0, NOW, True),
+            "certificate",
+            "warning",
+            "ended 2027-01-15",
+        ),
+        (
+            Outcome(keywords=TLS, tls=True),
+            Certificate(0, NOW + SOON, True),
+            "certificate",
+            "warning",
+            "ends 2027-01-29",
+        ),
+        (
+            Outcome(keywords=TLS, tls=True),
+            Certificate(NOW + 86400, NOW + 9e6, True),
+            "certificate",
+            "warning",
+            "begins 2027-01-16",
+        ),
+        (
+            Outcome(keywords=TLS, tls=True),
+            Certificate(0, NOW + 9e6, True, "its issuer is not trusted here"),
+            "certificate",
+            "warning",
+            "not trusted: its issuer",
+        ),
+    ],
+)
+def test_a_server_that_is_not(
+    outcome: Outcome, certificate: Certificate | None, check: str, severity: str, found: str
+) -> None:
+    first, *_ = connection(outcome, certificate)
+    assert first[:2] == (check, severity)
+    assert found in first[2]
+
+
+# ---- everything together -----------------------------------------------------------------------------
+
+REGISTRY = """
+servers:
+  mail.inst.example:
+    addresses: [192.0.2.25, 192.0.2.26]
+    domains:
+      inst.example: {existing: ada@inst.example, unknown: nobody@inst.example}
+      new.example: {existing: jörg@new.example}
+    systems: [printer.inst.example, 192.0.2.0/24]
+  mx1.gate.example: {addresses: 192.0.2.90, domains: {gate.example: }}
+"""
+ZONE = {
+    ("inst.example", "MX"): [(10, "mx1.gate.example"), (10, "mx2.gate.example")],
+    ("new.example", "MX"): [(10, "mx1.gate.example"), (10, "mx2.gate.example")],
+    ("printer.inst.example", "MX"): [(10, "mx1.gate.example"), (10, "mx2.gate.example")],
+    ("gate.example", "MX"): [(10, "mx1.gate.example"), (10, "mx2.gate.example")],
+    ("mail.inst.example", "A"): ["192.0.2.25", "192.0.2.26"],
+    ("mx1.gate.example", "A"): "192.0.2.90",
+    ("25.2.0.192.in-addr.arpa", "PTR"): "mail.inst.example",
+    ("26.2.0.192.in-addr.arpa", "PTR"): "mail.inst.example",
+    ("90.2.0.192.in-addr.arpa", "PTR"): "mx1.gate.example",
+}
+
+
+class World:
+    """Servers that answer RCPT from a table, and DNS."""
+
+    def __init__(self, folder: Path, registry: str = REGISTRY) -> None:
+        (folder / "registry.yaml").write_text(registry)
+        self.settings = loads(
+            "identity: {hostname: mx1.gate.example, relays: [mx1.gate.example, mx2.gate.example]}\n"
+            "registry: registry.yaml",
+            folder=folder,
+        )
+        self.clock = Clock()
+        self.clock.advance(NOW)
+        self.resolver = TableResolver(ZONE)
+        self.users = {"ada@inst.example", "jörg@new.example"}
+        self.outcome = Outcome(keywords={**TLS, "SMTPUTF8": ()}, tls=True)
+        self.by_host: dict[str, Outcome] = {}
+        self.delay = 0.0
+        self.talking = self.most = 0
+        self.talks: list[tuple[Place, Script, str]] = []
+        self.progress: list[tuple[int, int]] = []
+
+    def talk(self, place: Place, script: Script, name: str, until: float) -> Any:
+        self.talks.append((place, script, name))
+        self.talking += 1
+        self.most = max(self.most, self.talking)
+        outcome = self.by_host.get(place.host, self.outcome)
+        if outcome.handshake_failed and not script.tls:
+            outcome = Outcome(keywords={**TLS, "STARTTLS": ()})
+        if script.recipients and not outcome.failure:
+            replies = [self.reply(path.decode().strip("<>")) for path in script.recipients]
+            outcome = Outcome(tuple(replies), keywords=outcome.keywords, tls=outcome.tls)
+        done: Deferred[Any] = Deferred()
+        done.addCallback(self.end)
+        if self.delay:
+            self.clock.callLater(self.delay, done.callback, (outcome, GOOD if outcome.tls else None))
+        else:
+            done.callback((outcome, GOOD if outcome.tls else None))
+        return done
+
+    def end(self, result: Any) -> Any:
+        self.talking -= 1
+        return result
+
+    def reply(self, address: str) -> Reply:
+        return Reply.relayed([b"250 2.1.5 ok" if address in self.users else b"550 5.1.1 no such user"])
+
+    def run(self, only: str = "") -> list[Finding]:
+        servers = [one for name, one in self.settings.registry.servers.items() if only in name]
+        checking = Checking(
+            self.settings,
+            self.resolver,
+            Servers(self.settings, self.resolver, lambda packed: False),
+            self.talk,
+            self.clock.seconds,
+            lambda done, of: self.progress.append((done, of)),
+        )
+        found: list[list[Finding]] = []
+        Deferred.fromCoroutine(checking.run(servers)).addCallback(found.append)
+        for _ in range(1000):
+            if found:
+                return found[0]
+            self.clock.advance(1.0)
+        raise AssertionError("no end")
+
+    def texts(self, only: str = "mail") -> list[str]:
+        return [f"{one.subject} {one.check}: {one.found}" for one in self.run(only)]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+MISSING = "new.example callout: its registration names no unknown address"
+
+
+def test_a_registry_in_order_but_for_one_address(world: World) -> None:
+    assert world.texts() == [MISSING]
+    recipients = [(script.recipients, script.smtputf8) for _, script, _ in world.talks if script.recipients]
+    assert recipients == [
+        ([b"<ada@inst.example>", b"<nobody@inst.example>"], False),
+        (["<jörg@new.example>".encode()], True),
+    ]
+    assert world.progress[-1] == (5, 5)
+
+
+def test_the_gateway_itself_is_not_called(world: World) -> None:
+    texts = world.texts("mx1")
+    assert world.talks == []
+    assert [text.partition(":")[0] for text in texts] == ["gate.example callout"] * 2
+
+
+def test_recipients_that_are_not_as_registered(world: World) -> None:
+    world.users = {"nobody@inst.example"}
+    assert world.texts() == [
+        MISSING,
+        "ada@inst.example callout: should exist, and is refused: 550 5.1.1 no such user",
+        "nobody@inst.example callout: should not exist, and is accepted: 250 2.1.5 ok",
+        "jörg@new.example callout: should exist, and is refused: 550 5.1.1 no such user",
+    ]
+
+
+def test_recipients_that_cannot_be_asked_for(world: World) -> None:
+    world.reply = lambda address: Reply.relayed([b"450 4.7.1 greylisted"])  # type: ignore[method-assign]
+    assert "ada@inst.example callout: neither known nor unknown: 450 4.7.1 greylisted" in world.texts()
+    world.by_host = {"192.0.2.25": Outcome(failure="refused", stage="connect")}
+    texts = world.texts()
+    assert "192.0.2.25 connection: no SMTP: refused (at connect)" in texts
+    # The other address answers for the recipients.
+    assert {place.host for place, script, _ in world.talks[-2:] if script.recipients} == {"192.0.2.26"}
+
+
+def test_a_server_that_answers_nowhere(world: World) -> None:
+    world.outcome = Outcome(failure="timed out", stage="banner")
+    assert world.texts() == [
+        MISSING,
+        "192.0.2.25 connection: no SMTP: timed out (at banner)",
+        "192.0.2.26 connection: no SMTP: timed out (at banner)",
+    ]
+
+
+def test_a_server_that_ends_in_between(world: World) -> None:
+    talk = world.talk
+
+    def cut(place: Place, script: Script, name: str, until: float) -> Any:
+        def less(result: Any) -> Any:
+            outcome, certificate = result
+            return Outcome(outcome.replies[:1], "421 too many", "rcpt"), certificate
+
+        done = talk(place, script, name, until)
+        return done.addCallback(less) if script.recipients else done
+
+    world.talk = cut  # type: ignore[method-assign]
+    assert "nobody@inst.example callout: could not be asked for: 421 too many" in world.texts()
+
+
+def test_a_server_whose_tls_fails_is_looked_at_without(world: World) -> None:
+    world.outcome = Outcome(failure="lost", handshake_failed=True)
+    texts = world.texts()
+    assert "192.0.2.25 starttls: TLS comes to nothing: lost" in texts
+    assert not any("refused" in text for text in texts if "starttls" in text)
+    assert [script.tls for _, script, _ in world.talks if script.recipients] == [False, False]
+
+
+def test_names_that_do_not_agree(world: World) -> None:
+    world.resolver.set("mail.inst.example", "A", ["192.0.2.25", "192.0.2.77"])
+    world.resolver.set("25.2.0.192.in-addr.arpa", "PTR", "old.inst.example")
+    world.resolver.set("26.2.0.192.in-addr.arpa", "PTR", NxDomain())  # type: ignore[arg-type]
+    assert world.texts()[:4] == [
+        "mail.inst.example forward: has the address 192.0.2.77, which is not registered",
+        "mail.inst.example forward: 192.0.2.26 is registered, and not in DNS",
+        "192.0.2.25 ptr: its name old.inst.example does not lead back to it",
+        "192.0.2.26 ptr: no PTR record",
+    ]
+
+
+def test_a_name_without_an_address(world: World) -> None:
+    world.resolver.set("mail.inst.example", "A", NxDomain())  # type: ignore[arg-type]
+    assert "mail.inst.example forward: its name has no address in DNS" in world.texts()
+
+
+def test_a_server_that_nobody_knows_the_address_of(tmp_path: Path) -> None:
+    world = World(tmp_path, "servers: {lost.example: {domains: {inst.example: }}}")
+    assert "lost.example connection: no address in DNS: nxdomain" in world.texts("lost")
+    assert world.talks == []
+
+
+def test_dns_that_cannot_tell_is_said(world: World) -> None:
+    for name, kind in (
+        ("inst.example", "MX"),
+        ("mail.inst.example", "A"),
+        ("25.2.0.192.in-addr.arpa", "PTR"),
+    ):
+        world.resolver.set(name, kind, Temporary())
+    texts = world.texts()
+    for start in ("inst.example mx", "mail.inst.example forward", "192.0.2.25 ptr"):
+        assert f"{start}: DNS could not tell (temporary)" in texts
+
+
+def test_many_servers_are_looked_at_at_one_time_and_not_too_many(tmp_path: Path) -> None:
+    servers = "".join(f"  m{number}.example: {{addresses: 198.51.100.{number}}}\n" for number in range(60))
+    world = World(tmp_path, "servers:\n" + servers)
+    world.delay = 1.0
+    world.run("example")
+    assert len(world.talks) == 60
+    assert AT_ONCE / 2 <= world.most <= AT_ONCE
+
+
+def test_many_recipients_come_in_several_conversations(tmp_path: Path) -> None:
+    existing = ", ".join(f"u{number}@inst.example" for number in range(2 * TOGETHER + 1))
+    domain = f"{{inst.example: {{existing: [{existing}]}}}}"
+    world = World(tmp_path, f"servers: {{m.example: {{addresses: 192.0.2.5, domains: {domain}}}}}")
+    world.run("m.example")
+    assert [len(script.recipients) for _, script, _ in world.talks] == [0, TOGETHER, TOGETHER, 1]
+
+
+# ---- output ------------------------------------------------------------------------------------------
+
+FINDING = Finding("s.example", "x.example", Check.SIZE, Severity.ERROR, "a\x1b[31m\nb", "c")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_json_and_table_hold_nothing_foreign_as_it_is() -> None:
+    stream = io.StringIO()
+    write(stream, [FINDING], True)
+    assert json.loads(stream.getvalue()) == {
+        "server": "s.example",
+        "subject": "x.example",
+        "check": "size",
+        "severity": "error",
+        "found": "a?[31m?b",
+        "change": "c",
+    }
+    stream = io.StringIO()
+    write(stream, [FINDING], False)
+    assert "server" in stream.getvalue().splitlines()[0]
+    assert "\x1b" not in stream.getvalue()
+    write(stream := io.StringIO(), [], False)
+    assert stream.getvalue() == ""
+
+
+def test_progress_is_shown_on_a_terminal_alone_and_leaves_no_trace() -> None:
+    terminal, pipe = Terminal(), io.StringIO()
+    for stream in (terminal, pipe):
+        progress = Progress(stream)
+        progress.show(3, 10)
+        progress.end()
+    assert pipe.getvalue() == ""
+    assert terminal.getvalue() == "\rchecked 3 of 10\r" + " " * 15 + "\r"
