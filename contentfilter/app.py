@@ -30,6 +30,7 @@ from mailbase.control.server import ControlServer
 from mailbase.logs import Log
 from mailbase.metrics import new_registry, site
 from mailbase.service import Service
+from mailbase.spamtraps import Spamtraps
 from mailbase.starting import make_log, raise_descriptor_limit
 
 NEEDS_RESTART = ("listeners", "control", "metrics", "message_size_limit", "spool", "timeouts")
@@ -173,6 +174,7 @@ class Daemon:
             policyd=self._policyd,
             quarantine=Quarantine(content.quarantine.folder, self._in_thread),
             reporter=self._reporter,
+            traps=Spamtraps(settings.spamtraps.addresses),
         )
 
     def reload(self) -> None:

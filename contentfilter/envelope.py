@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +53,10 @@ class Envelope:
     xforward: list[bytes] = field(default_factory=list)
     recipients: list[Path] = field(default_factory=list)
     lmtp: bool = False
+
+    def without(self, positions: Collection[int]) -> Envelope:
+        """The envelope without the recipients at ``positions``."""
+        if not positions:
+            return self
+        staying = [path for place, path in enumerate(self.recipients) if place not in positions]
+        return replace(self, recipients=staying)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, FirstError, gatherResults
@@ -21,12 +21,13 @@ from contentfilter.quarantine import Quarantine
 from contentfilter.results import ScanFailed, ScanResult
 from contentfilter.spool import Spool
 from contentfilter.verdict import Verdict, decide
-from mailbase.addresses import pack
+from mailbase.addresses import pack, plain_address
 from mailbase.config import ListenerSettings, Settings
 from mailbase.control import ControlError
 from mailbase.ids import IdSource, is_id
 from mailbase.logs import Log
 from mailbase.report import MAX_FINDINGS, Report
+from mailbase.spamtraps import Spamtraps
 from mailbase.ticket import HEADER, Ticket
 from mailbase.vocabulary import Action, Finding, Flow, Unscanned
 
@@ -78,6 +79,7 @@ class Backends:
         policyd: for the ticket.
         quarantine: for what must be kept.
         reporter: told what became of each mail with a ticket.
+        traps: dummy addresses, where policyd does not tell.
     """
 
     settings: Settings
@@ -86,6 +88,7 @@ class Backends:
     policyd: Policyd
     quarantine: Quarantine
     reporter: Reporter
+    traps: Spamtraps = field(default_factory=Spamtraps)
 
 
 class MailInspector:
@@ -125,12 +128,18 @@ class MailInspector:
         decision = ticket.id if ticket else self._ids.next()
         flow = ticket.flow if ticket else without_ticket(backends.settings, envelope, listener)
         verdict = decide(decision, flow, backends.settings.flows.of(flow), results)
+        traps = spamtraps(envelope, ticket, backends.traps)
+        if traps and len(traps) == len(envelope.recipients):
+            # There is nobody else who could be told, or miss anything.
+            verdict = replace(verdict, action=Action.DISCARD, cause=None)
         if verdict.action is Action.QUARANTINE:
-            verdict = await watch.of("quarantine", self._keep(backends.quarantine, verdict, envelope, spool))
-        disposition = dispose(verdict, backends.settings)
+            kept = self._keep(backends.quarantine, verdict, envelope.without(traps), spool)
+            verdict = await watch.of("quarantine", kept)
+        disposition = dispose(verdict, backends.settings, traps)
         self._metrics.decided(verdict, spool.size)
         self._metrics.parts.inc(sum(result.parts for result in results if isinstance(result, ScanResult)))
-        self._log_verdict(verdict, envelope, spool.size, ticket, disposition, watch)
+        self._metrics.spamtraps.inc(len(traps))
+        self._log_verdict(verdict, envelope, spool.size, ticket, disposition, watch, len(traps))
         if ticket is not None:
             backends.reporter.report(_report(ticket, verdict, spool.size))
         return decision, disposition
@@ -187,6 +196,7 @@ class MailInspector:
         ticket: Ticket | None,
         disposition: Disposition,
         watch: _Stopwatch,
+        traps: int,
     ) -> None:
         seconds = {f"seconds_{stage}": taken for stage, taken in watch.finish().items()}
         self._log.info(
@@ -200,6 +210,7 @@ class MailInspector:
             user=ticket.user if ticket else "",
             ticket=ticket is not None,
             recipients=len(envelope.recipients),
+            spamtraps=traps,
             size=size,
             findings=_listed(verdict, Finding),
             unscanned=_listed(verdict, Unscanned),
@@ -233,13 +244,31 @@ def without_ticket(settings: Settings, envelope: Envelope, listener: ListenerSet
     return listener.flow or Flow.INBOUND
 
 
-def dispose(verdict: Verdict, settings: Settings) -> Disposition:
-    """What the proxy is to do."""
+def spamtraps(envelope: Envelope, ticket: Ticket | None, traps: Spamtraps) -> frozenset[int]:
+    """Positions of the recipients that are spamtraps: for policyd, or by our own configuration."""
+    named = frozenset(map(plain_address, ticket.spamtraps)) if ticket is not None else frozenset()
+    if not named and not traps:
+        return frozenset()
+    return frozenset(
+        place
+        for place, path in enumerate(envelope.recipients)
+        if plain_address(path.address) in named or traps.match(path.address)
+    )
+
+
+def dispose(verdict: Verdict, settings: Settings, left_out: frozenset[int] = frozenset()) -> Disposition:
+    """What the proxy is to do.
+
+    Arguments:
+        left_out: positions of the recipients that do not get the mail.
+    """
     match verdict.action:
         case Action.ACCEPT | Action.TAG:
-            return Deliver(verdict.header(settings.contentfilter.tag_header))
-        case Action.QUARANTINE | Action.DEFER | Action.REJECT | Action.DISCARD:
-            return Answer(verdict.reply(settings.identity.contact))
+            return Deliver(verdict.header(settings.contentfilter.tag_header), left_out)
+        case Action.QUARANTINE | Action.DEFER | Action.REJECT:
+            return Answer(verdict.reply(settings.identity.contact), left_out)
+        case Action.DISCARD:
+            return Answer(verdict.reply())
 
 
 def _report(ticket: Ticket, verdict: Verdict, size: int) -> Report:

@@ -77,6 +77,9 @@ class Metrics:
         self.reports = Counter(
             "contentfilter_reports", "Mails whose outcome policyd was told.", ["result"], registry=registry
         )
+        self.spamtraps = Counter(
+            "contentfilter_spamtrap_recipients", "Spamtraps that got no mail.", registry=registry
+        )
         self.workers_ended = Counter(
             "contentfilter_workers_ended", "Worker processes that ended.", ["fate"], registry=registry
         )
@@ -118,8 +121,7 @@ class Metrics:
     def _initialise(self) -> None:
         for flow in Flow:
             for action in Action:
-                if action is not Action.DISCARD:
-                    self.messages.labels(flow, action)
+                self.messages.labels(flow, action)
         for scanner, reasons in FAILURES.items():
             for reason in reasons:
                 self.failures.labels(scanner, reason)

@@ -136,6 +136,7 @@ class Session:
         self._size = 0
         self._refusal: tuple[End, Reply] | None = None
         self._id = ""
+        self._left_out: frozenset[int] = frozenset()
 
     @property
     def busy(self) -> bool:
@@ -164,6 +165,7 @@ class Session:
                 self._size = 0
                 self._refusal = None
                 self._id = ""
+                self._left_out = frozenset()
                 return [OpenSpool(), Say(GO_AHEAD)]
             case EndOfData():
                 return self._end_of_data(event)
@@ -309,10 +311,12 @@ class Session:
             return []
         self._id = event.id
         match event.disposition:
-            case Deliver(header=header):
+            case Deliver(header=header, left_out=left_out):
                 self._phase = _Phase.REINJECTING
-                return [Reinject(Job(self._current(), frozenset(self._needs)), header)]
-            case Answer(reply=reply):
+                self._left_out = left_out
+                return [Reinject(Job(self._current().without(left_out), frozenset(self._needs)), header)]
+            case Answer(reply=reply, left_out=left_out):
+                self._left_out = left_out
                 return self._answer(End.ANSWERED, [reply], "")
             case other:
                 assert_never(other)
@@ -327,8 +331,8 @@ class Session:
         if self._gone:
             self._phase = _Phase.CLOSED
             return [CloseSpool(), record]
-        if len(replies) == 1 and envelope.lmtp:
-            replies *= len(envelope.recipients)
+        if envelope.lmtp:
+            replies = _for_each(replies, len(envelope.recipients), self._left_out)
         self._forget()
         commands: list[Command] = [CloseSpool(), *map(Say, replies), record]
         self._phase = _Phase.COMMANDS
@@ -372,3 +376,11 @@ class Session:
         if self._envelope is None:
             raise RuntimeError("no transaction")
         return self._envelope
+
+
+def _for_each(replies: list[Reply], recipients: int, left_out: frozenset[int]) -> list[Reply]:
+    """The replies of an LMTP transaction: those left out are told that all is well, the rest how it is."""
+    if len(replies) == 1:
+        replies = replies * (recipients - len(left_out))
+    rest = iter(replies)
+    return [OK if place in left_out else next(rest) for place in range(recipients)]

@@ -20,7 +20,7 @@ class End(enum.StrEnum):
 
     DELIVERED = "delivered"
     ANSWERED = "answered"
-    """By the disposition: rejected, deferred or quarantined."""
+    """By the disposition: rejected, deferred, quarantined or discarded."""
     REFUSED = "refused"
     """By the reinjection port."""
     REINJECTION_FAILED = "reinjection-failed"

@@ -38,7 +38,7 @@ class Verdict:
     Arguments:
         id: decision id.
         flow: whose policy it was.
-        action: anything but DISCARD.
+        action: DISCARD only for mail to spamtraps alone, whatever it holds.
         cause: the fact that decided; None if there was nothing to hold against the mail.
         facts: all of them, in the order of scanners and parts.
     """
@@ -56,7 +56,7 @@ class Verdict:
             contact: URL or text for those who want to ask.
         """
         match self.action:
-            case Action.REJECT | Action.DISCARD:
+            case Action.REJECT:
                 return Reply(554, "5.7.1", _told(refusal_text(self.cause), contact, self.id))
             case Action.DEFER if isinstance(self.cause, ScanFailed) and self.cause.reason == "overload":
                 return Reply(
@@ -68,7 +68,7 @@ class Verdict:
                 )
             case Action.QUARANTINE:
                 return Reply(250, "2.0.0", _told("Ok, quarantined", "", self.id))
-            case Action.ACCEPT | Action.TAG:
+            case Action.ACCEPT | Action.TAG | Action.DISCARD:
                 return Reply(250, "2.0.0", _told("Ok", "", self.id))
 
     def header(self, prefix: str) -> bytes:

@@ -148,6 +148,17 @@ def normal_address(address: str) -> str | None:
     return f"{mailbox.local.lower()}@{mailbox.domain}" if mailbox.domain else mailbox.local.lower()
 
 
+def plain_address(address: str) -> str:
+    """An address in lower case, without what differs between Postfix's form of it and the wire's.
+
+    A policy request has ``a b@example.org`` for what SMTP has as ``<"a b"@example.org>``.
+    """
+    text = address.lower()
+    if text[:1] == "<" and text[-1:] == ">":
+        text = text[1:-1]
+    return text.replace('"', "").replace("\\", "")
+
+
 def _whole(local: str) -> bool:
     """Whether a local part is there and its quotes are closed."""
     if local[:1] != '"':

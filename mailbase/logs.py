@@ -23,7 +23,9 @@ from mailbase.replies import printable
 Value: TypeAlias = "str | int | float | bool | None"
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 
-PERSONAL = frozenset({"client", "client_name", "helo", "sender", "recipient", "user", "address", "network"})
+PERSONAL = frozenset(
+    {"client", "client_name", "helo", "sender", "recipient", "user", "address", "network", "subject"}
+)
 """Fields that name a person or a person's machine."""
 MAX_VALUE = 500
 """Characters of one field."""

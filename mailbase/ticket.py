@@ -33,6 +33,7 @@ class Ticket:
         recipients: accepted recipients, as far as policyd saw them.
         findings: facts of policyd's checks.
         points: what those facts added up to.
+        spamtraps: those of the recipients that are spamtraps: they get no mail.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Ticket:
     recipients: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     points: float = 0.0
+    spamtraps: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types, for the control socket and the store."""
@@ -68,6 +70,7 @@ class Ticket:
                     for item in data.get("findings", ())
                 ),
                 points=float(data.get("points", 0.0)),
+                spamtraps=tuple(_text(address) for address in data.get("spamtraps", ())),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a ticket: {error!r}") from error

@@ -16,6 +16,7 @@ from policyd.facts import (
     PointsFact,
     RecipientFact,
     RelayFact,
+    SpamtrapFact,
 )
 
 
@@ -56,6 +57,8 @@ def describe(fact: Fact) -> dict[str, Any]:
         case RecipientFact(result, action, shadow) if result is not None:
             described = {"check": "recipient", "fact": result.value, "action": action.value}
             return {**described, "shadow": True} if shadow else described
+        case SpamtrapFact(hit):
+            return {"check": "spamtrap", "fact": "hit"} if hit else {}
         case CheckFailed(check):
             return {"check": check, "fact": "failed"}
         case CheckLate(check):

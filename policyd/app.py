@@ -49,11 +49,13 @@ from policyd.policy import Policy, build_policy
 from policyd.readers import Readers
 from policyd.recorder import Recorder
 from policyd.reports import Reports
+from policyd.reputation import REPUTATION, Reputation
 from policyd.server import PolicyServer
 from policyd.socketmap.server import SocketmapServer
 from policyd.state import open_state
 from policyd.tape import Tape
 from policyd.transactions import Transactions
+from policyd.traps import Traps
 
 NEEDS_RESTART = ("listen", "socket_mode", "socketmap", "control", "metrics")
 """Settings of ``policyd`` that a reload does not change."""
@@ -110,7 +112,11 @@ class Daemon:
             log,
         )
         self.metrics.callouts = self.callouts.metrics
+        self.reputation = Reputation(
+            self.state.memory(REPUTATION.name), Deferred.fromCoroutine, reactor.seconds
+        )
         policy = self._policy(settings)
+        self._remember(settings)
         self._warn(policy)
         self.metrics.know_limits(policy.limits)
         tickets = self.state.tickets
@@ -120,6 +126,7 @@ class Daemon:
             Deferred.fromCoroutine,
             recorder.limit_refunded,
         )
+        traps = Traps(self.reputation, recorder.spamtrap)
         self.engine = Engine(
             policy,
             tickets,
@@ -128,9 +135,11 @@ class Daemon:
             Patience(reactor).wait,
             transactions=transactions,
             charges=charges,
+            trapped=traps.sprung,
         )
         self.limits = LimitVerbs(self.state.limits, lambda: self.engine.policy.limits, reactor.seconds)
         self.reports = Reports(tickets, charges, reactor.seconds)
+        self.reports.hooks.append(traps.reported)
         self.server = PolicyServer(self.engine, recorder)
         self.maps = SocketmapServer(self._registry, self.metrics.socketmap, log)
         self.exceptions = ExceptionVerbs(self.book, reactor.seconds, log)
@@ -259,6 +268,7 @@ class Daemon:
         if self.journal is not None:
             self.journal.terms = journal_terms(settings)
         self.metrics.know_limits(policy.limits)
+        self._remember(settings)
         self.resolver.reconfigure(servers_of(settings.dns), settings.dns)
         self._watch_lists()
         self.metrics.reloads["ok"] += 1
@@ -292,7 +302,13 @@ class Daemon:
             self._limiting,
             self._roster,
             self.callouts,
+            self.reputation,
         )
+
+    def _remember(self, settings: Settings) -> None:
+        self.reputation.remember = settings.spamtraps.remember
+        greylist = settings.policyd.greylist
+        self.reputation.prefixes = (greylist.network_v4, greylist.network_v6)
 
     def stop(self) -> None:
         """End what goes on behind the requests; after the sockets are closed."""

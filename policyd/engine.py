@@ -50,6 +50,7 @@ class Engine:
     ids: source of decision ids.
     transactions: what was answered.
     charges: what mails took from limits; None where nothing comes back.
+    trapped: told of each ticket with spamtraps.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Engine:
         ids: IdSource | None = None,
         transactions: Transactions | None = None,
         charges: Charges | None = None,
+        trapped: Callable[[Ticket], None] | None = None,
     ) -> None:
         self.policy = policy
         self._tickets = tickets
@@ -71,6 +73,7 @@ class Engine:
         self._ids = ids or IdSource()
         self.transactions = Transactions() if transactions is None else transactions
         self._charges = charges
+        self._trapped = trapped
 
     def decide(self, request: Request) -> Decision | Awaitable[Decision]:
         """The answer to Postfix; the same one if the request is a repetition."""
@@ -206,6 +209,8 @@ class Engine:
         decision.reply = f"PREPEND {HEADER}: {decision.id}"
         decision.reason = "ticket"
         if context.trace:
+            traps = self.policy.traps
+            spamtraps = tuple(filter(traps.match, recipients)) if traps else ()
             ticket = Ticket(
                 decision.id,
                 context.origin.flow,
@@ -214,8 +219,11 @@ class Engine:
                 request.sasl_username,
                 recipients,
                 *_known(decision.facts, context.weighed),
+                spamtraps,
             )
             self._tickets.keep(ticket, context.now)
+            if spamtraps and self._trapped is not None:
+                self._trapped(ticket)
         return TICKET + decision.id
 
 

@@ -139,6 +139,15 @@ class RecipientFact(Fact):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SpamtrapFact(Fact):
+    """Arguments:
+    hit: whether the recipient is a spamtrap.
+    """
+
+    hit: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class CheckFailed(Fact):
     """A check that raised: our own fault, and never a verdict on the mail.
 

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from mailbase.dns.answers import Answer, Record, TimedOut
 from mailbase.dns.resolver import Resolver
 from policyd.facts import Evidence
-from policyd.inquiry import FAILED, Answers, Collected, EvidenceCheck, Inquiry, Question, Settled, Subject
+from policyd.inquiry import FAILED, Answers, Collected, EvidenceCheck, Inquiry, Questions, Settled, Subject
 
 MAX_ROUNDS = 8
 """Times that a check may ask; every check of ours asks three times at most."""
@@ -79,7 +79,7 @@ class _Gathering:
         self._done: Deferred[Collected] | None = None
 
     def start(self, subject: Subject, settled: Settled | None) -> Collected | Awaitable[Collected]:
-        asking: list[tuple[int, Inquiry, tuple[Question, ...]]] = []
+        asking: list[tuple[int, Inquiry, Questions]] = []
         for position, check in enumerate(self._checks):
             try:
                 inquiry = check.inquire(subject)
@@ -100,7 +100,7 @@ class _Gathering:
         self._done = Deferred()
         return cast("Awaitable[Collected]", self._done)
 
-    def _advance(self, position: int, inquiry: Inquiry, questions: tuple[Question, ...], rounds: int) -> None:
+    def _advance(self, position: int, inquiry: Inquiry, questions: Questions, rounds: int) -> None:
         """Ask for a check, and go on with it until it has to wait, or is done."""
         consumer = self._checks[position].name
         ask = self._gatherer.resolver.ask
@@ -108,14 +108,16 @@ class _Gathering:
             try:
                 if rounds > MAX_ROUNDS:
                     raise RuntimeError("asks without end")
-                asked = [
-                    ask(name, rdtype, consumer=consumer, deadline=self._deadline)
-                    for name, rdtype in questions
+                asked: list[Any] = [
+                    ask(*question, consumer=consumer, deadline=self._deadline)
+                    if isinstance(question, tuple)
+                    else Deferred.fromCoroutine(_outcome(question))
+                    for question in questions
                 ]
                 if any(isinstance(answer, Deferred) for answer in asked):
                     _Round(asked, partial(self._go_on, position, inquiry, rounds))
                     return
-                answers = tuple(cast("list[Answer[Record]]", asked))
+                answers = tuple(asked)
                 self._note(answers)
                 questions = inquiry.send(answers)
                 rounds += 1
@@ -161,6 +163,14 @@ class _Gathering:
         if self._late and self._counts:
             self._gatherer.watch.late()
         return Collected(tuple(fact for facts in self._evidence for fact in facts), self._late, self._times)
+
+
+async def _outcome(waiting: Awaitable[Any]) -> Any:
+    """What it comes to; an exception is an outcome like any other, for the check to judge."""
+    try:
+        return await waiting
+    except Exception as error:  # noqa: BLE001 - handed to the check
+        return error
 
 
 class _Round:

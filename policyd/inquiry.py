@@ -1,5 +1,8 @@
 """How a check asks DNS: it yields questions and is sent the answers, so that it waits for nothing itself.
 
+In place of a question it may yield an awaitable (what a shared state is going to answer): it is sent the
+result, or the exception that came instead.
+
 A check that has no more to ask returns its facts. All checks of a request are asked in parallel; what is
 not answered by the request's deadline is :class:`~mailbase.dns.answers.TimedOut`, and the check says what
 it knows.
@@ -9,18 +12,20 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from mailbase.addresses import MAX_DOMAIN, domain_of
-from mailbase.dns.answers import Answer, Found, NoData, NxDomain, Record, RecordType
+from mailbase.dns.answers import Found, NoData, NxDomain, RecordType
 from mailbase.networks import NetworkTable
 from policyd.facts import Evidence
 from policyd.flow import Origin
 from policyd.request import Request
 
 Question: TypeAlias = tuple[str, RecordType]
-Answers: TypeAlias = tuple[Answer[Record], ...]
-Inquiry: TypeAlias = Generator[tuple[Question, ...], Answers, tuple[Evidence, ...]]
+Questions: TypeAlias = tuple[Question | Awaitable[Any], ...]
+Answers: TypeAlias = tuple[Any, ...]
+"""Each an :data:`~mailbase.dns.answers.Answer`, or what an awaitable came to."""
+Inquiry: TypeAlias = Generator[Questions, Answers, tuple[Evidence, ...]]
 
 TEMPORARY = "temporary"
 """Fact of a check that could not find out; it never has points."""

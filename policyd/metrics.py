@@ -110,6 +110,7 @@ class Metrics(Collector):
         self.shadows = {(flow, action): 0 for flow in Flow for action in (Action.DEFER, Action.REJECT)}
         self.limits: dict[tuple[str, str, str], int] = {}
         self.limits_unavailable = 0
+        self.spamtraps = dict.fromkeys(Flow, 0)
         self.reports: Mapping[Result, int] = dict.fromkeys(RESULTS, 0)
         self.socketmap = Counts()
         self.dns: DnsMetrics | None = None
@@ -177,6 +178,7 @@ class Metrics(Collector):
             (),
             {(): self.limits_unavailable},
         )
+        yield _counter("spamtrap", "Mails to spamtraps.", ("flow",), self.spamtraps)
         yield _counter("reports", "What contentfilter told of mails.", ("result",), self.reports)
         yield _counter(
             "engine_failures", "Connections closed for a fault of ours.", (), {(): self.engine_failures}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from mailbase.config import Settings
 from mailbase.documents import Problem
 from mailbase.registry import Registry
+from mailbase.spamtraps import Spamtraps
 from mailbase.vocabulary import Action, Flow
 from policyd.checks import (
     CHECKS,
@@ -21,7 +22,9 @@ from policyd.checks import (
     RateCheck,
     RecipientCheck,
     RelayCheck,
+    ReputationCheck,
     SenderDomainCheck,
+    SpamtrapCheck,
 )
 from policyd.checks.dynamic import DynamicNames
 from policyd.checks.points import FlowPoints, own_thresholds
@@ -38,6 +41,7 @@ from policyd.limits.limit import Limit, limits_of
 from policyd.lists.assembly import actions_in, dns_lists, list_checks, points_in, shadow_facts
 from policyd.lists.model import DnsList
 from policyd.lists.roster import Roster
+from policyd.reputation import Reputation
 from policyd.request import Stage
 from policyd.texts import Texts
 from policyd.weights import Thresholds, Weights
@@ -62,6 +66,7 @@ class Policy:
     warnings: lines of the allowlists that were skipped.
     limits: of all flows.
     dns_lists: those that a flow's checks ask.
+    traps: dummy addresses.
     """
 
     registry: Registry
@@ -74,6 +79,7 @@ class Policy:
     warnings: tuple[Problem, ...] = ()
     limits: tuple[Limit, ...] = ()
     dns_lists: tuple[DnsList, ...] = ()
+    traps: Spamtraps = field(default_factory=Spamtraps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,7 @@ def build_policy(
     limiting: Limiting | None = None,
     roster: Roster | None = None,
     callout: Callout | None = None,
+    reputation: Reputation | None = None,
 ) -> Policy:
     """The policy that ``settings`` ask for; nothing in force is changed.
 
@@ -119,6 +126,7 @@ def build_policy(
         gather: asks the checks that need DNS.
         rules: set by command.
         limiting: what limits are counted with; None: they are not.
+        reputation: of client networks; None: nothing is held against anybody.
         roster: knows which DNS lists are well; None: none is asked.
         callout: asks servers for recipients; None: nobody does, whatever the settings.
 
@@ -151,8 +159,14 @@ def build_policy(
     if limiting is not None and any(limits.values()):
         prefixes = (greylist.network_v4, greylist.network_v6)
         checks[RateCheck.name] = RateCheck(limits, limiting, prefixes)
+    traps = Spamtraps(settings.spamtraps.addresses)
+    if traps:
+        checks[SpamtrapCheck.name] = SpamtrapCheck(traps)
     asked = dns_lists(settings)
-    points = _points_check(settings, lists.dynamic, gather, list_checks(asked, roster or Roster()))
+    more = list_checks(asked, roster or Roster())
+    if reputation is not None:
+        more[ReputationCheck.name] = ReputationCheck(reputation)
+    points = _points_check(settings, lists.dynamic, gather, more)
     if points is not None:
         checks[points.name] = points
     if callout is not None and _wants_callouts(settings):
@@ -169,18 +183,19 @@ def build_policy(
         lists.warnings,
         tuple(limit for those in limits.values() for limit in those),
         asked,
+        traps,
     )
 
 
 def _points_check(
-    settings: Settings, dynamic: DynamicNames, gather: Gather, asking_lists: dict[str, EvidenceCheck]
+    settings: Settings, dynamic: DynamicNames, gather: Gather, more: dict[str, EvidenceCheck]
 ) -> PointsCheck | None:
     """The check that asks those for evidence; None where no flow wants any."""
     there: dict[str, EvidenceCheck] = {
         FcrdnsCheck.name: FcrdnsCheck(dynamic),
         HeloCheck.name: HeloCheck(settings.identity.hostname, settings.registry),
         SenderDomainCheck.name: SenderDomainCheck(),
-        **asking_lists,
+        **more,
     }
     flows: dict[Flow, FlowPoints] = {}
     for flow in Flow:

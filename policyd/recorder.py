@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mailbase.logs import Log
+from mailbase.ticket import Ticket
 from mailbase.vocabulary import Action
 from policyd.callout.result import Result
 from policyd.decision import Decision
@@ -153,6 +154,21 @@ class Recorder:
             used=round(standing.used),
             allowed=limit.rate.burst,
             shadow=limit.shadow,
+        )
+
+    def spamtrap(self, ticket: Ticket) -> None:
+        """A mail to spamtraps has come as far as DATA."""
+        self.metrics.spamtraps[ticket.flow] += 1
+        self._log.info(
+            "spamtrap",
+            id=ticket.id,
+            flow=ticket.flow,
+            client=ticket.client,
+            sender=ticket.sender or NULL_SENDER,
+            user=ticket.user or NONE,
+            recipient=ticket.spamtraps[0],
+            spamtraps=len(ticket.spamtraps),
+            recipients=len(ticket.recipients),
         )
 
     def check_failed(self, check: str, error: Exception) -> None:

@@ -7,7 +7,19 @@ from policyd.exceptions.book import EXCEPTIONS
 from policyd.greylist.tables import ALLOWED, CLIENTS, OTHERS, TRIPLETS
 from policyd.limits.charges import CHARGES
 from policyd.limits.ledger import BUCKETS
+from policyd.reputation import REPUTATION
 from policyd.tickets import TICKETS
 
-TABLES = (TRIPLETS, OTHERS, CLIENTS, ALLOWED, TICKETS, BUCKETS, CHARGES, EXCEPTIONS, CALLOUTS)
+TABLES = (
+    TRIPLETS,
+    OTHERS,
+    CLIENTS,
+    ALLOWED,
+    TICKETS,
+    BUCKETS,
+    CHARGES,
+    EXCEPTIONS,
+    CALLOUTS,
+    REPUTATION,
+)
 """The daemon, a replay and the tests open the store with these."""

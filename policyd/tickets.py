@@ -6,7 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from mailbase.addresses import pack
+from mailbase.addresses import pack, plain_address
 from mailbase.ids import is_id
 from mailbase.store import Column, Memory, Row, StoreError, TableSpec
 from mailbase.ticket import LIFETIME, Ticket
@@ -35,7 +35,9 @@ class Tickets:
         """Keep ``ticket``; a broken store loses it, and the mail goes on."""
         content = json.dumps(ticket.to_dict(), separators=(",", ":"))
         if len(content) > MAX_CONTENT:
-            content = json.dumps({**ticket.to_dict(), "recipients": []}, separators=(",", ":"))
+            content = json.dumps(
+                {**ticket.to_dict(), "recipients": [], "spamtraps": []}, separators=(",", ":")
+            )
         try:
             written = self._table.put(ticket.id.encode("ascii"), (content, int(now + LIFETIME)))
         except StoreError:
@@ -78,18 +80,7 @@ def _if_given_for(row: Row | None, client: str, sender: str) -> Ticket | None:
     if row is None:
         return None
     ticket = Ticket.from_dict(json.loads(str(row[0])))
-    if plain_sender(ticket.sender) != plain_sender(sender):
+    if plain_address(ticket.sender) != plain_address(sender):
         return None
     packed = pack(client)
     return ticket if packed is not None and packed == pack(ticket.client) else None
-
-
-def plain_sender(sender: str) -> str:
-    """An envelope sender without what differs between Postfix's form of it and the wire's.
-
-    A policy request has ``a b@example.org`` for what SMTP has as ``<"a b"@example.org>``.
-    """
-    text = sender.lower()
-    if text[:1] == "<" and text[-1:] == ">":
-        text = text[1:-1]
-    return text.replace('"', "").replace("\\", "")

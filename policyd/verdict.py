@@ -25,6 +25,7 @@ from policyd.facts import (
     RecipientFact,
     RelayFact,
     Relaying,
+    SpamtrapFact,
 )
 
 DUNNO = "DUNNO"
@@ -52,6 +53,8 @@ class Verdict:
 
 
 WORDS = {
+    ("reputation", "spamtrap"): "your network writes to addresses that nobody ever gave away",
+    ("reputation", "refused-content"): "your network has sent mail that was refused for its content",
     ("fcrdns", "no-ptr"): "your address has no PTR record",
     ("fcrdns", "not-confirmed"): "the name of your address does not lead back to it",
     ("fcrdns", "dynamic-name"): "your address has the name of a dynamic or customer line",
@@ -82,6 +85,7 @@ _UNVERIFIED = "DEFER_IF_PERMIT 4.1.1 The recipient cannot be verified now, try a
 
 _ACCEPT = Action.ACCEPT
 _NO_OPINION = Verdict(Action.ACCEPT, DUNNO, "no-opinion")
+_SPAMTRAP = Verdict(Action.ACCEPT, DUNNO, "spamtrap")
 _OFF = f"greylist-{Grey.OFF}"
 
 
@@ -97,6 +101,8 @@ def settles(fact: Fact) -> bool:
     if isinstance(fact, PointsFact):
         # What is deferred for its points goes on, so that the time of greylisting runs meanwhile.
         return fact.action is Action.REJECT
+    if isinstance(fact, SpamtrapFact):
+        return fact.hit
     if isinstance(fact, LimitFact):
         return fact.action is not _ACCEPT
     return isinstance(fact, CheckFailed) and fact.check == RelayCheck.name
@@ -134,6 +140,10 @@ def judge(facts: tuple[Fact, ...], scope: Scope, on_error: Literal["pass", "defe
                 if fact.action is _ACCEPT:
                     continue
                 opinion = _recipient(fact)
+            case SpamtrapFact():
+                if not fact.hit:
+                    continue
+                opinion = _SPAMTRAP
             case CheckFailed():
                 opinion = _failure(fact)
             case CheckLate():

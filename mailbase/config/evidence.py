@@ -32,6 +32,7 @@ DEFAULT_POINTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
                 "equals-ptr": -0.5,
             }
         ),
+        "reputation": MappingProxyType({"spamtrap": 2.0, "refused-content": 0.0}),
         "sender_domain": MappingProxyType({"no-mail-host": 4.0, "null-mx": 4.0, "private-mx": 3.0}),
         # Their facts are the lists in policyd.lists; what a list is worth only the operator knows.
         **{kind.value: MappingProxyType({}) for kind in ListKind},
@@ -73,6 +74,7 @@ class ChecksSettings(Section):
     dnsbl: CheckSettings
     dnswl: CheckSettings
     rhsbl: CheckSettings
+    reputation: CheckSettings
 
     def of(self, check: str) -> CheckSettings:
         """The settings of a check, by its name."""

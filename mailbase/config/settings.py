@@ -15,6 +15,7 @@ from mailbase.config.lists import list_conflicts
 from mailbase.config.places import FilePath
 from mailbase.config.policyd import PolicydSettings
 from mailbase.config.privacy import LoggingSettings, PrivacySettings
+from mailbase.config.spamtraps import SpamtrapSettings
 from mailbase.config.store import StoreSettings, store_conflicts
 from mailbase.config.units import format_duration
 from mailbase.documents import Location, Section
@@ -31,6 +32,7 @@ class Settings(Section):
     registry_path: Annotated[FilePath | None, Field(alias="registry")] = None
     """The registry's file or folder; None: nothing is registered."""
     flows: FlowsSettings = Field(default_factory=FlowsSettings)
+    spamtraps: SpamtrapSettings = SpamtrapSettings()
     policyd: PolicydSettings = PolicydSettings()
     contentfilter: ContentfilterSettings = ContentfilterSettings()
     privacy: PrivacySettings = PrivacySettings()

@@ -15,8 +15,10 @@ from policyd.checks.points import PointsCheck
 from policyd.checks.rate import RateCheck
 from policyd.checks.recipient import RecipientCheck
 from policyd.checks.relay import RelayCheck
+from policyd.checks.reputation import ReputationCheck
 from policyd.checks.rhsbl import RhsblCheck
 from policyd.checks.sender_domain import SenderDomainCheck
+from policyd.checks.spamtrap import SpamtrapCheck
 from policyd.context import Context
 from policyd.facts import Fact
 from policyd.request import Request, Stage
@@ -35,8 +37,10 @@ __all__ = [
     "RateCheck",
     "RecipientCheck",
     "RelayCheck",
+    "ReputationCheck",
     "RhsblCheck",
     "SenderDomainCheck",
+    "SpamtrapCheck",
 ]
 
 
@@ -59,6 +63,7 @@ CHECKS = (
     ExceptionsCheck.name,
     RelayCheck.name,
     RateCheck.name,
+    SpamtrapCheck.name,
     PointsCheck.name,
     GreylistCheck.name,
     RecipientCheck.name,
@@ -73,5 +78,6 @@ EVIDENCE = (
     DnsblCheck.name,
     DnswlCheck.name,
     RhsblCheck.name,
+    ReputationCheck.name,
 )
 """Those that points asks, in parallel; of several facts with the same points the first is the reason."""

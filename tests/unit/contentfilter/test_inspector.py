@@ -27,6 +27,7 @@ from mailbase.ids import is_id
 from mailbase.logs import Log
 from mailbase.registry import load_registry
 from mailbase.report import Report
+from mailbase.spamtraps import Spamtraps
 from mailbase.vocabulary import Action, Finding, Flow, Unscanned
 
 ID = "0123456789abc"
@@ -82,11 +83,13 @@ class FakePolicyd:
 class FakeQuarantine:
     problem: OSError | None = None
     kept: list[Verdict] = field(default_factory=list)
+    kept_for: list[tuple[Verdict, Envelope]] = field(default_factory=list)
 
     async def keep(self, verdict: Verdict, envelope: Envelope, message: object, now: float) -> Path:
         if self.problem is not None:
             raise self.problem
         self.kept.append(verdict)
+        self.kept_for.append((verdict, envelope))
         return Path("/quarantine/file")
 
 
@@ -117,13 +120,14 @@ class Scene:
         client: str = "203.0.113.9",
         listener: ListenerSettings = LISTENER,
         deadline: float = 75.0,
+        recipients: tuple[str, ...] = ("r@inst.example",),
     ) -> Deferred[tuple[str, Disposition]]:
         self.spool.write(wire)
         envelope = Envelope(
             MailPath("Sender@x.example", b"<Sender@x.example>"),
             Client("c.example", client),
             [],
-            [MailPath("r@inst.example", b"<r@inst.example>")],
+            [MailPath(address, f"<{address}>".encode()) for address in recipients],
         )
         return Deferred.fromCoroutine(self.inspector.inspect(envelope, self.spool, listener, deadline))
 
@@ -208,6 +212,52 @@ def test_without_a_ticket_there_is_nothing_to_tell(scene):
     scene.pool.result = ScanResult((MACRO,))
     scene.inspect()
     assert scene.reports == []
+
+
+TRAPPED = {"found": True, "flow": "inbound", "spamtraps": ["Trap@inst.example"]}
+BOTH = ("trap@inst.example", "r@inst.example")
+
+
+def test_a_spamtrap_is_left_out_and_the_others_get_their_mail(scene):
+    scene.policyd.answer = TRAPPED
+    _, disposition = scene.inspect(TICKETED, recipients=BOTH)
+    assert isinstance(disposition, Deliver)
+    assert disposition.left_out == {0}
+    assert scene.count("contentfilter_spamtrap_recipients_total") == 1
+    assert " recipients=2 spamtraps=1 " in scene.output.getvalue()
+    assert scene.reports[0].action is Action.ACCEPT
+
+
+@pytest.mark.parametrize("result", [ScanResult(), ScanResult((MACRO,)), ScanFailed("workers", "overload")])
+def test_mail_to_spamtraps_alone_is_discarded_whatever_it_holds(scene, result):
+    scene.policyd.answer = TRAPPED
+    scene.pool.result = result
+    decision, disposition = scene.inspect(TICKETED, recipients=("<TRAP@inst.example>", '"trap"@inst.example'))
+    assert reply(disposition) == (250, "2.0.0")
+    assert disposition.reply.text == f"Ok [{decision}]"
+    assert scene.count("contentfilter_messages_total", flow="inbound", action="discard") == 1
+    assert scene.reports[0].action is Action.DISCARD
+    assert "action=discard" in scene.output.getvalue()
+
+
+def test_refused_and_quarantined_mail_leaves_spamtraps_out(scene):
+    scene.policyd.answer = TRAPPED
+    scene.pool.result = ScanResult((MACRO,))
+    _, disposition = scene.inspect(TICKETED, recipients=BOTH)
+    assert reply(disposition) == (554, "5.7.1")
+    assert disposition.left_out == {0}
+    scene.policyd.answer = {**TRAPPED, "flow": "upstream"}
+    scene.inspect(TICKETED, recipients=BOTH)
+    ((_, envelope),) = scene.quarantine.kept_for
+    assert [path.address for path in envelope.recipients] == ["r@inst.example"]
+
+
+def test_without_policyd_the_configuration_tells(scene):
+    scene.backends.traps = Spamtraps(["trap@inst.example"])
+    _, disposition = scene.inspect(recipients=BOTH)
+    assert disposition.left_out == {0}
+    _, disposition = scene.inspect(recipients=("trap+1@inst.example",))
+    assert reply(disposition) == (250, "2.0.0")
 
 
 @pytest.mark.parametrize(
@@ -343,7 +393,7 @@ def test_our_own_mistake_is_raised_not_passed(tmp_path):
 
 def test_every_label_starts_at_zero(scene):
     for flow in Flow:
-        for action in ("accept", "tag", "quarantine", "defer", "reject"):
+        for action in Action:
             assert scene.count("contentfilter_messages_total", flow=flow, action=action) == 0
     assert scene.count("contentfilter_findings_total", name="pdf-encrypted") == 0
     assert scene.count("contentfilter_scanner_failures_total", scanner="clamd", reason="unavailable") == 0

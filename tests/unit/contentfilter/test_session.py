@@ -443,3 +443,47 @@ def test_session_job_is_what_came_in() -> None:
     reinject = script.judged()
     expected = Envelope(Path("a@x", b"<a@x>"), recipients=[Path("b@y", b"<b@y>")])
     assert reinject.job == Job(expected, frozenset())
+
+
+THREE = ("a@y", "trap@y", "b@y")
+TRAP = frozenset({1})
+
+
+@pytest.mark.parametrize("lmtp", [False, True])
+def test_who_is_left_out_is_not_reinjected_and_hears_that_all_is_well(lmtp: bool) -> None:
+    script = Script(lmtp)
+    script.message(*THREE)
+    script(EndOfData(4, None))
+    (reinject,) = script(Verdict("id1", Deliver(b"", TRAP)))
+    assert isinstance(reinject, Reinject)
+    assert [path.address for path in reinject.job.envelope.recipients] == ["a@y", "b@y"]
+    replies = (QUEUED, NO) if lmtp else (QUEUED,)
+    commands = script(ended(Result.DELIVERED, *replies))
+    assert said(commands) == ([QUEUED, words.OK, NO] if lmtp else [QUEUED])
+    assert len(record(commands).envelope.recipients) == 3
+
+
+@pytest.mark.parametrize("lmtp", [False, True])
+def test_who_is_left_out_is_not_refused_either(lmtp: bool) -> None:
+    script = Script(lmtp)
+    script.message(*THREE)
+    script(EndOfData(4, None))
+    commands = script(Verdict("id1", Answer(NO, TRAP)))
+    assert said(commands) == ([NO, words.OK, NO] if lmtp else [NO])
+
+
+def test_the_next_mail_leaves_nobody_out() -> None:
+    script = Script(lmtp=True)
+    script.message(*THREE)
+    script(EndOfData(4, None))
+    script(Verdict("id1", Answer(NO, TRAP)))
+    script.message(*THREE)
+    script(EndOfData(4, None))
+    assert said(script(InspectionFailed())) == [TROUBLE] * 3
+
+
+def test_all_hear_that_a_mail_was_discarded() -> None:
+    script = Script(lmtp=True)
+    script.message("t@y", "u@y")
+    script(EndOfData(4, None))
+    assert said(script(Verdict("id1", Answer(words.OK)))) == [words.OK] * 2

@@ -10,6 +10,7 @@ from mailbase.addresses import (
     normal_address,
     normal_domain,
     pack,
+    plain_address,
     split_mailbox,
     unpack,
 )
@@ -188,3 +189,17 @@ def test_domain_of_and_normal_address() -> None:
 )
 def test_host_name(text: str, is_name: bool) -> None:
     assert is_host_name(text) is is_name
+
+
+@pytest.mark.parametrize(
+    ("wire", "policy"),
+    [
+        ('<"a b"@x.example>', "a b@x.example"),
+        ("<>", ""),
+        ("A@X", "a@x"),
+        ('"a\\"b"@x', 'a"b@x'),
+        ("<a@x>", "a@x"),
+    ],
+)
+def test_both_forms_of_a_sender_are_the_same(wire: str, policy: str) -> None:
+    assert plain_address(wire) == plain_address(policy)

@@ -32,10 +32,12 @@ from policyd.lists.roster import Roster
 from policyd.metrics import Metrics
 from policyd.policy import build_policy, terms_of
 from policyd.recorder import Recorder
+from policyd.reputation import REPUTATION, Reputation
 from policyd.request import Request, request_of
 from policyd.tables import TABLES
 from policyd.tickets import TICKETS, Tickets
 from policyd.transactions import Transactions
+from policyd.traps import Traps
 
 START = 1_800_000_000.0
 
@@ -123,6 +125,14 @@ class Bench:
             self.store.table(CHARGES.name), self.limits, Deferred.fromCoroutine, recorder.limit_refunded
         )
         transactions = Transactions()
+        greylist = self.settings.policyd.greylist
+        self.reputation = Reputation(
+            self.store.table(REPUTATION.name),
+            Deferred.fromCoroutine,
+            self.clock.seconds,
+            self.settings.spamtraps.remember,
+            (greylist.network_v4, greylist.network_v6),
+        )
         policy = build_policy(
             self.settings,
             self.ledger,
@@ -131,6 +141,7 @@ class Bench:
             Limiting(self.limits, Seen(), transactions.accepted, recorder),
             self.roster,
             self.callout,
+            self.reputation,
         )
         self.metrics.know_limits(policy.limits)
         self.engine = Engine(
@@ -141,6 +152,7 @@ class Bench:
             Patience(self.clock).wait,
             transactions=transactions,
             charges=self.charges,
+            trapped=Traps(self.reputation, recorder.spamtrap).sprung,
         )
         lists = policy.dns_lists
         self.lists = Board(self.clock, self.resolver, self.log, self.roster)

@@ -6,7 +6,6 @@ import pytest
 
 from mailbase.ticket import HEADER, LIFETIME, Ticket
 from mailbase.vocabulary import Flow
-from policyd.tickets import plain_sender
 
 
 def ticket_id(bench: Any, **attributes: str) -> str:
@@ -122,17 +121,3 @@ def test_a_store_that_takes_none_loses_the_ticket_not_the_mail(
     found = ticket_id(bench)
     assert bench.tickets.lost == 1
     assert find(bench, found) is None
-
-
-@pytest.mark.parametrize(
-    ("wire", "policy"),
-    [
-        ('<"a b"@x.example>', "a b@x.example"),
-        ("<>", ""),
-        ("A@X", "a@x"),
-        ('"a\\"b"@x', 'a"b@x'),
-        ("<a@x>", "a@x"),
-    ],
-)
-def test_both_forms_of_a_sender_are_the_same(wire: str, policy: str) -> None:
-    assert plain_sender(wire) == plain_sender(policy)
