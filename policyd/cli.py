@@ -186,6 +186,11 @@ def _serve(options: argparse.Namespace) -> int:
         settings = _settings(options)
         for warning in read_lists(settings).warnings:
             print(f"warning: {warning}", file=sys.stderr)
+        for name in settings.policyd.callout.test_targets:
+            print(
+                f"warning: {name} is called at its test target (policyd.callout.test_targets)",
+                file=sys.stderr,
+            )
         servers, domains = len(settings.registry.servers), len(settings.registry.domains)
         print(f"{options.config}: ok; {servers} servers, {domains} domains registered")
         return OK

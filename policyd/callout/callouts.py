@@ -17,7 +17,6 @@ from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 
-from mailbase.addresses import unpack
 from mailbase.config import Settings
 from mailbase.dns.resolver import Resolver
 from mailbase.logs import Log
@@ -27,7 +26,7 @@ from policyd.callout.conversation import Outcome, Script
 from policyd.callout.dialling import Dial
 from policyd.callout.lane import Lane
 from policyd.callout.metrics import CalloutMetrics, Now
-from policyd.callout.path import forward_path
+from policyd.callout.path import MAX_PATH, forward_path
 from policyd.callout.result import Result, Target, result_of
 from policyd.callout.results import Known, Results
 from policyd.callout.servers import Place, Servers
@@ -104,6 +103,8 @@ class Callouts:
         self, target: Target, client: bytes | None, deadline: float, *, trace: bool = True
     ) -> Result | Awaitable[Result]:
         """See :class:`policyd.checks.recipient.Callout`."""
+        if len(target.local) > MAX_PATH:
+            return Result.UNASKABLE
         try:
             known = self._results.find(*target.key, self._clock.seconds())
         except StoreError:
@@ -132,7 +133,7 @@ class Callouts:
         flight = self._flights.get(target.key)
         if flight is None:
             if self._in_flight >= MAX_FLIGHTS:
-                self.metrics.ended(Result.BUSY, 0.0)
+                self.metrics.ended(Result.BUSY, None)
                 return Result.BUSY
             flight = self._flights[target.key] = _Flight(target, known, self._clock.seconds())
             self._in_flight += 1
@@ -170,7 +171,7 @@ class Callouts:
         self._in_flight -= 1
         if self._flights.get(flight.target.key) is flight:
             del self._flights[flight.target.key]
-        self.metrics.ended(result, self._clock.seconds() - flight.began)
+        self.metrics.ended(result, self._clock.seconds() - flight.began if flight.called else None)
         flight.result = result
         waiters, flight.waiters = flight.waiters, []
         for waiter in waiters:
@@ -184,8 +185,10 @@ class Callouts:
             return Result.UNASKABLE
         if all(self._lane(name).breaker.refuses(self._clock.seconds()) for name in names):
             return Result.TEMPORARY
-        asks = self._asks(target.server, client)
-        if not await self._take(asks):
+        of_server, of_client = self._budgets(target.server, client)
+        # A client is charged for recipients that do not exist, once that is known.
+        seen = () if of_client is None else (of_client._replace(take=False),)
+        if not await self._take(of_server, *seen):
             return Result.OVER_BUDGET
         result = Result.TEMPORARY
         until = flight.began + self._terms.deadline
@@ -195,6 +198,7 @@ class Callouts:
             if position == 0 and self._terms.catch_all and not flight.known.tested:
                 probe = forward_path(self._made_up(), target.domain)
             script = Script(self._hello, (path,), probe or b"", not path.isascii())
+            flight.called = True
             said = await self._ask_server(name, script, self._share(until, len(names) - position - 1))
             if isinstance(said, Outcome):
                 result = await self._learn(flight, said)
@@ -203,9 +207,8 @@ class Callouts:
             if said is Result.BUSY:
                 # It is there; its backup is not for more of the same.
                 break
-        if result is not Result.UNKNOWN:
-            # A client is charged for recipients that do not exist, and for nothing else.
-            await self._give_back(asks[:-1])
+        if result is Result.UNKNOWN and of_client is not None:
+            await self._take(of_client)
         return result
 
     async def _ask_server(self, name: str, script: Script, until: float) -> Outcome | Result:
@@ -307,21 +310,20 @@ class Callouts:
             self._log.debug("callout-not-kept", error=str(error))
         return result
 
-    def _asks(self, server: str, client: bytes | None) -> list[Ask]:
-        """What a callout takes: of the client's budget, if it has one, and of the server's."""
-        asks = []
-        if client is not None:
-            network = client_network(client, *NETWORK, exact=False)
-            rate = Rate(self._terms.client_budget, MINUTE, self._terms.client_budget)
-            key = bucket_key("callout", "client", network)
-            asks.append(Ask(key, rate, 1, True, False, "callout.client", unpack(client)))
-        rate = Rate(self._terms.server_budget, MINUTE, self._terms.server_budget)
-        asks.append(
-            Ask(bucket_key("callout", "server", server), rate, 1, True, False, "callout.server", server)
-        )
-        return asks
+    def _budgets(self, server: str, client: bytes | None) -> tuple[Ask, Ask | None]:
+        """The server's budget, and the client's if it has one."""
+        terms = self._terms
+        rate = Rate(terms.server_budget, MINUTE, terms.server_budget)
+        key = bucket_key("callout", "server", server)
+        of_server = Ask(key, rate, 1, True, False, "callout.server", server)
+        if client is None:
+            return of_server, None
+        network = client_network(client, *NETWORK, exact=False)
+        rate = Rate(terms.client_budget, MINUTE, terms.client_budget)
+        key = bucket_key("callout", "client", network)
+        return of_server, Ask(key, rate, 1, True, False, "callout.client", network)
 
-    async def _take(self, asks: list[Ask]) -> bool:
+    async def _take(self, *asks: Ask) -> bool:
         try:
             standings = self._limits.take(asks, self._clock.seconds())
             if isinstance(standings, Awaitable):
@@ -330,16 +332,6 @@ class Callouts:
             # Nobody can count; the queue of each server bounds it all the same.
             return True
         return all(standing.passed for standing in standings)
-
-    async def _give_back(self, asks: list[Ask]) -> None:
-        if not asks:
-            return
-        try:
-            done = self._limits.give_back(asks, self._clock.seconds())
-            if done is not None:
-                await done
-        except StoreError:
-            pass
 
     async def forget(self, domain: str, local: str | None) -> bool:
         """Forget a recipient, or all of a domain; whether anything was there to be forgotten.
@@ -380,13 +372,14 @@ class Callouts:
 class _Flight:
     """One callout under way, for all who wait for it."""
 
-    __slots__ = ("began", "forgotten", "known", "result", "target", "waiters")
+    __slots__ = ("began", "called", "forgotten", "known", "result", "target", "waiters")
 
     def __init__(self, target: Target, known: Known, began: float) -> None:
         self.target = target
         self.known = known
         self.began = began
         self.result: Result | None = None
+        self.called = False
         self.forgotten = False
         self.waiters: list[Deferred[Result]] = []
 

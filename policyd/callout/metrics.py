@@ -43,9 +43,15 @@ class CalloutMetrics:
         self.buckets = [0] * (len(BUCKETS) + 1)
         self.now: Callable[[], Now] = Now
 
-    def ended(self, result: Result, seconds: float) -> None:
-        """Note a callout."""
+    def ended(self, result: Result, seconds: float | None) -> None:
+        """Note a callout.
+
+        Arguments:
+            seconds: that it took; None if no server was asked.
+        """
         self.results[result] += 1
+        if seconds is None:
+            return
         self.seconds += seconds
         self.buckets[bisect_left(BUCKETS, seconds)] += 1
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple, TypeAlias
 
@@ -23,12 +24,21 @@ CALLOUTS = TableSpec(
 """Key: a hash, so that no address stands in the store."""
 
 KEY_SIZE = 16
+REMEMBERED = 4_000
+"""Recipients whose keys are remembered."""
 GENERATION_LIFE = 2 * 86400
 """Seconds; longer than any result lives."""
+_RESULTS: dict[object, Result] = {result.value: result for result in Result}
 _VERIFIES = "verifies"
 """Of a domain: its server refuses made-up addresses."""
 
 _Pending: TypeAlias = "Row | Awaitable[Row | None] | None"
+
+
+class _Keys(NamedTuple):
+    generation: bytes
+    address: bytes
+    server: bytes
 
 
 class Known(NamedTuple):
@@ -68,15 +78,15 @@ class Results:
             local: in lower case.
         """
         get = self._memory.get
-        generation = get(_key("generation", domain), now)
-        address = get(_key("address", domain, local), now)
+        keys = _keys(domain, local)
+        generation, address = get(keys.generation, now), get(keys.address, now)
         if not _is_here(generation) or not _is_here(address):
-            return self._find_later([generation, address, get(_key("server", domain), now)])
+            return self._find_later([generation, address, get(keys.server, now)])
+        # The usual case, and the only one that is worth some haste.
         number = _number(generation)
-        result = _result(address, number)
-        if result is not None:
-            return Known(Result(result), number)
-        return _known(address, generation, get(_key("server", domain), now))
+        if type(address) is tuple and address[1] == number:
+            return Known(_RESULTS.get(address[0]), number)
+        return _known(address, generation, get(keys.server, now))
 
     async def _find_later(self, pending: Sequence[_Pending]) -> Known:
         rows: list[Row | None] = []
@@ -101,21 +111,22 @@ class Results:
             generation: of the domain, as it was when the server was asked.
             expires: seconds since the epoch.
         """
-        return self._memory.put(_key("address", domain, local), (result.value, generation, int(expires)))
+        return self._memory.put(_keys(domain, local).address, (result.value, generation, int(expires)))
 
     def keep_server(
         self, domain: str, catch_all: bool, generation: int, expires: float
     ) -> Awaitable[None] | None:
         """Remember whether a domain's server takes whatever it is told."""
         word = Result.CATCH_ALL.value if catch_all else _VERIFIES
-        return self._memory.put(_key("server", domain), (word, generation, int(expires)))
+        return self._memory.put(_keys(domain, "").server, (word, generation, int(expires)))
 
     async def forget_address(self, domain: str, local: str, now: float) -> bool:
         """Forget a recipient, and that its server takes everything; whether anything was known of it."""
         before = self.find(domain, local, now)
         if isinstance(before, Awaitable):
             before = await before
-        for key in (_key("address", domain, local), _key("server", domain)):
+        keys = _keys(domain, local)
+        for key in (keys.address, keys.server):
             if (done := self._memory.delete(key)) is not None:
                 await done
         return before.result is not None
@@ -123,7 +134,7 @@ class Results:
     async def forget_domain(self, domain: str, now: float) -> None:
         """Forget all of a domain."""
         row: Row = ("", self._generations(), int(now) + GENERATION_LIFE)
-        if (done := self._memory.put(_key("generation", domain), row)) is not None:
+        if (done := self._memory.put(_keys(domain, "").generation, row)) is not None:
             await done
 
 
@@ -131,11 +142,11 @@ def _known(address: _Pending, generation: _Pending, server: _Pending) -> Known:
     number = _number(generation)
     said = _result(server, number)
     result = _result(address, number) or (said if said == Result.CATCH_ALL else None)
-    return Known(None if result is None else Result(result), number, said is not None)
+    return Known(_RESULTS.get(result), number, said is not None)
 
 
 def _is_here(row: _Pending) -> bool:
-    return row is None or isinstance(row, tuple)
+    return row is None or type(row) is tuple
 
 
 def _number(row: _Pending) -> int:
@@ -144,6 +155,11 @@ def _number(row: _Pending) -> int:
 
 def _result(row: _Pending, generation: int) -> str | None:
     return str(row[0]) if isinstance(row, tuple) and row[1] == generation else None
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _keys(domain: str, local: str) -> _Keys:
+    return _Keys(_key("generation", domain), _key("address", domain, local), _key("server", domain))
 
 
 def _key(*parts: str) -> bytes:

@@ -223,6 +223,17 @@ def test_results_outlive_the_daemon(world: World, bench: Any, make: Callable[...
     assert again.calls == []
 
 
+def test_a_word_of_a_later_version_in_the_store_is_nothing_known(world: World) -> None:
+    table = world.store.table("callouts")
+    world.ask(ADA)
+    for key in list(table.pending):
+        row = table.pending[key]
+        assert row is not None
+        table.put(key, ("unheard-of", *row[2:]))
+    assert world.ask(ADA) is KNOWN
+    assert len(world.calls) == 2
+
+
 def test_no_address_stands_in_the_store(world: World) -> None:
     world.ask(ADA)
     world.store.close()
@@ -235,7 +246,7 @@ def test_a_store_that_is_broken_costs_callouts_and_nothing_else(world: World) ->
 
     table = world.results._memory
     world.results._memory = type("Broken", (), {"get": broken, "put": broken, "delete": broken})()
-    world.callouts._limits = type("Broken", (), {"take": broken, "give_back": broken})()  # type: ignore[assignment]
+    world.callouts._limits = type("Broken", (), {"take": broken})()  # type: ignore[assignment]
     for _ in range(2):
         assert world.ask(ADA) is KNOWN
     assert len(world.calls) == 2
@@ -547,6 +558,17 @@ def test_recipients_that_exist_and_servers_that_fail_cost_a_client_nothing(
     assert world.ask("y@inst.example") is Result.OVER_BUDGET
 
 
+def test_many_mails_at_one_time_to_recipients_that_exist_are_within_the_budget(
+    make: Callable[..., World],
+) -> None:
+    world = make(terms(client_budget=2, concurrency=50))
+    world.users |= {f"{number}@inst.example" for number in range(20)}
+    world.delay = 1.0
+    waiting = [world.start(f"{number}@inst.example") for number in range(20)]
+    world.clock.advance(1.0)
+    assert waiting == [[KNOWN]] * 20
+
+
 def test_a_server_is_asked_so_often(make: Callable[..., World]) -> None:
     world = make(terms(server_budget=2))
     results = [world.ask(f"{number}@inst.example", client=None) for number in range(3)]
@@ -618,4 +640,8 @@ def test_everything_is_counted(world: World) -> None:
     assert value("_seconds_bucket", le="0.5") == 1
     assert value("_seconds_count") == 1
     assert value("_seconds_sum") == pytest.approx(0.3)
+    # What is not asked takes no time.
+    world.ask("x@own.example")
+    assert value("s_total", result="unaskable") == 1
+    assert value("_seconds_count") == 1
     assert CLIENT
