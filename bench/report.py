@@ -6,14 +6,21 @@ import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import neighbours
 import policy
 import proxy
 import workloads
 
 from postwarden import table
 
-POLICYD_RATE, POLICYD_RATIO, POLICYD_P99 = 10_000, 0.50, 10.0
-"""Decisions/s, share of the null Twisted server's rate, milliseconds."""
+POLICYD_RATE, POLICYD_RATIO, POLICYD_P99, POSTGREY_TIMES = 10_000, 0.50, 10.0, 8
+"""Decisions/s, share of the null Twisted server's rate, milliseconds, times postgrey's rate."""
+FULL_RATIO, FULL_MEMORY = 0.80, 150
+"""With a full store: share of the rate with an empty one, and MiB resident."""
+REDIS_RATE, WARM_RATE, COLD_RATE = 4_000, 2_500, 1_500
+"""Decisions/s."""
+UNHURT = 0.90
+"""Share of the rate that DNS trouble of others may leave at least."""
 RSPAMD_SHARE = {"W1": 0.34, "W2": 0.37, "W3": 0.87, "W4": 0.68, "W5": 0.60}
 """Share of a bare Postfix's rate that remained with rspamd as its milter, when that was measured."""
 
@@ -30,27 +37,32 @@ class Aim:
 
 def median(results: list[dict], field: str, **wanted: object) -> float | None:
     """Median of ``field`` over the results that match; None if there are none."""
-    values = [row[field] for row in results if all(row[key] == value for key, value in wanted.items())]
+    values = [
+        row[field]
+        for row in results
+        if field in row and all(row[key] == value for key, value in wanted.items())
+    ]
     return statistics.median(values) if values else None
 
 
 def policy_table(results: list[dict], width: int) -> str:
-    """Decisions per second by server and mode."""
+    """Decisions per second by server and mode; modes that only some servers have stand in the last column."""
     rows = []
     for server in dict.fromkeys(row["server"] for row in results):
-        cells = [server]
-        for mode in policy.MODES:
-            rate = median(results, "per_s", server=server, mode=mode)
-            low = median(results, "p50_ms", server=server, mode=mode)
-            high = median(results, "p99_ms", server=server, mode=mode)
-            base = median(results, "per_s", server=policy.NULL_TWISTED, mode=mode)
-            share = f"{rate / base:.0%}" if rate and base else "-"
-            cells += [f"{rate or 0:,.0f}", share, f"{low or 0:.1f} / {high or 0:.1f}"]
+        cells = [server, *(_policy_cell(results, server, mode) for mode in policy.MODES)]
+        memory = median(results, "memory_mib", server=server)
+        cells += [_policy_cell(results, server, "cold"), f"{memory:.0f}" if memory else ""]
         rows.append(cells)
-    head = ["decisions/s"]
-    for mode in policy.MODES:
-        head += [mode, "of Twisted", "p50/p99 ms"]
-    return table.render(head, rows, width)
+    return table.render(["decisions/s (p99 ms)", *policy.MODES, "cold", "MiB"], rows, width)
+
+
+def _policy_cell(results: list[dict], server: str, mode: str) -> str:
+    rate = median(results, "per_s", server=server, mode=mode)
+    if rate is None:
+        return ""
+    base = median(results, "per_s", server=policy.NULL_TWISTED, mode=mode)
+    share = f" {rate / base:.0%}" if base else ""
+    return f"{rate:,.0f}{share} ({median(results, 'p99_ms', server=server, mode=mode):.1f})"
 
 
 def proxy_table(results: list[dict], width: int) -> str:
@@ -78,21 +90,55 @@ def aims(policy_results: list[dict], proxy_results: list[dict]) -> list[Aim]:
 
 
 def _policy_aims(results: list[dict]) -> Iterator[Aim]:
+    def rate(server: str, mode: str) -> float | None:
+        return median(results, "per_s", server=server, mode=mode)
+
+    full = next((row["server"] for row in results if "stored" in row["server"]), "")
     for mode in policy.MODES:
-        rate = median(results, "per_s", server=policy.OURS, mode=mode)
-        base = median(results, "per_s", server=policy.NULL_TWISTED, mode=mode)
-        slow = median(results, "p99_ms", server=policy.OURS, mode=mode)
-        if rate is None or base is None or slow is None:
+        ours = rate(policy.OURS, mode)
+        if ours is None:
             continue
-        yield Aim(f"policyd, {mode}", f"{rate:,.0f}/s", f">= {POLICYD_RATE:,}/s", rate >= POLICYD_RATE)
-        share = rate / base
-        yield Aim(
-            f"policyd, {mode}, beside the null Twisted server",
-            f"{share:.0%}",
-            f">= {POLICYD_RATIO:.0%}",
-            share >= POLICYD_RATIO,
+        yield _at_least(f"policyd, {mode}", ours, POLICYD_RATE)
+        yield from _share(
+            f"policyd, {mode}, of the null Twisted server",
+            ours,
+            rate(policy.NULL_TWISTED, mode),
+            POLICYD_RATIO,
         )
+        others = rate(neighbours.POSTGREY, mode)
+        if others:
+            times = ours / others
+            yield Aim(
+                f"policyd, {mode}, beside postgrey",
+                f"{times:.1f} times",
+                f">= {POSTGREY_TIMES}",
+                times >= POSTGREY_TIMES,
+            )
+        slow = median(results, "p99_ms", server=policy.OURS, mode=mode)
+        assert slow is not None
         yield Aim(f"policyd, {mode}, p99", f"{slow:.1f} ms", f"<= {POLICYD_P99:g} ms", slow <= POLICYD_P99)
+        yield from _share(f"{full}, {mode}, of an empty store", rate(full, mode), ours, FULL_RATIO)
+        if (shared := rate(policy.REDIS, mode)) is not None:
+            yield _at_least(f"policyd on Redis, {mode}", shared, REDIS_RATE)
+    memory = max((row["memory_mib"] for row in results if row["server"] == full), default=None)
+    if memory is not None:
+        yield Aim(f"{full}, resident", f"{memory:.0f} MiB", f"<= {FULL_MEMORY} MiB", memory <= FULL_MEMORY)
+    warm = rate(policy.WARM, "hot")
+    if warm is not None:
+        yield _at_least(policy.WARM, warm, WARM_RATE)
+    if (cold := rate(policy.COLD, "cold")) is not None:
+        yield _at_least(policy.COLD, cold, COLD_RATE)
+    for name in (policy.DEAD, policy.BESIDE):
+        yield from _share(f"all checks, warm DNS: {name}", rate(name, "hot"), warm, UNHURT)
+
+
+def _at_least(what: str, rate: float, wanted: int) -> Aim:
+    return Aim(what, f"{rate:,.0f}/s", f">= {wanted:,}/s", rate >= wanted)
+
+
+def _share(what: str, rate: float | None, base: float | None, wanted: float) -> Iterator[Aim]:
+    if rate is not None and base:
+        yield Aim(what, f"{rate / base:.0%}", f">= {wanted:.0%}", rate / base >= wanted)
 
 
 def _proxy_aims(results: list[dict]) -> Iterator[Aim]:

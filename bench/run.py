@@ -25,6 +25,7 @@ from programs import CompilerMissing, Programs
 from postwarden.sandbox.guard import Guard
 from postwarden.sandbox.postfix import PostfixUnavailable, check_available
 
+TRIPLETS = 10_000_000
 PARTS = ("policyd", "contentfilter", "postfix")
 
 
@@ -39,7 +40,12 @@ def main() -> int:
         "--folder", type=Path, default=Path(".bench"), help="programs, mails, results (.bench)"
     )
     parser.add_argument("--rounds", type=int, help="how often everything is repeated")
+    parser.add_argument(
+        "--triplets", type=int, help="stored in the full store (10,000,000; 0 with --quick: none)"
+    )
     options = parser.parse_args()
+    if options.triplets is None:
+        options.triplets = 0 if options.quick else TRIPLETS
     parts = options.only or PARTS
     rounds = options.rounds or (1 if options.quick else 3)
     options.folder.mkdir(exist_ok=True)
@@ -51,7 +57,8 @@ def main() -> int:
         if "policyd" in parts:
             say("policyd …")
             amount = 20_000 if options.quick else 60_000
-            policy_results = policy.measure(programs, options.folder, amount, rounds, say)
+            bench = policy.Bench(programs, options.folder, amount, options.triplets, say)
+            policy_results = bench.measure(rounds)
         if "contentfilter" in parts or "postfix" in parts:
             say("Making the mails …")
             mails = workloads.make(options.folder / "mail")
@@ -66,7 +73,7 @@ def main() -> int:
         guard.close()
     width = shutil.get_terminal_size((150, 24)).columns if sys.stdout.isatty() else 150
     if policy_results:
-        print(f"\n{policy.CONNECTIONS} connections, SQLite, medians of {rounds}")
+        print(f"\n{policy.CONNECTIONS} connections, SQLite where nothing else is said, medians of {rounds}")
         print(report.policy_table(policy_results, width))
     if proxy_results:
         print(

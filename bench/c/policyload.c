@@ -4,7 +4,9 @@
  *   MODE  new   every request is a triplet never seen before
  *         hot   requests repeat over 1,000 triplets
  *         mix   60 % hot, 40 % new (a busy MX: most of it junk seen once)
- * Run hot twice, the second time past the greylisting delay, to measure retries that pass.
+ *         cold  as new, and no two senders share a domain, so that nothing of them is in DNS caches
+ *         silent  as cold, with domains below silent.example
+ * Run new twice with one seed, the second time past the greylisting delay, to measure retries that pass.
  * Each connection keeps one request in flight, as Postfix's smtpd does.
  * Prints one JSON object: requests/s, latency percentiles, a count per action.
  */
@@ -64,7 +66,7 @@ static int build(char *b) {
   char who[32], run[32];
   if (!strcmp(mode, "hot"))
     hot = 1;
-  else if (!strcmp(mode, "new"))
+  else if (strcmp(mode, "mix"))
     hot = 0;
   else
     hot = (rnd() % 100) < 60;
@@ -73,12 +75,16 @@ static int build(char *b) {
   else
     id = 1000 + (++seq);
   uint32_t h = (uint32_t)(id * 2654435761u) ^ (hot ? 0 : seed * 40503u);
+  int silent = !strcmp(mode, "silent");
+  /* The domain: few that come again, or one for each request. */
+  uint32_t d = silent || !strcmp(mode, "cold") ? seed * 1000000u + (uint32_t)id : h % 5000;
+  const char *top = silent ? "silent.example" : "example";
   return sprintf(
       b,
       "request=smtpd_access_policy\nprotocol_state=RCPT\nprotocol_name=ESMTP\n"
-      "client_address=10.%u.%u.%u\nclient_name=mail%ld.sender%u.example\nreverse_client_name=mail%ld.sender%"
-      "u.example\n"
-      "helo_name=mail%ld.sender%u.example\nsender=user.%s.%s@sender%u.example\nrecipient=rcpt%u@local."
+      "client_address=10.%u.%u.%u\nclient_name=mail%ld.sender%u.%s\nreverse_client_name=mail%ld.sender%"
+      "u.%s\n"
+      "helo_name=mail%ld.sender%u.%s\nsender=user.%s.%s@sender%u.%s\nrecipient=rcpt%u@local."
       "example\n"
       "recipient_count=0\nqueue_id=\ninstance=%x.%lx.%x.0\nsize=12345\netrn_domain=\nstress=\n"
       "sasl_method=\nsasl_username=\nsasl_sender=\nccert_subject=\nccert_issuer=\nccert_fingerprint=\nccert_"
@@ -86,9 +92,9 @@ static int build(char *b) {
       "encryption_protocol=TLSv1.3\nencryption_cipher=TLS_AES_256_GCM_SHA384\nencryption_keysize=256\n"
       "policy_context=\nserver_address=10.0.0.1\nserver_port=25\nclient_port=4%03ld\ncompatibility_level=3."
       "6\nmail_version=3.7.11\n\n",
-      (h >> 16) & 255, (h >> 8) & 255, h & 255, id % 100, h % 5000, id % 100, h % 5000, id % 100, h % 5000,
-      letters(who, (unsigned long)id), letters(run, hot ? 0 : seed), h % 5000, h % 500, (unsigned)getpid(),
-      ++turn, h, id % 1000);
+      (h >> 16) & 255, (h >> 8) & 255, h & 255, id % 100, d, top, id % 100, d, top, id % 100, d, top,
+      letters(who, (unsigned long)id), letters(run, hot ? 0 : seed), d, top, h % 500, (unsigned)getpid(), ++turn,
+      h, id % 1000);
 }
 static void put(struct conn *c) {
   char b[4096];
@@ -103,7 +109,7 @@ static void put(struct conn *c) {
 
 int main(int ac, char **av) {
   if (ac < 6) {
-    fprintf(stderr, "usage: policyload HOST PORT CONNECTIONS REQUESTS new|hot|mix [SEED]\n");
+    fprintf(stderr, "usage: policyload HOST PORT CONNECTIONS REQUESTS new|hot|mix|cold|silent [SEED]\n");
     return 2;
   }
   int n = atoi(av[3]);

@@ -15,6 +15,7 @@ def collect(store: Store, prefix: str) -> Iterable[Metric]:
     for name, text, value in (
         ("broken", "1 while the store cannot write.", float(status.broken)),
         ("pending", "Entries that are not on disk yet.", store.pending),
+        ("learning", "1 while look-ups of absent keys still need the disk, after the start.", store.learning),
     ):
         yield GaugeMetricFamily(f"{prefix}_store_{name}", text, value=value)
     for name, text, value in (

@@ -184,6 +184,11 @@ class Store:
         """Entries not taken because too many wait for the disk."""
         return sum(table.refused for table in self._tables.values())
 
+    @property
+    def learning(self) -> bool:
+        """Whether look-ups of absent keys still need the disk, as for a while after the start."""
+        return any(table.learning for table in self._tables.values())
+
     def _wake(self) -> None:
         if self._oldest is None:
             self._oldest = self._clock.seconds()

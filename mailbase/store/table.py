@@ -160,6 +160,11 @@ class Table:
             yield
         self._presence, self._filling = filling, None
 
+    @property
+    def learning(self) -> bool:
+        """Whether absent keys should be known and are not yet."""
+        return self.spec.mostly_absent and self._presence is None
+
     def take(self) -> dict[bytes, Row | None]:
         """Hand over what is pending; it stays visible until :meth:`settle`."""
         self.committing, self.pending = self.pending, {}
