@@ -46,7 +46,11 @@ class Board:
         self._testing: set[Watched] = set()
 
     def adopt(self, lists: Sequence[DnsList], terms: Terms) -> None:
-        """Watch these lists and no others; one that has not changed keeps its state. Returns at once."""
+        """Watch these lists and no others. Returns at once.
+
+        One that has not changed keeps its state. If it is off it is tested at once: whoever changes the
+        configuration may have mended what was wrong, as the DNS servers.
+        """
         now = self._clock.seconds()
         old, self.watched = self.watched, {}
         for definition in lists:
@@ -54,6 +58,7 @@ class Board:
             if known is not None and _same(known.definition, definition):
                 known.definition = definition
                 known.health.terms = terms
+                known.health.hurry(now)
             else:
                 known = Watched(definition, Health(terms, now))
             self.watched[definition.name] = known

@@ -88,12 +88,18 @@ class Health:
         else:
             self._switch_off(trouble, detail, now)
 
+    def hurry(self, now: float) -> None:
+        """Something has changed that may have ended the trouble: if the list is off, test it at once."""
+        if self.state is State.OFF:
+            self.next_test = now
+
     def postponed(self, now: float) -> None:
         """A test failed for a fault of ours, and says nothing about the list."""
         self.next_test = now + SOON
 
     def _unanswered(self, detail: str, now: float) -> None:
         self.failures += 1
+        self.trouble, self.detail = Trouble.UNANSWERED, detail
         if self.failures >= self.terms.failures:
             self._switch_off(Trouble.UNANSWERED, detail, now)
             return

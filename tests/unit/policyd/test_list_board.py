@@ -228,27 +228,32 @@ def test_a_list_within_anothers_zone_is_heard_by_itself(watch: Watch, name: str,
 
 
 def test_a_reload_keeps_the_state_of_lists_that_have_not_changed(watch: Watch) -> None:
-    both = "a: {kind: dnsbl, zone: bl.example}, b: {kind: dnsbl, zone: bl.example, refused: 127.0.0.9}"
-    watch.adopt(lists(both))
-    watch.heard("9.2.0.192.bl.example", A, REFUSAL)
+    for zone in ("a", "b", "c"):
+        watch.resolver.set(f"2.0.0.127.{zone}.example", "A", "127.0.0.2")
+    text = ", ".join(f"{zone}: {{kind: dnsbl, zone: {zone}.example %s}}" for zone in ("a", "b", "c"))
+    watch.adopt(lists(text % ("", "", "")))
+    watch.heard("9.2.0.192.b.example", A, REFUSAL)
     watch.clock.advance(1)
-    asked = len(watch.resolver.asked)
-    terms = ListHealthSettings(retry=5.0)
-    # The codes are no question of health, what it refuses with is.
-    watch.adopt(
-        lists(
-            "a: {kind: dnsbl, zone: bl.example, codes: {x: 127.0.0.2}}, b: {kind: dnsbl, zone: bl.example}"
-        ),
-        terms,
+    watch.resolver.asked.clear()
+    # Codes are no question of health, what it refuses with is.
+    watch.board.adopt(
+        lists(text % (", codes: {x: 127.0.0.2}", ", codes: {x: 127.0.0.2}", ", refused: 127.0.0.9")), TERMS
     )
-    assert watch.row("a")["state"] == "off"
-    assert watch.row("b")["state"] == "on"
-    assert watch.asked == ["b"]
-    assert len(watch.resolver.asked) == asked + 2
-    assert watch.roster.asked[ListKind.DNSBL][0].definition.name == "b"
-    watch.clock.advance(59)
-    assert watch.asked == ["a", "b"]
+    states = {row["list"]: row["state"] for row in watch.board.rows()}
+    assert states == {"a": "on", "b": "off", "c": "untested"}
+    assert watch.asked == ["a"]
     assert watch.roster.asked[ListKind.DNSBL][0].definition.facts == ("a", "a.x")
+    watch.clock.advance(0)
+    # What is well is not tested; what is off is, for whoever reloads may have mended it.
+    assert {name.split(".")[-2] for name, _, _ in watch.resolver.asked} == {"b", "c"}
+    assert watch.asked == ["a", "b", "c"]
+
+
+def test_a_reload_brings_its_own_times(watch: Watch) -> None:
+    watch.adopt(lists())
+    watch.adopt(lists(), ListHealthSettings(failures=1))
+    watch.heard("9.2.0.192.bl.example", A, TimedOut())
+    assert watch.asked == []
 
 
 def test_a_list_that_is_gone_is_not_tested_any_more() -> None:

@@ -125,3 +125,20 @@ def test_a_fault_of_ours_is_not_the_lists() -> None:
     health = Health(TERMS, 0.0)
     health.postponed(3.0)
     assert (health.state, health.next_test, health.tested_at) == (State.UNTESTED, 3.0 + SOON, None)
+
+
+def test_a_list_that_is_off_can_be_hurried() -> None:
+    health = well()
+    health.hurry(5.0)
+    assert health.next_test == TERMS.interval
+    health.answered(REFUSED, "", 10.0)
+    health.hurry(20.0)
+    assert (health.state, health.next_test) == (State.OFF, 20.0)
+    health.tested(REFUSED, "", 20.0)
+    assert health.next_test == 20.0 + 2 * TERMS.retry
+
+
+def test_the_last_trouble_is_named_also_where_it_was_not_enough() -> None:
+    health = well()
+    health.answered(UNANSWERED, "no answer", 10.0)
+    assert (health.state, health.trouble, health.detail) == (State.ON, UNANSWERED, "no answer")
