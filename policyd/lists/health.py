@@ -77,7 +77,7 @@ class Health:
         self.tested_at = now
         self.next_test = now + self.terms.interval
         if trouble is None:
-            self.failures = 0
+            # Mails that got no answer still count: a server on the way may know the test points by heart.
             if self.state is not State.ON:
                 self.state, self.since = State.ON, now
         elif self.state is State.ON and trouble is Trouble.UNANSWERED:

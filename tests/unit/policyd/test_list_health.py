@@ -78,9 +78,20 @@ def test_trouble_brings_the_next_test_forward_but_not_one_test_after_another() -
     health.answered(UNANSWERED, "", 100.0)
     assert health.next_test == 100.0
     health.tested(None, "", 100.5)
-    assert (health.failures, health.next_test) == (0, 100.5 + TERMS.interval)
+    assert health.next_test == 100.5 + TERMS.interval
     health.answered(UNANSWERED, "", 101.0)
     assert health.next_test == 100.5 + SOON
+
+
+def test_a_test_passed_from_somebodys_memory_does_not_hide_that_mails_get_no_answer() -> None:
+    health = well()
+    now = 100.0
+    for _ in range(TERMS.failures):
+        assert health.state is State.ON
+        health.answered(UNANSWERED, "", now)
+        health.tested(None, "", now + 1.0)
+        now += 60.0
+    assert health.switched_off == 1
 
 
 def test_it_is_tried_ever_less_often_and_back_at_once_when_it_passes() -> None:
