@@ -268,6 +268,14 @@ def test_a_list_that_is_gone_is_not_tested_any_more() -> None:
     assert len(watch.resolver.asked) == asked
 
 
+def test_a_list_that_is_gone_between_two_tests_has_no_more(watch: Watch) -> None:
+    watch.adopt(lists())
+    watch.resolver.asked.clear()
+    watch.adopt([])
+    watch.clock.advance(10 * TERMS.interval)
+    assert watch.resolver.asked == []
+
+
 def test_a_list_that_comes_back_during_its_old_test_has_its_own() -> None:
     watch = Watch(slow=1.0)
     watch.board.adopt(lists(), TERMS)
