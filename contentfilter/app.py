@@ -87,6 +87,7 @@ class Daemon:
                 self.inspector,
                 log,
                 self.metrics,
+                delivered=lambda decision_id, reply: self._reporter.delivered(decision_id, reply),
             )
             for listener, port in zip(content.listeners, self.ports, strict=True)
         ]

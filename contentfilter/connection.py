@@ -315,6 +315,8 @@ class ProxyConnection(Protocol):
         owner, envelope = self._owner, record.envelope
         seconds = self._reactor.seconds() - self._data_started
         owner.meter.ended(owner.protocol_name, record.end, record.size, seconds)
+        if owner.delivered is not None and record.end is End.DELIVERED and record.reply is not None:
+            owner.delivered(record.id, record.reply)
         write = owner.log.warning if record.end in _TROUBLE else owner.log.info
         write(
             "mail",

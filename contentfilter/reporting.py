@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal, Protocol
 
 from mailbase.control import ControlError
-from mailbase.report import VERB, Report
+from mailbase.replies import Reply
+from mailbase.report import QUEUED, VERB, Report
+from mailbase.store.recent import Recent
+from mailbase.vocabulary import Action
 
 TIMEOUT = 5.0
 """Seconds for policyd to take a report."""
 MAX_UNDER_WAY = 200
 """Reports that wait for policyd; more are dropped."""
+
+REMEMBERED = 2_000
+"""Mails, in one of two generations, that policyd knows and that are on their way to Postfix."""
+_QUEUE_ID = re.compile(r"queued as ([0-9A-Za-z]{1,40})\b")
+"""In Postfix's answer to the end of data."""
 
 Fate = Literal["taken", "failed", "dropped"]
 FATES: tuple[Fate, ...] = ("taken", "failed", "dropped")
@@ -40,18 +49,30 @@ class Reporter:
         self._behind = behind
         self._ended = ended
         self._under_way = 0
+        self._known: Recent[str, bool] = Recent(REMEMBERED)
 
     def report(self, report: Report) -> None:
         """Send ``report`` if there is room for it."""
+        if report.action in (Action.ACCEPT, Action.TAG):
+            self._known.put(report.id, True)
+        self._ask(VERB, report.to_dict())
+
+    def delivered(self, decision_id: str, reply: Reply) -> None:
+        """Postfix has taken a mail: tell under which queue id, if policyd knows of the mail."""
+        found = _QUEUE_ID.search(str(reply))
+        if found is not None and self._known.get(decision_id, False):
+            self._ask(QUEUED, {"id": decision_id, "queue_id": found[1]})
+
+    def _ask(self, verb: str, arguments: dict[str, Any]) -> None:
         if self._under_way >= MAX_UNDER_WAY:
             self._ended("dropped")
             return
         self._under_way += 1
-        self._behind(self._send(report))
+        self._behind(self._send(verb, arguments))
 
-    async def _send(self, report: Report) -> None:
+    async def _send(self, verb: str, arguments: dict[str, Any]) -> None:
         try:
-            await self._policyd.request(VERB, report.to_dict(), TIMEOUT)
+            await self._policyd.request(verb, arguments, TIMEOUT)
         except ControlError:
             # policyd says what is wrong in its own log, if it is there.
             self._ended("failed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -70,6 +71,7 @@ class ProxyFactory(Factory):
         meter: counts.
         max_connections: clients at once.
         max_recipients: of one mail; RFC 5321 4.5.3.1.8 asks for at least 100.
+        delivered: told the decision id of each mail that Postfix took, and what it said.
     """
 
     noisy = False
@@ -86,6 +88,7 @@ class ProxyFactory(Factory):
         meter: ProxyMeter | None = None,
         max_connections: int = MAX_CONNECTIONS,
         max_recipients: int = MAX_RECIPIENTS,
+        delivered: Callable[[str, Reply], None] | None = None,
     ) -> None:
         self.reactor = reactor
         self.listener = listener
@@ -93,6 +96,7 @@ class ProxyFactory(Factory):
         self.inspector = inspector
         self.log = log
         self.meter: ProxyMeter = meter if meter is not None else NoMeter()
+        self.delivered = delivered
         self.protocol_name: str = listener.protocol
         self.profile = Profile(
             filter_name(hostname), listener.protocol == "lmtp", settings.message_size_limit, max_recipients

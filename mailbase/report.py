@@ -10,6 +10,8 @@ from mailbase.vocabulary import Action
 
 VERB = "report"
 """Of policyd's control socket."""
+QUEUED = "queued"
+"""Likewise, once Postfix has taken the mail: the ticket's ``id`` and the ``queue_id`` behind the filter."""
 MAX_FINDINGS = 20
 MAX_NAME = 60
 

@@ -14,6 +14,7 @@ from mailbase.config import load
 from mailbase.control.client import ask
 from mailbase.printing import wants_json, write
 from mailbase.replies import printable
+from mailbase.report import QUEUED
 from policyd.journal.advice import advice
 from policyd.journal.verbs import MAX_FOUND
 
@@ -89,7 +90,8 @@ def _explain(options: argparse.Namespace) -> int:
 
 def _listed(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """A line for each decision, with what was done with the mail's content."""
-    content = {row["id"]: row["action"] for row in rows if row["kind"] == "outcome"}
+    outcomes = [row for row in rows if row["kind"] == "outcome" and row["action"] != QUEUED]
+    content = {row["id"]: row["action"] for row in outcomes}
     for row in rows:
         if row["kind"] == "decision":
             yield {**row, "time": int(row["time"]), "content": content.get(row["id"])}
@@ -172,7 +174,8 @@ def _fact(fact: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tell_outcome(stream: TextIO, row: Mapping[str, Any]) -> None:
-    stream.write(f"{_moment(row['time'])}  {row['id']}  content  {row['action'].upper()}\n")
+    what = "queue" if row["action"] == QUEUED else "content"
+    stream.write(f"{_moment(row['time'])}  {row['id']}  {what}  {row['action'].upper()}\n")
     for name, value in (
         ("found", ", ".join(row["findings"])),
         ("queue id", row["queue_id"]),

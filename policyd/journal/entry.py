@@ -77,7 +77,7 @@ class Outcome:
     Arguments:
         time: seconds since the epoch.
         id: of the decision at DATA, which is the ticket's.
-        action: in the words of the product.
+        action: in the words of the product; ``queued`` where Postfix has taken the mail.
         reply: what the client was told.
         queue_id: under which Postfix queued it behind the filter; empty where it did not.
         findings: their names.

@@ -1,16 +1,20 @@
-"""The control socket's verb for looking into the journal."""
+"""The control socket's verbs of the journal."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from mailbase.control import ControlError
 from mailbase.control.server import Handler
+from mailbase.ids import is_id
+from mailbase.report import QUEUED
 from mailbase.store import StoreError
 from policyd.account import clean
 from policyd.journal.journal import Journal
 
+_QUEUE_ID = re.compile(r"[0-9A-Za-z]{1,40}")
 MAX_FOUND = 1_000
 """Entries that one search gives."""
 
@@ -25,7 +29,18 @@ class JournalVerbs:
 
     def table(self) -> dict[str, Handler]:
         """Verb → handler."""
-        return {"explain": self.explain}
+        return {"explain": self.explain, QUEUED: self.queued}
+
+    def queued(self, request: dict[str, Any]) -> dict[str, Any]:
+        """``id`` and ``queue_id``: the mail of this ticket is in the queue behind contentfilter."""
+        decision_id, queue_id = request.get("id"), request.get("queue_id")
+        if not (isinstance(decision_id, str) and is_id(decision_id)):
+            raise ControlError("expected id: that of a ticket")
+        if not (isinstance(queue_id, str) and _QUEUE_ID.fullmatch(queue_id)):
+            raise ControlError("expected queue_id: letters and digits")
+        if self._journal is not None:
+            self._journal.outcome(decision_id, QUEUED, queue_id=queue_id)
+        return {"known": self._journal is not None}
 
     async def explain(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """``term`` (id, queue id, address, network, mail address, domain, user), optionally ``limit``.

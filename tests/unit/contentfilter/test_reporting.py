@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from contentfilter.reporting import MAX_UNDER_WAY, TIMEOUT, Reporter
 from mailbase.control import ControlError
+from mailbase.replies import Reply
 from mailbase.report import MAX_FINDINGS, Report
 from mailbase.vocabulary import Action
 
@@ -37,6 +39,29 @@ def test_a_report_goes_out_and_is_counted_by_its_fate() -> None:
     reporter.report(REPORT)
     policyd.answers[1].errback(ControlError("not reachable"))
     assert fates == ["taken", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("action", "reply", "told"),
+    [
+        (Action.ACCEPT, "2.0.0 Ok: queued as 4XyzAB12cd", "4XyzAB12cd"),
+        (Action.TAG, "2.0.0 Ok: queued as 8E32021845B", "8E32021845B"),
+        (Action.REJECT, "2.0.0 Ok: queued as 8E32021845B", None),
+        (Action.ACCEPT, "2.0.0 Ok", None),
+        (Action.ACCEPT, "2.0.0 Ok: queued as ../../x", None),
+    ],
+)
+def test_policyd_is_told_the_queue_id_of_a_mail_that_it_knows(
+    action: Action, reply: str, told: str | None
+) -> None:
+    policyd = FakePolicyd()
+    reporter = Reporter(policyd, Deferred.fromCoroutine, lambda fate: None)
+    reporter.delivered(REPORT.id, Reply(250, "", reply))
+    assert policyd.asked == []
+    reporter.report(replace(REPORT, action=action))
+    reporter.delivered(REPORT.id, Reply(250, "", reply))
+    verbs = [(verb, arguments) for verb, arguments, _ in policyd.asked[1:]]
+    assert verbs == ([] if told is None else [("queued", {"id": REPORT.id, "queue_id": told})])
 
 
 def test_more_than_policyd_takes_is_dropped() -> None:

@@ -728,3 +728,18 @@ def test_server_trouble_stands_out_in_the_log(tmp_path: Path) -> None:
     rig.back().say(b"554 no\r\n")
     assert "warning event=mail" in rig.log
     assert 'detail="554 no (at banner)"' in rig.log
+
+
+def test_server_tells_what_postfix_said_to_each_mail_that_it_took(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    told: list[tuple[str, str]] = []
+    rig.factory.delivered = lambda decision_id, reply: told.append((decision_id, str(reply)))
+    client = rig.client()
+    client.say(HELLO + MESSAGE)
+    rig.back().say(b"220 hi\r\n", EHLO, b"250 ok\r\n" * 3, b"554 5.7.1 no\r\n")
+    assert told == []
+    client.say(MESSAGE)
+    back = rig.back().say(b"220 hi\r\n", EHLO, b"250 ok\r\n" * 2, b"354 go\r\n")
+    back.line.flush()
+    back.say(b"250 2.0.0 Ok: queued as 4711\r\n")
+    assert told == [("id1", "250 2.0.0 Ok: queued as 4711")]

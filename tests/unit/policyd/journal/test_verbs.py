@@ -58,6 +58,37 @@ def test_a_broken_journal_says_that_something_is_missing(desk: Any) -> None:
     assert told["id"] == decision.id
 
 
+def queued(desk: Any, **arguments: Any) -> Any:
+    return JournalVerbs(desk and desk.journal).table()["queued"](arguments)
+
+
+def test_a_mail_is_found_by_its_queue_id_behind_the_filter(desk: Any) -> None:
+    rcpt = desk.note(instance="i")
+    data = desk.note(instance="i", protocol_state="DATA", recipient="")
+    assert queued(desk, id=data.id, queue_id="4XyzAB12") == {"known": True}
+    assert [told["id"] for told in ask(desk, term="4XyzAB12")] == [rcpt.id, data.id, data.id]
+    assert queued(None, id=data.id, queue_id="4XyzAB12") == {"known": False}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"id": "0000000000001"},
+        {"id": "x", "queue_id": "4XyzAB12"},
+        {"id": 1, "queue_id": "4XyzAB12"},
+        {"id": "0000000000001", "queue_id": ""},
+        {"id": "0000000000001", "queue_id": "a b"},
+        {"id": "0000000000001", "queue_id": "x" * 41},
+        {"id": "0000000000001", "queue_id": ["x"]},
+    ],
+)
+def test_hostile_news_of_the_queue(desk: Any, arguments: dict[str, Any]) -> None:
+    with pytest.raises(ControlError):
+        queued(desk, **arguments)
+    assert desk.journal.pending == 0
+
+
 def test_without_a_journal(desk: Any) -> None:
     with pytest.raises(ControlError, match=r"policyd\.journal\.enabled is false"):
         ask(None, term="x")
