@@ -14,7 +14,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --gener
 
 .PHONY: help
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # ---- the environment -------------------------------------------------------------------------------------
 
@@ -83,6 +83,21 @@ corpus: $(VENV)/.dev ## judge labelled documents: CORPUS=folder with labels.tsv
 bench: test-packages ## throughput and latency beside null servers and the neighbours that are installed
 	@$(MAKE) --no-print-directory $(VENV)/.dev
 	$(BIN)/python bench/run.py
+
+# ---- trying other settings -------------------------------------------------------------------------------
+
+CONFIG ?= /etc/postwarden/postwarden.yaml
+TUNE_USAGE = { echo "usage: make $@ LOG=FILE [CONFIG=$(CONFIG)]; FILE is of policyd record, or a mail log"; exit 2; }
+
+.PHONY: tune-greylist
+tune-greylist: $(VENV)/.run ## what other settings of greylisting would have done to recorded traffic: LOG=FILE
+	@test -n "$(LOG)" || $(TUNE_USAGE)
+	@$(BIN)/policyd tune greylist --config $(CONFIG) $(LOG)
+
+.PHONY: tune-thresholds
+tune-thresholds: $(VENV)/.run ## the points that recorded traffic gets, and what each threshold would do: LOG=FILE
+	@test -n "$(LOG)" || $(TUNE_USAGE)
+	@$(BIN)/policyd tune thresholds --config $(CONFIG) $(LOG)
 
 # ---- keeping house ---------------------------------------------------------------------------------------
 

@@ -151,6 +151,7 @@ class Daemon:
         self.tape = Tape(recorder, reactor.seconds, log, pseudonymised=settings.privacy.pseudonymise)
         self.verbs = Verbs(reactor, self.engine, self.ledger, tickets, self.callouts.forget)
         self.metrics.store = self.state.collect
+        self.reports.hooks.append(self.tape.report)
         self.metrics.reports = self.reports.counted
         self.metrics.gauges += [
             ("tickets_lost", "Tickets that could not be kept.", lambda: tickets.lost),

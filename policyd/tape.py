@@ -14,9 +14,11 @@ from mailbase.control import ControlError
 from mailbase.control.server import Handler
 from mailbase.ids import IdSource
 from mailbase.logs import Log
+from mailbase.report import Report
+from mailbase.ticket import Ticket
 from policyd.decision import Decision
 from policyd.recorder import Recorder
-from policyd.replay.recording import row_of
+from policyd.replay.recording import report_row, row_of
 from policyd.request import Request
 
 MAX_ROWS = 20_000
@@ -44,7 +46,7 @@ class Tape:
         self._log = log
         self._pseudonymised = pseudonymised
         self._ids = IdSource()
-        self._rows: deque[tuple[float, Request, Decision]] = deque()
+        self._rows: deque[tuple[float, Request, Decision] | dict[str, Any]] = deque()
         self._characters = 0
         self._id = ""
         self._asked = 0.0
@@ -97,17 +99,25 @@ class Tape:
         Arguments:
             seconds: from the request to the answer.
         """
-        now = self._seconds()
-        if now - self._asked >= GIVEN_UP_AFTER:
+        if self._has_room(request.characters):
+            self._rows.append((self._seconds() - seconds, request, decision))
+
+    def report(self, ticket: Ticket, report: Report, final: bool) -> None:
+        """contentfilter told what became of a mail: a hook of :class:`policyd.reports.Reports`."""
+        if final and self._id and self._has_room(_row_size(row := report_row(ticket, report))):
+            self._rows.append(row)
+
+    def _has_room(self, size: int) -> bool:
+        """Whether so many characters more can be kept; they are then counted, else their lack is."""
+        if self._seconds() - self._asked >= GIVEN_UP_AFTER:
             self._end("given-up")
-            return
-        size = request.characters
+            return False
         if len(self._rows) >= MAX_ROWS or self._characters + size > MAX_CHARACTERS:
             self._missing += 1
             self.dropped += 1
-            return
+            return False
         self._characters += size
-        self._rows.append((now - seconds, request, decision))
+        return True
 
     def _mine(self, request: dict[str, Any]) -> None:
         if not self._id or request.get("recording") != self._id:
@@ -117,7 +127,12 @@ class Tape:
     def _taken(self, recording: str, count: int) -> Iterator[dict[str, Any]]:
         while count and self._rows and self._id == recording:
             count -= 1
-            time, request, decision = self._rows.popleft()
+            kept = self._rows.popleft()
+            if isinstance(kept, dict):
+                self._characters -= _row_size(kept)
+                yield kept
+                continue
+            time, request, decision = kept
             self._characters -= request.characters
             self.recorded += 1
             yield row_of(time, request, decision)
@@ -133,3 +148,8 @@ class Tape:
         self._recorder.tape = None
         self._rows.clear()
         self._characters = self._missing = 0
+
+
+def _row_size(row: dict[str, Any]) -> int:
+    """Characters of a report."""
+    return len(row["sender"]) + sum(map(len, row["recipients"])) + 100

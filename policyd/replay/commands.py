@@ -14,6 +14,7 @@ from mailbase.config import Settings, load
 from mailbase.config.units import parse_duration
 from mailbase.control import ControlError
 from mailbase.control.client import ask
+from mailbase.vocabulary import Flow
 
 OK, NEGATIVE, USAGE = 0, 1, 2
 
@@ -64,6 +65,39 @@ def add_commands(commands: Any, command: Command) -> None:
         "--reasons", action="store_true", help="another reason for the same action is a change too"
     )
     replay.set_defaults(run=_replay)
+
+    tune = commands.add_parser("tune", help="what other settings would have done to recorded traffic")
+    verbs = tune.add_subparsers(metavar="COMMAND", required=True)
+    greylist = command(
+        verbs,
+        "greylist",
+        "try other settings of greylisting",
+        "policyd tune greylist --try policyd.greylist.delay=3m traffic.jsonl.gz",
+    )
+    _files(greylist)
+    greylist.add_argument(
+        "--try",
+        dest="extra",
+        action="append",
+        default=[],
+        metavar="'KEY=VALUE …'",
+        help="settings to try besides; those with blanks between them are tried together; repeatable",
+    )
+    greylist.set_defaults(run=_tune_greylist)
+    thresholds = command(
+        verbs,
+        "thresholds",
+        "show the points that mail gets, and what each threshold would do with it",
+        "policyd tune thresholds traffic.jsonl.gz",
+    )
+    _files(thresholds)
+    thresholds.add_argument(
+        "--flow",
+        choices=[flow.value for flow in Flow],
+        default=Flow.INBOUND.value,
+        help="default: %(default)s",
+    )
+    thresholds.set_defaults(run=_tune_thresholds)
 
 
 def _files(parser: argparse.ArgumentParser) -> None:
@@ -160,3 +194,15 @@ def _replay(options: argparse.Namespace) -> int:
     from policyd.replay.running import replay
 
     return replay(options)
+
+
+def _tune_greylist(options: argparse.Namespace) -> int:
+    from policyd.replay.tuning import tune_greylist
+
+    return tune_greylist(options)
+
+
+def _tune_thresholds(options: argparse.Namespace) -> int:
+    from policyd.replay.tuning import tune_thresholds
+
+    return tune_thresholds(options)

@@ -4,7 +4,9 @@ The first line is the header, ``{"format": "postwarden-recording", "version": 1,
 
 - a request: ``time`` (seconds since the epoch), ``request`` (attributes, without the empty ones), ``action``
   and ``reason`` (what was answered), ``id``, ``wait`` (seconds that greylisting asked for); ``evidence`` as
-  ``[check, fact, detail]`` where it was looked for, ``repeated`` where Postfix asked again;
+  ``[check, fact, detail]`` where it was looked for, ``callout`` what a recipient's server said of it,
+  ``repeated`` where Postfix asked again;
+- or ``report``: what contentfilter did with a mail (``action``), by its ticket, sender and recipients;
 - or ``allowed``: a network spared from greylisting by command when the recording began, ``until`` when;
 - or ``rule``: an exception that was in force then (``effect``, ``as``, ``what``, ``expires``);
 - or ``dropped``: so many requests are missing here, for the daemon had no more room to keep them.
@@ -19,13 +21,16 @@ import enum
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, assert_never
 
+from mailbase.report import Report
 from mailbase.store import NEVER
+from mailbase.ticket import Ticket
 from mailbase.vocabulary import Action
+from policyd.callout.result import Result
 from policyd.decision import Decision
 from policyd.exceptions.rule import Rule, rule_of
-from policyd.facts import Effect, Evidence, GreylistFact, Named
+from policyd.facts import Effect, Evidence, GreylistFact, Named, RecipientFact
 from policyd.request import Request, frequent_of
 
 FORMAT, VERSION = "postwarden-recording", 1
@@ -35,6 +40,7 @@ LATEST = 1e11
 """Seconds since the epoch that are a time."""
 
 _ACTIONS = {action.value: action for action in Action}
+_RESULTS = {result.value: result for result in Result}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ class Recorded:
         answer: what was answered then; None where that is not known.
         evidence: what checks had found out; None where it was not looked for, or is not known.
         fate: what became of the mail.
+        callout: what the recipient's server said of it; None where it was not asked.
     """
 
     time: float
@@ -82,6 +89,26 @@ class Recorded:
     answer: Answer | None = None
     evidence: tuple[Evidence, ...] | None = None
     fate: Fate | None = None
+    callout: Result | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What contentfilter did with a mail.
+
+    Arguments:
+        ticket: id of the decision at DATA.
+        client: its address.
+        sender: envelope sender, lower case.
+        recipients: those that were accepted.
+        action: what was done.
+    """
+
+    ticket: str
+    client: str
+    sender: str
+    recipients: tuple[str, ...]
+    action: Action
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +146,7 @@ class Gap:
     dropped: int
 
 
-Line: TypeAlias = Recorded | Allowed | Ruled | Gap
+Line: TypeAlias = Recorded | Outcome | Allowed | Ruled | Gap
 
 
 def header(time: float, host: str) -> dict[str, Any]:
@@ -164,9 +191,55 @@ def row_of(time: float, request: Request, decision: Decision) -> dict[str, Any]:
     for fact in decision.facts:
         if isinstance(fact, GreylistFact) and fact.wait:
             row["wait"] = fact.wait
+        elif isinstance(fact, RecipientFact) and fact.result is not None:
+            row["callout"] = fact.result.value
     if decision.weighed is not None:
         row["evidence"] = [[one.check, one.name, one.detail] for one in decision.weighed.evidence]
     return row
+
+
+def past_row(line: Line) -> dict[str, Any]:
+    """What was read as it stands in a recording; the reverse of :func:`line_of`."""
+    match line:
+        case Recorded():
+            return _recorded_row(line)
+        case Outcome(ticket, client, sender, recipients, action):
+            return {
+                "report": ticket,
+                "client": client,
+                "sender": sender,
+                "recipients": list(recipients),
+                "action": action.value,
+            }
+        case Allowed(network, until):
+            return {"allowed": network, "until": until}
+        case Ruled(rule):
+            expires = None if rule.until == NEVER else rule.until
+            return {"rule": {"effect": rule.effect, "as": rule.named, "what": rule.what, "expires": expires}}
+        case Gap(dropped):
+            return {"dropped": dropped}
+        case _:
+            assert_never(line)
+
+
+def _recorded_row(recorded: Recorded) -> dict[str, Any]:
+    row: dict[str, Any] = {"time": recorded.time, "request": recorded.request.attributes}
+    if (answer := recorded.answer) is not None:
+        row |= {"action": answer.action.value, "reason": answer.reason, "id": answer.id, "wait": answer.wait}
+        if answer.repeated:
+            row["repeated"] = True
+    if recorded.evidence is not None:
+        row["evidence"] = [[one.check, one.name, one.detail] for one in recorded.evidence]
+    if recorded.callout is not None:
+        row["callout"] = recorded.callout.value
+    if recorded.fate is not None:
+        row["fate"] = recorded.fate.value
+    return row
+
+
+def report_row(ticket: Ticket, report: Report) -> dict[str, Any]:
+    """A report of contentfilter as it stands in a recording."""
+    return past_row(Outcome(ticket.id, ticket.client, ticket.sender, ticket.recipients, report.action))
 
 
 def line_of(row: Any) -> Line:
@@ -177,7 +250,23 @@ def line_of(row: Any) -> Line:
     """
     match row:
         case {"time": int() | float() as time, "request": dict() as attributes} if 0 <= time < LATEST:
-            return Recorded(float(time), _request(attributes), _answer(row), _evidence(row.get("evidence")))
+            return Recorded(
+                float(time),
+                _request(attributes),
+                _answer(row),
+                _evidence(row.get("evidence")),
+                _FATES.get(str(row.get("fate"))),
+                _RESULTS.get(str(row.get("callout"))),
+            )
+        case {
+            "report": str() as ticket,
+            "client": str() as client,
+            "sender": str() as sender,
+            "recipients": list() as recipients,
+            "action": str() as action,
+        } if action in _ACTIONS:
+            names = tuple(name for name in recipients if isinstance(name, str))
+            return Outcome(ticket, client, sender, names, _ACTIONS[action])
         case {"allowed": str() as network}:
             until = row.get("until")
             return Allowed(
@@ -191,6 +280,9 @@ def line_of(row: Any) -> Line:
             return Gap(dropped)
         case _:
             raise ValueError("not a line of a recording")
+
+
+_FATES = {fate.value: fate for fate in Fate}
 
 
 class _Request(Request):

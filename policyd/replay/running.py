@@ -46,17 +46,14 @@ def replay(options: argparse.Namespace) -> int:
             compare(sources, before, after, comparison, warm_up=options.warm_up, changed=changed)
             for world in (before, after):
                 if world is not None:
-                    _complain(world)
+                    complain(world)
                     world.close()
     except SourceError as error:
         progress.end()
         print(f"policyd: {error}", file=sys.stderr)
         return USAGE
     progress.end()
-    for remark in remarks(sources.counts):
-        print(f"note: {remark}", file=sys.stderr)
-    if not comparison.requests:
-        print("policyd: no requests in these files", file=sys.stderr)
+    if not said_all(sources, comparison.requests):
         return USAGE
     if as_json:
         write_object(sys.stdout, {"summary": comparison.summary()})
@@ -91,6 +88,16 @@ def simulation() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _complain(world: World) -> None:
-    if world.failures:
-        print(f"warning: checks failed {world.failures} times and had no opinion", file=sys.stderr)
+def said_all(sources: Sources, requests: int) -> bool:
+    """Tell what the operator should know of the reading; False if there was nothing to read."""
+    for remark in remarks(sources.counts):
+        print(f"note: {remark}", file=sys.stderr)
+    if not requests:
+        print("policyd: no requests in these files", file=sys.stderr)
+    return requests > 0
+
+
+def complain(world: World) -> None:
+    """Tell of checks that failed."""
+    for check, count in world.watch.failures.items():
+        print(f"warning: the check {check} failed {count} times and had no opinion", file=sys.stderr)

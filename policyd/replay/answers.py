@@ -1,0 +1,84 @@
+"""What DNS and recipients' servers said, as it was recorded, so that a replay asks nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mailbase.store.recent import Recent
+from policyd.callout.result import Result, Target
+from policyd.engine import Watch
+from policyd.facts import Evidence
+from policyd.inquiry import Collected, EvidenceCheck, Settled, Subject
+
+MAX_TARGETS = 20_000
+"""Recipients, in one of two generations, of whom is remembered what their server said."""
+
+
+class RecordedEvidence:
+    """The :class:`~policyd.inquiry.Gather` of a simulation.
+
+    What was recorded of a check stands. A check of which nothing is recorded may state what it can without
+    asking; where it asks, it has no opinion.
+
+    Arguments:
+        watch: told of checks that raise.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self.recorded: tuple[Evidence, ...] = ()
+        """Of the request that is decided now."""
+
+    def gather(
+        self,
+        checks: Sequence[EvidenceCheck],
+        subject: Subject,
+        deadline: float,
+        counts: bool,
+        settled: Settled | None = None,
+    ) -> Collected:
+        """See :class:`policyd.inquiry.Gather`."""
+        facts: list[Evidence] = []
+        recorded = self.recorded
+        names = [one.check for one in recorded]
+        for check in checks:
+            name = check.name
+            if name in names:
+                facts += [one for one in recorded if one.check == name]
+            else:
+                facts += self._alone(check, subject)
+        return Collected(tuple(facts))
+
+    def _alone(self, check: EvidenceCheck, subject: Subject) -> Sequence[Evidence]:
+        """What a check says by itself."""
+        inquiry = check.inquire(subject)
+        try:
+            next(inquiry)
+        except StopIteration as stop:
+            said: tuple[Evidence, ...] = stop.value
+            return said
+        except Exception as error:  # noqa: BLE001 - the boundary of a check, as in the daemon
+            self._watch.check_failed(check.name, error)
+            return ()
+        inquiry.close()
+        return ()
+
+
+class RecordedCallouts:
+    """The :class:`~policyd.checks.recipient.Callout` of a simulation.
+
+    Other settings may ask for a recipient at another attempt than then, so what its server said once goes on
+    being its answer. Of whom nothing was recorded there is no opinion.
+    """
+
+    def __init__(self) -> None:
+        self._said: Recent[Target, Result] = Recent(MAX_TARGETS)
+        self.recorded: Result | None = None
+        """Of the request that is decided now."""
+
+    def ask(self, target: Target, client: bytes | None, deadline: float, *, trace: bool = True) -> Result:
+        """See :class:`~policyd.checks.recipient.Callout`."""
+        if self.recorded is None:
+            return self._said.get(target, Result.UNASKABLE)
+        self._said.put(target, self.recorded)
+        return self.recorded

@@ -1,0 +1,155 @@
+"""What a simulated policyd takes from the recording instead of asking for it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from mailbase.vocabulary import Action
+from policyd.callout.result import Result
+from policyd.replay.comparison import Comparison
+from policyd.replay.recording import Line, Outcome, Recorded, line_of, past_row
+from policyd.replay.simulation import compare
+from policyd.replay.world import _wait, at_once
+
+CALLOUT = "flows: {inbound: {greylisting: false, callout: true}}"
+LIMITED = (
+    "flows: {inbound: {greylisting: false, limits: {few: {per: client, of: messages, limit: 1, within: 1h}}}}"
+)
+
+
+class Servers:
+    result = Result.KNOWN
+
+    def ask(self, *arguments: Any, **how: Any) -> Result:
+        return self.result
+
+
+def changes(lines: Any, world: Any) -> dict[tuple[str, str], int]:
+    comparison = Comparison(reasons=True)
+    compare(lines, None, world, comparison)
+    return {(change.before[1], change.after[1]): count for change, count in comparison.changes.items()}
+
+
+@pytest.fixture
+def asking(make_gateway: Any) -> Any:
+    """A gateway that asks servers for recipients."""
+    gateway = make_gateway(CALLOUT)
+    gateway.bench.callout = Servers()
+    gateway.bench.restart()
+    return gateway
+
+
+def test_what_servers_said_of_recipients_is_recorded(asking: Any, make_world: Any) -> None:
+    for result in Result:
+        asking.bench.callout.result = result
+        asking.request(recipient=f"{result}@inst.example")
+    assert [row.get("callout") for row in asking.rows] == [result.value for result in Result]
+    assert not changes(asking.lines(), make_world(asking))
+    unmoved = make_world(asking, "flows.inbound.callout=false")
+    assert ("recipient-unknown", "relay-registered-domain") in changes(asking.lines(), unmoved)
+
+
+def test_what_a_server_said_once_goes_on_being_its_answer(asking: Any, make_world: Any) -> None:
+    asking.bench.callout.result = Result.UNKNOWN
+    asking.request()
+    asking.request()
+    asking.rows[1].pop("callout")
+    assert not changes(asking.lines(), make_world(asking))
+    asking.rows[0].pop("callout")
+    assert changes(asking.lines(), make_world(asking))
+
+
+def mail(gateway: Any, number: int) -> list[str]:
+    """One mail; the actions at its stages."""
+    return [
+        gateway.decide(instance=f"m{number}", protocol_state=stage, size="100", recipient_count="1").action
+        for stage in ("RCPT", "DATA", "END-OF-MESSAGE")
+    ]
+
+
+def test_limits_are_counted_again(make_gateway: Any, make_world: Any) -> None:
+    gateway = make_gateway(LIMITED)
+    assert mail(gateway, 1) == ["accept"] * 3
+    assert mail(gateway, 2)[0] == "defer"
+    assert not changes(gateway.lines(), make_world(gateway))
+    more = make_world(
+        gateway, "flows.inbound.limits={few: {per: client, of: messages, limit: 5, within: 1h}}"
+    )
+    assert changes(gateway.lines(), more)
+
+
+def test_mail_that_contentfilter_refused_does_not_count_against_limits(
+    make_gateway: Any, make_world: Any
+) -> None:
+    gateway = make_gateway(LIMITED)
+    mail(gateway, 1)
+    ticket = gateway.rows[1]["id"]
+    gateway.bench.store.start  # noqa: B018 - the store is there
+    Deferred.fromCoroutine(gateway.bench.charges.close(ticket, True, gateway.bench.clock.seconds()))
+    outcome = Outcome(ticket, "192.0.2.1", "someone@sender.example", ("person@inst.example",), Action.REJECT)
+    gateway.rows.append(past_row(outcome))
+    assert mail(gateway, 2)[0] == "accept"
+    assert not changes(gateway.lines(), make_world(gateway))
+    without = [line for line in gateway.lines() if not isinstance(line, Outcome)]
+    assert changes(without, make_world(gateway))
+
+
+def test_every_kind_of_line_is_written_as_it_is_read(asking: Any) -> None:
+    asking.request(helo_name="x")
+    rule = {"effect": "allow", "as": "client", "what": "192.0.2.0/24", "expires": 1_900_000_000}
+    report = {
+        "report": "0000000000000",
+        "client": "192.0.2.1",
+        "sender": "a@x.example",
+        "recipients": ["b@inst.example"],
+        "action": "quarantine",
+    }
+    rows = [
+        asking.rows[0],
+        {"time": 5.0, "request": {}, "action": "accept", "reason": "x", "repeated": True},
+        {"time": 5.0, "request": {}, "evidence": [["helo", "x", "y"]], "fate": "refused"},
+        {"allowed": "192.0.2.0/24", "until": None},
+        {"rule": rule},
+        {"dropped": 7},
+        report,
+    ]
+    for row in rows:
+        line: Line = line_of(row)
+        again = line_of(json.loads(json.dumps(past_row(line))))
+        if isinstance(line, Recorded):
+            assert isinstance(again, Recorded)
+            assert again.request.attributes == line.request.attributes
+            assert (again.time, again.answer, again.evidence) == (line.time, line.answer, line.evidence)
+            assert (again.fate, again.callout) == (line.fate, line.callout)
+        else:
+            assert again == line
+
+
+def test_a_check_that_would_have_to_wait_has_no_opinion() -> None:
+    async def answered() -> str:
+        return "known"
+
+    async def waits() -> str:
+        await Deferred()
+        return "never"
+
+    assert at_once(_wait(answered(), 0.0)) == "known"  # type: ignore[arg-type, comparison-overlap]
+    assert at_once(_wait(waits(), 0.0)) is None  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="waits"):
+        at_once(waits())
+
+
+def test_what_a_world_remembers_is_bounded_by_time(make_gateway: Any, make_world: Any) -> None:
+    gateway = make_gateway()
+    gateway.request()
+    gateway.request(sender="b@x.example")
+    world = make_world(gateway)
+    for line in gateway.lines():
+        world.decide(line)
+    assert world.entries() == 2
+    world.clock.advance(world.clock.seconds() + 3 * 86400)
+    assert world.entries() == 0
