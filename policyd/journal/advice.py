@@ -10,9 +10,8 @@ from mailbase.vocabulary import Action
 
 _NOT_BY_EXCEPTION = {
     "relay": "relaying is granted by the registry alone: register the domain, or the client as a system",
-    "recipient": "the recipient's own server does not know the address",
 }
-"""By the check that decided: what no exception changes."""
+"""By the check that decided: what no command of policyd's changes."""
 
 
 def advice(decision: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -35,6 +34,10 @@ def advice(decision: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     check = decision["reason"].partition("-")[0]
     if check in _NOT_BY_EXCEPTION:
         yield "", _NOT_BY_EXCEPTION[check]
+        return
+    if check == "recipient":
+        recipient = _known(decision, "recipient", "RECIPIENT")
+        yield f"policyd forget {shlex.quote(recipient)}", "ask the recipient's server anew: it decides"
         return
     if decision["user"]:
         user = _known(decision, "user", "USER")

@@ -174,6 +174,8 @@ class Gateway:
                 "socketmap": f"{LOOPBACK}:{ports.socketmap}",
                 "control": str(self._sockets / "policyd.sock"),
                 "metrics": f"{LOOPBACK}:{ports.policyd_metrics}",
+                # Beside the store, also where a test keeps that elsewhere.
+                "journal": {"path": str(self.folder / "journal.sqlite")},
             },
             "contentfilter": {
                 "listeners": listeners,

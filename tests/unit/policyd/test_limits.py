@@ -12,6 +12,8 @@ from twisted.internet.defer import Deferred
 from mailbase.config import ConfigError, loads
 from mailbase.store import StoreError
 from policyd.decision import Decision
+from policyd.exceptions.rule import rule_of
+from policyd.facts import Effect, Named
 from policyd.limits.seen import Seen
 
 USER = {"sasl_username": "anna", "recipient": "b@elsewhere.example"}
@@ -434,3 +436,22 @@ def test_what_was_counted_is_remembered_within_bounds() -> None:
 def test_what_makes_no_sense_is_a_mistake(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message.replace(".", r"\.")):
         loads(text)
+
+
+@pytest.mark.parametrize(
+    ("what", "named", "spared"),
+    [
+        ("anna", Named.USER, True),
+        ("192.0.2.0/24", Named.CLIENT, True),
+        ("someone@sender.example", Named.SENDER, False),
+        (USER["recipient"], Named.RECIPIENT, False),
+    ],
+)
+def test_who_is_allowed_by_command_is_spared_unless_forged_easily(
+    postfix: Any, what: str, named: Named, spared: bool
+) -> None:
+    world = postfix(limits(few="per: user, of: messages, limit: 2, within: 1h"))
+    world.bench.book.rules.put(rule_of(what, Effect.ALLOW, named))
+    world.pass_(2)
+    assert (world.mail() == "") is spared
+    assert (world.used() == {}) is spared

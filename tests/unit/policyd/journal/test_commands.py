@@ -198,6 +198,7 @@ def test_usage(daemon: Daemon, run: Any, words: tuple[str, ...]) -> None:
     ("changes", "commands"),
     [
         ({"reason": "relay-foreign-domain"}, [""]),
+        ({"reason": "recipient-unknown"}, ["forget eve@open.example"]),
         ({"reason": "greylist-new", "action": "defer", "sender": "", "recipient": ""}, ["allow 198.18.0.9"]),
         (
             {"reason": "rate-messages", "action": "defer", "user": "ada"},
