@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Collection
 from functools import lru_cache
 
 from mailbase.addresses import split_mailbox
+from mailbase.organisation import organisation, prepare
 from mailbase.registry import Registry
 from mailbase.vocabulary import Flow
 from policyd.checks.dynamic import DynamicNames
@@ -16,7 +17,6 @@ from policyd.greylist.allowlist import ClientList, RecipientList
 from policyd.greylist.identity import BY_NAME, Caller
 from policyd.greylist.keys import client_network
 from policyd.greylist.ledger import Ledger
-from policyd.greylist.organisation import organisation
 from policyd.request import MAX_ADDRESS, Request, Stage
 from policyd.weights import Weighed
 
@@ -85,6 +85,8 @@ class GreylistCheck:
         self._by_network = "network" in identities
         self._by_spf = "spf" in identities
         self._by_name = "ptr" in identities
+        if self._by_name:
+            prepare()
         self._sender_domains = frozenset(sender_domains)
         self._recipient = lru_cache(maxsize=REMEMBERED)(self._judge_recipient)
 

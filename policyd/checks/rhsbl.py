@@ -6,9 +6,9 @@ from functools import lru_cache
 
 from mailbase.addresses import MAX_DOMAIN, is_host_name, normal_domain
 from mailbase.config.lists import ListKind, NameSource
+from mailbase.organisation import organisation
 from policyd.inquiry import Inquiry, Subject
 from policyd.lists.asking import ask_lists
-from policyd.lists.domains import Registrable
 from policyd.lists.roster import Roster, Watched
 
 REMEMBERED = 2000
@@ -20,14 +20,12 @@ _SOURCES: tuple[NameSource, ...] = ("sender", "helo", "ptr")
 class RhsblCheck:
     """Arguments:
     roster: knows the lists that are asked.
-    registrable: for lists that have registrable domains only.
     """
 
     name = "rhsbl"
 
-    def __init__(self, roster: Roster, registrable: Registrable) -> None:
+    def __init__(self, roster: Roster) -> None:
         self._roster = roster
-        self._registrable = registrable
 
     def inquire(self, subject: Subject) -> Inquiry:
         """See :class:`~policyd.inquiry.EvidenceCheck`. What stands in two places is asked after once."""
@@ -41,7 +39,7 @@ class RhsblCheck:
             asked: dict[str, str] = {}
             for source, name in names.items():
                 if source in watched.definition.names:
-                    wanted = self._registrable(name) if watched.definition.registrable else name
+                    wanted = organisation(name) if watched.definition.registrable else name
                     if wanted is not None:
                         asked[wanted] = f"{asked[wanted]}+{source}" if wanted in asked else source
             for name, places in asked.items():

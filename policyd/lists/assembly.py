@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mailbase import organisation
 from mailbase.config import Settings
 from mailbase.config.evidence import LIST_CHECKS
 from mailbase.config.lists import ListKind, fact_names, spread
 from mailbase.vocabulary import Action, Flow
 from policyd.checks import DnsblCheck, DnswlCheck, RhsblCheck
 from policyd.inquiry import EvidenceCheck
-from policyd.lists.domains import registrable_domains
 from policyd.lists.model import DnsList, make_list
 from policyd.lists.roster import Roster
 
@@ -32,8 +32,9 @@ def list_checks(lists: tuple[DnsList, ...], roster: Roster) -> dict[str, Evidenc
     if ListKind.DNSWL in kinds:
         checks[DnswlCheck.name] = DnswlCheck(roster)
     if ListKind.RHSBL in kinds:
-        wanted = any(one.registrable for one in lists)
-        checks[RhsblCheck.name] = RhsblCheck(roster, registrable_domains() if wanted else lambda name: name)
+        if any(one.registrable for one in lists):
+            organisation.prepare()
+        checks[RhsblCheck.name] = RhsblCheck(roster)
     return checks
 
 

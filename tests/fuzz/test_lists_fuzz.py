@@ -16,7 +16,6 @@ from mailbase.dns.names import normal
 from policyd.checks import DnsblCheck, RhsblCheck
 from policyd.facts import Evidence
 from policyd.inquiry import Subject
-from policyd.lists.domains import registrable_domains
 from policyd.lists.health import Health
 from policyd.lists.model import make_list
 from policyd.lists.roster import Roster, Watched
@@ -70,7 +69,7 @@ def test_a_check_says_something_bounded(data: st.DataObject) -> None:
     subject = Subject(address, data.draw(names), "", data.draw(names), "a@" + sender, sender, "")
     lists = roster()
     known = {fact for one in SETTINGS.lists for fact in (one, f"{one}.x", f"{one}.y", f"{one}.z")}
-    for check in (DnsblCheck(lists), RhsblCheck(lists, registrable_domains())):
+    for check in (DnsblCheck(lists), RhsblCheck(lists)):
         inquiry = check.inquire(subject)
         questions = next(inquiry, ())
         assert len(questions) == len(set(questions)) <= 6

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from postwarden.demo import samples
+from postwarden.sandbox import registered
 from postwarden.sandbox.gateway import Gateway, metric
 from postwarden.sandbox.nameserver import Behaviour, Nameserver
 from postwarden.sandbox.waiting import wait_until
@@ -150,6 +151,14 @@ def test_who_is_not_listed_passes(outside, gateway, mark, who):
 
 def test_a_list_of_good_clients_outweighs_one_of_bad_ones(outside, gateway, mark):
     assert outside.mx(samples.mail(mark), **sender("198.18.0.9")).code == 250
+    assert gateway.sink.wait_for(mark.encode())
+
+
+def test_a_list_of_good_clients_spares_them_greylisting(outside, gateway, mark):
+    recipient = f"person@{registered.DOMAIN}"
+    waiting = outside.mx(samples.mail(mark), recipient, **sender("198.18.0.1"))
+    assert (waiting.code, "Greylisted" in str(waiting.reply)) == (450, True)
+    assert outside.mx(samples.mail(mark), recipient, **sender("198.18.0.9")).code == 250
     assert gateway.sink.wait_for(mark.encode())
 
 

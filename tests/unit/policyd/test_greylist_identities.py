@@ -12,6 +12,7 @@ from publicsuffixlist import PublicSuffixList
 
 from mailbase.addresses import pack
 from mailbase.config import ConfigError, loads
+from mailbase.organisation import organisation
 from policyd.checks.dynamic import DynamicNames
 from policyd.checks.greylist import GreylistCheck
 from policyd.context import Context
@@ -19,7 +20,6 @@ from policyd.facts import Evidence, Grey, GreylistFact
 from policyd.flow import Origins
 from policyd.greylist.allowlist import ClientList, RecipientList, read_lines
 from policyd.greylist.identity import MAX_TOGETHER, Caller, extended, together
-from policyd.greylist.organisation import organisation
 from policyd.weights import Weights
 
 DYNAMIC = DynamicNames(read_lines(["data:dynamic_names"]))

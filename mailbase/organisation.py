@@ -29,6 +29,12 @@ def organisation(name: str) -> str | None:
     return known or name
 
 
+def prepare() -> None:
+    """Read the list now: the first name would wait for it, some 0.2 s, and the reactor with it."""
+    _suffixes()
+    _divided()
+
+
 @lru_cache(maxsize=REMEMBERED)
 def _above(above: str) -> str | None:
     """The organisation of all names one label below ``above``.
