@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -45,6 +46,8 @@ class Servers:
             "tls": Sink(
                 on_recipient=knows("ada"), tls=certificates.context(certificates.write(folder, "any.example"))
             ),
+            # A handshake without a certificate cannot succeed.
+            "broken-tls": Sink(on_recipient=knows("ada"), tls=ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)),
             "temporary": Sink(on_recipient=lambda path: b"451 4.3.0 try again"),
             "policy": Sink(on_recipient=lambda path: b"550 5.7.1 we do not like you"),
             "all": Sink(),
@@ -194,6 +197,12 @@ def test_tls_is_used_where_it_is_offered_whatever_the_certificate(outside, serve
     assert "NOQUEUE: reject: RCPT" in callee[0].when(
         lambda log: "bob@postfix.example" in log, 10, "the refusal in the log"
     )
+
+
+def test_a_server_whose_tls_is_broken_is_asked_without(outside, servers, mark):
+    assert outside.mx(samples.mail(mark), "ada@broken-tls.example").code == 250
+    assert outside.mx(samples.mail(mark), "eve@broken-tls.example").code == 550
+    assert {secured for _, secured in servers.sinks["broken-tls"].asked} == {False}
 
 
 def test_a_mail_to_several_is_taken_for_those_that_are_known(outside, gateway, mark):
