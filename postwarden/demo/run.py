@@ -31,6 +31,8 @@ from postwarden.sandbox.waiting import DeadlineMissed, wait_until
 
 GREYLIST_DELAY = 2.0
 """Seconds that the demo's greylisting waits; in the field it is minutes."""
+MADE_UP = b"<no-such-user-"
+"""How the address begins by which a callout tells a server that takes everything."""
 TABLE_WIDTH = 160
 """Characters, where the terminal does not say."""
 
@@ -149,12 +151,28 @@ def _postfix_or_not(say: Callable[[str], None]) -> bool:
 
 
 def _gateway(folder: Path, real: bool) -> Gateway:
-    settings = {"policyd": {"greylist": {"delay": f"{GREYLIST_DELAY:g}s"}}}
     link = folder / "postfix" if real else None
     try:
-        return Gateway(folder, FIXED, settings, postfix_link=link)
+        gateway = Gateway(folder, FIXED, postfix_link=link)
     except PortInUse:
-        return Gateway(folder, Plan(), settings, postfix_link=link)
+        gateway = Gateway(folder, Plan(), postfix_link=link)
+    # The sink stands for the registered server, in callouts as well.
+    server = f"mail.{registered.DOMAIN}"
+    gateway.settings = {
+        "policyd": {
+            "greylist": {"delay": f"{GREYLIST_DELAY:g}s"},
+            "callout": {"test_targets": {server: f"{LOOPBACK}:{gateway.sink.port}"}},
+        },
+        "flows": {"inbound": {"callout": True}},
+    }
+    gateway.sink.on_recipient = _registered_server
+    return gateway
+
+
+def _registered_server(path: bytes) -> bytes:
+    """The sink's answer to RCPT: it knows everybody but nobody."""
+    unknown = path.lower().startswith((f"<{registered.UNKNOWN}>".encode(), MADE_UP))
+    return b"550 5.1.1 No such user" if unknown else b"250 2.1.5 Ok"
 
 
 def _start(gateway: Gateway, real: bool, say: Callable[[str], None]) -> None:

@@ -66,6 +66,7 @@ STEPS: tuple[Step, ...] = (
     Step("the same mail, second try", _OUTSIDE, registered.OUTSIDER, _BOB, Fate.DELIVERED, retry_of=_FIRST),
     Step("clean mail to a foreign domain", _SYSTEM, registered.SYSTEM, _FOREIGN, Fate.DELIVERED, sender=_ADA),
     Step("clean mail to a foreign domain", _OUTSIDE, registered.OUTSIDER, _FOREIGN, Fate.REFUSED),
+    Step("clean mail to nobody", _OUTSIDE, registered.OUTSIDER, registered.UNKNOWN, Fate.REFUSED),
     Step(
         "Word macro renamed to .txt",
         _OUTSIDE,

@@ -9,6 +9,8 @@ DOMAIN = "inst.example"
 """Served, with greylisting."""
 OPEN_DOMAIN = "open.example"
 """Served, without greylisting."""
+UNKNOWN = f"nobody@{OPEN_DOMAIN}"
+"""In a served domain, and known to nobody there."""
 FOREIGN_DOMAIN = "elsewhere.example"
 """Not served."""
 

@@ -28,7 +28,7 @@ def test_every_sample_mail_fares_as_it_should(real_postfix, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     results = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(results) == 10
+    assert len(results) == 11
     assert all(result["expected"] and result["decision"] for result in results), results
     assert processes_of(folder) == []
 

@@ -342,6 +342,18 @@ def test_what_is_under_way_comes_too_late(world: World, local: str | None) -> No
     assert len(world.calls) == 2
 
 
+@pytest.mark.parametrize("local", ["ada", None])
+def test_what_is_under_way_is_not_remembered_either(world: World, local: str | None) -> None:
+    world.delay = 1.0
+    before = world.start(ADA)
+    world.forget("inst.example", local)
+    world.clock.advance(1.0)
+    assert before == [KNOWN]
+    world.users.clear()
+    world.delay = 0.0
+    assert world.ask(ADA) is UNKNOWN
+
+
 def test_that_a_server_takes_everything_is_forgotten_with_an_address(world: World) -> None:
     world.answers["192.0.2.40"] = ALL
     assert world.ask("a@lone.example") is CATCH_ALL
