@@ -35,6 +35,15 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
 
+# pyspf's source archive holds the RFC 7208 test suite; the one that is installed, by its hash.
+$(VENV)/.spf-suite: requirements.lock $(VENV)/.run
+	@echo "Fetching the RFC 7208 test suite in pyspf's source archive …"
+	@rm -rf $(VENV)/spf-suite && mkdir $(VENV)/spf-suite
+	@awk '/^pyspf==/ { on = 1 } on { print } on && !/\\$$/ { exit }' requirements.lock > $(VENV)/spf-suite/pinned.txt
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-binary :all: \
+		--require-hashes --dest $(VENV)/spf-suite --requirement $(VENV)/spf-suite/pinned.txt
+	@touch $@
+
 # ---- seeing it work --------------------------------------------------------------------------------------
 
 .PHONY: run-packages test-packages
@@ -60,11 +69,11 @@ demo: run-packages ## the same, but ends after the sample mail
 test: test-packages ## every test: unit, fuzz, and integration with a real Postfix and clamd
 	@[ -z "$(AS_ROOT)" ] || command -v sudo >/dev/null || \
 		{ echo "The integration tests run a private Postfix, which needs root or sudo; without either: make unit"; exit 1; }
-	@$(MAKE) --no-print-directory $(VENV)/.dev
+	@$(MAKE) --no-print-directory $(VENV)/.dev $(VENV)/.spf-suite
 	$(AS_ROOT) $(BIN)/pytest -q $(TEST_FLAGS)
 
 .PHONY: unit
-unit: $(VENV)/.dev ## the tests that need no other program
+unit: $(VENV)/.dev $(VENV)/.spf-suite ## the tests that need no other program
 	$(BIN)/pytest -q tests/unit tests/fuzz
 
 .PHONY: lint

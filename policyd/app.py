@@ -304,6 +304,7 @@ class Daemon:
             self._roster,
             self.callouts,
             self.reputation,
+            self._reactor.seconds,
         )
 
     def _remember(self, settings: Settings) -> None:

@@ -19,6 +19,7 @@ from policyd.facts import CheckFailed, CheckLate, ExceptionFact, Fact
 from policyd.limits.charges import Charges
 from policyd.policy import Policy
 from policyd.request import Request, Stage
+from policyd.spf.received import received_spf
 from policyd.tickets import Tickets
 from policyd.transactions import ACCEPTED, KEPT_OUT, TICKET, Transactions
 from policyd.verdict import DUNNO, judge, settles
@@ -195,7 +196,7 @@ class Engine:
         return decision
 
     def _prepend(self, request: Request, question: str, context: Context, decision: Decision) -> str:
-        """Let Postfix put the ticket's id on top of the mail; returns the mark for it.
+        """Let Postfix put the ticket's id on top of the mail, or what SPF said; returns the mark for it.
 
         Prepended lines add up: one for each mail, however often and wherever Postfix asks.
         """
@@ -206,6 +207,14 @@ class Engine:
             recipients = self.transactions.accepted(request)
         if not recipients and request.recipient:
             recipients = (request.recipient,)
+        receiver = self.policy.received_spf
+        if receiver is not None:
+            weighed = context.weighed
+            line = received_spf(request, weighed.evidence if weighed else (), receiver)
+            if line is None:
+                return ""
+            decision.reply, decision.reason = f"PREPEND {line}", "received-spf"
+            return TICKET + decision.id
         decision.reply = f"PREPEND {HEADER}: {decision.id}"
         decision.reason = "ticket"
         if context.trace:

@@ -17,7 +17,7 @@ from policyd.facts import Evidence
 from policyd.inquiry import FAILED, Answers, Collected, EvidenceCheck, Inquiry, Questions, Settled, Subject
 
 MAX_ROUNDS = 8
-"""Times that a check may ask; every check of ours asks three times at most."""
+"""Times that a check may ask, unless it has ``rounds`` of its own; most ask three times at most."""
 
 
 class Watch(Protocol):
@@ -106,7 +106,7 @@ class _Gathering:
         ask = self._gatherer.resolver.ask
         while True:
             try:
-                if rounds > MAX_ROUNDS:
+                if rounds > getattr(self._checks[position], "rounds", MAX_ROUNDS):
                     raise RuntimeError("asks without end")
                 asked: list[Any] = [
                     ask(*question, consumer=consumer, deadline=self._deadline)

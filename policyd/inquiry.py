@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from mailbase.addresses import MAX_DOMAIN, domain_of
 from mailbase.dns.answers import Found, NoData, NxDomain, RecordType
@@ -21,6 +21,7 @@ from policyd.facts import Evidence
 from policyd.flow import Origin
 from policyd.request import Request
 
+R = TypeVar("R")
 Question: TypeAlias = tuple[str, RecordType]
 Questions: TypeAlias = tuple[Question | Awaitable[Any], ...]
 Answers: TypeAlias = tuple[Any, ...]
@@ -95,6 +96,30 @@ class Collected:
     evidence: tuple[Evidence, ...]
     late: bool = False
     times: Mapping[str, float] = field(default_factory=dict)
+
+
+def side_by_side(
+    inquiries: Sequence[Generator[tuple[Question, ...], Answers, R]],
+) -> Generator[tuple[Question, ...], Answers, list[R]]:
+    """Several inquiries as one: their questions are asked together. Returns what each returned."""
+    results: dict[int, R] = {}
+    asked: dict[int, tuple[Question, ...]] = {}
+    answers: dict[int, Answers | None] = dict.fromkeys(range(len(inquiries)))
+    while True:
+        for place, those in answers.items():
+            try:
+                # A generator that has not begun takes None.
+                asked[place] = inquiries[place].send(those)  # type: ignore[arg-type]
+            except StopIteration as stop:
+                results[place] = stop.value
+        if not asked:
+            return [results[place] for place in range(len(inquiries))]
+        got = yield tuple(question for questions in asked.values() for question in questions)
+        answers.clear()
+        begin = 0
+        for place, questions in asked.items():
+            answers[place] = got[begin : (begin := begin + len(questions))]
+        asked.clear()
 
 
 Settled: TypeAlias = Callable[[Sequence[Evidence], Sequence[str]], bool]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -25,6 +27,7 @@ from policyd.checks import (
     ReputationCheck,
     SenderDomainCheck,
     SpamtrapCheck,
+    SpfCheck,
 )
 from policyd.checks.dynamic import DynamicNames
 from policyd.checks.points import FlowPoints, own_thresholds
@@ -67,6 +70,7 @@ class Policy:
     limits: of all flows.
     dns_lists: those that a flow's checks ask.
     traps: dummy addresses.
+    received_spf: our own name, where Received-SPF stands in a ticket's place.
     """
 
     registry: Registry
@@ -80,6 +84,7 @@ class Policy:
     limits: tuple[Limit, ...] = ()
     dns_lists: tuple[DnsList, ...] = ()
     traps: Spamtraps = field(default_factory=Spamtraps)
+    received_spf: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,7 @@ def build_policy(
     roster: Roster | None = None,
     callout: Callout | None = None,
     reputation: Reputation | None = None,
+    seconds: Callable[[], float] = time.monotonic,
 ) -> Policy:
     """The policy that ``settings`` ask for; nothing in force is changed.
 
@@ -129,6 +135,7 @@ def build_policy(
         reputation: of client networks; None: nothing is held against anybody.
         roster: knows which DNS lists are well; None: none is asked.
         callout: asks servers for recipients; None: nobody does, whatever the settings.
+        seconds: the clock by which what SPF said is remembered.
 
     Raises:
         ConfigError: an allowlist that cannot be read.
@@ -166,6 +173,9 @@ def build_policy(
     more = list_checks(asked, roster or Roster())
     if reputation is not None:
         more[ReputationCheck.name] = ReputationCheck(reputation)
+    if any(settings.flows.of(flow).checks.spf.enabled for flow in Flow):
+        spf = settings.policyd.spf
+        more[SpfCheck.name] = SpfCheck(settings.identity.hostname, seconds, (*spf.skip, *spf.forwarders))
     points = _points_check(settings, lists.dynamic, gather, more)
     if points is not None:
         checks[points.name] = points
@@ -184,6 +194,7 @@ def build_policy(
         tuple(limit for those in limits.values() for limit in those),
         asked,
         traps,
+        settings.identity.hostname if settings.policyd.spf.received_header else None,
     )
 
 

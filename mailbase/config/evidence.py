@@ -34,6 +34,24 @@ DEFAULT_POINTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
         ),
         "reputation": MappingProxyType({"spamtrap": 2.0, "refused-content": 0.0}),
         "sender_domain": MappingProxyType({"no-mail-host": 4.0, "null-mx": 4.0, "private-mx": 3.0}),
+        "spf": MappingProxyType(
+            {
+                "pass": 0.0,
+                "fail": 2.5,
+                "softfail": 1.0,
+                "neutral": 0.0,
+                "none": 0.0,
+                "permerror": 0.5,
+                "plus-all": 2.0,
+                "helo-pass": 0.0,
+                "helo-fail": 2.5,
+                "helo-softfail": 1.0,
+                "helo-neutral": 0.0,
+                "helo-none": 0.0,
+                "helo-permerror": 0.0,
+                "helo-plus-all": 1.0,
+            }
+        ),
         # Their facts are the lists in policyd.lists; what a list is worth only the operator knows.
         **{kind.value: MappingProxyType({}) for kind in ListKind},
     }
@@ -71,6 +89,7 @@ class ChecksSettings(Section):
     fcrdns: CheckSettings
     helo: CheckSettings
     sender_domain: CheckSettings
+    spf: CheckSettings
     dnsbl: CheckSettings
     dnswl: CheckSettings
     rhsbl: CheckSettings

@@ -8,15 +8,16 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
-from mailbase.addresses import normal_domain
+from mailbase.addresses import is_host_name, normal_domain
 from mailbase.config.callout import CalloutSettings
 from mailbase.config.journal import JournalSettings
 from mailbase.config.lists import ListHealthSettings, ListName, ListSettings
 from mailbase.config.places import FOLDER, ListenPlace, OptionalListenPlace, SocketPath
 from mailbase.config.replies import reply_reason, reply_text
 from mailbase.config.units import Duration, between
-from mailbase.documents import Count, FilledListing, FilledText, Listing, Section, Table, Text
+from mailbase.documents import Count, FilledListing, FilledText, Flag, Listing, Section, Table, Text
 from mailbase.documents.problems import shown
+from mailbase.networks import parse_network
 
 SHIPPED = "data:"
 """Prefix of an allowlist that comes with the product instead of lying in a file of the operator's."""
@@ -62,6 +63,23 @@ def _domain(value: str) -> str:
     return domain
 
 
+def _network(value: str) -> str:
+    parse_network(value)
+    return value
+
+
+def _network_or_domain(value: str) -> str:
+    try:
+        return _network(value)
+    except ValueError as problem:
+        domain = normal_domain(value)
+        if domain is None or not is_host_name(domain):
+            if "/" in value:
+                raise
+            raise ValueError(f"expected a network or a domain, got {shown(value)}") from problem
+        return domain
+
+
 GreylistIdentity: TypeAlias = Literal["network", "spf", "ptr"]
 
 _Allowlist = Annotated[FilledText, _list_of(_ALLOWLISTS)]
@@ -95,6 +113,15 @@ class GreylistSettings(Section):
     """Local parts that are never greylisted and get no points."""
 
 
+class SpfSettings(Section):
+    skip: Listing[Annotated[Text, AfterValidator(_network)]] = ()
+    """Networks whose mail is not looked at."""
+    forwarders: Listing[Annotated[Text, AfterValidator(_network_or_domain)]] = ()
+    """Known forwarders, likewise: networks, or names with all below them."""
+    received_header: Flag = False
+    """Whether Received-SPF stands on top of a mail, and no ticket; for gateways without contentfilter."""
+
+
 class PolicydSettings(Section):
     listen: FilledListing[ListenPlace] = ("127.0.0.1:10023",)
     """Where Postfix asks."""
@@ -117,6 +144,7 @@ class PolicydSettings(Section):
     lists: Table[ListName, ListSettings] = {}
     """DNS lists, by the name that their facts have."""
     list_health: ListHealthSettings = ListHealthSettings()
+    spf: SpfSettings = SpfSettings()
     greylist: GreylistSettings = GreylistSettings()
     callout: CalloutSettings = CalloutSettings()
     journal: JournalSettings = JournalSettings()

@@ -19,6 +19,7 @@ from policyd.checks.reputation import ReputationCheck
 from policyd.checks.rhsbl import RhsblCheck
 from policyd.checks.sender_domain import SenderDomainCheck
 from policyd.checks.spamtrap import SpamtrapCheck
+from policyd.checks.spf import SpfCheck
 from policyd.context import Context
 from policyd.facts import Fact
 from policyd.request import Request, Stage
@@ -41,6 +42,7 @@ __all__ = [
     "RhsblCheck",
     "SenderDomainCheck",
     "SpamtrapCheck",
+    "SpfCheck",
 ]
 
 
@@ -75,6 +77,7 @@ EVIDENCE = (
     FcrdnsCheck.name,
     HeloCheck.name,
     SenderDomainCheck.name,
+    SpfCheck.name,
     DnsblCheck.name,
     DnswlCheck.name,
     RhsblCheck.name,

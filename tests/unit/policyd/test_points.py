@@ -75,13 +75,17 @@ def test_by_default_nothing_is_refused_for_points(make_bench: Any) -> None:
     assert decision.reply == "DUNNO"
     assert decision.weighed is not None
     assert decision.weighed.total == 7.5
-    assert decision.weighed.text() == "fcrdns.no-ptr:2,helo.not-fqdn:1.5,sender_domain.no-mail-host:4"
+    assert (
+        decision.weighed.text() == "fcrdns.no-ptr:2,helo.not-fqdn:1.5,sender_domain.no-mail-host:4,spf.none:0"
+    )
 
 
 def test_points_and_facts_stand_in_the_log(make_bench: Any) -> None:
     bench = make(make_bench, settings())
     text = line(bench, bench.decide(**BAD, recipient=FREE), **BAD, recipient=FREE)
-    assert " points=7.5 facts=fcrdns.no-ptr:2,helo.not-fqdn:1.5,sender_domain.no-mail-host:4 " in text
+    assert (
+        " points=7.5 facts=fcrdns.no-ptr:2,helo.not-fqdn:1.5,sender_domain.no-mail-host:4,spf.none:0 " in text
+    )
     assert " helo=friend " in text
 
 
@@ -149,6 +153,7 @@ def test_an_exempt_recipient_does_not_lose_the_others_evidence(make_bench: Any) 
         "fcrdns.no-ptr",
         "helo.not-fqdn",
         "sender_domain.no-mail-host",
+        "spf.none",
     ]
 
 
