@@ -6,7 +6,7 @@ import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mailbase.addresses import MAPPED, pack, unpack
+from mailbase.addresses import MAPPED, normal_domain, pack, unpack
 from mailbase.config.list_codes import LOOPBACK, Pattern, parse_code
 from mailbase.config.lists import ListKind, ListSettings, NameSource, fact_names
 from mailbase.dns.answers import Answer, Found, NoData, NxDomain, Record
@@ -179,7 +179,9 @@ def _points(settings: ListSettings, address: str, name: str) -> tuple[str, ...]:
 
 def _test_name(settings: ListSettings, point: str) -> str:
     if settings.kind is ListKind.RHSBL:
-        return point.lower().rstrip(".")
+        name = normal_domain(point)
+        assert name is not None
+        return name
     packed = pack(point)
     assert packed is not None
     # An IPv4 address written as an IPv6 one is a test point of the IPv6 side.

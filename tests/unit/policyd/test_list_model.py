@@ -90,6 +90,7 @@ V6 = "0.0.0.0.0.f.7.f.f.f.f" + ".0" * 20 + ".bl.example"
         ),
         ("", "rhsbl", ["test.bl.example"], ["invalid.bl.example"]),
         ("test_listed: Point.Example., test_clean: []", "rhsbl", ["point.example.bl.example"], []),
+        ("test_listed: bücher.example, test_clean: []", "rhsbl", ["xn--bcher-kva.example.bl.example"], []),
         (
             "test_listed: [192.0.2.7, '2001:db8::1'], test_clean: []",
             "dnsbl",
