@@ -49,19 +49,21 @@ class Front:
         ) as filter_:
             filter_.hello()
             filter_.command(
-                f"XFORWARD ADDR={step.client} NAME={xtext(step.name)} HELO=client.example PROTO=ESMTP"
+                f"XFORWARD ADDR={step.client} NAME={xtext(step.name)} HELO={xtext(step.helo)} PROTO=ESMTP"
             )
             return filter_.send(step.sender, [step.recipient], prepended + mail).reply
 
     def _ask(self, step: Step, state: str, instance: str, size: int) -> str:
         """The policy service's action (SMTPD_POLICY_README)."""
+        name = "unknown" if step.name == "[UNAVAILABLE]" else step.name
         attributes = {
             "request": "smtpd_access_policy",
             "protocol_state": state,
             "protocol_name": "ESMTP",
             "client_address": step.client,
-            "client_name": "unknown" if step.name == "[UNAVAILABLE]" else step.name,
-            "helo_name": "client.example",
+            "client_name": name,
+            "reverse_client_name": name,
+            "helo_name": step.helo,
             "sender": step.sender,
             "recipient": step.recipient,
             "recipient_count": "0" if state == "RCPT" else "1",

@@ -5,25 +5,28 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
 from postwarden import table
-from postwarden.demo import scenario
+from postwarden.demo import scenario, world
 from postwarden.demo.front import Front
 from postwarden.demo.outcome import Outcome, json_lines, observe
 from postwarden.demo.root import give_back
 from postwarden.demo.scenario import Step
 from postwarden.sandbox import registered
 from postwarden.sandbox.client import ConnectionLost, Dialogue, Reply
-from postwarden.sandbox.gateway import FIXED, Gateway, Plan, Rewired
+from postwarden.sandbox.gateway import FIXED, Gateway, Plan, Rewired, metric
 from postwarden.sandbox.guard import MARK
+from postwarden.sandbox.nameserver import Nameserver
 from postwarden.sandbox.ports import LOOPBACK, PortInUse
 from postwarden.sandbox.postfix import PostfixFailed, PostfixUnavailable, check_available
 from postwarden.sandbox.processes import ProcessDied
@@ -31,8 +34,6 @@ from postwarden.sandbox.waiting import DeadlineMissed, wait_until
 
 GREYLIST_DELAY = 2.0
 """Seconds that the demo's greylisting waits; in the field it is minutes."""
-MADE_UP = b"<no-such-user-"
-"""How the address begins by which a callout tells a server that takes everything."""
 TABLE_WIDTH = 160
 """Characters, where the terminal does not say."""
 
@@ -61,7 +62,9 @@ def demo(folder: Path, keep: bool, as_json: bool = False, out: TextIO | None = N
             cleanup.enter_context(_own_folder(folder))
             cleanup.callback(give_back, folder)
             real = _postfix_or_not(say)
-            gateway = cleanup.enter_context(_gateway(folder, real))
+            nameserver = Nameserver(world.ZONE, record=False)
+            cleanup.callback(nameserver.close)
+            gateway = cleanup.enter_context(_gateway(folder, real, nameserver))
             cleanup.callback(say, "Stopped; the logs are in " + str(folder) + "/.")
             cleanup.callback(_keep_postfix_log, gateway)
             _start(gateway, real, say)
@@ -150,29 +153,16 @@ def _postfix_or_not(say: Callable[[str], None]) -> bool:
     return True
 
 
-def _gateway(folder: Path, real: bool) -> Gateway:
+def _gateway(folder: Path, real: bool, nameserver: Nameserver) -> Gateway:
     link = folder / "postfix" if real else None
     try:
         gateway = Gateway(folder, FIXED, postfix_link=link)
     except PortInUse:
         gateway = Gateway(folder, Plan(), postfix_link=link)
-    # The sink stands for the registered server, in callouts as well.
-    server = f"mail.{registered.DOMAIN}"
-    gateway.settings = {
-        "policyd": {
-            "greylist": {"delay": f"{GREYLIST_DELAY:g}s"},
-            "callout": {"test_targets": {server: f"{LOOPBACK}:{gateway.sink.port}"}},
-        },
-        "flows": {"inbound": {"callout": True}},
-    }
-    gateway.sink.on_recipient = _registered_server
+    gateway.sink.on_recipient = world.answer_recipient
+    dns = f"{nameserver.host}:{nameserver.port}"
+    gateway.settings = world.settings(dns, gateway.sink.port, GREYLIST_DELAY)
     return gateway
-
-
-def _registered_server(path: bytes) -> bytes:
-    """The sink's answer to RCPT: it knows everybody but nobody."""
-    unknown = path.lower().startswith((f"<{registered.UNKNOWN}>".encode(), MADE_UP))
-    return b"550 5.1.1 No such user" if unknown else b"250 2.1.5 Ok"
 
 
 def _start(gateway: Gateway, real: bool, say: Callable[[str], None]) -> None:
@@ -184,6 +174,12 @@ def _start(gateway: Gateway, real: bool, say: Callable[[str], None]) -> None:
         rewired,
         with_postfix=real,
         progress=lambda name: say(f"  {name} is ready ({time.monotonic() - started:.1f} s)"),
+    )
+    lists = len(gateway.settings["policyd"]["lists"])
+    wait_until(
+        lambda: metric(gateway.ports.policyd_metrics, "policyd_list_on{") == lists,
+        10.0,
+        "the DNS lists are tested",
     )
 
 
@@ -203,6 +199,8 @@ def _send_all(gateway: Gateway, real: bool, say: Callable[[str], None]) -> list[
             mark, mail, at = sent[step.retry_of]
             say(f"  waiting {GREYLIST_DELAY:g} s for the greylisting delay …")
             wait_until(lambda: time.monotonic() - at > GREYLIST_DELAY + 0.5, 60.0, "the delay is over")  # noqa: B023
+        if step.command:
+            _command(gateway, step.command)
         reply = _submit(gateway, step, mail) if real else front.send(step, mail)
         sent[step.title] = mark, mail, time.monotonic()
         (samples / f"{number:02d}.eml").write_bytes(mail)
@@ -210,8 +208,22 @@ def _send_all(gateway: Gateway, real: bool, say: Callable[[str], None]) -> list[
     return outcomes
 
 
+def _command(gateway: Gateway, arguments: Sequence[str]) -> None:
+    """Run ``policyd`` with ``arguments``, as an operator does."""
+    done = subprocess.run(
+        [sys.executable, "-m", "policyd", *arguments, "--config", str(gateway.config)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise ProcessDied(f"policyd {' '.join(arguments)}: {done.stderr.strip()}")
+
+
 def _submit(gateway: Gateway, step: Step, mail: bytes) -> Reply:
-    with Dialogue(gateway.ports.submission if step.user else gateway.ports.mx, timeout=60.0) as dialogue:
+    port = gateway.ports.submission if step.user else gateway.ports.mx
+    with Dialogue(port, step.helo, timeout=60.0) as dialogue:
         identity = {"addr": step.client, "name": step.name, "reverse_name": step.name}
         if step.user:
             identity["login"] = step.user
@@ -229,13 +241,19 @@ def _table(outcomes: list[Outcome], out: TextIO) -> str:
             outcome.step.title,
             outcome.step.origin,
             outcome.step.recipient,
-            str(outcome.reply),
+            _short(outcome),
             outcome.arrived,
             outcome.decision or "-",
         )
         for number, outcome in enumerate(outcomes, 1)
     ]
     return "\n" + table.render(head, rows, width) + "\n"
+
+
+def _short(outcome: Outcome) -> str:
+    """The answer without what stands in other columns: the recipient, and the decision's id."""
+    text = re.sub(r"<[^>]*>: Recipient address rejected: ", "… ", str(outcome.reply))
+    return text.replace(f" [{outcome.decision}]", "") if outcome.decision else text
 
 
 def _serving(gateway: Gateway, real: bool, folder: Path) -> str:

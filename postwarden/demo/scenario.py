@@ -5,9 +5,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from postwarden.demo import samples
+from postwarden.demo.world import NAMES, Client
 from postwarden.sandbox import registered
+from postwarden.sandbox.gateway import HOSTNAME
 
 
 class Fate(enum.Enum):
@@ -33,6 +36,8 @@ class Step:
         attachment: makes the file to attach.
         retry_of: title of an earlier step whose mail is sent again, after the greylisting delay.
         name: client's verified host name.
+        helo: what it calls itself.
+        command: arguments of policyd, run before.
     """
 
     title: str
@@ -44,6 +49,8 @@ class Step:
     attachment: Callable[[], samples.Attachment] | None = None
     retry_of: str = ""
     name: str = "[UNAVAILABLE]"
+    helo: str = "client.example"
+    command: tuple[str, ...] = ()
     sender: str = field(default="alice@outside.example")
 
     def mail(self, mark: str) -> bytes:
@@ -56,50 +63,99 @@ _BOB = f"bob@{registered.DOMAIN}"
 _EVE = f"eve@{registered.OPEN_DOMAIN}"
 _FOREIGN = f"carol@{registered.FOREIGN_DOMAIN}"
 _ADA = f"ada@{registered.DOMAIN}"
-_OUTSIDE = f"outside {registered.OUTSIDER}"
-_SYSTEM = f"registered {registered.SYSTEM}"
-_UPSTREAM = f"upstream {registered.UPSTREAM}"
 _FIRST = "clean mail, first try"
+_BULK_SENDER = "offers@bulk.example"
+
+
+def _from(client: str, title: str, recipient: str, expected: Fate, **more: Any) -> Step:
+    """A step of somebody outside, by default in order: a name in DNS that is also the HELO name."""
+    name = NAMES.get(client, "[UNAVAILABLE]")
+    step = {"origin": f"outside {client}", "name": name, "helo": NAMES.get(client, "friend"), **more}
+    return Step(title, client=client, recipient=recipient, expected=expected, **step)
+
+
+def _good(title: str, recipient: str, expected: Fate, **more: Any) -> Step:
+    return _from(Client.GOOD, title, recipient, expected, **more)
+
+
+def _user(title: str, expected: Fate) -> Step:
+    return Step(
+        title,
+        "user ada (SASL)",
+        registered.OUTSIDER,
+        _FOREIGN,
+        expected,
+        user="ada",
+        sender=_ADA,
+    )
+
 
 STEPS: tuple[Step, ...] = (
-    Step(_FIRST, _OUTSIDE, registered.OUTSIDER, _BOB, Fate.DEFERRED),
-    Step("the same mail, second try", _OUTSIDE, registered.OUTSIDER, _BOB, Fate.DELIVERED, retry_of=_FIRST),
-    Step("clean mail to a foreign domain", _SYSTEM, registered.SYSTEM, _FOREIGN, Fate.DELIVERED, sender=_ADA),
-    Step("clean mail to a foreign domain", _OUTSIDE, registered.OUTSIDER, _FOREIGN, Fate.REFUSED),
-    Step("clean mail to nobody", _OUTSIDE, registered.OUTSIDER, registered.UNKNOWN, Fate.REFUSED),
+    # Relaying
     Step(
-        "Word macro renamed to .txt",
-        _OUTSIDE,
-        registered.OUTSIDER,
+        "clean mail to a foreign domain",
+        f"registered {registered.SYSTEM}",
+        registered.SYSTEM,
+        _FOREIGN,
+        Fate.DELIVERED,
+        sender=_ADA,
+    ),
+    _good("clean mail to a foreign domain", _FOREIGN, Fate.REFUSED),
+    # Greylisting
+    _good(_FIRST, _BOB, Fate.DEFERRED),
+    _good("the same mail, second try", _BOB, Fate.DELIVERED, retry_of=_FIRST),
+    _from(
+        Client.PARTNER,
+        "first try, on a list of good servers",
+        _BOB,
+        Fate.DELIVERED,
+        sender="paul@partner.example",
+    ),
+    # Evidence
+    _from(
+        Client.NAMELESS,
+        "no PTR, HELO friend, made-up sender",
         _EVE,
         Fate.REFUSED,
-        attachment=samples.renamed_macros,
+        sender="you@have-won.example",
     ),
-    Step("encrypted ZIP", _OUTSIDE, registered.OUTSIDER, _EVE, Fate.REFUSED, attachment=samples.locked_zip),
-    Step("locked PDF", _OUTSIDE, registered.OUTSIDER, _EVE, Fate.REFUSED, attachment=samples.locked_pdf),
-    Step(
-        "clean Word document",
-        _OUTSIDE,
-        registered.OUTSIDER,
+    _from(Client.NAMELESS, "calls itself by our name", _EVE, Fate.REFUSED, helo=HOSTNAME),
+    _good(
+        "sender that takes no mail (null MX)", _EVE, Fate.DEFERRED, sender="a@silent.example", helo="friend"
+    ),
+    _from(Client.BULK, "on a list of bad servers", _EVE, Fate.REFUSED, sender=_BULK_SENDER),
+    # The operator's word
+    _from(
+        Client.BULK,
+        "the same, after: policyd allow",
         _EVE,
         Fate.DELIVERED,
-        attachment=samples.clean_document,
+        sender=_BULK_SENDER,
+        command=("allow", _BULK_SENDER, "--for", "1h", "--why", "the demo"),
     ),
+    _good(
+        "in order, after: policyd deny",
+        _EVE,
+        Fate.REFUSED,
+        sender="mallory@outside.example",
+        command=("deny", "mallory@outside.example", "--for", "1h", "--why", "the demo"),
+    ),
+    # Recipients
+    _good("to somebody whom the server does not know", f"nobody@{registered.OPEN_DOMAIN}", Fate.REFUSED),
+    # Content
+    _good("clean Word document", _EVE, Fate.DELIVERED, attachment=samples.clean_document),
+    _good("Word macro renamed to .txt", _EVE, Fate.REFUSED, attachment=samples.renamed_macros),
+    _good("encrypted ZIP", _EVE, Fate.REFUSED, attachment=samples.locked_zip),
+    _good("locked PDF", _EVE, Fate.REFUSED, attachment=samples.locked_pdf),
     Step(
         "Word macro renamed to .txt",
-        _UPSTREAM,
+        f"upstream {registered.UPSTREAM}",
         registered.UPSTREAM,
         _EVE,
         Fate.QUARANTINED,
         attachment=samples.renamed_macros,
     ),
-    Step(
-        "submission (after-queue)",
-        "user ada (SASL)",
-        registered.OUTSIDER,
-        _FOREIGN,
-        Fate.DELIVERED,
-        user="ada",
-        sender=_ADA,
-    ),
+    # Users
+    _user("submission (after-queue)", Fate.DELIVERED),
+    _user("one more (limit: 1 an hour)", Fate.DEFERRED),
 )
