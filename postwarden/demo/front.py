@@ -48,8 +48,9 @@ class Front:
             self._after if step.user else self._before, timeout=TIMEOUT, lmtp=bool(step.user)
         ) as filter_:
             filter_.hello()
+            address = f"IPV6:{step.client}" if ":" in step.client else step.client
             filter_.command(
-                f"XFORWARD ADDR={step.client} NAME={xtext(step.name)} HELO={xtext(step.helo)} PROTO=ESMTP"
+                f"XFORWARD ADDR={address} NAME={xtext(step.name)} HELO={xtext(step.helo)} PROTO=ESMTP"
             )
             return filter_.send(step.sender, [step.recipient], prepended + mail).reply
 

@@ -16,6 +16,8 @@ from postwarden.sandbox.waiting import DeadlineMissed, wait_until
 
 ARRIVAL = 15.0
 """Seconds until an accepted mail must be somewhere."""
+ABSENCE = 1.0
+"""Seconds after which a mail that should be nowhere is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,16 @@ def observe(step: Step, mark: str, mail: bytes, reply: Reply, sink: Sink, quaran
             decision(str(reply)),
         )
     needle = mark.encode()
+    swallowed = step.expected is Fate.SWALLOWED
     try:
         wait_until(
-            lambda: sink.find(needle) or quarantined(quarantine, needle), ARRIVAL, "the mail is somewhere"
+            lambda: sink.find(needle) or quarantined(quarantine, needle),
+            ABSENCE if swallowed else ARRIVAL,
+            "the mail is somewhere",
         )
     except DeadlineMissed:
-        return Outcome(step, reply, None, "nothing: lost?", decision(str(reply)))
+        fate, arrived = (Fate.SWALLOWED, "nothing") if swallowed else (None, "nothing: lost?")
+        return Outcome(step, reply, fate, arrived, decision(str(reply)))
     if found := sink.find(needle):
         same = found[0].data.endswith(mail)
         return Outcome(

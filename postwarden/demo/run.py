@@ -64,7 +64,8 @@ def demo(folder: Path, keep: bool, as_json: bool = False, out: TextIO | None = N
             real = _postfix_or_not(say)
             nameserver = Nameserver(world.ZONE, record=False)
             cleanup.callback(nameserver.close)
-            gateway = cleanup.enter_context(_gateway(folder, real, nameserver))
+            dns = f"{nameserver.host}:{nameserver.port}"
+            gateway = cleanup.enter_context(_gateway(folder, real, dns))
             cleanup.callback(say, "Stopped; the logs are in " + str(folder) + "/.")
             cleanup.callback(_keep_postfix_log, gateway)
             _start(gateway, real, say)
@@ -153,14 +154,13 @@ def _postfix_or_not(say: Callable[[str], None]) -> bool:
     return True
 
 
-def _gateway(folder: Path, real: bool, nameserver: Nameserver) -> Gateway:
+def _gateway(folder: Path, real: bool, dns: str) -> Gateway:
     link = folder / "postfix" if real else None
     try:
         gateway = Gateway(folder, FIXED, postfix_link=link)
     except PortInUse:
         gateway = Gateway(folder, Plan(), postfix_link=link)
     gateway.sink.on_recipient = world.answer_recipient
-    dns = f"{nameserver.host}:{nameserver.port}"
     gateway.settings = world.settings(dns, gateway.sink.port, GREYLIST_DELAY)
     return gateway
 
@@ -224,7 +224,8 @@ def _command(gateway: Gateway, arguments: Sequence[str]) -> None:
 def _submit(gateway: Gateway, step: Step, mail: bytes) -> Reply:
     port = gateway.ports.submission if step.user else gateway.ports.mx
     with Dialogue(port, step.helo, timeout=60.0) as dialogue:
-        identity = {"addr": step.client, "name": step.name, "reverse_name": step.name}
+        address = f"IPV6:{step.client}" if ":" in step.client else step.client
+        identity = {"addr": address, "name": step.name, "reverse_name": step.name}
         if step.user:
             identity["login"] = step.user
         dialogue.xclient(**identity)
@@ -234,13 +235,12 @@ def _submit(gateway: Gateway, step: Step, mail: bytes) -> Reply:
 
 def _table(outcomes: list[Outcome], out: TextIO) -> str:
     width = shutil.get_terminal_size((TABLE_WIDTH, 24)).columns if out.isatty() else TABLE_WIDTH
-    head = ("", "sent", "from", "to", "the SMTP dialogue's answer", "what arrived", "decision id")
+    head = ("", "sent", "from", "the SMTP dialogue's answer", "what arrived", "decision id")
     rows = [
         (
             str(number),
             outcome.step.title,
             outcome.step.origin,
-            outcome.step.recipient,
             _short(outcome),
             outcome.arrived,
             outcome.decision or "-",
@@ -275,13 +275,15 @@ def _serving(gateway: Gateway, real: bool, folder: Path) -> str:
         f" log {folder}/policyd.log",
         f"  contentfilter  port {ports.before} (SMTP), {ports.after_lmtp} (LMTP),"
         f" http://{LOOPBACK}:{ports.filter_metrics}/metrics, log {folder}/contentfilter.log",
+        f"  DNS            {gateway.settings['dns']['servers'][0]}, which knows the sample mails' senders alone",
         f"  configuration  {config}, registry {folder}/registry.yaml, sample mails {folder}/samples",
         "Try:",
         f"  {programs}/policyd query --config {config} client_address=203.0.113.7 sender=a@b.example"
         f" recipient=bob@inst.example",
-        f"  {programs}/policyd greylist list --config {config}",
+        f"  {programs}/policyd explain ID --config {config}        (an id of the table)",
+        f"  {programs}/policyd greylist list --config {config}        (also: lists, limits list, exceptions)",
         f"  {programs}/contentfilter scan {folder}/samples",
-        f"  {programs}/postwarden registry list --config {config}",
+        f"  {programs}/postwarden registry list --config {config}        (also: dns, contacts)",
         f"  curl -s http://{LOOPBACK}:{ports.policyd_metrics}/metrics | grep ^policyd_",
     ]
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from postwarden.demo import samples
-from postwarden.demo.world import NAMES, Client
+from postwarden.demo.world import NAMES, SPAMTRAP, Client
 from postwarden.sandbox import registered
 from postwarden.sandbox.gateway import HOSTNAME
 
@@ -20,6 +20,7 @@ class Fate(enum.Enum):
     DEFERRED = "deferred"
     REFUSED = "refused"
     QUARANTINED = "quarantined"
+    SWALLOWED = "accepted, and delivered to nobody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ _FOREIGN = f"carol@{registered.FOREIGN_DOMAIN}"
 _ADA = f"ada@{registered.DOMAIN}"
 _FIRST = "clean mail, first try"
 _BULK_SENDER = "offers@bulk.example"
+_SHOP_SENDER = "news@shop.example"
 
 
 def _from(client: str, title: str, recipient: str, expected: Fate, **more: Any) -> Step:
@@ -142,6 +144,8 @@ STEPS: tuple[Step, ...] = (
     ),
     # Recipients
     _good("to somebody whom the server does not know", f"nobody@{registered.OPEN_DOMAIN}", Fate.REFUSED),
+    _from(Client.SHOP, "to a spamtrap", SPAMTRAP, Fate.SWALLOWED, sender=_SHOP_SENDER),
+    _from(Client.SHOP, "from there, after that", _EVE, Fate.DEFERRED, sender=_SHOP_SENDER),
     # Content
     _good("clean Word document", _EVE, Fate.DELIVERED, attachment=samples.clean_document),
     _good("Word macro renamed to .txt", _EVE, Fate.REFUSED, attachment=samples.renamed_macros),

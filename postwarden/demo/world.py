@@ -31,6 +31,11 @@ ZONE = """
     68.113.0.203.in-addr.arpa.    PTR   mail.bulk.example.
     68.113.0.203.black.example.   A     127.0.0.2
 
+    ; one that has bought addresses, spamtraps among them
+    shop.example.                 MX    10 mail.shop.example.
+    mail.shop.example.            AAAA  2001:db8:bad::25
+    5.2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.a.b.0.8.b.d.0.1.0.0.2.ip6.arpa. PTR mail.shop.example.
+
     ; a domain that takes no mail, and one for which nobody may send
     silent.example.               MX    0 .
     bank.example.                 MX    10 mail.bank.example.
@@ -52,17 +57,19 @@ class Client:
     """No name in DNS."""
     BULK = "203.0.113.68"
     """On the list of bad servers."""
-    NEIGHBOUR = "203.0.113.70"
-    """In the network of the last two."""
+    SHOP = "2001:db8:bad::25"
+    """Writes to spamtraps."""
 
 
 NAMES = {
     Client.GOOD: "mail.outside.example",
     Client.PARTNER: "mail.partner.example",
     Client.BULK: "mail.bulk.example",
+    Client.SHOP: "mail.shop.example",
 }
 """The clients' verified host names."""
 
+SPAMTRAP = f"trap@{registered.OPEN_DOMAIN}"
 MAILBOXES = frozenset({"ada", "bob", "carol", "charles", "eve"})
 """Local parts that the registered server knows."""
 
@@ -95,6 +102,7 @@ def settings(dns: str, server_port: int, greylist_delay: float) -> Mapping[str, 
             },
             "callout": {"test_targets": {f"mail.{registered.DOMAIN}": f"{LOOPBACK}:{server_port}"}},
         },
+        "spamtraps": {"addresses": [SPAMTRAP]},
         "flows": {
             "inbound": {
                 "checks": {
@@ -103,6 +111,7 @@ def settings(dns: str, server_port: int, greylist_delay: float) -> Mapping[str, 
                     "sender_domain": True,
                     "dnsbl": {"points": {"black": 7}},
                     "dnswl": {"points": {"white.high": -4}},
+                    "reputation": {"points": {"spamtrap": 5}},
                 },
                 "defer_at": 4,
                 "reject_at": 6,

@@ -7,10 +7,12 @@ import json
 import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 
+from postwarden.demo.scenario import STEPS
 from postwarden.sandbox.guard import MARK
 from postwarden.sandbox.waiting import wait_until
 
@@ -28,9 +30,38 @@ def test_every_sample_mail_fares_as_it_should(real_postfix, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     results = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(results) == 11
+    assert len(results) == len(STEPS)
     assert all(result["expected"] and result["decision"] for result in results), results
     assert processes_of(folder) == []
+
+
+def test_without_postfix_they_fare_the_same(tmp_path):
+    """Where there is no Postfix, or no root, a front end of our own stands in its place."""
+    program = textwrap.dedent(
+        """
+        import sys
+        from pathlib import Path
+        from postwarden.demo import run
+        from postwarden.sandbox.postfix import PostfixUnavailable
+
+        def unavailable():
+            raise PostfixUnavailable("not today")
+
+        run.check_available = unavailable
+        sys.exit(run.demo(Path(sys.argv[1]), keep=False, as_json=True))
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "not today" in done.stderr
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [result["sent"] for result in results] == [step.title for step in STEPS]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
