@@ -275,7 +275,7 @@ def _serving(gateway: Gateway, real: bool, folder: Path) -> str:
         f" log {folder}/policyd.log",
         f"  contentfilter  port {ports.before} (SMTP), {ports.after_lmtp} (LMTP),"
         f" http://{LOOPBACK}:{ports.filter_metrics}/metrics, log {folder}/contentfilter.log",
-        f"  DNS            {gateway.settings['dns']['servers'][0]}, which knows the sample mails' senders alone",
+        f"  DNS            {gateway.settings['dns']['servers'][0]}, which knows the samples' senders alone",
         f"  configuration  {config}, registry {folder}/registry.yaml, sample mails {folder}/samples",
         "Try:",
         f"  {programs}/policyd query --config {config} client_address=203.0.113.7 sender=a@b.example"
