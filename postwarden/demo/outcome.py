@@ -68,8 +68,8 @@ def observe(step: Step, mark: str, mail: bytes, reply: Reply, sink: Sink, quaran
             "the mail is somewhere",
         )
     except DeadlineMissed:
-        fate, arrived = (Fate.SWALLOWED, "nothing") if swallowed else (None, "nothing: lost?")
-        return Outcome(step, reply, fate, arrived, decision(str(reply)))
+        fate = Fate.SWALLOWED if swallowed else None
+        return Outcome(step, reply, fate, "nothing" if swallowed else "nothing: lost?", decision(str(reply)))
     if found := sink.find(needle):
         same = found[0].data.endswith(mail)
         return Outcome(
