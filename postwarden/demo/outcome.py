@@ -68,8 +68,9 @@ def observe(step: Step, mark: str, mail: bytes, reply: Reply, sink: Sink, quaran
             "the mail is somewhere",
         )
     except DeadlineMissed:
-        fate = Fate.SWALLOWED if swallowed else None
-        return Outcome(step, reply, fate, "nothing" if swallowed else "nothing: lost?", decision(str(reply)))
+        if swallowed:
+            return Outcome(step, reply, Fate.SWALLOWED, "nothing", decision(str(reply)))
+        return Outcome(step, reply, None, "nothing: lost?", decision(str(reply)))
     if found := sink.find(needle):
         same = found[0].data.endswith(mail)
         return Outcome(
