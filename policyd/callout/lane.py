@@ -25,6 +25,8 @@ class Lane:
     def __init__(self, clock: Any) -> None:
         self._clock = clock
         self._waiting: deque[Deferred[bool]] = deque()
+        self._free = 0
+        self._handing_over = False
         self.in_use = 0
         self.breaker = Breaker()
         self.plain_until = 0.0
@@ -50,10 +52,17 @@ class Lane:
 
     def leave(self) -> None:
         """Make room for the next one."""
-        if self._waiting:
+        self._free += 1
+        if self._handing_over:
+            # Whoever was let in has left again already; a long queue must not become a deep stack.
+            return
+        self._handing_over = True
+        while self._free and self._waiting:
+            self._free -= 1
             self._waiting.popleft().callback(True)
-        else:
-            self.in_use -= 1
+        self._handing_over = False
+        self.in_use -= self._free
+        self._free = 0
 
     def _give_up(self, turn: Deferred[bool]) -> None:
         self._waiting.remove(turn)

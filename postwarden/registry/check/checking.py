@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
+from twisted.internet.defer import Deferred, gatherResults
 
 from mailbase.addresses import pack, split_mailbox
 from mailbase.config import Settings
@@ -73,20 +73,18 @@ class Checking:
         steps: list[Callable[[], Coroutine[Any, Any, list[Finding]]]] = []
         for server in servers:
             steps += self._steps(server)
-        semaphore = DeferredSemaphore(AT_ONCE)
+        found: list[list[Finding]] = [[] for _ in steps]
+        left = iter(enumerate(steps))
         done = 0
 
-        def step(work: Callable[[], Coroutine[Any, Any, list[Finding]]]) -> Deferred[list[Finding]]:
-            return Deferred.fromCoroutine(work()).addCallback(ended)
-
-        def ended(found: list[Finding]) -> list[Finding]:
+        async def work() -> None:
             nonlocal done
-            done += 1
-            self._progress(done, len(steps))
-            return found
+            for place, step in left:
+                found[place] = await step()
+                done += 1
+                self._progress(done, len(steps))
 
-        waiting = [semaphore.run(step, work) for work in steps]
-        found: list[list[Finding]] = await gatherResults(waiting, consumeErrors=True)
+        await gatherResults([Deferred.fromCoroutine(work()) for _ in range(AT_ONCE)], consumeErrors=True)
         return [finding for part in found for finding in part]
 
     def _steps(self, server: Server) -> Iterator[Callable[[], Coroutine[Any, Any, list[Finding]]]]:

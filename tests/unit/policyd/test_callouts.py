@@ -456,6 +456,27 @@ def test_whoever_waits_too_long_in_the_queue_is_busy(make: Callable[..., World])
     assert world.metrics.now().in_flight == 0
 
 
+def test_a_long_queue_behind_a_server_that_fails_at_once_is_no_trouble(
+    make: Callable[..., World], bench: Any
+) -> None:
+    world = make(terms(concurrency=1, backlog=3000, failures=1, server_budget=100_000))
+    world.delay = 1.0
+    world.answers["192.0.2.40"] = DOWN
+    waiting = [world.start(f"{number}@lone.example") for number in range(2000)]
+    world.clock.advance(1.0)
+    assert waiting == [[TEMPORARY]] * 2000
+    assert len(world.calls) == 1
+    assert world.metrics.now().in_flight == world.metrics.now().waiting == 0
+    assert "RecursionError" not in bench.stream.getvalue()
+    world.clock.advance(30)
+    del world.answers["192.0.2.40"]
+    waiting = [world.start(f"{number}@lone.example", client=None) for number in range(10)]
+    world.clock.advance(10.0)
+    for _ in range(10):
+        world.clock.advance(1.0)
+    assert [UNKNOWN] in waiting
+
+
 def test_callouts_in_all_are_limited(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_FLIGHTS", 2)
     world.delay = 1.0

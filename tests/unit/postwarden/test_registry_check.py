@@ -410,6 +410,19 @@ def test_many_servers_are_looked_at_at_one_time_and_not_too_many(tmp_path: Path)
     assert AT_ONCE / 2 <= world.most <= AT_ONCE
 
 
+def test_any_number_of_servers_that_answer_at_once(tmp_path: Path) -> None:
+    servers = "".join(
+        f"  m{number}.example: {{domains: {{d{number}.example: }}}}\n" for number in range(1500)
+    )
+    world = World(tmp_path, "servers:\n" + servers)
+    found = world.run("example")
+    assert {one.found for one in found if one.check is Check.MX} == {"the name is not in DNS"}
+    assert [one.subject for one in found if one.check is Check.MX] == [
+        f"d{number}.example" for number in range(1500)
+    ]
+    assert world.progress[-1] == (4500, 4500)
+
+
 def test_many_recipients_come_in_several_conversations(tmp_path: Path) -> None:
     existing = ", ".join(f"u{number}@inst.example" for number in range(2 * TOGETHER + 1))
     domain = f"{{inst.example: {{existing: [{existing}]}}}}"
