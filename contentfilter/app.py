@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,10 +23,12 @@ from contentfilter.quarantine import Quarantine, QuarantineError, prepare
 from contentfilter.reinjection import ReinjectionPort
 from contentfilter.reporting import Reporter
 from contentfilter.server import ProxyFactory, filter_name
+from contentfilter.upstream import Investigator
 from mailbase import __version__
 from mailbase.config import FINDING_NAMES, ConfigError, ContentfilterSettings, Settings, load
-from mailbase.control.peer import ControlClient
+from mailbase.control.peer import ControlClient, ask_once
 from mailbase.control.server import ControlServer
+from mailbase.evidence import VERB as EVIDENCE
 from mailbase.logs import Log
 from mailbase.metrics import new_registry, site
 from mailbase.service import Service
@@ -162,6 +164,11 @@ class Daemon:
         self._reports = ControlClient(self._reactor, path)
         self._reporter = Reporter(self._reports, Deferred.fromCoroutine, self.metrics.reported)
 
+        def ask(question: dict[str, Any], timeout: float) -> Awaitable[dict[str, Any]]:
+            return ask_once(self._reactor, path, EVIDENCE, question, timeout)
+
+        self._investigator = Investigator(ask, self._log, self.metrics.looked_at)
+
     def _disconnect(self) -> None:
         self._policyd.close()
         self._reports.close()
@@ -175,6 +182,7 @@ class Daemon:
             policyd=self._policyd,
             quarantine=Quarantine(content.quarantine.folder, self._in_thread),
             reporter=self._reporter,
+            investigator=self._investigator,
             traps=Spamtraps(settings.spamtraps.addresses),
         )
 

@@ -18,12 +18,15 @@ from contentfilter.disposition import Answer, Deliver, Disposition
 from contentfilter.envelope import Envelope
 from contentfilter.metrics import Metrics, Stage
 from contentfilter.quarantine import Quarantine
+from contentfilter.received import Hop
 from contentfilter.results import ScanFailed, ScanResult
 from contentfilter.spool import Spool
-from contentfilter.verdict import Verdict, decide
-from mailbase.addresses import pack, plain_address
+from contentfilter.upstream import wants_evidence
+from contentfilter.verdict import Verdict, decide, with_points
+from mailbase.addresses import pack, plain_address, unpack
 from mailbase.config import ListenerSettings, Settings
 from mailbase.control import ControlError
+from mailbase.evidence import Evidence
 from mailbase.ids import IdSource, is_id
 from mailbase.logs import Log
 from mailbase.report import MAX_FINDINGS, Report
@@ -68,6 +71,14 @@ class Reporter(Protocol):
     def report(self, report: Report) -> None: ...
 
 
+class Investigator(Protocol):
+    """Looks at clients of upstream relays; see :class:`contentfilter.upstream.Investigator`."""
+
+    async def look(
+        self, settings: Settings, envelope: Envelope, head: bytes, ticket_id: str, patience: float
+    ) -> tuple[Hop | None, Evidence | None]: ...
+
+
 @dataclass(slots=True)
 class Backends:
     """Who is asked; replaced as a whole when the configuration is reloaded.
@@ -79,6 +90,7 @@ class Backends:
         policyd: for the ticket.
         quarantine: for what must be kept.
         reporter: told what became of each mail with a ticket.
+        investigator: looks at the clients of upstream relays.
         traps: dummy addresses, where policyd does not tell.
     """
 
@@ -88,7 +100,18 @@ class Backends:
     policyd: Policyd
     quarantine: Quarantine
     reporter: Reporter
+    investigator: Investigator
     traps: Spamtraps = field(default_factory=Spamtraps)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of a mail beside its content: from policyd, and of the client of an upstream relay."""
+
+    ticket: Ticket | None
+    flow: Flow
+    client: Hop | None
+    evidence: Evidence | None
 
 
 class MailInspector:
@@ -123,11 +146,17 @@ class MailInspector:
         scans = [watch.of("workers", self._scan(backends.pool, spool, deadline))]
         if backends.clamd is not None:
             scans.append(watch.of("clamd", backends.clamd.scan(spool, self._left(deadline))))
-        asking = watch.of("ticket", self._ticket(backends.policyd, envelope, spool))
-        ticket, results = await _both(asking, scans)
+        asking = self._known(envelope, spool, listener, deadline, watch)
+        known, results = await _both(asking, scans)
+        ticket, flow = known.ticket, known.flow
         decision = ticket.id if ticket else self._ids.next()
-        flow = ticket.flow if ticket else without_ticket(backends.settings, envelope, listener)
-        verdict = decide(decision, flow, backends.settings.flows.of(flow), results)
+        policy = backends.settings.flows.of(flow)
+        verdict = decide(decision, flow, policy, results)
+        spared = self._spared(envelope)
+        if known.evidence is not None and spared < len(envelope.recipients):
+            # Complaints must get through, so a mail that goes to abuse@ as well is not held back.
+            hold = None if spared else policy.quarantine_at
+            verdict = with_points(verdict, known.evidence, policy.tag_at, hold)
         traps = spamtraps(envelope, ticket, backends.traps)
         if traps and len(traps) == len(envelope.recipients):
             # There is nobody else who could be told, or miss anything.
@@ -139,10 +168,36 @@ class MailInspector:
         self._metrics.decided(verdict, spool.size)
         self._metrics.parts.inc(sum(result.parts for result in results if isinstance(result, ScanResult)))
         self._metrics.spamtraps.inc(len(traps))
-        self._log_verdict(verdict, envelope, spool.size, ticket, disposition, watch, len(traps))
+        self._log_verdict(verdict, envelope, spool.size, known, disposition, watch, len(traps))
         if ticket is not None:
             backends.reporter.report(_report(ticket, verdict, spool.size))
         return decision, disposition
+
+    async def _known(
+        self, envelope: Envelope, spool: Spool, listener: ListenerSettings, deadline: float, watch: _Stopwatch
+    ) -> _Known:
+        """What is known of the mail beside its content."""
+        backends = self.backends
+        ticket = await watch.of("ticket", self._ticket(backends.policyd, envelope, spool))
+        flow = ticket.flow if ticket else without_ticket(backends.settings, envelope, listener)
+        client, evidence = None, None
+        if wants_evidence(backends.settings, flow):
+            name = ticket.id if ticket else ""
+            looking = backends.investigator.look(
+                backends.settings, envelope, spool.head(), name, self._left(deadline)
+            )
+            client, evidence = await watch.of("evidence", looking)
+        elif ticket is not None:
+            evidence = Evidence(ticket.points, tuple(finding.name for finding in ticket.findings))
+        return _Known(ticket, flow, client, evidence)
+
+    def _spared(self, envelope: Envelope) -> int:
+        """How many of the recipients get no points: abuse@ and the like."""
+        exempt = self.backends.settings.policyd.greylist.exempt
+        return sum(
+            plain_address(path.address).partition("@")[0].partition("+")[0] in exempt
+            for path in envelope.recipients
+        )
 
     def _left(self, deadline: float) -> float:
         return deadline - RESERVE - self._clock.seconds()
@@ -193,11 +248,17 @@ class MailInspector:
         verdict: Verdict,
         envelope: Envelope,
         size: int,
-        ticket: Ticket | None,
+        known: _Known,
         disposition: Disposition,
         watch: _Stopwatch,
         traps: int,
     ) -> None:
+        ticket, evidence = known.ticket, known.evidence
+        found: dict[str, str | float] = {}
+        if evidence is not None and evidence.facts:
+            found = {"points": evidence.points, "facts": ",".join(evidence.facts)}
+        if known.client is not None:
+            found["address"] = unpack(known.client.address)
         seconds = {f"seconds_{stage}": taken for stage, taken in watch.finish().items()}
         self._log.info(
             "verdict",
@@ -216,6 +277,7 @@ class MailInspector:
             unscanned=_listed(verdict, Unscanned),
             failures=_listed(verdict, ScanFailed),
             reply=str(disposition.reply) if isinstance(disposition, Answer) else None,
+            **found,
             **seconds,
         )
 
@@ -300,18 +362,18 @@ class _Stopwatch:
 
 
 async def _both(
-    asking: Coroutine[Any, Any, Ticket | None],
+    asking: Coroutine[Any, Any, _Known],
     scans: Sequence[Coroutine[Any, Any, ScanResult | ScanFailed]],
-) -> tuple[Ticket | None, list[ScanResult | ScanFailed]]:
+) -> tuple[_Known, list[ScanResult | ScanFailed]]:
     """Run all at once; one that raises cancels the others, and so does the one who waits."""
     started: list[Deferred[Any]] = [Deferred.fromCoroutine(work) for work in (*scans, asking)]
     try:
-        *results, ticket = await gatherResults(started, consumeErrors=True)
+        *results, known = await gatherResults(started, consumeErrors=True)
     except FirstError as error:
         for other in started:
             other.cancel()
         error.subFailure.raiseException()
-    return ticket, results
+    return known, results
 
 
 def _brief(fact: Finding | Unscanned | ScanFailed) -> str:

@@ -12,13 +12,15 @@ from contentfilter.reporting import FATES as REPORTED
 from contentfilter.reporting import Fate as Reported
 from contentfilter.results import ScanFailed
 from contentfilter.steps import End
-from contentfilter.verdict import Verdict
+from contentfilter.upstream import RESULTS as EVIDENCE
+from contentfilter.upstream import Result as Looked
+from contentfilter.verdict import POINTS, Verdict
 from mailbase.config import FINDING_NAMES
 from mailbase.vocabulary import UNSCANNED_REASONS, Action, Finding, Flow, Unscanned
 
-Stage = Literal["ticket", "workers", "clamd", "quarantine", "total"]
+Stage = Literal["ticket", "evidence", "workers", "clamd", "quarantine", "total"]
 
-STAGES: tuple[Stage, ...] = ("ticket", "workers", "clamd", "quarantine", "total")
+STAGES: tuple[Stage, ...] = ("ticket", "evidence", "workers", "clamd", "quarantine", "total")
 FATES: tuple[Fate, ...] = ("recycled", "failed", "killed", "crashed")
 FAILURES = {
     "workers": ("crashed", "timed-out", "out-of-memory", "unavailable", "protocol", "overload"),
@@ -77,6 +79,18 @@ class Metrics:
         self.reports = Counter(
             "contentfilter_reports", "Mails whose outcome policyd was told.", ["result"], registry=registry
         )
+        self.evidence = Counter(
+            "contentfilter_evidence",
+            "Mails of upstream relays whose client was asked about.",
+            ["result"],
+            registry=registry,
+        )
+        self.by_points = Counter(
+            "contentfilter_by_points",
+            "Mails tagged or quarantined for policyd's points.",
+            ["flow", "action"],
+            registry=registry,
+        )
         self.spamtraps = Counter(
             "contentfilter_spamtrap_recipients", "Spamtraps that got no mail.", registry=registry
         )
@@ -122,6 +136,8 @@ class Metrics:
         for flow in Flow:
             for action in Action:
                 self.messages.labels(flow, action)
+            for action in (Action.TAG, Action.QUARANTINE):
+                self.by_points.labels(flow, action)
         for scanner, reasons in FAILURES.items():
             for reason in reasons:
                 self.failures.labels(scanner, reason)
@@ -137,6 +153,7 @@ class Metrics:
             (self.seconds, STAGES),
             (self.tickets, TICKETS),
             (self.reports, REPORTED),
+            (self.evidence, EVIDENCE),
             (self.workers_ended, FATES),
             (self.reloads, ("ok", "refused")),
             (self.probes, ("answered", "failed")),
@@ -150,6 +167,8 @@ class Metrics:
         """A mail was decided on."""
         self.messages.labels(verdict.flow, verdict.action).inc()
         self.message_bytes.inc(size)
+        if isinstance(verdict.cause, Finding) and verdict.cause.name == POINTS:
+            self.by_points.labels(verdict.flow, verdict.action).inc()
         for fact in verdict.facts:
             match fact:
                 case Finding(name) if name in FINDING_NAMES:
@@ -158,6 +177,10 @@ class Metrics:
                     self.unscanned.labels(reason).inc()
                 case ScanFailed(scanner, reason) if reason in FAILURES.get(scanner, ()):
                     self.failures.labels(scanner, reason).inc()
+
+    def looked_at(self, result: Looked) -> None:
+        """It was tried to find out about the client of an upstream relay."""
+        self.evidence.labels(result).inc()
 
     def reported(self, fate: Reported) -> None:
         """A report to policyd has ended."""

@@ -7,11 +7,12 @@ actions is named as the cause. Which scanner finished first plays no part.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
 from contentfilter.reasons import REASONS, UNSCANNED, Reason
 from contentfilter.results import ScanFailed, ScanResult
+from mailbase.evidence import Evidence
 from mailbase.replies import MAX_REPLY_TEXT, Reply, header_line, name, printable
 from mailbase.vocabulary import SEVERITY, Action, Finding, Flow, Unscanned, fold
 
@@ -19,6 +20,8 @@ Fact: TypeAlias = Finding | Unscanned | ScanFailed
 
 MAX_LISTED = 20
 """Facts in one header line."""
+POINTS = "points"
+"""Names the cause where policyd's evidence decided."""
 _PREFIX_ROOM = len("554 5.7.1 ")
 
 
@@ -41,6 +44,7 @@ class Verdict:
         action: DISCARD only for mail to spamtraps alone, whatever it holds.
         cause: the fact that decided; None if there was nothing to hold against the mail.
         facts: all of them, in the order of scanners and parts.
+        evidence: what policyd knows of client and sender, if it is enough to tag the mail.
     """
 
     id: str
@@ -48,6 +52,7 @@ class Verdict:
     action: Action
     cause: Fact | None
     facts: tuple[Fact, ...]
+    evidence: Evidence | None = None
 
     def reply(self, contact: str = "") -> Reply:
         """What the client is told, if it is not the reinjection port's reply.
@@ -92,6 +97,9 @@ class Verdict:
                 for field, items in (("Findings", findings), ("Unscanned", gaps))
                 if items
             ]
+            if self.evidence is not None:
+                text = f"{self.evidence.points:g} ({', '.join(self.evidence.facts[:MAX_LISTED])})"
+                lines.append(header_line(f"{prefix}-Points", text))
         return b"".join(lines)
 
 
@@ -115,6 +123,27 @@ def decide(
     if action is Action.ACCEPT:
         cause = None
     return Verdict(decision_id, flow, action, cause, facts)
+
+
+def with_points(
+    verdict: Verdict, evidence: Evidence, tag_at: float | None, quarantine_at: float | None
+) -> Verdict:
+    """The verdict, where what policyd knows of client and sender has points enough to be more severe.
+
+    Arguments:
+        tag_at: points from which on the mail is tagged; None: never.
+        quarantine_at: points from which on it is quarantined; likewise.
+    """
+    if quarantine_at is not None and evidence.points >= quarantine_at:
+        action = Action.QUARANTINE
+    elif tag_at is not None and evidence.points >= tag_at:
+        action = Action.TAG
+    else:
+        return verdict
+    if SEVERITY[action] <= SEVERITY[verdict.action]:
+        return replace(verdict, evidence=evidence)
+    cause = Finding(POINTS, "", f"{evidence.points:g}: {', '.join(evidence.facts[:MAX_LISTED])}")
+    return replace(verdict, action=action, cause=cause, evidence=evidence)
 
 
 def refusal_text(cause: Fact | None) -> str:

@@ -56,6 +56,7 @@ from policyd.state import open_state
 from policyd.tape import Tape
 from policyd.transactions import Transactions
 from policyd.traps import Traps
+from policyd.upstream import UpstreamVerbs
 
 NEEDS_RESTART = ("listen", "socket_mode", "socketmap", "control", "metrics")
 """Settings of ``policyd`` that a reload does not change."""
@@ -138,6 +139,12 @@ class Daemon:
             trapped=traps.sprung,
         )
         self.limits = LimitVerbs(self.state.limits, lambda: self.engine.policy.limits, reactor.seconds)
+        self.upstream = UpstreamVerbs(
+            lambda: self.engine.policy.upstream,
+            self._gatherer.gather,
+            reactor.seconds,
+            lambda: self.engine.policy.deadline,
+        )
         self.reports = Reports(tickets, charges, reactor.seconds)
         self.reports.hooks.append(traps.reported)
         self.server = PolicyServer(self.engine, recorder)
@@ -155,6 +162,7 @@ class Daemon:
         self.metrics.reports = self.reports.counted
         self.metrics.gauges += [
             ("tickets_lost", "Tickets that could not be kept.", lambda: tickets.lost),
+            ("upstream_clients", "Clients of upstream relays asked about.", lambda: self.upstream.asked),
             ("tickets_found", "Tickets that contentfilter was given.", lambda: self.verbs.asked["found"]),
             ("tickets_unknown", "Tickets asked for in vain.", lambda: self.verbs.asked["unknown"]),
             ("exceptions_allow", "Rules that allow.", lambda: len(self.book.living(Effect.ALLOW))),
@@ -205,6 +213,7 @@ class Daemon:
                     **self.tape.table(),
                     **self.reports.table(),
                     **self.limits.table(),
+                    **self.upstream.table(),
                     **self.lists.table(),
                 },
                 self._reactor,

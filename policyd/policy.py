@@ -71,6 +71,7 @@ class Policy:
     dns_lists: those that a flow's checks ask.
     traps: dummy addresses.
     received_spf: our own name, where Received-SPF stands in a ticket's place.
+    upstream: how mail of upstream relays gets points, once its client is known; None if it gets none.
     """
 
     registry: Registry
@@ -85,6 +86,7 @@ class Policy:
     dns_lists: tuple[DnsList, ...] = ()
     traps: Spamtraps = field(default_factory=Spamtraps)
     received_spf: str | None = None
+    upstream: FlowPoints | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +178,11 @@ def build_policy(
     if any(settings.flows.of(flow).checks.spf.enabled for flow in Flow):
         spf = settings.policyd.spf
         more[SpfCheck.name] = SpfCheck(settings.identity.hostname, seconds, (*spf.skip, *spf.forwarders))
-    points = _points_check(settings, lists.dynamic, gather, more)
-    if points is not None:
-        checks[points.name] = points
+    flows = _flow_points(settings, lists.dynamic, more)
+    # Its own address is no evidence: contentfilter asks when it has found the client's.
+    upstream = flows.pop(Flow.UPSTREAM, None)
+    if flows:
+        checks[PointsCheck.name] = PointsCheck(flows, gather, registry, exempt=greylist.exempt)
     if callout is not None and _wants_callouts(settings):
         terms = {flow: _callout_terms(settings, flow) for flow in Flow}
         checks[RecipientCheck.name] = RecipientCheck(registry, callout, terms)
@@ -195,13 +199,14 @@ def build_policy(
         asked,
         traps,
         settings.identity.hostname if settings.policyd.spf.received_header else None,
+        upstream,
     )
 
 
-def _points_check(
-    settings: Settings, dynamic: DynamicNames, gather: Gather, more: dict[str, EvidenceCheck]
-) -> PointsCheck | None:
-    """The check that asks those for evidence; None where no flow wants any."""
+def _flow_points(
+    settings: Settings, dynamic: DynamicNames, more: dict[str, EvidenceCheck]
+) -> dict[Flow, FlowPoints]:
+    """The flows that want evidence, and what it is worth there."""
     there: dict[str, EvidenceCheck] = {
         FcrdnsCheck.name: FcrdnsCheck(dynamic),
         HeloCheck.name: HeloCheck(settings.identity.hostname, settings.registry),
@@ -225,9 +230,7 @@ def _points_check(
                 thresholds,
                 _settled_at(thresholds, settings.registry),
             )
-    if not flows:
-        return None
-    return PointsCheck(flows, gather, settings.registry, exempt=settings.policyd.greylist.exempt)
+    return flows
 
 
 def _settled_at(thresholds: Thresholds, registry: Registry) -> float | None:

@@ -139,9 +139,13 @@ def lay_over(defaults: dict[str, Any], given: Any) -> Any:
 
 
 def evidence_conflicts(
-    flow: Flow, checks: ChecksSettings, defer_at: float | None, reject_at: float | None
+    flow: Flow, checks: ChecksSettings, thresholds: Mapping[str, float | None]
 ) -> Iterator[tuple[Location, str]]:
-    """What the tables must not say, as (location within the flow, message)."""
+    """What the tables must not say, as (location within the flow, message).
+
+    Arguments:
+        thresholds: by name, in the order in which they must rise.
+    """
     for check, known in DEFAULT_POINTS.items():
         settings = checks.of(check)
         for table in ("points", "actions"):
@@ -151,18 +155,26 @@ def evidence_conflicts(
                         ("checks", check, table, fact),
                         f"{check} states no such fact" + nearest(fact, known),
                     )
-        if flow is Flow.UPSTREAM and settings.enabled:
-            yield ("checks", check, "enabled"), f"expected false: {_UPSTREAM}"
+        if flow is Flow.UPSTREAM and settings.actions:
+            yield ("checks", check, "actions"), f"expected none: {_UPSTREAM}"
     idle = not any(checks.of(check).enabled for check in DEFAULT_POINTS)
-    for name, threshold in (("defer_at", defer_at), ("reject_at", reject_at)):
-        if threshold is not None and idle and flow is not Flow.UPSTREAM:
+    forbidden = _FORBIDDEN_UPSTREAM if flow is Flow.UPSTREAM else _FORBIDDEN_ELSEWHERE
+    before: tuple[str, float] | None = None
+    for name, threshold in thresholds.items():
+        if threshold is None:
+            continue
+        if name in forbidden:
+            yield (name,), f"expected null: {forbidden[name]}"
+            continue
+        if idle:
             yield (name,), "expected a check to be on (checks: true): without one no mail gets points"
-    if flow is Flow.UPSTREAM:
-        for name, threshold in (("defer_at", defer_at), ("reject_at", reject_at)):
-            if threshold is not None:
-                yield (name,), f"expected null: {_UPSTREAM}"
-    elif defer_at is not None and reject_at is not None and defer_at >= reject_at:
-        yield ("defer_at",), f"expected less than reject_at ({reject_at:g}), got {defer_at:g}"
+        if before is not None and threshold <= before[1]:
+            yield (before[0],), f"expected less than {name} ({threshold:g}), got {before[1]:g}"
+        before = name, threshold
 
 
-_UPSTREAM = "an upstream relay's own address is no evidence on the mail that it passes on"
+_UPSTREAM = "an upstream relay would have to bounce what is refused; set tag_at and quarantine_at"
+_FORBIDDEN_UPSTREAM = {"defer_at": _UPSTREAM, "reject_at": _UPSTREAM}
+_FORBIDDEN_ELSEWHERE = {
+    "quarantine_at": "mail of others is refused (reject_at), so that its sender learns of it at once"
+}

@@ -117,6 +117,10 @@ class FlowSettings(Section):
     """Points from which on mail is deferred; None: never."""
     reject_at: Threshold = None
     """Points from which on mail is refused; None: never."""
+    tag_at: Threshold = None
+    """Points from which on contentfilter tags mail; None: never."""
+    quarantine_at: Threshold = None
+    """Points from which on contentfilter quarantines mail, in flow upstream; None: never."""
     limits: LimitsTable = Field(default_factory=dict)
     """How much may come from whom, or go where; by name."""
 
@@ -195,9 +199,13 @@ def flow_conflicts(flows: FlowsSettings) -> Iterator[tuple[Location, str]]:
                     action is Action.REJECT or (action is Action.DEFER and name not in OWN_FAULTS)
                 ):
                     yield (flow, table, name), f"expected accept, tag or quarantine: {_UPSTREAM}"
-        for location, message in evidence_conflicts(
-            flow, settings.checks, settings.defer_at, settings.reject_at
-        ):
+        thresholds = {
+            "tag_at": settings.tag_at,
+            "defer_at": settings.defer_at,
+            "quarantine_at": settings.quarantine_at,
+            "reject_at": settings.reject_at,
+        }
+        for location, message in evidence_conflicts(flow, settings.checks, thresholds):
             yield (flow, *location), message
         for location, message in limit_conflicts(flow, settings.limits):
             yield (flow, *location), message

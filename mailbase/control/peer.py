@@ -92,6 +92,24 @@ class ControlClient:
             self._connection.abort()
 
 
+async def ask_once(
+    reactor: Any, path: str, verb: str, arguments: dict[str, Any], timeout: float
+) -> dict[str, Any]:
+    """The final line of the answer to ``verb``, over a connection of its own: for what may take its time.
+
+    Arguments:
+        timeout: seconds after which the answer is given up.
+
+    Raises:
+        ControlError: not reachable, refused, no answer in time.
+    """
+    client = ControlClient(reactor, path)
+    try:
+        return await client.request(verb, arguments, timeout)
+    finally:
+        client.close()
+
+
 class _Request:
     def __init__(
         self, line: bytes, clock: IReactorTime, timeout: float, expired: Callable[[_Request], None]

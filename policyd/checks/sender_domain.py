@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailbase.dns.answers import Found, Mx, NxDomain, RecordType
+from mailbase.reserved import is_private
 from policyd.facts import Evidence
 from policyd.inquiry import (
     TEMPORARY,
@@ -12,7 +13,6 @@ from policyd.inquiry import (
     addresses_in,
     all_negative,
     both,
-    is_private,
 )
 
 MAX_HOSTS = 10

@@ -18,11 +18,13 @@ from contentfilter.envelope import Client, Envelope
 from contentfilter.envelope import Path as MailPath
 from contentfilter.inspector import RESERVE, TICKET_TIMEOUT, Backends, MailInspector, ticket_id
 from contentfilter.metrics import Metrics
+from contentfilter.received import Hop
 from contentfilter.results import ScanFailed, ScanResult
 from contentfilter.spool import Spool
 from contentfilter.verdict import Verdict
-from mailbase.config import ListenerSettings, loads
+from mailbase.config import ListenerSettings, Settings, loads
 from mailbase.control import ControlError
+from mailbase.evidence import Evidence
 from mailbase.ids import is_id
 from mailbase.logs import Log
 from mailbase.registry import load_registry
@@ -94,21 +96,31 @@ class FakeQuarantine:
 
 
 class Scene:
-    def __init__(self, tmp_path: Path, *, clamd: FakeClamd | None = None, **settings: object) -> None:
+    def __init__(self, tmp_path: Path, *, clamd: FakeClamd | None = None, configuration: str = "") -> None:
         (tmp_path / "registry.yaml").write_text(REGISTRY)
-        loaded = loads("identity: {hostname: mx.example.org, contact: 'https://help.example'}")
+        text = "identity: {hostname: mx.example.org, contact: 'https://help.example'}\n"
+        loaded = loads(text + configuration)
         self.settings = loaded.with_registry(load_registry(tmp_path / "registry.yaml"))
         self.clock = Clock()
         self.output = io.StringIO()
         self.reports: list[Report] = []
+        self.looked: list[Any] = []
+        self.found: tuple[Hop | None, Evidence | None] = (None, None)
         self.registry = CollectorRegistry()
         self.pool, self.policyd, self.quarantine = FakePool(), FakePolicyd(), FakeQuarantine()
-        self.backends = Backends(self.settings, self.pool, clamd, self.policyd, self.quarantine, self)  # type: ignore[arg-type]
+        self.backends = Backends(self.settings, self.pool, clamd, self.policyd, self.quarantine, self, self)  # type: ignore[arg-type]
         log = Log("test", stream=self.output)
         self.inspector = MailInspector(
             self.clock, self.backends, log, Metrics(self.registry), lambda: 1795312800.0
         )
         self.spool = Spool(tmp_path, 1 << 20)
+
+    async def look(
+        self, settings: Settings, envelope: Envelope, head: bytes, ticket_id: str, patience: float
+    ) -> tuple[Hop | None, Evidence | None]:
+        """See :class:`contentfilter.inspector.Investigator`."""
+        self.looked.append((head, ticket_id, patience))
+        return self.found
 
     def report(self, report: Report) -> None:
         """See :class:`contentfilter.inspector.Reporter`."""
@@ -212,6 +224,103 @@ def test_without_a_ticket_there_is_nothing_to_tell(scene):
     scene.pool.result = ScanResult((MACRO,))
     scene.inspect()
     assert scene.reports == []
+
+
+LOOKING = (
+    "flows: {inbound: {tag_at: 4, checks: {helo: true}},"
+    " upstream: {tag_at: 4, quarantine_at: 8, checks: true}}"
+)
+RELAY = "198.51.100.7"
+CLIENT = Hop(b"\xc0\x00\x02\x63", "helo.example")
+
+
+@pytest.mark.parametrize(
+    ("points", "action"), [(3.9, "accept"), (4, "tag"), (7.5, "tag"), (8, "quarantine"), (99, "quarantine")]
+)
+def test_mail_of_an_upstream_is_judged_by_its_client(tmp_path, points, action):
+    scene = Scene(tmp_path, configuration=LOOKING)
+    scene.policyd.answer = {"found": True, "flow": "upstream", "points": 100}
+    scene.found = (CLIENT, Evidence(points, ("helo.not-fqdn:1.5", "fcrdns.no-ptr:2")))
+    _, disposition = scene.inspect(TICKETED, client=RELAY)
+    assert scene.looked == [(TICKETED, ID, 75.0 - RESERVE)]
+    assert scene.count("contentfilter_messages_total", flow="upstream", action=action) == 1
+    line = scene.output.getvalue()
+    assert f"points={points} facts=helo.not-fqdn:1.5,fcrdns.no-ptr:2 address=192.0.2.99" in line
+    if action == "quarantine":
+        assert reply(disposition) == (250, "2.0.0")
+        assert scene.quarantine.kept[0].cause.name == "points"
+    else:
+        expected = f"X-Postwarden-Points: {points:g} (helo.not-fqdn:1.5, fcrdns.no-ptr:2)".encode()
+        assert (expected in disposition.header) is (action == "tag")
+    counted = scene.count("contentfilter_by_points_total", flow="upstream", action="tag")
+    assert counted == (action == "tag")
+    assert scene.count("contentfilter_by_points_total", flow="upstream", action="quarantine") == (
+        action == "quarantine"
+    )
+
+
+def test_without_a_ticket_the_upstream_is_known_by_its_address(tmp_path):
+    scene = Scene(tmp_path, configuration=LOOKING)
+    scene.found = (CLIENT, Evidence(8.0, ("x.y:8",)))
+    scene.inspect(client=RELAY)
+    assert len(scene.looked) == len(scene.quarantine.kept) == 1
+
+
+@pytest.mark.parametrize("found", [(None, None), (CLIENT, None)])
+def test_what_cannot_be_told_changes_nothing(tmp_path, found):
+    scene = Scene(tmp_path, configuration=LOOKING)
+    scene.found = found
+    _, disposition = scene.inspect(client=RELAY)
+    assert isinstance(disposition, Deliver)
+    assert b" accept flow=upstream" in disposition.header
+
+
+def test_other_mail_is_not_looked_at_again_but_tagged_by_its_tickets_points(tmp_path):
+    scene = Scene(tmp_path, configuration=LOOKING)
+    scene.policyd.answer = {
+        "found": True,
+        "flow": "inbound",
+        "points": 5,
+        "findings": [{"name": "helo.not-fqdn"}],
+    }
+    _, disposition = scene.inspect(TICKETED)
+    assert scene.looked == []
+    assert isinstance(disposition, Deliver)
+    assert b"X-Postwarden-Points: 5 (helo.not-fqdn)\r\n" in disposition.header
+    scene.policyd.answer["points"] = 3.9
+    _, disposition = scene.inspect(TICKETED)
+    assert b"-Points" not in disposition.header
+
+
+def test_with_every_check_off_nobody_is_looked_at(scene):
+    scene.found = (CLIENT, Evidence(99.0, ("x.y:99",)))
+    _, disposition = scene.inspect(client=RELAY)
+    assert scene.looked == []
+    assert isinstance(disposition, Deliver)
+
+
+@pytest.mark.parametrize(
+    ("recipients", "action"),
+    [
+        (("Abuse+x@inst.example",), "accept"),
+        (("abuse@inst.example", "postmaster@inst.example"), "accept"),
+        (("abuse@inst.example", "r@inst.example"), "tag"),
+    ],
+)
+def test_complaints_get_through(tmp_path, recipients, action):
+    scene = Scene(tmp_path, configuration=LOOKING)
+    scene.found = (CLIENT, Evidence(99.0, ("x.y:99",)))
+    _, disposition = scene.inspect(client=RELAY, recipients=recipients)
+    assert isinstance(disposition, Deliver)
+    assert f" {action} flow=upstream".encode() in disposition.header
+
+
+def test_content_that_is_worse_decides(tmp_path):
+    scene = Scene(tmp_path, configuration=LOOKING)
+    scene.found = (CLIENT, Evidence(4.0, ("x.y:4",)))
+    scene.pool.result = ScanResult((MACRO,))
+    scene.inspect(client=RELAY)
+    assert scene.quarantine.kept[0].cause == MACRO
 
 
 TRAPPED = {"found": True, "flow": "inbound", "spamtraps": ["Trap@inst.example"]}

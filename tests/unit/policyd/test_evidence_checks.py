@@ -13,13 +13,14 @@ from mailbase.dns import TableResolver, Temporary, TimedOut
 from mailbase.documents import ConfigError
 from mailbase.registry import Registry
 from mailbase.registry.model import Domain
+from mailbase.reserved import is_private
 from policyd.checks import EVIDENCE
 from policyd.checks.dynamic import DynamicNames
 from policyd.checks.fcrdns import FcrdnsCheck
 from policyd.checks.helo import HeloCheck
 from policyd.checks.sender_domain import SenderDomainCheck
 from policyd.greylist.allowlist import Line, read_lines
-from policyd.inquiry import Subject, is_private
+from policyd.inquiry import Subject
 from policyd.verdict import WORDS
 
 CLIENT = "198.51.100.7"
