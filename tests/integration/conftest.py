@@ -5,15 +5,20 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from twisted.internet.defer import Deferred, succeed
 
+from mailbase.store import Row, TableSpec
+from mailbase.store.redis.script import Script
 from postwarden.sandbox import registered
 from postwarden.sandbox.client import Dialogue, Outcome
 from postwarden.sandbox.gateway import Gateway
 from postwarden.sandbox.guard import Guard
 from postwarden.sandbox.postfix import PostfixUnavailable, check_available
+from postwarden.sandbox.redis import Asking, Redis, RedisUnavailable
 
 HERE = Path(__file__).parent
 GREYLIST_DELAY = 1.0
@@ -52,6 +57,82 @@ def guard():
     guard = Guard()
     yield guard
     guard.close()
+
+
+@pytest.fixture(scope="session")
+def make_redis(guard, tmp_path_factory):
+    """Starts Redis servers: ``make_redis(options, sentinel=…, tls=…)``; they end with the tests."""
+    made: list[Redis] = []
+
+    def make(options: Mapping[str, str] | None = None, **kind: bool) -> Redis:
+        try:
+            made.append(Redis(tmp_path_factory.mktemp("redis"), guard, options, **kind))
+        except RedisUnavailable as reason:
+            pytest.fail(str(reason), pytrace=False)
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for redis in made:
+        redis.close()
+
+
+@pytest.fixture(scope="session")
+def redis(make_redis) -> Redis:
+    """A server for tests that use keys of their own."""
+    return make_redis()
+
+
+class PlainTable:
+    """What a :class:`mailbase.store.Table` is to those who use it, without file."""
+
+    def __init__(self, spec: TableSpec) -> None:
+        self.rows: dict[bytes, Row] = {}
+        self._hot = spec.hot
+
+    def get(self, key: bytes, now: float) -> Row | None:
+        row = self.rows.get(key)
+        return None if row is None or row[-1] <= now else (*row[: self._hot], row[-1])
+
+    def put(self, key: bytes, row: Row) -> None:
+        self.rows[key] = row
+
+    def delete(self, key: bytes) -> None:
+        self.rows.pop(key, None)
+
+    @property
+    def empty(self) -> bool:
+        return not self.rows
+
+    def scan(self, now: float) -> Iterator[tuple[bytes, Row]]:
+        return ((key, row) for key, row in self.rows.items() if row[-1] > now)
+
+
+@pytest.fixture(scope="session")
+def plain_table():
+    """Makes tables in memory: ``plain_table(spec)``."""
+    return PlainTable
+
+
+class Blocking:
+    """What the scripts need of :class:`mailbase.store.redis.client.RedisClient`, without reactor."""
+
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+
+    def call(self, *words: object) -> Deferred:
+        return succeed(self._asking.ask(*words))
+
+    def run(self, script: Script, keys: Sequence[bytes], args: Sequence[object]) -> Deferred:
+        return self.call("EVAL", script.source, len(keys), *keys, *args)
+
+
+@pytest.fixture(scope="session")
+def blocking_redis(redis):
+    """A client whose answers are there at once, in a database of its own."""
+    with Asking(redis.port) as asking:
+        asking.ask("SELECT", 5)
+        yield Blocking(asking)
 
 
 @pytest.fixture
