@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 
 from mailbase.config import ConfigError, Settings, load
+from mailbase.config.store import StoreSettings
 from mailbase.control.server import ControlServer
 from mailbase.dns import build_resolver, servers_of
 from mailbase.logs import Log
@@ -60,6 +61,8 @@ from policyd.upstream import UpstreamVerbs
 
 NEEDS_RESTART = ("listen", "socket_mode", "socketmap", "control", "metrics")
 """Settings of ``policyd`` that a reload does not change."""
+STORE_NEEDS_RESTART = tuple(name for name in StoreSettings.model_fields if name != "on_error")
+"""The same of ``store``."""
 DRAIN = 10.0
 """Seconds that requests in flight have to end."""
 
@@ -289,12 +292,14 @@ class Daemon:
         changed += [
             name
             for name, before, after in (
-                ("store.url", old.store.url, settings.store.url),
-                ("store.commit_interval", old.store.commit_interval, settings.store.commit_interval),
                 ("privacy.pseudonymise", old.privacy.pseudonymise, settings.privacy.pseudonymise),
                 ("privacy.key_file", old.privacy.key_file, settings.privacy.key_file),
                 ("journal.enabled", old.policyd.journal.enabled, settings.policyd.journal.enabled),
                 ("journal.path", old.policyd.journal.path, settings.policyd.journal.path),
+                *(
+                    (f"store.{name}", getattr(old.store, name), getattr(settings.store, name))
+                    for name in STORE_NEEDS_RESTART
+                ),
                 ("logging", old.logging, settings.logging),
             )
             if before != after

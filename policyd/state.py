@@ -57,9 +57,15 @@ def open_state(settings: Settings, reactor: Any, log: Log, worker: Worker | None
     """The state that ``store`` of the configuration describes; not started yet.
 
     Arguments:
-        worker: writes to the disk in place of the store's own threads.
+        worker: writes to the disk in place of the store's own threads (SQLite).
     """
-    return _in_sqlite(settings, reactor, log, worker)
+    redis = settings.store.redis
+    if redis is None:
+        return _in_sqlite(settings, reactor, log, worker)
+    # Only then: txredisapi takes the global reactor when it is imported.
+    from policyd.shared.state import in_redis
+
+    return in_redis(settings, redis, reactor, log)
 
 
 def _in_sqlite(settings: Settings, reactor: Any, log: Log, worker: Worker | None) -> State:

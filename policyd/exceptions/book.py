@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 
 from mailbase.logs import Log
-from mailbase.store import Column, StoreError, Table, TableSpec
+from mailbase.store import Column, Row, StoreError, Table, TableSpec
 from policyd.exceptions.matching import Rules
 from policyd.exceptions.rule import Rule, rule_of
 from policyd.facts import Effect, Named
@@ -32,6 +32,22 @@ MAX_RULES = 20_000
 """A new network costs building their index anew, some 50 ms at this number."""
 READ_AGAIN = 5.0
 """Seconds until rules that could not be read are tried again."""
+
+
+def rule_from_row(key: bytes, row: Row) -> Rule:
+    """The rule in a row of :data:`EXCEPTIONS`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    effect, added, who, why, until = row
+    named, _, what = key.decode("utf-8").partition(":")
+    return Rule(Named(named), what, Effect(str(effect)), int(until), int(added), str(who), str(why))
+
+
+def row_of(rule: Rule) -> Row:
+    """The columns of a row, and ``expires``."""
+    return rule.effect.value, rule.added, rule.by, rule.why, rule.until
 
 
 class Clock(Protocol):
@@ -73,17 +89,11 @@ class StoreShelf:
 
     def load(self, now: float) -> list[Rule]:
         """See :class:`Shelf`."""
-        rules = []
-        for key, (effect, added, who, why, until) in self._table.scan(now):
-            named, _, what = key.decode("utf-8").partition(":")
-            texts = (str(who), str(why))
-            rules.append(Rule(Named(named), what, Effect(str(effect)), int(until), int(added), *texts))
-        return rules
+        return [rule_from_row(key, row) for key, row in self._table.scan(now)]
 
     def put(self, rule: Rule) -> None:
         """See :class:`Shelf`."""
-        row = (rule.effect.value, rule.added, rule.by, rule.why, rule.until)
-        self._table.put(rule.key.encode("utf-8"), row)
+        self._table.put(rule.key.encode("utf-8"), row_of(rule))
 
     def delete(self, key: str) -> None:
         """See :class:`Shelf`."""

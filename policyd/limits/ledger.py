@@ -20,6 +20,7 @@ BUCKETS = TableSpec(
     ),
     cached=10_000,
     mostly_absent=True,
+    opaque=True,
 )
 """Key: :func:`bucket_key`. A bucket that is full again has expired."""
 

@@ -1,0 +1,174 @@
+"""Greylisting that several nodes share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from functools import lru_cache
+from typing import Literal
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from mailbase.networks import NetworkTable
+from mailbase.store import NEVER, Row, StoreError
+from mailbase.store.redis.client import RedisClient
+from mailbase.store.redis.roster import Roster
+from mailbase.store.redis.rows import text_in_row
+from mailbase.store.redis.table import RedisTable
+from policyd.facts import Grey, GreylistFact
+from policyd.greylist.identity import MAX_TOGETHER, Caller
+from policyd.greylist.keys import normal_recipient, normal_sender, own_key, pair_key, pair_text
+from policyd.greylist.ledger import MAX_TEXT, PAGE, Kind, Page
+from policyd.greylist.terms import Terms
+from policyd.shared.scripts import GREYLIST
+
+_GREY = (Grey.NEW, Grey.EARLY, Grey.PASSED, Grey.KNOWN, Grey.CLIENT_EARNED)
+"""Outcomes by the number that the script has for them."""
+_ALLOWED = GreylistFact(Grey.CLIENT_ALLOWED)
+_UNAVAILABLE = GreylistFact(Grey.UNAVAILABLE)
+
+
+@lru_cache(maxsize=1024)
+def _fact(outcome: int, wait: int) -> GreylistFact:
+    return GreylistFact(_GREY[outcome], wait)
+
+
+class RedisLedger:
+    """:class:`policyd.greylist.ledger.Records` on a server.
+
+    Arguments:
+        client: the server.
+        triplets: the table of :data:`policyd.greylist.tables.TRIPLETS`.
+        others: of :data:`policyd.greylist.tables.OTHERS`.
+        clients: of :data:`policyd.greylist.tables.CLIENTS`.
+        allowed: of :data:`policyd.greylist.tables.ALLOWED`.
+        terms: in force; may be replaced at a reload.
+        on_error: not used here: nothing is greylisted without the server, and the verdict says what then.
+    """
+
+    crowded = False
+    """Redis tells each deletion when it is done."""
+
+    def __init__(
+        self,
+        client: RedisClient,
+        triplets: RedisTable,
+        others: RedisTable,
+        clients: RedisTable,
+        allowed: Roster,
+        terms: Terms,
+        on_error: Literal["pass", "defer"],
+    ) -> None:
+        self.terms = terms
+        self.on_error = on_error
+        self._client = client
+        self._triplets = triplets
+        self._others = others
+        self._clients = clients
+        self._allowed = allowed
+        self._networks: NetworkTable[int] | None = None
+        allowed.changed = self._index
+
+    def attempt(
+        self, caller: Caller, sender: str, recipient: str, now: float, *, trace: bool = True
+    ) -> GreylistFact | Deferred[GreylistFact]:
+        """See :class:`policyd.greylist.ledger.Ledger`."""
+        if self._networks is not None and self._is_allowed(caller.address, now):
+            return _ALLOWED
+        terms = self.terms
+        sender, recipient = normal_sender(sender), normal_recipient(recipient)
+        pair = pair_text(sender, recipient)
+        other, client = self._others.naming, self._clients.naming
+        keys = [self._triplets.naming.name(pair_key(pair))]
+        args = [
+            b"%d" % int(now),
+            b"1" if trace else b"0",
+            *_arguments(terms),
+            json.dumps([sender[:MAX_TEXT], recipient[:MAX_TEXT]], separators=(",", ":"))[1:-1],
+            MAX_TOGETHER,
+        ]
+        clients = []
+        for identity in caller.identities:
+            octets = identity.encode("ascii", "replace")
+            keys.append(other.name(own_key(identity, pair)))
+            clients.append(client.name(octets))
+            args += (
+                text_in_row(identity),
+                b"1" if caller.proves(identity) else b"0",
+                client.key_in_row(octets),
+            )
+        try:
+            reply = self._client.run(GREYLIST, keys + clients, args)
+        except StoreError:
+            return _UNAVAILABLE
+        return reply.addCallbacks(_answer, _no_answer)
+
+    def _is_allowed(self, address: bytes, now: float) -> bool:
+        until = self._networks.lookup(address) if self._networks is not None else None
+        if until is not None and until <= now:
+            # A network around it may still be allowed.
+            self._index({key: row for key, row in self._allowed.rows.items() if _end(row) > now})
+            return self._is_allowed(address, now)
+        return until is not None
+
+    def _index(self, rows: dict[bytes, Row]) -> None:
+        networks: NetworkTable[int] = NetworkTable()
+        for key, row in rows.items():
+            networks.add(key.decode("ascii", "replace"), _end(row))
+        networks.prepare()
+        self._networks = networks if len(networks) else None
+
+    async def allow(self, network: str, comment: str, now: float, until: float = NEVER) -> None:
+        """See :class:`policyd.greylist.ledger.Records`."""
+        await self._allowed.put(network.encode("ascii"), (int(now), comment[:MAX_TEXT], int(until)))
+
+    async def forget(self, kind: Kind, key: bytes, now: float) -> None:
+        """See :class:`policyd.greylist.ledger.Records`."""
+        if kind == "allowed":
+            await self._allowed.delete(key)
+        for table in self._tables(kind):
+            await table.delete(key)
+
+    async def pages(self, kind: Kind, now: float) -> AsyncIterator[Page]:
+        """See :class:`policyd.greylist.ledger.Records`."""
+        for table in self._tables(kind):
+            async for page in table.pages(now):
+                yield page
+        if kind == "allowed":
+            rows = [(key, row) for key, row in self._allowed.rows.items() if _end(row) > now]
+            for start in range(0, len(rows), PAGE):
+                yield rows[start : start + PAGE]
+
+    def _tables(self, kind: Kind) -> tuple[RedisTable, ...]:
+        match kind:
+            case "triplets":
+                return self._triplets, self._others
+            case "clients":
+                return (self._clients,)
+            case "allowed":
+                return ()
+
+
+@lru_cache(maxsize=8)
+def _arguments(terms: Terms) -> tuple[bytes, ...]:
+    numbers = (
+        terms.delay,
+        terms.retry_window,
+        terms.lifetime,
+        terms.auto_allow_after,
+        terms.auto_allow_lifetime,
+    )
+    return tuple(repr(number).encode("ascii") for number in numbers)
+
+
+def _answer(reply: list[int]) -> GreylistFact:
+    return _fact(*reply)
+
+
+def _no_answer(failure: Failure) -> GreylistFact | Failure:
+    return _UNAVAILABLE if isinstance(failure.value, StoreError) else failure
+
+
+def _end(row: Row) -> int:
+    return int(row[-1])
