@@ -45,6 +45,10 @@ def in_redis(settings: Settings, place: RedisPlace, reactor: Any, log: Log) -> S
     def start() -> None:
         # Before the reactor closes its sockets: a connection that ends then is no outage.
         reactor.addSystemEventTrigger("before", "shutdown", client.stop)
+        # Not while the daemon is still being put together: that may take longer than a connection should.
+        reactor.callWhenRunning(begin)
+
+    def begin() -> None:
         client.start()
         watch()
         for one in rosters.values():

@@ -62,25 +62,36 @@ def within(seconds: float, connecting: Deferred[Link], clock: Clock) -> Deferred
         Exception: it could not be made.
     """
 
+    timers: list[Any] = []
+
+    def expired() -> None:
+        # If it was this process that could not go on, the connection may have been made: one look.
+        timers.append(clock.callLater(0, give_up, "no connection in time"))
+
     def give_up(why: str) -> None:
         # First the answer: Twisted leaves a Deferred without any when its canceller raises.
         waiting.errback(StoreError(why))
         connecting.cancel()
+
+    def stop() -> None:
+        for timer in timers:
+            if timer.active():
+                timer.cancel()
 
     def done(result: Link | Failure) -> None:
         if waiting.called:
             if isinstance(result, Link):
                 result.drop("too late")
             return
-        timer.cancel()
+        stop()
         waiting.callback(result)
 
     def cancel(_: object) -> None:
-        timer.cancel()
+        stop()
         give_up("cancelled")
 
     waiting: Deferred[Any] = Deferred(cancel)
-    timer = clock.callLater(seconds, give_up, f"no connection within {seconds:g} s")
+    timers.append(clock.callLater(seconds, expired))
     connecting.addBoth(done)
     return waiting
 
