@@ -1,14 +1,16 @@
-"""What DNS and recipients' servers said, as it was recorded, so that a replay asks nobody."""
+"""What DNS and recipients' servers said, as it was recorded, so that a replay need not ask."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
+from mailbase.config.lists import ListKind
 from mailbase.store.recent import Recent
 from policyd.callout.result import Result, Target
+from policyd.checks import ReputationCheck
 from policyd.engine import Watch
 from policyd.facts import Evidence
-from policyd.inquiry import Collected, EvidenceCheck, Settled, Subject
+from policyd.inquiry import Collected, EvidenceCheck, Gather, Settled, Subject
 
 MAX_TARGETS = 20_000
 """Recipients, in one of two generations, of whom is remembered what their server said."""
@@ -62,6 +64,61 @@ class RecordedEvidence:
             return ()
         inquiry.close()
         return ()
+
+
+KEPT = frozenset({*ListKind, ReputationCheck.name})
+"""Checks that are not asked anew with ``--dns``: what a list says today, it may not have said then."""
+
+
+class AskedEvidence:
+    """The :class:`~policyd.inquiry.Gather` of a simulation that asks DNS.
+
+    Arguments:
+        recorded: for the checks in :data:`KEPT`.
+        ask: asks the others.
+        seconds: the clock of ``ask``, which is not the simulation's.
+        patience: seconds that a request waits at most.
+    """
+
+    def __init__(
+        self, recorded: RecordedEvidence, ask: Gather, seconds: Callable[[], float], patience: float
+    ) -> None:
+        self._recorded = recorded
+        self._ask = ask
+        self._seconds = seconds
+        self._patience = patience
+
+    def gather(
+        self,
+        checks: Sequence[EvidenceCheck],
+        subject: Subject,
+        deadline: float,
+        counts: bool,
+        settled: Settled | None = None,
+    ) -> Collected | Awaitable[Collected]:
+        """See :class:`policyd.inquiry.Gather`."""
+        kept = self._recorded.gather(
+            [check for check in checks if check.name in KEPT], subject, deadline, counts
+        )
+        asked = self._ask(
+            [check for check in checks if check.name not in KEPT],
+            subject,
+            self._seconds() + self._patience,
+            False,
+        )
+        names = [check.name for check in checks]
+        if isinstance(asked, Collected):
+            return _together(kept, asked, names)
+        return self._wait(kept, asked, names)
+
+    async def _wait(self, kept: Collected, asked: Awaitable[Collected], names: list[str]) -> Collected:
+        return _together(kept, await asked, names)
+
+
+def _together(kept: Collected, asked: Collected, names: list[str]) -> Collected:
+    """All of it, in the order of the checks."""
+    evidence = sorted((*kept.evidence, *asked.evidence), key=lambda one: names.index(one.check))
+    return Collected(tuple(evidence), asked.late)
 
 
 class RecordedCallouts:

@@ -64,6 +64,9 @@ def add_commands(commands: Any, command: Command) -> None:
     replay.add_argument(
         "--reasons", action="store_true", help="another reason for the same action is a change too"
     )
+    replay.add_argument(
+        "--dns", action="store_true", help="ask DNS anew for what it said; DNS lists are not asked"
+    )
     replay.set_defaults(run=_replay)
 
     tune = commands.add_parser("tune", help="what other settings would have done to recorded traffic")

@@ -7,9 +7,10 @@ import gc
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from mailbase.config import Settings, load
 from mailbase.logs import Log
@@ -18,9 +19,9 @@ from policyd.replay.comparison import Change, Comparison
 from policyd.replay.progress import Progress
 from policyd.replay.recording import Answer, Recorded
 from policyd.replay.report import change_object, remarks, write_comparison, write_object
-from policyd.replay.simulation import compare
+from policyd.replay.simulation import Simulation
 from policyd.replay.sources import SourceError, Sources
-from policyd.replay.world import World
+from policyd.replay.world import Dns, World
 
 OK, CHANGED, USAGE = 0, 1, 2
 
@@ -37,17 +38,29 @@ def replay(options: argparse.Namespace) -> int:
             write_object(sys.stdout, change_object(recorded, before, after))
 
     progress = Progress("replaying")
+
+    def simulated(folder: Path, dns: Dns | None = None) -> Simulation:
+        # With two configurations that of --config is the old one; else it is compared with what was.
+        before = None if other is None else make_world(settings, folder / "before", dns=dns)
+        after = make_world(other or settings, folder / "after", dns=dns)
+        return Simulation(before, after, comparison, options.warm_up, changed)
+
     try:
         sources = Sources(options.files, options.year, progress)
         with simulation() as folder:
-            # With two configurations that of --config is the old one; else it is compared with what was.
-            before = None if other is None else make_world(settings, folder / "before")
-            after = make_world(other or settings, folder / "after")
-            compare(sources, before, after, comparison, warm_up=options.warm_up, changed=changed)
-            for world in (before, after):
-                if world is not None:
-                    complain(world)
-                    world.close()
+            if options.dns:
+                from policyd.replay.app import LiveDns, run, together
+
+                async def work(dns: LiveDns) -> None:
+                    asking = simulated(folder, dns)
+                    await asking.run_asking(sources, together)
+                    _end(asking, dns.failures)
+
+                run(settings, work)
+            else:
+                replayed = simulated(folder)
+                replayed.run(sources)
+                _end(replayed)
     except SourceError as error:
         progress.end()
         print(f"policyd: {error}", file=sys.stderr)
@@ -71,10 +84,10 @@ def _other(options: argparse.Namespace) -> Settings | None:
     return None
 
 
-def make_world(settings: Settings, folder: Path, *, seeded: bool = True) -> World:
+def make_world(settings: Settings, folder: Path, *, seeded: bool = True, dns: Dns | None = None) -> World:
     """A world with its memory in ``folder``, which is made."""
     folder.mkdir(mode=0o700)
-    return World(settings, folder, Log("policyd", level="error"), seeded=seeded)
+    return World(settings, folder, Log("policyd", level="error"), seeded=seeded, dns=dns)
 
 
 @contextmanager
@@ -97,7 +110,14 @@ def said_all(sources: Sources, requests: int) -> bool:
     return requests > 0
 
 
-def complain(world: World) -> None:
+def complain(failures: Mapping[str, int]) -> None:
     """Tell of checks that failed."""
-    for check, count in world.watch.failures.items():
+    for check, count in failures.items():
         print(f"warning: the check {check} failed {count} times and had no opinion", file=sys.stderr)
+
+
+def _end(simulation: Simulation, failures: Mapping[str, int] = MappingProxyType({})) -> None:
+    complain(failures)
+    for world in simulation.worlds:
+        complain(world.watch.failures)
+        world.close()

@@ -109,7 +109,7 @@ def _spool(
             keep(past_row(line))
             if line.time >= counts_from:
                 effect.note(line, decision)
-    complain(world)
+    complain(world.watch.failures)
     ends = world.clock.seconds()
     return _ended(world, effect, ends), requests, (counts_from, ends)
 
@@ -171,7 +171,7 @@ def tune_thresholds(options: argparse.Namespace) -> int:
                 decision = world.decide(line)
                 if not decision.repeated and decision.flow is flow and line.time >= counts_from:
                     points.note(line, decision)
-            complain(world)
+            complain(world.watch.failures)
             world.close()
     except SourceError as error:
         progress.end()

@@ -121,6 +121,10 @@ def test_traffic_is_recorded_and_decided_again_without_dns(outside, gateway, gua
     assert summary["summary"]["changed"] == 0
     assert summary["summary"]["compared"] >= 8
 
+    # Asked anew, DNS says the same.
+    status, rows, errors = policyd(gateway, "replay", "--dns", str(recording.path))
+    assert (status, errors) == (0, ""), rows
+
     status, changes, _ = policyd(
         gateway, "replay", "--against-set", "flows.inbound.reject_at=9", str(recording.path)
     )

@@ -71,11 +71,11 @@ def make_gateway(make_bench: Callable[..., Any]) -> Callable[..., Gateway]:
 def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
     made: list[World] = []
 
-    def make(gateway: Gateway, *overrides: str, seeded: bool = True) -> World:
+    def make(gateway: Gateway, *overrides: str, **how: Any) -> World:
         folder = tmp_path / f"world{len(made)}"
         folder.mkdir()
         settings = loads(gateway.configuration, overrides, folder=gateway.bench.folder)
-        made.append(World(settings, folder, Log("policyd", stream=io.StringIO()), seeded=seeded))
+        made.append(World(settings, folder, Log("policyd", stream=io.StringIO()), **how))
         return made[-1]
 
     yield make

@@ -15,7 +15,7 @@ from policyd.facts import Effect, Evidence, Named
 from policyd.replay import world as world_module
 from policyd.replay.comparison import Comparison
 from policyd.replay.recording import Allowed, Answer, Line, Recorded, Ruled, header
-from policyd.replay.simulation import compare
+from policyd.replay.simulation import Simulation
 from policyd.replay.world import World
 
 START = 1_800_000_000.0
@@ -32,7 +32,7 @@ BAD = {
 
 def differences(lines: Any, before: World | None, after: World, **how: Any) -> Comparison:
     comparison = Comparison(reasons=True)
-    compare(lines, before, after, comparison, **how)
+    Simulation(before, after, comparison, **how).run(lines)
     return comparison
 
 
@@ -241,7 +241,7 @@ def test_only_actions_count_unless_reasons_are_asked_for(make_gateway: Any, make
     gateway.wait(300)
     gateway.request()
     comparison = Comparison()
-    compare(gateway.lines(), None, make_world(gateway, "policyd.greylist.delay=0s"), comparison)
+    Simulation(None, make_world(gateway, "policyd.greylist.delay=0s"), comparison).run(gateway.lines())
     assert sum(comparison.changes.values()) == 1
 
 

@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
+from mailbase.dns import TableResolver
 from mailbase.vocabulary import Action
 from policyd.callout.result import Result
+from policyd.gathering import Gatherer
+from policyd.replay.app import together
 from policyd.replay.comparison import Comparison
 from policyd.replay.recording import Line, Outcome, Recorded, line_of, past_row
-from policyd.replay.simulation import compare
+from policyd.replay.simulation import Simulation
 from policyd.replay.world import _wait, at_once
 
 CALLOUT = "flows: {inbound: {greylisting: false, callout: true}}"
@@ -30,7 +34,7 @@ class Servers:
 
 def changes(lines: Any, world: Any) -> dict[tuple[str, str], int]:
     comparison = Comparison(reasons=True)
-    compare(lines, None, world, comparison)
+    Simulation(None, world, comparison).run(lines)
     return {(change.before[1], change.after[1]): count for change, count in comparison.changes.items()}
 
 
@@ -153,3 +157,102 @@ def test_what_a_world_remembers_is_bounded_by_time(make_gateway: Any, make_world
     assert world.entries() == 2
     world.clock.advance(world.clock.seconds() + 3 * 86400)
     assert world.entries() == 0
+
+
+TRAPS = (
+    "spamtraps: {addresses: [trap@inst.example]}\n"
+    "flows: {inbound: {greylisting: false, reject_at: 1,"
+    " checks: {reputation: {points: {refused-content: 2}}}}}"
+)
+
+
+def test_what_networks_did_is_held_against_them_again(make_gateway: Any, make_world: Any) -> None:
+    gateway = make_gateway(TRAPS)
+    gateway.request(recipient="trap@inst.example", instance="1")
+    gateway.request(recipient="trap@inst.example", instance="1", protocol_state="DATA")
+    ticket = gateway.rows[-1]["id"]
+    gateway.request(client_address="198.18.0.1", instance="2")
+    gateway.request(client_address="198.18.0.1", instance="2", protocol_state="DATA")
+    other = Outcome(gateway.rows[-1]["id"], "198.18.0.1", "someone@sender.example", ("p@x",), Action.REJECT)
+    gateway.rows.append(past_row(other))
+    gateway.request()
+    gateway.request(client_address="198.18.0.1")
+    world = make_world(gateway)
+    answers = [
+        world.decide(line) if isinstance(line, Recorded) else world.take(line) for line in gateway.lines()
+    ]
+    assert ticket
+    # The gateway of the tests knows no reputation; the world does, and from what it saw itself.
+    assert [answers[-2].reason, answers[-1].reason] == ["reputation-spamtrap", "reputation-refused-content"]
+
+
+class TableDns:
+    """A table in place of DNS, with answers that take a second of another clock than the simulation's."""
+
+    def __init__(self, watch: Any, **slow: float) -> None:
+        self.clock = Clock()
+        self.clock.advance(50.0)
+        table = {
+            ("sender.example", "MX"): [(10, "mx.sender.example")],
+            ("mx.sender.example", "A"): "192.0.2.9",
+        }
+        names = {name.replace("_", "."): seconds for name, seconds in slow.items()}
+        self.resolver = TableResolver(table, clock=self.clock, slow=names)  # type: ignore[arg-type]
+        self.gather = Gatherer(self.resolver, self.seconds, watch, self.seconds).gather
+
+    def seconds(self) -> float:
+        return float(self.clock.seconds())
+
+
+BAD = {"client_name": "unknown", "reverse_client_name": "unknown", "helo_name": "friend"}
+
+
+@pytest.mark.parametrize("slow", [{}, {"gone_example": 1.0, "1_2_0_192_in-addr_arpa": 1.0}])
+def test_dns_is_asked_anew_when_told_to(make_gateway: Any, make_world: Any, slow: dict[str, float]) -> None:
+    gateway = make_gateway()
+    gateway.request(**BAD, sender="a@gone.example", recipient="person@quiet.example")
+    gateway.request(**BAD, recipient="person@quiet.example")
+    dns = TableDns(gateway.bench, **slow)
+    overrides = ("flows.inbound.checks=true", "flows.inbound.reject_at=7", "policyd.deadline=5s")
+    world = make_world(gateway, *overrides, dns=dns)
+    comparison = Comparison(reasons=True)
+    done: list[object] = []
+    running = Simulation(None, world, comparison).run_asking(gateway.lines(), together)
+    Deferred.fromCoroutine(running).addBoth(done.append)
+    if slow:
+        assert not done
+        dns.clock.advance(1.0)
+    assert done == [None]
+    # PTR and mail host are not there; known before was only that "friend" is no host name.
+    ((change, count),) = comparison.changes.items()
+    assert (change.after, count) == (("reject", "sender_domain-no-mail-host"), 1)
+
+
+def test_asking_ahead_does_not_set_the_clock_ahead(make_gateway: Any, make_world: Any) -> None:
+    gateway = make_gateway()
+    gateway.request()
+    gateway.wait(200)
+    assert gateway.request() == "greylist-early"
+    gateway.wait(200)
+    gateway.request()
+    comparison = Comparison(reasons=True)
+    world = make_world(gateway, dns=TableDns(gateway.bench))
+    Deferred.fromCoroutine(Simulation(None, world, comparison).run_asking(gateway.lines(), together))
+    assert comparison.compared == 3
+    assert not comparison.changes
+
+
+def test_lists_are_not_asked_anew(make_gateway: Any, make_world: Any) -> None:
+    lists = "{zen: {zone: zen.example, kind: dnsbl}}"
+    gateway = make_gateway()
+    gateway.request(recipient="person@quiet.example")
+    gateway.rows[0]["evidence"] = [["dnsbl", "zen", "127.0.0.2"]]
+    checks = "flows.inbound.checks={dnsbl: {points: {zen: 9}}}"
+    overrides = (f"policyd.lists={lists}", checks, "flows.inbound.reject_at=7")
+    dns = TableDns(gateway.bench)
+    comparison = Comparison()
+    running = Simulation(None, make_world(gateway, *overrides, dns=dns), comparison)
+    Deferred.fromCoroutine(running.run_asking(gateway.lines(), together))
+    ((change, _),) = comparison.changes.items()
+    assert change.after == ("reject", "dnsbl-zen")
+    assert not [name for name, *_ in dns.resolver.asked if name.endswith("zen.example")]
