@@ -109,16 +109,26 @@ class Log:
         """
         *texts, number = names
         start = f" {self._component} info event={event} "
-        fields = " ".join(f"{name}=%s" for name in texts) + f" {number}=%.6g\n"
+        form = " ".join(f"{name}=%s" for name in texts) + f" {number}=%.6g"
         fast = self._format is _kv_line and self._key is None and self._threshold <= 1
-        # Exactly as many lines as there are texts: none of them can hold a line end of its own.
-        plain = f"[!#-<>-\\[\\]-~]{{1,{MAX_VALUE}}}"
-        all_plain = re.compile(rf"{plain}(?:\n{plain}){{{len(texts) - 1}}}").fullmatch
+        blanks, signs = form.count(" "), form.count("=")
 
         def write(*values: Any) -> None:
-            foreign = values[:-1]
-            if fast and all_plain("\n".join(foreign)):
-                self._append(_timestamp(self._now()) + start + fields % values)
+            line = form % values
+            # As it should be if no value needs quotes: none is empty or too long, none holds a blank, "=", a
+            # quote or what is not printable.
+            if (
+                fast
+                and line.isascii()
+                and line.isprintable()
+                and line.count(" ") == blanks
+                and line.count("=") == signs
+                and "= " not in line
+                and '"' not in line
+                and "\\" not in line
+                and len(line) <= MAX_VALUE
+            ):
+                self._append(f"{_timestamp(self._now())}{start}{line}\n")
             else:
                 self.info(event, **dict(zip(names, values, strict=True)))
 

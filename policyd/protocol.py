@@ -56,7 +56,7 @@ class PolicyProtocol:
         if self._failed:
             return []
         layout = self._layout
-        if layout is not None and not self._buffer and len(data) <= MAX_REQUEST:
+        if layout is not None and not self._buffer and len(data) <= MAX_REQUEST and b"\0" not in data:
             # What nearly always comes: one whole request, as the last one was.
             request = layout.request(data.decode("utf-8", "replace"))
             if request is not None:

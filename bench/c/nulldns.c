@@ -52,6 +52,15 @@ static unsigned char *record(unsigned char *p, int type, int size) {
   return p;
 }
 
+/* A no that holds: the SOA of the root, with its TTL as the last field. */
+static unsigned char *negative(unsigned char *b, unsigned char *p) {
+  static const unsigned char soa[] = {0, 0, 6, 0, 1, 0, 0, 1, 44, 0, 22, 0, 0, 0, 0, 0, 1,
+                                      0, 0, 1, 44, 0, 0, 1, 44, 0, 0, 1, 44, 0, 0, 1, 44};
+  memcpy(p, soa, sizeof soa);
+  b[9] = 1;
+  return p + sizeof soa;
+}
+
 /* Turns a question into its answer; returns the size, 0 for none. */
 static int answer(unsigned char *b, int n) {
   const unsigned char *after;
@@ -68,7 +77,7 @@ static int answer(unsigned char *b, int n) {
   unsigned char *p = b + end;
   if (list && !listed) {
     b[3] = 0x83;
-    return end;
+    return (int)(negative(b, p) - b);
   }
   if (type == A) {
     p = record(p, A, 4);
@@ -90,7 +99,7 @@ static int answer(unsigned char *b, int n) {
     *p++ = size;
     memcpy(p, text, size), p += size;
   } else {
-    return end;
+    return (int)(negative(b, p) - b);
   }
   b[7] = 1;
   return (int)(p - b);

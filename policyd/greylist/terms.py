@@ -98,10 +98,10 @@ def judge(entry: Entry | None, now: float, terms: Terms) -> tuple[Entry | None, 
     """
     second = int(now)
     if entry is None:
-        return _first_seen(second, terms)
+        return _first_seen(second, terms.delay)
     if entry.passed:
         if second - entry.last > terms.lifetime:
-            return _first_seen(second, terms)
+            return _first_seen(second, terms.delay)
         # A clock that was set back must not freeze the entry in the future.
         if second - entry.last >= REFRESH or second < entry.last:
             return entry._replace(last=second), _KNOWN
@@ -110,16 +110,18 @@ def judge(entry: Entry | None, now: float, terms: Terms) -> tuple[Entry | None, 
         return entry._replace(first=second), Answer(Outcome.EARLY, math.ceil(terms.delay))
     waited = second - entry.first
     if waited > terms.retry_window:
-        return _first_seen(second, terms)
+        return _first_seen(second, terms.delay)
     if waited < terms.delay:
         return None, Answer(Outcome.EARLY, math.ceil(terms.delay - waited))
     return Entry(entry.first, second, second), _PASSED
 
 
-def _first_seen(second: int, terms: Terms) -> tuple[Entry, Answer]:
-    if terms.delay <= 0:
+@lru_cache(maxsize=8)
+def _first_seen(second: int, delay: float) -> tuple[Entry, Answer]:
+    """The same for all that come within a second."""
+    if delay <= 0:
         return Entry(second, second, second), _PASSED
-    return Entry(second, 0, second), _new(terms.delay)
+    return Entry(second, 0, second), _new(delay)
 
 
 def expiry(entry: Entry, terms: Terms) -> int:

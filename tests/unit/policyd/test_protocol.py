@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from policyd.protocol import MAX_REQUEST, Event, PolicyProtocol, ProtocolError, encode
-from policyd.request import Request, Stage
+from policyd.request import FREQUENT, Request, Stage
 
 FULL = b"""request=smtpd_access_policy
 protocol_state=RCPT
@@ -203,3 +205,19 @@ def test_no_reply_holds_anything_but_bounded_printable_ascii(text: str) -> None:
     assert reply.endswith(b"\n\n")
     assert all(0x20 <= octet <= 0x7E for octet in reply[:-2])
     assert len(reply) <= 510
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["a", "aa", "b", "helo_name", "name"]),
+            st.text(st.characters(exclude_characters="\n\0", exclude_categories=["Cs"]), max_size=8),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_one_attribute_is_found_as_if_all_were_taken_apart(lines: list[tuple[str, str]]) -> None:
+    request = Request(("",) * len(FREQUENT), "\n".join(f"{name}={value}" for name, value in lines))
+    for name in ("a", "aa", "b", "helo_name", "name", "missing", ""):
+        assert request.get(name) == request.attributes.get(name, "")
