@@ -175,16 +175,17 @@ def zone_file(zone: Zone) -> str:
                     text = _quoted(value)
                 case _:
                     text = str(value)
-            lines.append(f"{name} {kind} {text}")
+            owner = re.sub(r"[^a-z0-9._-]", lambda found: f"\\{ord(found[0]):03d}", name)
+            lines.append(f"{owner} {kind} {text}")
     return "\n".join(lines)
 
 
 def _quoted(strings: list[str]) -> str:
     escaped = (_ODD.sub(lambda c: rb"\%03d" % c[0][0], text.encode()) for text in strings)
     pieces = (piece for text in escaped for piece in re.findall(rb"(?:\\\d{3}|[^\\]){1,200}|^$", text))
-    return " ".join(f'"{piece.decode()}"' for piece in pieces)
+    return " ".join(f'"{piece.decode()}"' for piece in pieces) or '""'
 
 
 def silent(zone: Zone) -> set[str]:
     """Names of which no answer comes, whatever is asked."""
-    return {name for name, rows in zone.items() if (TIMEOUT, None) in rows}
+    return {name for name, rows in zone.items() if rows[:1] == [(TIMEOUT, None)]}
