@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -240,6 +241,34 @@ def test_a_dead_server_holds_nobody_beyond_the_deadline(outside, mark):
     assert outside.mx(samples.mail(mark), "bob@silent.example").code == 450
     assert time.monotonic() - started < DEADLINE + 1.5
     assert outside.mx(samples.mail(mark), "ada@known.example").code == 250
+
+
+def test_a_crowd_at_a_dead_server_holds_nobody_beyond_the_deadline_and_others_not_at_all(
+    outside, gateway, mark
+):
+    assert outside.mx(samples.mail(mark), "ada@known.example").code == 250
+
+    def ask(recipient):
+        """Reply, and the seconds until it came."""
+        lines = ("request=smtpd_access_policy", "protocol_state=RCPT", "client_address=198.51.100.25")
+        request = "\n".join((*lines, f"recipient={recipient}", "", ""))
+        started = time.monotonic()
+        with socket.create_connection(("127.0.0.1", gateway.ports.policyd), timeout=30) as connection:
+            connection.sendall(request.encode())
+            reply = connection.recv(4096)
+        return reply.decode(), time.monotonic() - started
+
+    with ThreadPoolExecutor(100) as pool:
+        dead = [pool.submit(ask, f"{number}@silent.example") for number in range(80)]
+        fine = [pool.submit(ask, "ada@known.example") for _ in range(20)]
+        for future in dead:
+            reply, seconds = future.result()
+            assert "DEFER_IF_PERMIT 4.1.1" in reply
+            assert seconds < DEADLINE + 1.0
+        for future in fine:
+            reply, seconds = future.result()
+            assert "DUNNO" in reply
+            assert seconds < DEADLINE - 0.5
 
 
 def test_the_backup_answers_for_a_server_that_is_down(outside, mark):
