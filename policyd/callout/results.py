@@ -20,6 +20,7 @@ CALLOUTS = TableSpec(
     (Column("result", "TEXT"), Column("generation", "INTEGER")),
     cached=10_000,
     mostly_absent=True,
+    opaque=True,
 )
 """Key: a hash, so that no address stands in the store."""
 

@@ -296,6 +296,35 @@ def test_a_memory_on_another_machine(world: World) -> None:
         assert len(world.calls) == calls
 
 
+def test_nodes_that_share_a_memory_share_what_is_known_and_what_is_forgotten(
+    make: Callable[..., World],
+) -> None:
+    one, other = make(), make()
+    remote = Remote(one.results._memory)
+    one.results._memory = other.results._memory = remote
+    other.results._generations = iter(range(1000, 2000)).__next__  # random in the field
+
+    def ask(world: World) -> Result:
+        got = world.start(ADA)
+        remote.run()
+        (result,) = got
+        return result
+
+    def forget(world: World, local: str | None) -> None:
+        Deferred.fromCoroutine(world.callouts.forget("inst.example", local))
+        remote.run()
+
+    assert (ask(one), ask(other)) == (KNOWN, KNOWN)
+    assert len(one.calls) + len(other.calls) == 1
+    for local, by, asked in (("ada", other, one), (None, one, other)):
+        one.users = other.users = set()
+        forget(by, local)
+        assert ask(asked) is UNKNOWN
+        one.users = other.users = {ADA}
+        forget(asked, local)
+        assert (ask(by), ask(asked)) == (KNOWN, KNOWN)
+
+
 # ---- forgetting --------------------------------------------------------------------------------------
 
 
