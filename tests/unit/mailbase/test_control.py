@@ -34,6 +34,12 @@ def test_a_verb_is_answered_with_one_final_line():
     assert said(transport) == [{"ok": True, "sum": 3}]
 
 
+def test_a_handler_is_told_who_asks_and_nobody_can_pretend():
+    connection, transport, _ = connect({"who": lambda request: {"peer": request["peer"]}})
+    connection.dataReceived(b'{"verb":"who","peer":"uid:0,pid:1"}\n')
+    assert said(transport) == [{"ok": True, "peer": "unknown"}]
+
+
 def test_a_request_may_come_in_any_pieces():
     line = b'{"verb":"x"}\n{"verb":"x"}\n'
     for cut in range(len(line) + 1):

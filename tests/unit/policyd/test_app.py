@@ -20,6 +20,8 @@ from mailbase.ticket import Ticket
 from mailbase.vocabulary import Action, Flow
 from policyd import app
 from policyd.app import Daemon
+from policyd.exceptions.rule import rule_of
+from policyd.facts import Effect
 from policyd.request import request_of
 
 REGISTRY = "servers: {{m.x.example: {{domains: {{{}: }}}}}}"
@@ -253,3 +255,12 @@ def test_the_journal_hears_what_became_of_a_mail(wired: Wired) -> None:
         hook(ticket, report, True)
     assert wired.daemon.journal is not None
     assert wired.daemon.journal.pending == 1
+
+
+def test_rules_and_the_journal_stand_in_the_metrics(wired: Wired) -> None:
+    wired.daemon.book.rules.put(rule_of("192.0.2.1", Effect.DENY))
+    samples = {
+        sample.name: sample.value for metric in wired.daemon.metrics.collect() for sample in metric.samples
+    }
+    assert (samples["policyd_exceptions_allow"], samples["policyd_exceptions_deny"]) == (0.0, 1.0)
+    assert samples["policyd_journal_pending"] == 0.0

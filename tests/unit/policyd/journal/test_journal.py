@@ -13,10 +13,13 @@ from twisted.internet.defer import Deferred
 from mailbase.store import StoreError
 from mailbase.store.database import Database
 from mailbase.vocabulary import Action
+from policyd.facts import Evidence
 from policyd.journal import journal as module
+from policyd.journal.entry import MAX_FACTS
 from policyd.journal.file import FROM_THE_FUTURE, PURGE_ROWS
 from policyd.journal.journal import FIRST_RETRY, HALF, INTERVAL, MAX_PENDING, MAX_SEARCHES, PURGE_IDLE, Terms
 from policyd.journal.metrics import collect
+from policyd.weights import Weights
 
 START, DAY = 1_800_000_000.0, 86400.0
 
@@ -84,7 +87,8 @@ def test_points_thresholds_times_and_shadows_are_kept(make_bench: Callable[..., 
 def test_nothing_is_written_before_its_time_and_deciding_only_appends(desk: Any) -> None:
     desk.note()
     desk.note()
-    assert desk.worker.jobs == type(desk.worker.jobs)()
+    assert not desk.worker.jobs
+    assert values(desk)["pending"] == 2.0
     desk.pass_time(INTERVAL)
     assert values(desk)["written_total"] == 2.0
     assert desk.journal.pending == 0
@@ -340,3 +344,13 @@ def test_opening_fails_at_first(desk: Any, tmp_path: Any) -> None:
 
 def test_bounds_are_what_the_documents_say() -> None:
     assert module.MAX_PENDING == 2_000
+
+
+def test_facts_beyond_their_bound_are_cut(desk: Any) -> None:
+    decision = desk.note()
+    evidence = tuple(Evidence("helo", "not-fqdn", "x" * 300) for _ in range(200))
+    decision.weighed = Weights({"helo": {"not-fqdn": 1.0}}).weigh(evidence)
+    (told,) = desk.explain(decision.id)
+    assert told["points"] == 200.0
+    assert len(told["facts"]) == 1
+    assert len(told["facts"][0]["detail"]) == MAX_FACTS

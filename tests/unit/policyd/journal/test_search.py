@@ -180,6 +180,7 @@ def test_every_search_uses_an_index(desk: Any) -> None:
             plans += [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
     assert plans
     assert not [plan for plan in plans if plan.startswith("SCAN") and "CONSTANT" not in plan]
+    assert not [plan for plan in plans if "TEMP B-TREE" in plan]
 
 
 def test_pseudonyms_are_kept_in_place_of_people(make_desk: Callable[..., Any]) -> None:
