@@ -344,7 +344,7 @@ def _transactions(
     for number, instance in _among(connection, again, "id", sorted(ids)):
         numbers.append(number)
         instances.add(instance)
-    latest = sorted(instances - {""})[-MAX_TRANSACTIONS:]
+    latest = sorted(instances)[-MAX_TRANSACTIONS:]
     others = "SELECT number FROM decisions"
     numbers += [number for (number,) in _among(connection, others, "instance", latest)]
     return numbers, ids

@@ -171,6 +171,12 @@ def rules_of(*texts: str) -> Rules:
             {"client": "10.0.0.7", "sender": "a@x.de"},
             "deny 10.0.0.0/24",
         ),
+        # what is equal in all this: the client first
+        (
+            ["allow sender x.de", "allow client 10.0.0.0/24"],
+            {"client": "10.0.0.7", "sender": "a@x.de"},
+            "allow 10.0.0.0/24",
+        ),
         # one key has one rule, the last
         (["deny client 10.0.0.7", "allow client 10.0.0.7"], {"client": "10.0.0.7"}, "allow 10.0.0.7"),
         # the null sender and what is no address
@@ -445,9 +451,14 @@ def test_a_shared_shelf_is_followed(bench: Any) -> None:
     other = rule_of("192.0.2.2", ALLOW)
     shelf.rules[other.key] = other
     shelf.changed()
+    third = rule_of("192.0.2.3", ALLOW)
+    waiting = shelf.waiting.pop()
     shelf.changed()
+    assert shelf.waiting == []
+    waiting.callback(None)
+    shelf.rules[third.key] = third
     shelf.answer()
-    assert book.living() == [rule, other]
+    assert book.living() == [rule, other, third]
 
 
 def test_rules_that_cannot_be_read_stay_in_force_and_are_read_again(bench: Any) -> None:

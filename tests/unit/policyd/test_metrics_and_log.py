@@ -127,3 +127,12 @@ def test_the_stores_troubles_are_shown(book: Book) -> None:
     assert book.value("policyd_store_damaged_total") == 1
     assert book.value("policyd_store_lost_total", reason="unwritable") == 5
     assert book.value("policyd_store_purged_total") == 7
+
+
+def test_the_journal_is_told_of_each_decision_once(book: Book) -> None:
+    told: list[tuple[str, float]] = []
+    book.recorder.journal = lambda request, decision, seconds: told.append((decision.reason, seconds))
+    for _ in range(2):
+        book.record(0.25, instance="i")
+    book.record(0.5, recipient="a@elsewhere.example")
+    assert told == [("greylist-new", 0.25), ("relay-foreign-domain", 0.5)]

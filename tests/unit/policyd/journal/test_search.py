@@ -147,6 +147,12 @@ def test_the_latest_are_given(desk: Any) -> None:
         assert desk.ids(term, 7) == ids[-7:]
 
 
+def test_all_that_waits_is_found_however_low_the_rate(make_desk: Callable[..., Any]) -> None:
+    desk = make_desk(rate=1)
+    ids = [desk.note().id for _ in range(50)]
+    assert desk.ids("192.0.2.1") == ids
+
+
 def test_the_latest_of_very_many_are_given(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_module, "MANY", 10)
     ids = [desk.note(client_address=f"192.0.2.{number}").id for number in range(30)]
