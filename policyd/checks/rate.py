@@ -223,12 +223,12 @@ class RateCheck:
         connection: str,
     ) -> LimitFact:
         both = list(zip(asked, standings, strict=True))
-        lacking = [
-            (limit, _wait(limit, ask, standing, request))
-            for (limit, ask), standing in both
-            if not (standing.passed or limit.shadow)
-        ]
-        stopped = any(ask.take and not (standing.passed or ask.shadow) for (_, ask), standing in both)
+        lacking: list[tuple[Limit, float]] = []
+        stopped = False
+        for (limit, ask), standing in both:
+            if not standing.passed and not limit.shadow:
+                lacking.append((limit, _wait(limit, ask, standing, request)))
+                stopped = stopped or ask.take
         if context.trace:
             self._tell(both, stopped, context.now)
             if not stopped:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from hashlib import blake2b
 from itertools import islice
 from typing import NamedTuple, Protocol, TypeAlias
@@ -22,7 +22,7 @@ BUCKETS = TableSpec(
     mostly_absent=True,
     opaque=True,
 )
-"""Key: :func:`bucket_key`. A bucket that is full again has expired."""
+"""Key: :func:`bucket_keys`. A bucket that is full again has expired."""
 
 Page: TypeAlias = list[tuple[bytes, Row]]
 PAGE = 200
@@ -35,7 +35,7 @@ class Ask(NamedTuple):
     """What is asked of one bucket.
 
     Arguments:
-        key: of :func:`bucket_key`.
+        key: of :func:`bucket_keys`.
         rate: how the bucket fills.
         cost: units, 1 or more.
         take: whether they are to be taken; else it is only seen whether they could be.
@@ -147,13 +147,25 @@ class StoreLimits:
             yield page
 
 
-def bucket_key(*parts: str) -> bytes:
-    """The key of a bucket, :data:`KEY_SIZE` octets.
+def bucket_keys(*parts: str) -> Callable[[str], bytes]:
+    """Makes the keys of a limit's buckets, :data:`KEY_SIZE` octets each, from their subjects.
 
     Arguments:
-        parts: flow, name, what it counts by, what it counts, and the subject.
+        parts: flow, name, what it counts by, what it counts.
     """
-    return blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=KEY_SIZE).digest()
+    begun = blake2b(("\0".join(parts) + "\0").encode("utf-8", "replace"), digest_size=KEY_SIZE)
+
+    def key(subject: str) -> bytes:
+        hashed = begun.copy()
+        hashed.update(subject.encode("utf-8", "replace"))
+        return hashed.digest()
+
+    return key
+
+
+def bucket_key(*parts: str) -> bytes:
+    """The key of one bucket; of many with the same beginning see :func:`bucket_keys`."""
+    return bucket_keys(*parts[:-1])(parts[-1])
 
 
 def _full_at(row: Row | None) -> float:

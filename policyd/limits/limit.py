@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from math import inf
 
-from mailbase.addresses import domain_of
+from mailbase.addresses import domain_of, unpack
 from mailbase.config.limits import LimitSettings, Of, Per
 from mailbase.vocabulary import Action, Flow
 from policyd.flow import Origin
 from policyd.greylist.keys import client_network
 from policyd.limits.bucket import Rate
-from policyd.limits.ledger import Ask, bucket_key
+from policyd.limits.ledger import Ask, bucket_keys
 from policyd.request import MAX_ADDRESS, Request
 
 NO_DOMAIN = "(no domain)"
@@ -30,6 +30,9 @@ class Limit:
     warn_at: units in use from which on there is a warning; infinite for never.
     action: what is done with mail beyond it: defer or reject.
     shadow: whether it is only counted.
+
+    Attributes:
+        label: its name among those of all flows.
     """
 
     flow: Flow
@@ -40,17 +43,17 @@ class Limit:
     warn_at: float
     action: Action
     shadow: bool
+    label: str = field(init=False)
+    _key: Callable[[str], bytes] = field(init=False, repr=False, compare=False)
 
-    @property
-    def label(self) -> str:
-        """Its name among those of all flows."""
-        return f"{self.flow}.{self.name}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", f"{self.flow}.{self.name}")
+        # A limit that is changed to count something else begins anew.
+        object.__setattr__(self, "_key", bucket_keys(self.flow, self.name, self.per, self.of))
 
     def ask(self, subject: str, cost: int, *, take: bool) -> Ask:
         """What is asked of the bucket of ``subject``."""
-        # A limit that is changed to count something else begins anew.
-        key = bucket_key(self.flow, self.name, self.per, self.of, subject)
-        return Ask(key, self.rate, cost, take, self.shadow, self.label, subject)
+        return Ask(self._key(subject), self.rate, cost, take, self.shadow, self.label, subject)
 
 
 def limits_of(flow: Flow, settings: Mapping[str, LimitSettings]) -> tuple[Limit, ...]:
@@ -79,7 +82,7 @@ def subject_of(per: Per, request: Request, origin: Origin, prefixes: tuple[int, 
     """
     match per:
         case Per.CLIENT:
-            return None if origin.address is None else request.client_address
+            return None if origin.address is None else unpack(origin.address)
         case Per.NETWORK:
             if origin.address is None:
                 return None

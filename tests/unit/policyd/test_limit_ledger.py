@@ -9,13 +9,13 @@ from twisted.internet.defer import Deferred
 
 from mailbase.store import StoreError
 from policyd.limits.bucket import Rate, Standing
-from policyd.limits.ledger import Ask, StoreLimits, bucket_key
+from policyd.limits.ledger import Ask, StoreLimits, bucket_keys
 
 RATE = Rate(2, 3600.0, 2)
 
 
 def ask(subject: str, cost: int = 1, *, take: bool = True, shadow: bool = False) -> Ask:
-    key = bucket_key("inbound", "few", "client", "messages", subject)
+    key = bucket_keys("inbound", "few", "client", "messages")(subject)
     return Ask(key, RATE, cost, take, shadow, "inbound.few", subject)
 
 

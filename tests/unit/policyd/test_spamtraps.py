@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from mailbase.report import Report
 from mailbase.store import StoreError
 from mailbase.vocabulary import Action
+from policyd.callout.result import Result
 from policyd.checks import ReputationCheck
 from policyd.facts import Evidence
 from policyd.gathering import Gatherer
@@ -184,3 +185,23 @@ def test_a_store_that_cannot_tell_holds_nothing_against_anybody(
     assert decision.weighed.text() == "reputation.temporary:0"
     monkeypatch.setattr(type(world.reputation._table), "get", fail)
     world.reputation.trapped(b"\xc0\x00\x02\x01")
+
+
+class NobodyKnows:
+    """Every server says that there is no such recipient."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def ask(self, *_arguments: object, **_more: object) -> Result:
+        self.asked += 1
+        return Result.UNKNOWN
+
+
+def test_no_server_is_asked_for_a_trap(make_bench: Callable[..., Any]) -> None:
+    bench = make_bench(TRAPS + "\nflows: {inbound: {greylisting: false, callout: true}}")
+    bench.callout = NobodyKnows()
+    bench.restart()
+    assert bench.reply(recipient=TRAP) == "DUNNO"
+    assert bench.callout.asked == 0
+    assert bench.reply(recipient="nobody@inst.example").startswith("550 5.1.1 ")
