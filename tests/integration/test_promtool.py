@@ -121,6 +121,20 @@ CASES = [
         grows("policyd_store_damaged_total"),
         stays("policyd_store_damaged_total", at=1),
     ),
+    Case("PolicydRedisAway", stays("policyd_redis_up", at=0), stays("policyd_redis_up", at=1)),
+    Case(
+        "PolicydRedisFails",
+        grows("policyd_redis_commands_total", 'result="timeout"'),
+        grows("policyd_redis_commands_total", 'result="ok"', 1000),
+        labels={"result": "timeout"},
+    ),
+    Case("PolicydJournalBroken", stays("policyd_journal_broken", at=1), stays("policyd_journal_broken")),
+    Case(
+        "PolicydJournalDrops",
+        grows("policyd_journal_lost_total", 'reason="flood"'),
+        stays("policyd_journal_lost_total", 'reason="flood"', 100),
+        labels={"reason": "flood"},
+    ),
     Case(
         "PolicydRegistryLookupsFail",
         grows("policyd_socketmap_lookups_total", 'map="relay_domains", result="temp"'),
@@ -158,6 +172,12 @@ CASES = [
         "PolicydLimitsUnavailable",
         grows("policyd_limits_unavailable_total"),
         stays("policyd_limits_unavailable_total", at=2),
+    ),
+    Case(
+        "OwnUsersWriteToSpamtraps",
+        grows("policyd_spamtrap_total", 'flow="submission"', 0.1),
+        grows("policyd_spamtrap_total", 'flow="inbound"'),
+        labels={"flow": "submission"},
     ),
     Case(
         "ContentfilterDown",

@@ -48,22 +48,30 @@ class Reactor(Clock):
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Series:
     """What Prometheus gets from both daemons, with the labels that it adds itself."""
     folder = tmp_path_factory.mktemp("monitoring")
-    (folder / "c.yaml").write_text(f'store: {{url: "sqlite:{folder / "s"}"}}\n{CONFIGURATION}')
-    settings = load(folder / "c.yaml")
-    daemon = Daemon(Reactor(), folder / "c.yaml", (), settings, Log("policyd", stream=io.StringIO()))
-    daemon.lists.adopt(daemon.engine.policy.dns_lists, settings.policyd.list_health)
-    ours = new_registry("policyd")
-    ours.register(daemon.metrics)
+    on_disk = _policyd(folder, f"sqlite:{folder / 's'}")
+    on_redis = _policyd(folder, "redis://127.0.0.1:1/0")
     theirs = new_registry("contentfilter")
     counted = contentfilter.metrics.Metrics(theirs)
     counted.watch(type("Pool", (), {"busy": 0, "idle": 0, "waiting": 0}))  # type: ignore[arg-type]
     series: Series = {}
-    for job, registry in (("policyd", ours), ("contentfilter", theirs)):
+    for job, registry in (("policyd", on_disk), ("policyd", on_redis), ("contentfilter", theirs)):
         added = {"job": job, **_static_labels(job)}
         series.setdefault("up", []).append(added)
         for name, labels in _samples(registry):
             series.setdefault(name, []).append(labels | added)
     return series
+
+
+def _policyd(folder: Path, store: str) -> CollectorRegistry:
+    path = folder / "c.yaml"
+    path.write_text(CONFIGURATION)
+    overrides = (f"store.url={store}", f"policyd.journal.path={folder / 'journal'}")
+    settings = load(path, overrides)
+    daemon = Daemon(Reactor(), path, overrides, settings, Log("policyd", stream=io.StringIO()))
+    daemon.lists.adopt(daemon.engine.policy.dns_lists, settings.policyd.list_health)
+    registry = new_registry("policyd")
+    registry.register(daemon.metrics)
+    return registry
 
 
 def _static_labels(job: str) -> dict[str, str]:
