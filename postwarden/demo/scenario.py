@@ -125,6 +125,7 @@ STEPS: tuple[Step, ...] = (
     _good(
         "sender that takes no mail (null MX)", _EVE, Fate.DEFERRED, sender="a@silent.example", helo="friend"
     ),
+    _good("sender whose SPF record says no", _EVE, Fate.DEFERRED, sender="service@bank.example"),
     _from(Client.BULK, "on a list of bad servers", _EVE, Fate.REFUSED, sender=_BULK_SENDER),
     # The operator's word
     _from(
