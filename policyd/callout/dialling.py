@@ -9,7 +9,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IConnector, IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import ClientFactory, connectionDone
 from twisted.internet.protocol import Protocol as LineProtocol
-from twisted.internet.ssl import CertificateOptions
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -71,7 +70,9 @@ class Dialler:
     ) -> Deferred[Outcome]:
         """See :class:`Dial`."""
         if self._context is None:
-            self._context = CertificateOptions().getContext()
+            # Not Twisted's CertificateOptions: its context has a callback, for which cffi wants memory that
+            # can be written and executed, and the daemon's unit forbids that (MemoryDenyWriteExecute=).
+            self._context = SSL.Context(SSL.TLS_CLIENT_METHOD)
         return call(
             self._reactor, host, port, script, Unverified(self._context, name), connect=connect, until=until
         )

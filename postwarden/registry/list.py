@@ -63,7 +63,8 @@ def _of(server: Server, default: str) -> Iterator[tuple[str, str, str]]:
     for person in server.deputies:
         yield "deputy", person.name, ", ".join(filter(None, (person.email, person.phone)))
     for domain in server.domains:
-        greylisting = {None: "", True: "greylisting on", False: "greylisting off"}[domain.greylisting]
-        yield "domain", domain.name, greylisting
+        choices = (("greylisting", domain.greylisting), ("callout", domain.callout))
+        notes = [f"{what} {'on' if choice else 'off'}" for what, choice in choices if choice is not None]
+        yield "domain", domain.name, ", ".join(notes)
     for system in server.systems:
         yield "system", system.text, ""

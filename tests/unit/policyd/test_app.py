@@ -98,6 +98,28 @@ def wired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wired:
     return Wired(tmp_path, threads)
 
 
+def test_callouts_are_turned_on_and_off_by_a_reload(wired: Wired) -> None:
+    def checks() -> set[str]:
+        return {check.name for plan in wired.daemon.engine.policy.plan.values() for check in plan}
+
+    assert "recipient" not in checks()
+    target = "{m.x.example: '127.0.0.1:2525'}"
+    wired.write(
+        "domain.example",
+        f"flows: {{inbound: {{callout: true}}}}\npolicyd: {{callout: {{test_targets: {target}}}}}",
+    )
+    wired.reload()
+    assert "recipient" in checks()
+    assert "event=callout-test-target server=m.x.example" in wired.stream.getvalue()
+    wired.write("domain.example", "policyd: {callout: {positive: 16m}}")
+    wired.reload()
+    assert "recipient" in checks(), "a mistake leaves the old configuration in force"
+    assert "expected at most 15m" in wired.stream.getvalue()
+    wired.write("domain.example", "")
+    wired.reload()
+    assert "recipient" not in checks()
+
+
 def test_a_good_reload_is_in_force_as_a_whole(wired: Wired) -> None:
     assert wired.serves("domain.example")
     wired.write("other.example", "policyd: {greylist: {delay: 1m}}")

@@ -15,7 +15,7 @@ def config(tmp_path):
     content["servers"]["mail.faculty.example"] = {
         "administrators": [{"name": "Emmy Noether", "email": "emmy@faculty.example"}],
         "deputies": [{"name": "Ada Lovelace", "email": f"ada@{DOMAIN}"}],
-        "domains": {"faculty.example": {}},
+        "domains": {"faculty.example": {"callout": False}},
     }
     (tmp_path / "registry.yaml").write_text(yaml.safe_dump(content))
     path = tmp_path / "postwarden.yaml"
@@ -35,6 +35,14 @@ def test_registry_list_prints_one_object_a_line(config, capsys):
     assert ("administrator", "Ada Lovelace") in entries
     assert ("deputy", "Charles Babbage") in entries
     assert ("backup", f"mail2.{DOMAIN}") in entries
+
+
+def test_a_domains_own_choices_are_noted(config, capsys):
+    assert cli.main(["registry", "list", "--config", str(config), "--kind", "domain"]) == 0
+    notes = {row["entry"]: row["note"] for row in rows(capsys)}
+    assert notes["faculty.example"] == "callout off"
+    assert notes["open.example"] == "greylisting off"
+    assert notes[DOMAIN] == ""
 
 
 def test_registry_list_can_be_narrowed(config, capsys):
