@@ -1,21 +1,24 @@
 -- One attempt to deliver: policyd.greylist.ledger.StoreLedger.attempt, with the decision of
 -- policyd.greylist.terms.
 -- KEYS: the pair's row, the own row of each identity (of OTHERS), the client row of each identity.
--- ARGV: now (whole seconds), trace (1 or 0), delay, retry_window, lifetime, auto_allow_after,
--- auto_allow_lifetime, sender and recipient as in the row, most identities noted of a row, and for each identity
--- its text as in the row, whether it is proven (1 or 0), and its client row's key as in that row.
--- Answer: outcome and seconds to wait.
+-- ARGV: now (whole seconds), trace (1 or 0), the terms (delay, retry_window, lifetime, auto_allow_after,
+-- auto_allow_lifetime) and how many identities are noted of a row at most, sender and recipient as in the row, and
+-- for each identity: 1 or 0, whether it is proven, with its text as in the row; its client row's key as in that row.
+-- Answer: outcome, and 8 times the seconds to wait.
 local NEW, EARLY, PASSED, KNOWN, EARNED = 0, 1, 2, 3, 4
 local REFRESH = 3600
 local now, trace = tonumber(ARGV[1]), ARGV[2] == '1'
-local delay, window, lifetime = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local earned_after, earned_for = tonumber(ARGV[6]), tonumber(ARGV[7])
-local rest, most = ARGV[8], tonumber(ARGV[9])
+local terms = {}
+for number in string.gmatch(ARGV[3], '[^ ]+') do
+  terms[#terms + 1] = tonumber(number)
+end
+local delay, window, lifetime, earned_after, earned_for, most = unpack(terms)
+local rest = ARGV[4]
 local identities, proven, client_key = {}, {}, {}
-for i = 10, #ARGV, 3 do
-  identities[#identities + 1] = ARGV[i]
-  proven[#identities] = ARGV[i + 1] == '1'
-  client_key[#identities] = ARGV[i + 2]
+for i = 5, #ARGV, 2 do
+  identities[#identities + 1] = string.sub(ARGV[i], 2)
+  proven[#identities] = string.sub(ARGV[i], 1, 1) == '1'
+  client_key[#identities] = ARGV[i + 1]
 end
 
 local function put(key, row, expires)
@@ -167,14 +170,14 @@ local function has_earned(i)
 end
 
 if earned_after > 0 and has_earned(1) then
-  return {EARNED, 0}
+  return EARNED
 end
 local entry, rows, incomplete = held()
 local changed, outcome, wait = judge(entry)
 if (outcome == NEW or outcome == EARLY) and earned_after > 0 then
   for i = 2, #identities do
     if proven[i] and has_earned(i) then
-      return {EARNED, 0}
+      return EARNED
     end
   end
 end
@@ -192,4 +195,4 @@ if changed and trace then
     end
   end
 end
-return {outcome, wait}
+return outcome + 8 * wait

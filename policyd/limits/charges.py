@@ -13,7 +13,7 @@ from policyd.limits.bucket import Rate
 from policyd.limits.ledger import Ask, Limits
 from policyd.request import Stage
 
-CHARGES = TableSpec("limit_charges", (Column("content", "TEXT"),), cached=1_000)
+CHARGES = TableSpec("limit_charges", (Column("content", "TEXT"),), cached=1_000, opaque=True)
 """Key: the ticket's id. Content: what was taken, as JSON."""
 MAX_CHARGES = 200
 """Buckets of one mail that get something back; one for more domains than that is refunded in part."""
@@ -50,9 +50,16 @@ class Charges:
             return
         if action is not Action.ACCEPT:
             # What the mail took at DATA, since it ends here.
-            self._behind(self.close(ticket_id, True, now))
+            self._behind(self._give_back(ticket_id, now))
         elif taken:
             self._behind(self._keep(ticket_id, stage, taken, now))
+
+    async def _give_back(self, ticket_id: str, now: float) -> None:
+        try:
+            await self.close(ticket_id, True, now)
+        except StoreError:
+            # Then it stays used up; the store's own metrics tell.
+            return
 
     async def _keep(self, ticket_id: str, stage: Stage, taken: Sequence[Ask], now: float) -> None:
         asks = list(taken)

@@ -25,6 +25,10 @@ from policyd.shared.scripts import GREYLIST
 
 _GREY = (Grey.NEW, Grey.EARLY, Grey.PASSED, Grey.KNOWN, Grey.CLIENT_EARNED)
 """Outcomes by the number that the script has for them."""
+_COMPACT = (",", ":")
+REMEMBERED = 4_000
+"""Identities of which is remembered how the script wants them."""
+
 _ALLOWED = GreylistFact(Grey.CLIENT_ALLOWED)
 _UNAVAILABLE = GreylistFact(Grey.UNAVAILABLE)
 
@@ -69,6 +73,7 @@ class RedisLedger:
         self._allowed = allowed
         self._networks: NetworkTable[int] | None = None
         allowed.changed = self._index
+        self._identity = lru_cache(maxsize=REMEMBERED)(self._describe)
 
     def attempt(
         self, caller: Caller, sender: str, recipient: str, now: float, *, trace: bool = True
@@ -79,30 +84,27 @@ class RedisLedger:
         terms = self.terms
         sender, recipient = normal_sender(sender), normal_recipient(recipient)
         pair = pair_text(sender, recipient)
-        other, client = self._others.naming, self._clients.naming
         keys = [self._triplets.naming.name(pair_key(pair))]
-        args = [
-            b"%d" % int(now),
-            b"1" if trace else b"0",
-            *_arguments(terms),
-            json.dumps([sender[:MAX_TEXT], recipient[:MAX_TEXT]], separators=(",", ":"))[1:-1],
-            MAX_TOGETHER,
-        ]
+        rest = json.dumps([sender[:MAX_TEXT], recipient[:MAX_TEXT]], separators=_COMPACT)[1:-1]
+        args = [b"%d" % int(now), b"1" if trace else b"0", _arguments(terms), rest.encode("ascii")]
         clients = []
+        other = self._others.naming
         for identity in caller.identities:
-            octets = identity.encode("ascii", "replace")
             keys.append(other.name(own_key(identity, pair)))
-            clients.append(client.name(octets))
-            args += (
-                text_in_row(identity),
-                b"1" if caller.proves(identity) else b"0",
-                client.key_in_row(octets),
-            )
+            name, proven, unproven, key_in_row = self._identity(identity)
+            clients.append(name)
+            args += (proven if caller.proves(identity) else unproven, key_in_row)
         try:
             reply = self._client.run(GREYLIST, keys + clients, args)
         except StoreError:
             return _UNAVAILABLE
         return reply.addCallbacks(_answer, _no_answer)
+
+    def _describe(self, identity: str) -> tuple[bytes, bytes, bytes, bytes]:
+        """Its client row's name; for the script: proven, not proven, and the row's key."""
+        octets, naming = identity.encode("ascii", "replace"), self._clients.naming
+        text = text_in_row(identity).encode("ascii")
+        return naming.name(octets), b"1" + text, b"0" + text, naming.key_in_row(octets)
 
     def _is_allowed(self, address: bytes, now: float) -> bool:
         until = self._networks.lookup(address) if self._networks is not None else None
@@ -151,19 +153,14 @@ class RedisLedger:
 
 
 @lru_cache(maxsize=8)
-def _arguments(terms: Terms) -> tuple[bytes, ...]:
-    numbers = (
-        terms.delay,
-        terms.retry_window,
-        terms.lifetime,
-        terms.auto_allow_after,
-        terms.auto_allow_lifetime,
-    )
-    return tuple(repr(number).encode("ascii") for number in numbers)
+def _arguments(terms: Terms) -> bytes:
+    earned = (terms.auto_allow_after, terms.auto_allow_lifetime)
+    numbers = (terms.delay, terms.retry_window, terms.lifetime, *earned, MAX_TOGETHER)
+    return " ".join(map(repr, numbers)).encode("ascii")
 
 
-def _answer(reply: list[int]) -> GreylistFact:
-    return _fact(*reply)
+def _answer(reply: int) -> GreylistFact:
+    return _fact(reply & 7, reply >> 3)
 
 
 def _no_answer(failure: Failure) -> GreylistFact | Failure:

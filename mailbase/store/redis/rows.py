@@ -8,8 +8,8 @@ where the name does not tell it, the columns, ``expires``; octets are base64 tex
 from __future__ import annotations
 
 import json
-from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error
+from base64 import b64decode
+from binascii import Error, b2a_base64
 from hashlib import blake2b
 from typing import Any
 
@@ -37,11 +37,11 @@ class Naming:
     def name(self, key: bytes) -> bytes:
         """The name of the Redis key for ``key``."""
         shown = key if self._opaque else blake2b(key, digest_size=KEY_SIZE).digest()
-        return self._start + urlsafe_b64encode(shown).rstrip(b"=")
+        return self._start + b2a_base64(shown, newline=False).rstrip(b"=")
 
     def key_in_row(self, key: bytes) -> bytes:
         """A key that is not opaque, as it stands in its row: for scripts, which write rows themselves."""
-        return b'["%b"]' % urlsafe_b64encode(key)
+        return b'["%b"]' % b2a_base64(key, newline=False)
 
     def encode(self, key: bytes, row: Row) -> bytes:
         """A row as the value of that key."""
@@ -55,7 +55,7 @@ class Naming:
             row: Row = tuple(map(_value, values))
             if self._opaque:
                 text = name[len(self._start) :]
-                return urlsafe_b64decode(text + b"=" * (-len(text) % 4)), row
+                return b64decode(text + b"=" * (-len(text) % 4), validate=True), row
         except (ValueError, TypeError, KeyError, RecursionError, Error):
             return None
         key, *rest = row if row else (None,)
@@ -68,12 +68,12 @@ def text_in_row(text: str) -> str:
 
 
 def _plain(value: Value) -> Any:
-    return [urlsafe_b64encode(value).decode("ascii")] if isinstance(value, bytes) else value
+    return [b2a_base64(value, newline=False).decode("ascii")] if isinstance(value, bytes) else value
 
 
 def _value(value: Any) -> Value:
     if isinstance(value, list):
-        return b64decode(value[0], altchars=b"-_", validate=True)
+        return b64decode(value[0], validate=True)
     if not isinstance(value, int | float | str):
         raise TypeError(f"no value of a column: {value!r}")
     return value
