@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 
 from mailbase.config.lists import ListKind
 from mailbase.store.recent import Recent
@@ -19,8 +20,8 @@ MAX_TARGETS = 20_000
 class RecordedEvidence:
     """The :class:`~policyd.inquiry.Gather` of a simulation.
 
-    What was recorded of a check stands. A check of which nothing is recorded may state what it can without
-    asking; where it asks, it has no opinion.
+    What was recorded of a check stands, also that it had nothing to state. A check of which nothing is
+    recorded may state what it can without asking; where it asks, it has no opinion.
 
     Arguments:
         watch: told of checks that raise.
@@ -30,6 +31,8 @@ class RecordedEvidence:
         self._watch = watch
         self.recorded: tuple[Evidence, ...] = ()
         """Of the request that is decided now."""
+        self.asked: frozenset[str] = frozenset()
+        """The checks that were asked for it."""
 
     def gather(
         self,
@@ -40,14 +43,17 @@ class RecordedEvidence:
         settled: Settled | None = None,
     ) -> Collected:
         """See :class:`policyd.inquiry.Gather`."""
-        facts: list[Evidence] = []
         recorded = self.recorded
+        wanted = _names(tuple(checks))
+        if wanted <= self.asked:
+            return Collected(tuple([one for one in recorded if one.check in wanted]))
+        facts: list[Evidence] = []
         names = [one.check for one in recorded]
         for check in checks:
             name = check.name
             if name in names:
                 facts += [one for one in recorded if one.check == name]
-            else:
+            elif name not in self.asked:
                 facts += self._alone(check, subject)
         return Collected(tuple(facts))
 
@@ -64,6 +70,12 @@ class RecordedEvidence:
             return ()
         inquiry.close()
         return ()
+
+
+@lru_cache(maxsize=64)
+def _names(checks: tuple[EvidenceCheck, ...]) -> frozenset[str]:
+    """The names of the checks of a flow: always the same few."""
+    return frozenset(check.name for check in checks)
 
 
 KEPT = frozenset({*ListKind, ReputationCheck.name})

@@ -4,8 +4,8 @@ The first line is the header, ``{"format": "postwarden-recording", "version": 1,
 
 - a request: ``time`` (seconds since the epoch), ``request`` (attributes, without the empty ones), ``action``
   and ``reason`` (what was answered), ``id``, ``wait`` (seconds that greylisting asked for); ``evidence`` as
-  ``[check, fact, detail]`` where it was looked for, ``callout`` what a recipient's server said of it,
-  ``repeated`` where Postfix asked again;
+  ``[check, fact, detail]`` where it was looked for, ``asked`` the checks that did so,
+  ``callout`` what a recipient's server said of it, ``repeated`` where Postfix asked again;
 - or ``report``: what contentfilter did with a mail (``action``), by its ticket, sender and recipients;
 - or ``allowed``: a network spared from greylisting by command when the recording began, ``until`` when;
 - or ``rule``: an exception that was in force then (``effect``, ``as``, ``what``, ``expires``);
@@ -21,6 +21,7 @@ import enum
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias, assert_never
 
 from mailbase.report import Report
@@ -82,6 +83,7 @@ class Recorded:
         evidence: what checks had found out; None where it was not looked for, or is not known.
         fate: what became of the mail.
         callout: what the recipient's server said of it; None where it was not asked.
+        asked: the checks that looked for evidence: what they did not state was not there.
     """
 
     time: float
@@ -90,6 +92,7 @@ class Recorded:
     evidence: tuple[Evidence, ...] | None = None
     fate: Fate | None = None
     callout: Result | None = None
+    asked: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +198,7 @@ def row_of(time: float, request: Request, decision: Decision) -> dict[str, Any]:
             row["callout"] = fact.result.value
     if decision.weighed is not None:
         row["evidence"] = [[one.check, one.name, one.detail] for one in decision.weighed.evidence]
+        row["asked"] = list(decision.weighed.times)
     return row
 
 
@@ -230,6 +234,8 @@ def _recorded_row(recorded: Recorded) -> dict[str, Any]:
             row["repeated"] = True
     if recorded.evidence is not None:
         row["evidence"] = [[one.check, one.name, one.detail] for one in recorded.evidence]
+    if recorded.asked:
+        row["asked"] = sorted(recorded.asked)
     if recorded.callout is not None:
         row["callout"] = recorded.callout.value
     if recorded.fate is not None:
@@ -248,16 +254,10 @@ def line_of(row: Any) -> Line:
     Raises:
         ValueError: it is no line of a recording.
     """
+    if type(row) is dict and "request" in row:
+        # Nearly all of them; a match takes its time.
+        return _recorded(row)
     match row:
-        case {"time": int() | float() as time, "request": dict() as attributes} if 0 <= time < LATEST:
-            return Recorded(
-                float(time),
-                _request(attributes),
-                _answer(row),
-                _evidence(row.get("evidence")),
-                _FATES.get(str(row.get("fate"))),
-                _RESULTS.get(str(row.get("callout"))),
-            )
         case {
             "report": str() as ticket,
             "client": str() as client,
@@ -314,6 +314,22 @@ def past_request(attributes: dict[str, str]) -> Request:
     return _Request(attributes)
 
 
+def _recorded(row: dict[str, Any]) -> Recorded:
+    get = row.get
+    time, attributes = get("time"), row["request"]
+    if type(attributes) is not dict or not isinstance(time, (int, float)) or not 0 <= time < LATEST:
+        raise ValueError("expected a time and attributes")
+    return Recorded(
+        float(time),
+        _request(attributes),
+        _answer(row),
+        _evidence(get("evidence")),
+        _FATES.get(str(get("fate"))),
+        _RESULTS.get(str(get("callout"))),
+        _asked(get("asked")),
+    )
+
+
 def _request(attributes: dict[str, Any]) -> Request:
     try:
         text = "".join(attributes.values())
@@ -347,9 +363,29 @@ def _evidence(given: object) -> tuple[Evidence, ...] | None:
     return tuple(_one(piece) for piece in given)
 
 
+def _asked(given: object) -> frozenset[str]:
+    if given is None:
+        return frozenset()
+    if not isinstance(given, list) or len(given) > MAX_EVIDENCE:
+        raise ValueError("expected a list of checks")
+    return _names(tuple(map(str, given)))
+
+
+@lru_cache(maxsize=64)
+def _names(given: tuple[str, ...]) -> frozenset[str]:
+    """Always the same ones, for they are the same in nearly all rows."""
+    return frozenset(given)
+
+
 def _one(piece: object) -> Evidence:
     match piece:
         case [str() as check, str() as name, str() as detail]:
-            return Evidence(check, name, detail)
+            return _said(check, name, detail)
         case _:
             raise ValueError("expected check, fact and detail")
+
+
+@lru_cache(maxsize=4096)
+def _said(check: str, name: str, detail: str) -> Evidence:
+    """Most facts have no detail, and are the same again and again."""
+    return Evidence(check, name, detail)

@@ -116,7 +116,7 @@ class Sources:
             if not number:
                 continue
             try:
-                line = line_of(json.loads(text))
+                line = line_of(json.loads(text.decode("utf-8", "replace")))
             except (ValueError, RecursionError):
                 # The last line of a recording that was cut off, or a damaged one.
                 self.counts.unreadable += 1

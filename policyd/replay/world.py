@@ -146,6 +146,7 @@ class World:
 
     def _prepare(self, recorded: Recorded) -> Engine:
         self._evidence.recorded = recorded.evidence or ()
+        self._evidence.asked = recorded.asked
         self._callouts.recorded = recorded.callout
         if self._seeds is not None:
             self._seeds.answer = recorded.answer

@@ -134,6 +134,26 @@ def test_what_was_not_recorded_has_no_opinion_unless_it_asks_nobody(
     assert change.after == ("reject", "helo-not-fqdn")
 
 
+def test_a_check_that_had_nothing_to_state_is_not_run_again(
+    make_gateway: Any, make_world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = make_gateway(POINTS)
+    gateway.request(**BAD)
+    (line,) = gateway.lines()
+    assert isinstance(line, Recorded)
+    assert {"fcrdns", "helo", "sender_domain"} <= line.asked
+
+    def run(self: object, subject: object) -> None:
+        raise AssertionError("it is known that it stated nothing")
+
+    line.evidence = tuple(one for one in line.evidence or () if one.check != "helo")
+    world = make_world(gateway)
+    monkeypatch.setattr("policyd.checks.helo.HeloCheck.inquire", run)
+    decision = world.decide(line)
+    assert decision.weighed is not None
+    assert decision.weighed.total == 6.0
+
+
 def test_a_check_that_fails_is_counted(make_gateway: Any, make_world: Any, monkeypatch: Any) -> None:
     def fail(self: object, subject: object) -> Iterator[None]:
         raise RuntimeError
