@@ -87,10 +87,10 @@ def fill(path: Path, triplets: int) -> None:
 
 def _row(number: int, step: int) -> tuple[Any, ...]:
     key = (number * step).to_bytes(8) + os.urandom(8)
-    network = (number & 0xFFFFFF).to_bytes(4) + b"\x18"
+    whose = f" 10.{number >> 8 & 255}.{number & 255}.0/24 ptr:sender{number % 50_000}.example "
     seen = 1_790_000_000
     sender, recipient = f"user{number}@sender{number % 50_000}.example", f"rcpt{number % 5000}@local.example"
-    return (key, seen, seen, seen, network, sender, recipient, 1 << 40)
+    return (key, seen, seen, seen, whose, sender, recipient, 1 << 40)
 
 
 def all_checks(nameservers: list[int]) -> dict[str, Any]:

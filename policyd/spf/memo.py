@@ -1,59 +1,57 @@
-"""A bounded memory of SPF outcomes, so that a client's next mail for the same domain costs nothing."""
+"""A bounded memory of what SPF said, so that a client's next mail for the same domain costs nothing."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TypeAlias
+from typing import Generic, NamedTuple, TypeVar
 
-from policyd.spf.outcome import Outcome
-
-MAX_OUTCOMES = 10_000
+MAX_ENTRIES = 10_000
 """Some 400 octets each; what was used longest ago goes first."""
 MAX_LIFETIME = 300.0
 """Seconds; an answer's time to live may be half over when it comes, so that an hour would be too much."""
 
-Key: TypeAlias = tuple[bytes, str, str]
-"""Address, domain, and what else it depends on: empty, or sender and HELO name."""
+K = TypeVar("K")
+V = TypeVar("V")
 
 
-class Memo:
+class Entry(NamedTuple, Generic[V]):
     """Arguments:
-    size: outcomes that are kept.
+    until: seconds of the clock from which it is not good any more.
+    value: what is remembered.
     """
 
-    def __init__(self, size: int = MAX_OUTCOMES) -> None:
+    until: float
+    value: V
+
+
+class Memo(Generic[K, V]):
+    """Arguments:
+    size: entries that are kept.
+    """
+
+    def __init__(self, size: int = MAX_ENTRIES) -> None:
         self._size = size
-        self._outcomes: OrderedDict[Key, tuple[float, Outcome]] = OrderedDict()
+        self._entries: OrderedDict[K, Entry[V]] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._outcomes)
+        return len(self._entries)
 
-    def get(self, address: bytes, domain: str, personal: str, now: float) -> Outcome | None:
-        """The outcome, if it is still good.
-
-        Arguments:
-            personal: sender and HELO name, in one text.
-            now: seconds.
-        """
-        return self._good((address, domain, ""), now) or self._good((address, domain, personal), now)
-
-    def put(self, address: bytes, domain: str, personal: str, outcome: Outcome, now: float) -> None:
-        """Keep an outcome, as long as the answers that it rests on are good; arguments as for :meth:`get`."""
-        lifetime = min(outcome.ttl, MAX_LIFETIME)
-        if lifetime <= 0:
-            return
-        key = (address, domain, personal if outcome.personal else "")
-        self._outcomes[key] = (now + lifetime, outcome)
-        self._outcomes.move_to_end(key)
-        if len(self._outcomes) > self._size:
-            self._outcomes.popitem(last=False)
-
-    def _good(self, key: Key, now: float) -> Outcome | None:
-        entry = self._outcomes.get(key)
+    def get(self, key: K, now: float) -> Entry[V] | None:
+        """What is remembered, if it is still good."""
+        entry = self._entries.get(key)
         if entry is None:
             return None
-        if entry[0] <= now:
-            del self._outcomes[key]
+        if entry.until <= now:
+            del self._entries[key]
             return None
-        self._outcomes.move_to_end(key)
-        return entry[1]
+        self._entries.move_to_end(key)
+        return entry
+
+    def put(self, key: K, entry: Entry[V], now: float) -> None:
+        """Remember, unless it is good no more."""
+        if entry.until <= now:
+            return
+        self._entries[key] = entry
+        self._entries.move_to_end(key)
+        if len(self._entries) > self._size:
+            self._entries.popitem(last=False)

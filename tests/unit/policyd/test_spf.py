@@ -18,8 +18,7 @@ from policyd.facts import Evidence
 from policyd.gathering import Gatherer
 from policyd.inquiry import Collected, Subject, side_by_side
 from policyd.spf.evaluation import MAX_RECORD, MAX_TERM
-from policyd.spf.memo import MAX_LIFETIME, Memo
-from policyd.spf.outcome import Outcome
+from policyd.spf.memo import MAX_LIFETIME, Entry, Memo
 
 CLIENT = "198.18.0.7"
 CLIENT_V6 = "2001:db8:18::7"
@@ -283,17 +282,48 @@ def test_what_depends_on_the_sender_is_remembered_for_him_alone(macro: str, pers
     assert bool(names) is personal
 
 
+def test_what_is_told_twice_was_judged_within_its_time() -> None:
+    desk = Desk(record("v=spf1 -all") | record("v=spf1 ?all", "h.example"), ttl=100.0)
+    assert desk.facts(helo="friend") == {"fail": "s.example"}
+    desk.clock.advance(90)
+    # The HELO name's outcome is new, the sender's is not.
+    assert desk.facts(helo="h.example") == {"fail": "s.example", "helo-neutral": "h.example"}
+    desk.resolver.set("s.example", "TXT", "v=spf1 +all")
+    desk.clock.advance(11)
+    assert "pass" in desk.facts(helo="h.example")
+
+
+@pytest.mark.parametrize("sender", ["", "@s.example", "s.example", "a@s.example"])
+def test_senders_that_look_alike_are_told_apart(sender: str) -> None:
+    desk = Desk(record("v=spf1 -all"))
+    for other in ("", "@s.example", "s.example", "a@s.example"):
+        desk.facts(other)
+    assert desk.facts(sender) == ({"fail": "s.example"} if "@" in sender else {"none": ""})
+
+
 def test_the_memory_is_bounded_and_forgets() -> None:
-    memo = Memo(3)
+    memo: Memo[str, int] = Memo(3)
     for number in range(5):
-        memo.put(b"", f"{number}.example", "", Outcome("none", ttl=1e9), 0.0)
-        memo.get(b"", "2.example", "", 0.0)
+        memo.put(f"{number}", Entry(300.0, number), 0.0)
+        memo.get("2", 0.0)
     assert len(memo) == 3
-    assert memo.get(b"", "1.example", "", 0.0) is None
-    assert memo.get(b"", "2.example", "", MAX_LIFETIME - 1) is not None
-    assert memo.get(b"", "2.example", "", MAX_LIFETIME) is None
-    memo.put(b"", "x.example", "", Outcome("none", ttl=0.0), 0.0)
-    assert memo.get(b"", "x.example", "", 0.0) is None
+    assert memo.get("1", 0.0) is None
+    assert memo.get("2", 299.0) == Entry(300.0, 2)
+    assert memo.get("2", 300.0) is None
+    memo.put("x", Entry(300.0, 1), 300.0)
+    assert memo.get("x", 300.0) is None
+
+
+def test_no_outcome_is_remembered_longer_than_five_minutes() -> None:
+    desk = Desk(record("v=spf1 -all"), ttl=1e6)
+    desk.facts()
+    desk.clock.advance(MAX_LIFETIME - 1)
+    asked = len(desk.resolver.asked)
+    desk.facts()
+    assert len(desk.resolver.asked) == asked
+    desk.clock.advance(1)
+    desk.facts()
+    assert len(desk.resolver.asked) > asked
 
 
 # What it may cost
