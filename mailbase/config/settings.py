@@ -21,6 +21,7 @@ from mailbase.config.units import format_duration
 from mailbase.documents import Location, Section
 from mailbase.documents.problems import dotted
 from mailbase.registry.model import EMPTY, Registry
+from mailbase.vocabulary import Flow
 
 
 class Settings(Section):
@@ -66,6 +67,17 @@ def conflicts(settings: Settings) -> Iterator[tuple[Location, str]]:
             ("policyd", "greylist", "retry_window"),
             f"expected more than policyd.greylist.delay ({format_duration(greylist.delay)}), "
             f"got {format_duration(greylist.retry_window)}",
+        )
+    spf = settings.flows.inbound.checks.spf
+    if greylist.sender_domains and (spf.shadow or not spf.enabled):
+        yield (
+            ("policyd", "greylist", "sender_domains"),
+            "expected flows.inbound.checks.spf to be on and no shadow: only SPF tells who sends for a domain",
+        )
+    if policyd.spf.received_header and not any(settings.flows.of(flow).checks.spf.enabled for flow in Flow):
+        yield (
+            ("policyd", "spf", "received_header"),
+            "expected spf to be on in a flow (flows.inbound.checks.spf): else there is nothing to say",
         )
     dns = settings.dns
     if dns.deadline < dns.timeout:

@@ -42,8 +42,9 @@ class FcrdnsCheck:
                 return (_NO_PTR,) if all_negative((answer,)) else (_TEMPORARY,)
             names = tuple(str(record) for record in answer.records[:MAX_NAMES])
         answers = yield tuple(question for name in names for question in both(name))
-        if subject.address in addresses_in(answers):
-            return self._with_name(_CONFIRMED, names[0], subject)
+        for place, name in enumerate(names):
+            if subject.address in addresses_in(answers[2 * place : 2 * place + 2]):
+                return self._with_name(Evidence("fcrdns", "confirmed", name), name, subject)
         # The other family's answer says nothing of this address.
         asked = answers[0::2] if len(subject.address) == 4 else answers[1::2]
         if any(not isinstance(answer, Found) and not all_negative((answer,)) for answer in asked):

@@ -25,6 +25,8 @@ REMEMBERED = 2_000
 
 DNSWL = "dnswl"
 """The check that finds clients on lists of good senders."""
+FCRDNS, CONFIRMED = "fcrdns", "confirmed"
+"""The check that looks the client's name up where Postfix has none; its fact that there is one."""
 SPF, PASS, PLUS_ALL = "spf", "pass", "plus-all"
 """The check that knows for which domain a client may send; its facts that it may, and that anybody may."""
 
@@ -122,10 +124,15 @@ class GreylistCheck:
             return _SPARED
         exact = not (self._by_network and origin.has_ptr)
         network = client_network(address, *self._prefixes, exact=exact)
+        return self._with_name(Caller(address, (network,)), name)
+
+    def _with_name(self, caller: Caller, name: str) -> Caller:
+        """The same caller, known by its confirmed name as well."""
         domain = organisation(name) if self._by_name else None
         if domain is None:
-            return Caller(address, (network,))
-        return Caller(address, (network, BY_NAME + domain), name, self._names_organisation)
+            return caller
+        identities = (*caller.identities, BY_NAME + domain)
+        return Caller(caller.address, identities, name, self._names_organisation)
 
     def _judge_evidence(self, weighed: Weighed, caller: Caller) -> Caller | GreylistFact:
         """The caller with what the other checks found out, or why it is spared; shadows have no say."""
@@ -138,6 +145,9 @@ class GreylistCheck:
                     domain = one.detail
                 elif one.name == PLUS_ALL:
                     anybody = True
+            elif one.check == FCRDNS and one.name == CONFIRMED and one.detail and counts:
+                # Postfix could not tell, and we can.
+                caller = self._with_name(caller, one.detail)
         # Where anybody may send for a domain, that says nothing of who does.
         if not domain or anybody:
             return caller

@@ -274,6 +274,18 @@ def test_what_is_no_pass_for_the_sender_makes_nobody_the_same(
     assert ask(bench, greylist, evidence, client_address="198.18.2.1") is Grey.NEW
 
 
+def test_a_name_that_we_confirmed_where_postfix_could_not_is_as_good(bench: Any) -> None:
+    greylist = check(bench)
+    named = (Evidence("fcrdns", "confirmed", "out1.farm.example.co.uk"),)
+    assert ask(bench, greylist, named, client_address="198.18.1.1") is Grey.NEW
+    bench.clock.advance(300)
+    dynamic = (Evidence("fcrdns", "confirmed", "dyn1.dsl.example.co.uk"),)
+    assert ask(bench, greylist, dynamic, client_address="198.18.3.1") is Grey.NEW
+    assert ask(bench, greylist, named, None, frozenset({"fcrdns"}), client_address="198.18.4.1") is Grey.NEW
+    assert grey(bench, **ELSEWHERE) is Grey.PASSED
+    assert ask(bench, greylist, named, client_address="198.18.2.1") is Grey.KNOWN
+
+
 def test_shadows_have_no_say(bench: Any) -> None:
     greylist = check(bench, sender_domains=["sender.example"])
     listed = (Evidence("dnswl", "x"),)

@@ -155,6 +155,23 @@ def test_the_setting_has_to_be_yes_or_no() -> None:
         loads("policyd: {spf: {received_header: pass}}")
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("policyd: {spf: {received_header: true}}", "policyd.spf.received_header"),
+        ("policyd: {greylist: {sender_domains: [s.example]}}", "policyd.greylist.sender_domains"),
+        (
+            "{policyd: {greylist: {sender_domains: [s.example]}}, "
+            "flows: {inbound: {checks: {spf: {shadow: true}}}}}",
+            "policyd.greylist.sender_domains",
+        ),
+    ],
+)
+def test_settings_that_need_spf_say_so(text: str, key: str) -> None:
+    with pytest.raises(ConfigError, match=f"{re.escape(key)}: expected (flows.inbound.checks.)?spf to be on"):
+        loads(text)
+
+
 # Greylisting
 
 
