@@ -170,7 +170,7 @@ class MailInspector:
         self._metrics.spamtraps.inc(len(traps))
         self._log_verdict(verdict, envelope, spool.size, known, disposition, watch, len(traps))
         if ticket is not None:
-            backends.reporter.report(_report(ticket, verdict, spool.size))
+            backends.reporter.report(_report(ticket, verdict, spool.size, known))
         return decision, disposition
 
     async def _known(
@@ -333,9 +333,13 @@ def dispose(verdict: Verdict, settings: Settings, left_out: frozenset[int] = fro
             return Answer(verdict.reply())
 
 
-def _report(ticket: Ticket, verdict: Verdict, size: int) -> Report:
-    found = dict.fromkeys(fact.name for fact in verdict.facts if isinstance(fact, Finding))
-    return Report(ticket.id, ticket.client, ticket.sender, verdict.action, tuple(found)[:MAX_FINDINGS], size)
+def _report(ticket: Ticket, verdict: Verdict, size: int, known: _Known) -> Report:
+    names = [fact.name for fact in verdict.facts if isinstance(fact, Finding)]
+    if known.client is not None and known.evidence is not None:
+        # policyd has it on no ticket, and whoever asks why should find it.
+        names += known.evidence.facts
+    found = tuple(dict.fromkeys(names))[:MAX_FINDINGS]
+    return Report(ticket.id, ticket.client, ticket.sender, verdict.action, found, size)
 
 
 class _Stopwatch:

@@ -87,7 +87,11 @@ class Verdict:
         """
         lines = [header_line(f"{prefix}-Decision", f"{self.id} {self.action} flow={self.flow}")]
         if self.action is Action.TAG:
-            findings = [f"{fact.name}{_at(fact.part)}" for fact in self.facts if isinstance(fact, Finding)]
+            findings = [
+                f"{fact.name}{_at(fact.part)}"
+                for fact in self.facts
+                if isinstance(fact, Finding) and fact.name != POINTS
+            ]
             gaps = [f"{reason}{_at(part)}" for reason, part in map(_gap, self.facts) if reason]
             lines += [
                 header_line(
@@ -140,10 +144,11 @@ def with_points(
         action = Action.TAG
     else:
         return verdict
+    found = Finding(POINTS, "", f"{evidence.points:g}: {', '.join(evidence.facts[:MAX_LISTED])}")
+    verdict = replace(verdict, facts=(*verdict.facts, found), evidence=evidence)
     if SEVERITY[action] <= SEVERITY[verdict.action]:
-        return replace(verdict, evidence=evidence)
-    cause = Finding(POINTS, "", f"{evidence.points:g}: {', '.join(evidence.facts[:MAX_LISTED])}")
-    return replace(verdict, action=action, cause=cause, evidence=evidence)
+        return verdict
+    return replace(verdict, action=action, cause=found)
 
 
 def refusal_text(cause: Fact | None) -> str:

@@ -244,11 +244,14 @@ def test_mail_of_an_upstream_is_judged_by_its_client(tmp_path, points, action):
     _, disposition = scene.inspect(TICKETED, client=RELAY)
     assert scene.looked == [(TICKETED, ID, 75.0 - RESERVE)]
     assert scene.count("contentfilter_messages_total", flow="upstream", action=action) == 1
+    told = ("helo.not-fqdn:1.5", "fcrdns.no-ptr:2")
+    assert scene.reports[0].findings == (told if action == "accept" else ("points", *told))
     line = scene.output.getvalue()
     assert f"points={points} facts=helo.not-fqdn:1.5,fcrdns.no-ptr:2 address=192.0.2.99" in line
     if action == "quarantine":
         assert reply(disposition) == (250, "2.0.0")
         assert scene.quarantine.kept[0].cause.name == "points"
+        assert scene.quarantine.kept[0].facts == (scene.quarantine.kept[0].cause,)
     else:
         expected = f"X-Postwarden-Points: {points:g} (helo.not-fqdn:1.5, fcrdns.no-ptr:2)".encode()
         assert (expected in disposition.header) is (action == "tag")

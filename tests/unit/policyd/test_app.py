@@ -286,3 +286,34 @@ def test_rules_and_the_journal_stand_in_the_metrics(wired: Wired) -> None:
     }
     assert (samples["policyd_exceptions_allow"], samples["policyd_exceptions_deny"]) == (0.0, 1.0)
     assert samples["policyd_journal_pending"] == 0.0
+
+
+def test_limits_traps_and_memory_follow_a_reload(wired: Wired) -> None:
+    def asked(**attributes: str) -> Any:
+        stage = {"protocol_state": "RCPT", "client_address": "192.0.2.1", **attributes}
+        return wired.daemon.engine.decide(request_of(stage)).reply  # type: ignore[union-attr]
+
+    trap = {
+        "recipient": "trap@domain.example",
+        "client_name": "a.example",
+        "reverse_client_name": "a.example",
+    }
+    wired.daemon.state.start()
+    assert asked(**trap).startswith("DEFER_IF_PERMIT 4.2.0 ")
+    wired.write(
+        "domain.example",
+        "flows: {inbound: {limits: {few: {per: client, of: messages, limit: 1, within: 1h}}}}\n"
+        "spamtraps: {addresses: [trap@domain.example], remember: 5d}\n"
+        "policyd: {greylist: {network_v4: 20}}",
+    )
+    wired.reload()
+    assert wired.daemon.metrics.limits["inbound", "few", "refused"] == 0
+    assert asked(**trap) == "DUNNO"
+    assert asked(protocol_state="DATA", instance="i").startswith("PREPEND ")
+    assert asked(protocol_state="DATA", instance="j").startswith("450 4.7.1 ")
+    assert wired.daemon.metrics.limits["inbound", "few", "refused"] == 1
+    assert (wired.daemon.reputation.remember, wired.daemon.reputation.prefixes) == (5 * 86400, (20, 64))
+    wired.write("domain.example", "")
+    wired.reload()
+    assert asked(protocol_state="DATA", instance="k").startswith("PREPEND ")
+    wired.daemon.state.close()
