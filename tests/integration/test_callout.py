@@ -17,6 +17,7 @@ import pytest
 from postwarden.demo import samples
 from postwarden.sandbox import registered
 from postwarden.sandbox.gateway import Gateway, metric
+from postwarden.sandbox.ports import PortReservation
 from postwarden.sandbox.postfix import PrivatePostfix
 from postwarden.sandbox.sink import Sink
 from postwarden.sandbox.waiting import wait_until
@@ -59,8 +60,8 @@ class Servers:
         self.silent = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.brabbling = socket.create_server(("127.0.0.1", 0), backlog=64)
         threading.Thread(target=self._brabble, daemon=True).start()
-        with socket.create_server(("127.0.0.1", 0)) as gone:
-            self.closed_port = gone.getsockname()[1]
+        self.reservation = PortReservation()
+        self.closed_port = self.reservation.take()
 
     def _slowly(self, path):
         time.sleep(2 * DEADLINE)
@@ -83,6 +84,7 @@ class Servers:
         return {f"mx.{name}.example": place for name, place in places.items()}
 
     def close(self):
+        self.reservation.close()
         for sink in self.sinks.values():
             sink.close()
         for listener in (self.silent, self.brabbling):
@@ -103,8 +105,8 @@ def callee(real_postfix, guard, tmp_path_factory):
     """A Postfix with one mailbox and TLS, as a registered server."""
     folder = tmp_path_factory.mktemp("callee")
     folder.chmod(0o755)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    reservation = PortReservation()
+    port = reservation.take()
     pem = certificates.write(folder, "mx.postfix.example")
     main = {
         "myhostname": "mx.postfix.example",
@@ -118,6 +120,7 @@ def callee(real_postfix, guard, tmp_path_factory):
     server.start()
     yield server, port
     server.remove()
+    reservation.close()
 
 
 @pytest.fixture(scope="module")

@@ -67,6 +67,12 @@ def test_check_says_ok_and_what_is_registered(run: Any, capsys: Any, tmp_path: P
     assert "ok; 1 servers, 2 domains registered" in capsys.readouterr().out
 
 
+def test_check_warns_of_what_is_for_tests_alone(run: Any, capsys: Any) -> None:
+    target = 'policyd.callout.test_targets={m.x.example: "127.0.0.1:25"}'
+    assert run("serve", "--check", "--set", target) == 0
+    assert "warning: m.x.example is called at its test target" in capsys.readouterr().err
+
+
 def test_check_tells_every_mistake_with_its_place(run: Any, capsys: Any, tmp_path: Path) -> None:
     (tmp_path / "postwarden.yaml").write_text("policyd:\n  lisen: x\n  greylist: {delay: soon}\n")
     assert run("serve", "--check") == 78
@@ -176,9 +182,27 @@ def test_allow_and_forget(run: Any, daemon: Daemon, capsys: Any) -> None:
     assert run("greylist", "forget", "x.example") == 1
 
 
+@pytest.mark.parametrize(
+    ("known", "served", "status", "text"),
+    [
+        (True, True, 0, "a@x.example is forgotten; its server is asked at the next mail"),
+        (False, True, 0, "a@x.example was not known; its server is asked at the next mail"),
+        (True, False, 1, "policyd: a@x.example is not registered"),
+    ],
+)
+def test_recipients_are_forgotten(
+    run: Any, daemon: Daemon, capsys: Any, known: bool, served: bool, status: int, text: str
+) -> None:
+    daemon.final = {"forgotten": "a@x.example", "known": known, "served": served}
+    assert run("forget", "A@x.example") == status
+    assert daemon.asked[-1][1:] == ("forget", {"term": "A@x.example"})
+    said = capsys.readouterr()
+    assert text in said.out + said.err
+
+
 def test_no_daemon_is_told_and_exits_1(run: Any, daemon: Daemon, capsys: Any) -> None:
     daemon.error = "/run/p.sock: no daemon listens there"
-    for words in (("query", "a=b"), ("greylist", "list"), ("greylist", "forget", "x")):
+    for words in (("query", "a=b"), ("forget", "x"), ("greylist", "list"), ("greylist", "forget", "x")):
         assert run(*words) == 1
         assert "policyd: /run/p.sock: no daemon listens there" in capsys.readouterr().err
 
