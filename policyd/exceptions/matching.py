@@ -1,12 +1,17 @@
-"""Which of many rules applies to a request: dictionaries by kind, nothing that grows with their number."""
+"""Which of many rules applies to a request: dictionaries by kind, nothing that grows with their number.
+
+A rule comes and goes in some microseconds. That is why networks are no
+:class:`~mailbase.networks.NetworkTable`, which is quicker to ask and would have to be built anew.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import TypeAlias
 
 from mailbase.addresses import pack, split_mailbox
-from mailbase.networks import NetworkTable
+from mailbase.networks import parse_network
 from policyd.exceptions.rule import Rule
 from policyd.facts import Effect, Named
 from policyd.request import MAX_ADDRESS
@@ -17,6 +22,9 @@ MAX_LABELS = 12
 """Labels of a domain that are looked at, from the right; no rule of use has more."""
 
 _DENY = Effect.DENY
+
+_Place: TypeAlias = tuple[int, int, int]
+"""Where a network is looked for: bits of an address, length of the prefix, the prefix."""
 
 
 class Rules:
@@ -31,7 +39,9 @@ class Rules:
         self.all: dict[str, Rule] = {}
         """Every rule by its key, the expired included; always the same dictionary, to be read only."""
         self._addresses: dict[bytes, Rule] = {}
-        self._networks: NetworkTable[Rule] | None = None
+        self._networks: dict[_Place, Rule] = {}
+        self._lengths: dict[int, tuple[int, ...]] = {32: (), 128: ()}
+        """By the bits of an address: the prefix lengths that networks have, the longest first."""
         self._names: dict[str, Rule] = {}
         self._senders: dict[str, Rule] = {}
         self._recipients: dict[str, Rule] = {}
@@ -41,22 +51,22 @@ class Rules:
         """Put these rules in the place of all others."""
         for table in (self.all, self._addresses, self._names, self._senders, self._recipients, self._users):
             table.clear()
+        self._networks.clear()
+        self._lengths = {32: (), 128: ()}
         for rule in rules:
             self.all[rule.key] = rule
             self._enter(rule)
-        self._index_networks()
 
     def put(self, rule: Rule) -> None:
         """Add a rule, or replace the one with the same key."""
         self.all[rule.key] = rule
-        if not self._enter(rule):
-            self._index_networks()
+        self._enter(rule)
 
     def remove(self, rule: Rule) -> None:
         """Take a rule out; nothing happens if it is not there."""
         self.all.pop(rule.key, None)
         if _is_network(rule):
-            self._index_networks()
+            self._networks.pop(_place(rule), None)
         elif rule.named is Named.CLIENT and (packed := pack(rule.what)) is not None:
             self._addresses.pop(packed, None)
         else:
@@ -119,25 +129,26 @@ class Rules:
 
     def _client(self, address: bytes, now: float) -> Rule | None:
         found = self._live(self._addresses.get(address), now)
-        while found is None and self._networks is not None:
-            network = self._networks.lookup(address)
-            if network is None:
-                return None
-            # A network around one that has expired may still have a rule.
-            found = self._live(network, now)
+        if found is None and self._networks:
+            bits, number = 8 * len(address), int.from_bytes(address)
+            for length in self._lengths[bits]:
+                rule = self._networks.get((bits, length, number >> (bits - length)))
+                if rule is not None and (found := self._live(rule, now)) is not None:
+                    break
         return found
 
-    def _enter(self, rule: Rule) -> bool:
-        """Put a rule where it is looked for; False for a network, which needs a new index."""
-        if rule.named is Named.CLIENT:
-            if _is_network(rule):
-                return False
-            packed = pack(rule.what)
-            if packed is not None:
-                self._addresses[packed] = rule
-                return True
-        self._table(rule.named)[rule.what] = rule
-        return True
+    def _enter(self, rule: Rule) -> None:
+        """Put a rule where it is looked for."""
+        if _is_network(rule):
+            place = _place(rule)
+            self._networks[place] = rule
+            bits, length, _ = place
+            if length not in self._lengths[bits]:
+                self._lengths[bits] = tuple(sorted((*self._lengths[bits], length), reverse=True))
+        elif rule.named is Named.CLIENT and (packed := pack(rule.what)) is not None:
+            self._addresses[packed] = rule
+        else:
+            self._table(rule.named)[rule.what] = rule
 
     def _table(self, named: Named) -> dict[str, Rule]:
         match named:
@@ -150,14 +161,15 @@ class Rules:
             case Named.USER:
                 return self._users
 
-    def _index_networks(self) -> None:
-        networks = NetworkTable((rule.what, rule) for rule in self.all.values() if _is_network(rule))
-        networks.prepare()
-        self._networks = networks if len(networks) else None
-
 
 def _is_network(rule: Rule) -> bool:
     return rule.named is Named.CLIENT and "/" in rule.what
+
+
+def _place(rule: Rule) -> _Place:
+    first, length = parse_network(rule.what)
+    bits = 8 * len(first)
+    return bits, length, int.from_bytes(first) >> (bits - length)
 
 
 def _forms(address: str) -> tuple[str, ...]:
