@@ -13,6 +13,10 @@ from policyd.flow import Origin
 from policyd.limits.ledger import Ask
 from policyd.weights import Thresholds, Weighed
 
+MARGIN = 0.1
+"""Seconds before a request's deadline at which checks have to say what they know, a quarter of a short
+one at most: answering takes time too, most where many requests come to their deadline together."""
+
 _WORDS = re.compile(r"[a-z0-9]+")
 
 
@@ -49,7 +53,7 @@ class Context:
     now: seconds since the epoch.
     origin: who speaks to us.
     trace: False for a question that must leave no trace in any state.
-    deadline: seconds since the epoch at which what is known then decides.
+    deadline: seconds since the epoch at which checks have to say what they know.
     weighed: the transaction's evidence, once it is there.
     thresholds: that the points were held against; None where there are none.
     allowed: what the exception names that lets this mail pass without points and waiting; None: none does.

@@ -10,9 +10,6 @@ from twisted.python.failure import Failure
 
 from policyd.facts import Fact
 
-GRACE = 0.02
-"""Seconds that a check has beyond the deadline to say what it knows by then."""
-
 
 class Patience:
     """Waits for checks.
@@ -25,11 +22,11 @@ class Patience:
         self._clock = clock
 
     def wait(self, waiting: Awaitable[Fact], deadline: float) -> Awaitable[Fact | None]:
-        """The fact, or None if it is not there at ``deadline`` (seconds of the clock) and :data:`GRACE`.
+        """The fact, or None if it is not there at ``deadline`` (seconds of the clock).
 
         What comes later is let go on behind: it may fill a cache.
         """
-        return _Wait(self._clock, waiting, deadline + GRACE).outcome
+        return _Wait(self._clock, waiting, deadline).outcome
 
 
 class _Wait:

@@ -97,7 +97,7 @@ class Engine:
             now,
             policy.origins.of(request),
             trace,
-            now + policy.deadline,
+            now + policy.deadline - policy.margin,
             self.transactions.weighed(request) if question else None,
             facts=facts,
         )
@@ -140,7 +140,7 @@ class Engine:
 
     async def _wait(self, check: Check, waiting: Awaitable[Fact], context: Context) -> Fact:
         try:
-            fact = await self._until(waiting, context.deadline)
+            fact = await self._until(waiting, context.deadline + self.policy.margin)
         except Exception as error:  # noqa: BLE001 - as above
             return self._failure(check, error)
         if fact is None:

@@ -33,7 +33,7 @@ from policyd.checks.dynamic import DynamicNames
 from policyd.checks.points import FlowPoints, own_thresholds
 from policyd.checks.rate import Limiting
 from policyd.checks.recipient import Callout, FlowTerms
-from policyd.context import Scope
+from policyd.context import MARGIN, Scope
 from policyd.exceptions.matching import Rules
 from policyd.flow import Origins
 from policyd.greylist.allowlist import ClientList, RecipientList, read_lines
@@ -72,6 +72,7 @@ class Policy:
     traps: dummy addresses.
     received_spf: our own name, where Received-SPF stands in a ticket's place.
     upstream: how mail of upstream relays gets points, once its client is known; None if it gets none.
+    margin: seconds before the deadline at which checks have to say what they know.
     """
 
     registry: Registry
@@ -87,6 +88,7 @@ class Policy:
     traps: Spamtraps = field(default_factory=Spamtraps)
     received_spf: str | None = None
     upstream: FlowPoints | None = None
+    margin: float = MARGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,7 @@ def build_policy(
         traps,
         settings.identity.hostname if settings.policyd.spf.received_header else None,
         upstream,
+        min(MARGIN, settings.policyd.deadline / 4),
     )
 
 
