@@ -23,6 +23,7 @@ from policyd.app import Daemon
 from policyd.exceptions.rule import rule_of
 from policyd.facts import Effect
 from policyd.request import request_of
+from policyd.socketmap.protocol import Query
 
 REGISTRY = "servers: {{m.x.example: {{domains: {{{}: }}}}}}"
 
@@ -208,6 +209,20 @@ def test_lists_have_a_verb(wired: Wired) -> None:
     wired.reload()
     (row,) = wired.daemon.lists.table()["lists"]({"verb": "lists"})
     assert (row["list"], row["kind"], row["zone"]) == ("black", "dnsbl", "bl.example")
+
+
+def test_postfix_is_told_of_the_registry_in_force(wired: Wired) -> None:
+    def served(domain: str) -> str:
+        return wired.daemon.maps.answer(Query("relay_domains", domain)).result
+
+    assert (served("domain.example"), served("other.example")) == ("OK", "NOTFOUND")
+    wired.write("other.example", "")
+    wired.reload()
+    assert (served("domain.example"), served("other.example")) == ("NOTFOUND", "OK")
+    # Without a registry nothing is known of any domain, which is not to say that none is served.
+    (wired.folder / "c.yaml").write_text('store: {url: "sqlite:s"}\n')
+    wired.reload()
+    assert (served("domain.example"), served("other.example")) == ("PERM", "PERM")
 
 
 def test_what_needs_a_restart_is_named(wired: Wired) -> None:
