@@ -60,6 +60,7 @@ class Service:
         self._drain_timeout = drain_timeout
         self._ports: list[IListeningPort] = []
         self._inherited = inherited_sockets()
+        self._alive_every = watchdog_interval()
         self._stopping = False
 
     def listen(self, address: str, factory: Factory, mode: int = 0o660) -> IListeningPort:
@@ -132,6 +133,13 @@ class Service:
         signal.signal(signal.SIGHUP, self._hung_up)
         notify("READY=1")
         self._log.info("ready", pid=os.getpid())
+        if self._alive_every is not None:
+            self._say_alive(self._alive_every)
+
+    def _say_alive(self, every: float) -> None:
+        """Tell systemd's watchdog that the reactor turns; one that stands still is replaced."""
+        notify("WATCHDOG=1")
+        self._reactor.callLater(every, self._say_alive, every)
 
     def _signalled(self, number: int, _frame: object) -> None:
         self._reactor.callFromThread(self.stop, signal.Signals(number).name)
@@ -226,6 +234,18 @@ def inherited_sockets() -> dict[str, socket.socket]:
         os.set_inheritable(handed.fileno(), False)
         sockets[names[index] if index < len(names) and names[index] else str(index)] = handed
     return sockets
+
+
+def watchdog_interval() -> float | None:
+    """Seconds between two signs of life that systemd's watchdog wants; None if it wants none.
+
+    The environment is cleared, as for sockets (sd_watchdog_enabled(3)).
+    """
+    limit = os.environ.pop("WATCHDOG_USEC", "")
+    pid = os.environ.pop("WATCHDOG_PID", str(os.getpid()))
+    if pid != str(os.getpid()) or not limit.isdigit() or int(limit) == 0:
+        return None
+    return int(limit) / 2e6
 
 
 def notify(state: str) -> None:

@@ -165,6 +165,30 @@ def test_hangup_reloads_and_terminate_drains_before_it_ends(tmp_path, start):
     assert "drain-timed-out" not in log
 
 
+def test_the_watchdog_hears_of_a_living_daemon_and_not_of_one_that_stands_still(start):
+    daemon = start("127.0.0.1:0", environment={"WATCHDOG_USEC": "200000"})
+    assert [daemon.heard() for _ in range(4)] == ["READY=1", *["WATCHDOG=1"] * 3]
+    daemon.process.send_signal(signal.SIGSTOP)
+    daemon.notices.settimeout(0.5)
+    # What was on its way when it was stopped may still come.
+    with pytest.raises(TimeoutError):
+        assert not [daemon.heard() for _ in range(3)]
+    daemon.process.send_signal(signal.SIGCONT)
+    daemon.notices.settimeout(10)
+    assert daemon.heard() == "WATCHDOG=1"
+
+
+@pytest.mark.parametrize(
+    "environment", [{"WATCHDOG_USEC": "200000", "WATCHDOG_PID": "1"}, {"WATCHDOG_USEC": "0"}, {}]
+)
+def test_nobody_is_told_who_did_not_ask(start, environment):
+    daemon = start("127.0.0.1:0", environment=environment)
+    assert daemon.heard() == "READY=1"
+    daemon.notices.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        daemon.heard()
+
+
 def test_a_drain_that_hangs_is_bounded_by_a_second_signal(tmp_path, start):
     daemon = start(f"unix:{tmp_path}/echo.sock", drain="60")
     assert daemon.heard() == "READY=1"
