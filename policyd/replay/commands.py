@@ -169,8 +169,8 @@ def _record(options: argparse.Namespace) -> int:
         duration=options.duration,
     )
     status = OK
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: recording.end())
+    signals = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.signal(number, lambda *_: recording.end()) for number in signals]
     print(f"recording personal data into {options.file}; Ctrl-C ends it", file=sys.stderr)
     try:
         recording.run()
@@ -178,6 +178,9 @@ def _record(options: argparse.Namespace) -> int:
         text = error.strerror if isinstance(error, OSError) and error.strerror else error
         print(f"policyd: the recording ended early: {text}", file=sys.stderr)
         status = NEGATIVE
+    finally:
+        for number, handler in zip(signals, handlers, strict=True):
+            signal.signal(number, handler)
     try:
         file.close()
     except OSError as error:

@@ -95,10 +95,14 @@ class Tally:
 
 
 class PostfixLog:
-    """Takes lines, gives requests in the order of their time."""
+    """Takes the lines of one host, gives requests in the order of their time.
 
-    def __init__(self) -> None:
-        self.tally = Tally()
+    Arguments:
+        tally: counts what is left out.
+    """
+
+    def __init__(self, tally: Tally | None = None) -> None:
+        self.tally = tally or Tally()
         self._mails: dict[str, _Mail] = {}
         self._clients: dict[str, tuple[str, str]] = {}
         self._held: list[tuple[float, int, Recorded]] = []

@@ -93,12 +93,18 @@ def make_world(settings: Settings, folder: Path, *, seeded: bool = True, dns: Dn
 @contextmanager
 def simulation() -> Iterator[Path]:
     """A folder for worlds, removed at the end whatever happens; nobody else can look into it."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    handler = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    thresholds = gc.get_threshold()
     # As in the daemon: deciding makes no cycles.
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
-    with tempfile.TemporaryDirectory(prefix="policyd-replay-") as folder:
-        yield Path(folder)
+    try:
+        with tempfile.TemporaryDirectory(prefix="policyd-replay-") as folder:
+            yield Path(folder)
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
+        signal.signal(signal.SIGTERM, handler)
 
 
 def said_all(sources: Sources, requests: int) -> bool:

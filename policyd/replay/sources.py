@@ -1,12 +1,15 @@
-"""Files to read requests from: recordings and mail logs, plain or compressed, in any order."""
+"""Files to read requests from: recordings and mail logs, compressed or not, in any order, of many hosts."""
 
 from __future__ import annotations
 
 import gzip
+import heapq
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, cast
 
@@ -21,6 +24,8 @@ LOOKED_AT = 20_000
 """Lines of a log in which its first stamp and our own decisions are looked for."""
 REPORT_EVERY = 20_000
 """Lines between two reports of progress."""
+
+_ROTATED = re.compile(r"(?:\.[0-9]{1,4}|[.-][0-9]{8})?(?:\.gz)?$")
 
 Progress = Callable[[int], None]
 """Told how many lines were read."""
@@ -53,13 +58,17 @@ class Counts:
 class _File:
     path: Path
     is_recording: bool
-    has_decisions: bool
     begins: float
     written: float
+    host: str = ""
+    has_decisions: bool = False
 
 
 class Sources:
-    """Requests from files, in the order of their time: files are taken in the order of their first lines.
+    """Requests from files, in the order of their time.
+
+    The files of one host, which were rotated, are read one after another in the order of their first lines;
+    those of several hosts side by side.
 
     Arguments:
         paths: recordings (:mod:`policyd.replay.recording`) or mail logs.
@@ -75,8 +84,11 @@ class Sources:
     ) -> None:
         self._year = year
         self._progress = progress
-        self._files = sorted((self._look_at(path) for path in paths), key=lambda file: file.begins)
-        self.has_decisions = any(file.has_decisions for file in self._files)
+        files = sorted((self._look_at(path) for path in paths), key=lambda file: file.begins)
+        self._hosts: dict[str, list[_File]] = {}
+        for file in files:
+            self._hosts.setdefault(file.host, []).append(file)
+        self.has_decisions = any(file.has_decisions for file in files)
         """Whether a log has policyd's own decisions: then Postfix's lines are not needed."""
         self.counts = Counts()
 
@@ -87,10 +99,13 @@ class Sources:
             SourceError: a file cannot be read further.
         """
         self.counts = Counts()
-        postfix = PostfixLog()
-        self.counts.postfix = postfix.tally
+        streams = [self._host(files) for files in self._hosts.values()]
+        return streams[0] if len(streams) == 1 else _by_time(streams)
+
+    def _host(self, files: Sequence[_File]) -> Iterator[Line]:
+        postfix = PostfixLog(self.counts.postfix)
         decided = self.has_decisions
-        for file in self._files:
+        for file in files:
             if file.is_recording:
                 yield from self._recording(file)
                 continue
@@ -143,30 +158,44 @@ class Sources:
         except OSError as error:
             raise SourceError(f"{path}: {error.strerror or error}") from error
         stamps = Stamps(written, self._year)
+        file = _File(path, False, written, written)
         begins: float | None = None
-        has_decisions = False
         for number, line in enumerate(_lines(path)):
             if not number:
                 try:
                     if is_header(line):
-                        return _File(path, True, False, float(json.loads(line).get("time", 0)), written)
+                        head = json.loads(line)
+                        return _File(path, True, float(head.get("time", 0)), written, str(head.get("host")))
                 except (ValueError, TypeError) as error:
                     raise SourceError(f"{path}: {error}") from error
             text = line.decode("utf-8", "replace")
+            if begins is None and (stamp := stamps.read(text)) is not None:
+                begins, file.host = stamp.time, stamp.host
             if decisions.may_be_decision(text) and (recorded := decisions.decision_of(text.rstrip())):
                 begins = recorded.time if begins is None else begins
-                has_decisions = True
+                file.has_decisions = True
                 break
-            if begins is None and (stamp := stamps.read(text)) is not None:
-                begins = stamp.time
             if number >= LOOKED_AT:
                 break
-        return _File(path, False, has_decisions, written if begins is None else begins, written)
+        if begins is not None:
+            file.begins = begins
+        if not file.host:
+            # Lines that do not say who wrote them: rotated files have one name.
+            file.host = str(path.parent / _ROTATED.sub("", path.name))
+        return file
 
 
-def requests(lines: Sources) -> Iterator[Recorded]:
-    """Only the requests of ``lines``."""
-    return (line for line in lines if type(line) is Recorded)
+def _by_time(streams: Sequence[Iterator[Line]]) -> Iterator[Line]:
+    """Several streams as one; what has no time comes with what stands before it."""
+
+    def timed(stream: Iterator[Line]) -> Iterator[tuple[float, Line]]:
+        time = 0.0
+        for line in stream:
+            if type(line) is Recorded:
+                time = line.time
+            yield time, line
+
+    return (line for _, line in heapq.merge(*map(timed, streams), key=itemgetter(0)))
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -22,7 +22,7 @@ _MONTHS = {
 _LINE = re.compile(
     r"(?:([A-Z][a-z]{2}) ([ 0-9]?[0-9]) ([0-9]{2}):([0-9]{2}):([0-9]{2})(\.[0-9]{1,9})?"
     r"|([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}):([0-9]{2})(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})?)"
-    r" (?:<\S{1,30}> )?\S{1,255} ([^\s\[:]{1,100})(?:\[([0-9]{1,10})\])?: (?:\[ID [0-9]+ \S+\] )?",
+    r" (?:<\S{1,30}> )?(\S{1,255}) ([^\s\[:]{1,100})(?:\[([0-9]{1,10})\])?: (?:\[ID [0-9]+ \S+\] )?",
     re.ASCII,
 )
 HALF_A_YEAR = 182 * 86400.0
@@ -35,12 +35,14 @@ class Stamp(NamedTuple):
     program: such as ``postfix/smtpd``.
     pid: its process; empty where the line does not say.
     text: where the message itself begins in the line.
+        host: that wrote it.
     """
 
     time: float
     program: str
     pid: str
     text: int
+    host: str = ""
 
 
 class Stamps:
@@ -64,9 +66,8 @@ class Stamps:
         found = _LINE.match(line)
         if found is None:
             return None
-        month, day, hour, minute, second, fraction, iso, iso_second, iso_fraction, zone, program, pid = (
-            found.groups()
-        )
+        month, day, hour, minute, second, fraction, *modern, host, program, pid = found.groups()
+        iso, iso_second, iso_fraction, zone = modern
         if month is None:
             seconds = minute_of(iso, zone or "")
             if seconds is None:
@@ -78,7 +79,7 @@ class Stamps:
                 return None
             seconds = self._local(number, int(day), int(hour), int(minute))
             seconds += int(second) + float(fraction or 0)
-        return Stamp(seconds, program, pid or "", found.end())
+        return Stamp(seconds, program, pid or "", found.end(), host)
 
     def _local(self, month: int, day: int, hour: int, minute: int) -> float:
         """The minute in local time, with the year that it must have."""

@@ -13,7 +13,7 @@ import pytest
 
 from postwarden.demo import samples
 from postwarden.sandbox import registered
-from postwarden.sandbox.gateway import Gateway
+from postwarden.sandbox.gateway import Gateway, metric
 from postwarden.sandbox.nameserver import Nameserver
 from postwarden.sandbox.waiting import wait_until
 
@@ -100,9 +100,13 @@ def answers(rows):
 
 def test_traffic_is_recorded_and_decided_again_without_dns(outside, gateway, guard, mark, tmp_path):
     recording = Recording(gateway, tmp_path / "r.jsonl", guard)
+    assert metric(gateway.ports.policyd_metrics, "policyd_recording") == 1
     traffic(outside, mark)
     status, said = recording.end()
     assert status == 0, said
+    assert metric(gateway.ports.policyd_metrics, "policyd_recording") == 0
+    assert metric(gateway.ports.policyd_metrics, "policyd_recorded") >= 8
+    assert metric(gateway.ports.policyd_metrics, "policyd_recording_dropped") == 0
     assert "requests recorded" in said
     assert recording.path.stat().st_mode & 0o777 == 0o600
     rows = [json.loads(line) for line in recording.path.read_text().splitlines()][1:]
