@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mailbase.config import Settings
+from mailbase.config.store import MEMORY
 from mailbase.logs import Log
 from mailbase.store.database import Database
 from policyd.journal.file import JournalFile
@@ -42,6 +45,9 @@ def _path(settings: Settings) -> Path:
     if settings.policyd.journal.path is not None:
         return settings.policyd.journal.path
     _, _, path = settings.store.url.partition("sqlite:")
-    if path == ":memory:":
-        return Path(tempfile.mkdtemp(prefix="policyd-")) / NAME
+    if path == MEMORY:
+        # A file that goes with the process, as the store's.
+        folder = tempfile.mkdtemp(prefix="policyd-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder) / NAME
     return Path(path).parent / NAME if path else FOLDER / NAME

@@ -83,7 +83,7 @@ def _explain(options: argparse.Namespace) -> int:
     else:
         write(sys.stdout, _listed(rows), COLUMNS, False)
         print("\npolicyd explain ID says all of one mail.")
-    if sum(row["kind"] == "decision" for row in rows) >= options.limit:
+    if sum(row["kind"] == "decision" for row in rows) == options.limit:
         print(f"there may be more: only the latest {options.limit} are shown; --limit", file=sys.stderr)
     return OK
 

@@ -8,50 +8,26 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, TypeVar
 
-from mailbase.store.database import APPLICATION_ID, Database
+from mailbase.store.database import Database
 from mailbase.store.errors import is_corrupt
 from mailbase.store.writer import UNWRITABLE, pieces
-from policyd.journal.entry import (
-    DECISIONS,
-    OUTCOMES,
-    Column,
-    Noted,
-    Outcome,
-    Row,
-    decision_row,
-    describe_decision,
-    describe_outcome,
-    outcome_row,
-)
+from policyd.journal.entry import Noted, Outcome, Row, decision_row, outcome_row
+from policyd.journal.finding import find
 from policyd.journal.masks import Masks
-from policyd.journal.search import Condition, Search, search_for
+from policyd.journal.search import search_for
+from policyd.journal.tables import TABLES, bring_to_schema, insert_into
 
-CHECKPOINT_PAGES = 2_000
-"""Pages in the write-ahead log after which they are copied into the database: 8 MiB."""
+CHECKPOINT_PAGES = 8_000
+"""Pages in the write-ahead log after which they are copied into the database: 32 MiB."""
 PURGE_ROWS = 200
 """Rows that one step of purging deletes of each table: some milliseconds."""
 FROM_THE_FUTURE = 86400.0
 """Seconds that an entry may be ahead of the clock, which was wrong if it is more."""
-MANY = 20_000
-"""Entries that are sorted; of more, the latest are found by looking through the file from its end."""
-SEARCH_SECONDS = 10.0
-"""Seconds after which a search is given up: nothing is written meanwhile."""
-STEPS = 20_000
-"""Steps of SQLite between two looks at the clock."""
-MAX_TRANSACTIONS = 50
-"""Mail transactions that one queue id may belong to: Postfix uses short ones again."""
-
-_INDEXED = {
-    "decisions": ("id", "instance", "queue_id", "client", "sender", "recipient", "user"),
-    "outcomes": ("id", "queue_id"),
-}
-_TABLES: dict[str, tuple[Column, ...]] = {"decisions": DECISIONS, "outcomes": OUTCOMES}
-
 T = TypeVar("T")
 
 
@@ -81,7 +57,7 @@ class JournalFile:
         self._database = database
         self._masks = masks
         self._connection: sqlite3.Connection | None = None
-        self._insert = {name: _insert(name, columns) for name, columns in _TABLES.items()}
+        self._insert = {name: insert_into(name) for name in TABLES}
         self.moved_aside: deque[str] = deque()
         """Names of damaged files; the journal takes them out and logs them."""
         self.unwritable: deque[str] = deque()
@@ -160,7 +136,7 @@ class JournalFile:
         if self._measure(connection) > max_octets:
             expired = max((time for _, time in _oldest(connection, "decisions")), default=now)
         removed = 0
-        for name in _TABLES:
+        for name in TABLES:
             old = [number for number, time in _oldest(connection, name) if not expired < time < future]
             if old:
                 forget = f"DELETE FROM {name} WHERE number <= ?"  # noqa: S608
@@ -190,34 +166,7 @@ class JournalFile:
             OSError: a damaged file cannot be moved.
         """
         search = search_for(term, self._masks)
-        return self._repairing(lambda connection: self._find(connection, search, limit))
-
-    def _find(self, connection: sqlite3.Connection, search: Search, limit: int) -> list[dict[str, Any]]:
-        end = time.monotonic() + SEARCH_SECONDS
-        connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
-        try:
-            numbers = set(chain.from_iterable(_latest(connection, one, limit) for one in search.decisions))
-            ids: set[str] = set()
-            if search.transactions:
-                found, ids = _transactions(connection, search.transactions)
-                numbers.update(found)
-            chosen = sorted(numbers)[-limit:]
-            decisions = [
-                describe_decision(row) for row in _among(connection, _select("decisions"), "number", chosen)
-            ]
-            ids.update(told["id"] for told in decisions)
-            outcomes = [
-                describe_outcome(row) for row in _among(connection, _select("outcomes"), "id", sorted(ids))
-            ]
-        except sqlite3.OperationalError as error:
-            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
-                raise ValueError(
-                    "this takes too long: ask after a smaller network, or after an id"
-                ) from error
-            raise
-        finally:
-            connection.set_progress_handler(None, 0)
-        return sorted(decisions + outcomes, key=lambda told: (told["time"], told["kind"]))
+        return self._repairing(lambda connection: find(connection, search, limit))
 
     def close(self) -> None:
         """Close the file; what was not committed is rolled back."""
@@ -248,7 +197,7 @@ class JournalFile:
                 connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
                 # What is forgotten must not be left in the file.
                 connection.execute("PRAGMA secure_delete = ON")
-                _bring_to_schema(connection)
+                bring_to_schema(connection)
                 self._measure(connection)
             except sqlite3.Error:
                 connection.close()
@@ -257,105 +206,7 @@ class JournalFile:
         return self._connection
 
 
-def _bring_to_schema(connection: sqlite3.Connection) -> None:
-    wanted = []
-    for name, columns in _TABLES.items():
-        present = {column for _, column, *_ in connection.execute(f"PRAGMA table_info({name})")}
-        if present:
-            missing = (column for column in columns if column.name not in present)
-            wanted += [f"ALTER TABLE {name} ADD COLUMN {column.name} {column.kind}" for column in missing]
-            continue
-        described = ", ".join(f"{column.name} {column.kind}" for column in columns)
-        wanted.append(f"CREATE TABLE {name} (number INTEGER PRIMARY KEY, {described})")
-        wanted += [
-            # Most of what may be empty is.
-            f"CREATE INDEX {name}_{column} ON {name} ({column}) WHERE {column} <> ''"
-            for column in _INDEXED[name]
-        ]
-    if not wanted:
-        # Nothing is written when there is nothing to do: a full disk must not keep us from reading.
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    for statement in wanted:
-        connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute("COMMIT")
-
-
 def _oldest(connection: sqlite3.Connection, table: str) -> list[tuple[int, float]]:
     """Number and time of the oldest rows."""
     query = f"SELECT number, time FROM {table} ORDER BY number LIMIT ?"  # noqa: S608
     return connection.execute(query, (PURGE_ROWS,)).fetchall()
-
-
-def _insert(table: str, columns: Sequence[Column]) -> Callable[[int], str]:
-    names = ", ".join(column.name for column in columns)
-    one = f"({', '.join('?' * len(columns))})"
-    return lambda rows: f"INSERT INTO {table} ({names}) VALUES {', '.join([one] * rows)}"  # noqa: S608
-
-
-def _select(table: str) -> str:
-    return f"SELECT {', '.join(column.name for column in _TABLES[table])} FROM {table}"  # noqa: S608
-
-
-def _where(one: Condition) -> tuple[str, list[Any]]:
-    # The index knows no empty ones, and SQLite must be told that none is asked for.
-    column = one.column
-    if one.high is None:
-        return f"{column} = ? AND {column} <> ''", [one.low]
-    text, values = f"{column} >= ? AND {column} < ? AND {column} <> ''", [one.low, one.high]
-    if one.octets:
-        text += f" AND length({column}) = {one.octets}"
-    return text, values
-
-
-def _latest(connection: sqlite3.Connection, one: Condition, limit: int) -> Iterable[int]:
-    """Numbers of the latest decisions that fit."""
-    where, values = _where(one)
-    if one.high is None:
-        # In the index those of one value stand in the order of their numbers.
-        query = f"SELECT number FROM decisions WHERE {where} ORDER BY number DESC LIMIT ?"  # noqa: S608
-        return [number for (number,) in connection.execute(query, (*values, limit))]
-    some = f"SELECT number FROM decisions WHERE {where} LIMIT ?"  # noqa: S608
-    found = [number for (number,) in connection.execute(some, (*values, MANY))]
-    if len(found) < MANY:
-        return sorted(found)[-limit:]
-    latest = f"SELECT number FROM decisions NOT INDEXED WHERE {where} ORDER BY number DESC LIMIT ?"  # noqa: S608
-    return [number for (number,) in connection.execute(latest, (*values, limit))]
-
-
-def _transactions(
-    connection: sqlite3.Connection, conditions: Sequence[Condition]
-) -> tuple[list[int], set[str]]:
-    """Numbers of all decisions of the mail transactions that fit, and the ids that are asked after."""
-    numbers: list[int] = []
-    ids: set[str] = set()
-    instances: set[str] = set()
-    for one in conditions:
-        where, values = _where(one)
-        # The queue behind the filter has ids of its own, and what left there began with a ticket.
-        tickets = f"SELECT id FROM outcomes WHERE {where}"  # noqa: S608
-        ids.update(ticket for (ticket,) in connection.execute(tickets, values))
-        query = f"SELECT number, instance FROM decisions WHERE {where}"  # noqa: S608
-        for number, instance in connection.execute(query, values):
-            numbers.append(number)
-            instances.add(instance)
-    again = "SELECT number, instance FROM decisions"
-    for number, instance in _among(connection, again, "id", sorted(ids)):
-        numbers.append(number)
-        instances.add(instance)
-    latest = sorted(instances)[-MAX_TRANSACTIONS:]
-    others = "SELECT number FROM decisions"
-    numbers += [number for (number,) in _among(connection, others, "instance", latest)]
-    return numbers, ids
-
-
-def _among(
-    connection: sqlite3.Connection, select: str, column: str, values: Sequence[Any]
-) -> Iterator[tuple[Any, ...]]:
-    """The rows whose ``column`` is one of ``values``."""
-    for start in range(0, len(values), 500):
-        some = values[start : start + 500]
-        places = ", ".join("?" * len(some))
-        empty = "" if column == "number" else f" AND {column} <> ''"
-        yield from connection.execute(f"{select} WHERE {column} IN ({places}){empty}", some)

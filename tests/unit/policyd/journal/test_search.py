@@ -10,7 +10,7 @@ import pytest
 
 from mailbase.logs import Log
 from mailbase.vocabulary import Action
-from policyd.journal import file as file_module
+from policyd.journal import finding
 from policyd.journal.masks import Masks
 from policyd.journal.search import search_for
 
@@ -112,6 +112,15 @@ def test_an_id_leads_to_the_whole_mail_and_in_capitals_too(desk: Any) -> None:
     assert desk.ids(ids[4]) == [ids[4]]
 
 
+def test_a_mail_to_many_is_told_whole_and_never_without_what_is_asked_after(
+    desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [desk.note(instance="i", recipient=f"r{number}@inst.example").id for number in range(30)]
+    assert desk.ids(ids[0], 5) == ids
+    monkeypatch.setattr(finding, "MAX_OF_THEM", 10)
+    assert desk.ids(ids[0], 5) == [ids[0], *ids[-10:]]
+
+
 def test_a_queue_id_that_is_used_again_shows_both_mails(desk: Any) -> None:
     first = desk.note(instance="i", queue_id="8E32021845")
     second = desk.note(instance="j", queue_id="8E32021845")
@@ -154,7 +163,7 @@ def test_all_that_waits_is_found_however_low_the_rate(make_desk: Callable[..., A
 
 
 def test_the_latest_of_very_many_are_given(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_module, "MANY", 10)
+    monkeypatch.setattr(finding, "MANY", 10)
     ids = [desk.note(client_address=f"192.0.2.{number}").id for number in range(30)]
     for term in ("192.0.2.0/24", "inst.example"):
         assert desk.ids(term, 7) == ids[-7:]
@@ -163,11 +172,11 @@ def test_the_latest_of_very_many_are_given(desk: Any, monkeypatch: pytest.Monkey
 def test_a_search_that_takes_too_long_is_given_up(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(20):
         desk.note()
-    monkeypatch.setattr(file_module, "SEARCH_SECONDS", -1.0)
-    monkeypatch.setattr(file_module, "STEPS", 1)
+    monkeypatch.setattr(finding, "SEARCH_SECONDS", -1.0)
+    monkeypatch.setattr(finding, "STEPS", 1)
     with pytest.raises(ValueError, match="takes too long"):
         desk.explain("192.0.2.0/24")
-    monkeypatch.setattr(file_module, "SEARCH_SECONDS", 10.0)
+    monkeypatch.setattr(finding, "SEARCH_SECONDS", 10.0)
     assert len(desk.ids("192.0.2.0/24")) == 20
 
 
