@@ -21,6 +21,8 @@ from mailbase.store.tables import Row, TableSpec
 MAX_ROWS = 100_000
 POLL_EVERY = 1.0
 """Seconds between two looks at the counter."""
+SWEEP_EVERY = 60.0
+"""Seconds after which rows that have expired are deleted, at most."""
 VERSION = b""
 """The field with the counter; no row has an empty key."""
 
@@ -69,6 +71,7 @@ class Roster:
         self._naming = Naming(prefix, spec.name)
         self._width = len(spec.columns) + 1
         self._version: bytes | None = None
+        self._swept = clock.seconds()
         self._timer: Any = None
         self._looking = False
         self._stopped = False
@@ -113,6 +116,8 @@ class Roster:
         """
         version = await self._client.call(b"HGET", self._name, VERSION)
         if version == self._version and version is not None:
+            if self._clock.seconds() - self._swept >= SWEEP_EVERY:
+                self._forget_expired()
             return
         flat = await self._client.call(b"HGETALL", self._name)
         fields: dict[bytes, bytes] = dict(zip(flat[::2], flat[1::2], strict=True))
@@ -128,11 +133,12 @@ class Roster:
         self._forget_expired()
 
     def _forget_expired(self) -> None:
-        now = self._clock.seconds()
-        expired = [
-            key for key, row in self.rows.items() if isinstance(row[-1], int | float) and row[-1] <= now
-        ]
+        self._swept = now = self._clock.seconds()
+        ends = ((key, row[-1]) for key, row in self.rows.items())
+        expired = [key for key, end in ends if isinstance(end, int | float) and end <= now]
         if expired:
+            for key in expired:
+                del self.rows[key]
             self._client.call(b"HDEL", self._name, *expired).addErrback(lambda failure: None)
 
     def _poll(self) -> None:
