@@ -231,6 +231,14 @@ def test_what_needs_a_restart_is_named(wired: Wired) -> None:
     assert 'event=restart-needed changed="listen, metrics, logging"' in wired.stream.getvalue()
 
 
+def test_of_the_store_only_on_error_changes_without_restart(wired: Wired) -> None:
+    store = 'store: {url: "redis://192.0.2.1", on_error: defer, timeout: 100ms, prefix: other}'
+    (wired.folder / "c.yaml").write_text(f"{store}\nregistry: r.yaml\n")
+    wired.reload()
+    assert 'changed="store.url, store.timeout, store.prefix"' in wired.stream.getvalue()
+    assert wired.daemon.ledger.on_error == "defer"
+
+
 def test_skipped_lines_of_an_allowlist_are_logged(wired: Wired) -> None:
     (wired.folder / "odd").write_text("not a name\n")
     wired.write("domain.example", "policyd: {greylist: {clients: [odd]}}")

@@ -1,0 +1,147 @@
+"""State on Redis, wired, without a server."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+
+from mailbase.config import loads
+from mailbase.logs import Log
+from mailbase.store import StoreError
+from mailbase.ticket import Ticket
+from mailbase.vocabulary import Flow
+from policyd.facts import Grey
+from policyd.greylist.identity import Caller
+from policyd.shared.ledger import RedisLedger
+from policyd.state import State, open_state
+from policyd.tables import TABLES
+
+CALLER = Caller(b"\xc0\0\2\1", ("192.0.2.0/24", "spf:a.example"))
+
+
+class Reactor(Clock):
+    """What the daemon's reactor has beside time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begin: list[Callable[[], None]] = []
+        self.end: list[Callable[[], None]] = []
+
+    def callWhenRunning(self, function: Callable[[], None]) -> None:
+        self.begin.append(function)
+
+    def addSystemEventTrigger(self, phase: str, event: str, function: Callable[[], None]) -> None:
+        assert (phase, event) == ("before", "shutdown")
+        self.end.append(function)
+
+
+@pytest.fixture
+def reactor() -> Reactor:
+    return Reactor()
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log("policyd", stream=io.StringIO())
+
+
+@pytest.fixture
+def state(reactor: Reactor, log: Log) -> State:
+    return open_state(loads("store: {url: 'redis://192.0.2.1/0'}"), reactor, log)
+
+
+def with_replies(state: State, reply: Callable[..., Any]) -> RedisLedger:
+    """The ledger, its server's replies replaced."""
+    ledger = state.ledger
+    assert isinstance(ledger, RedisLedger)
+    ledger._client.run = reply  # type: ignore[method-assign]
+    return ledger
+
+
+def test_every_table_is_there_but_those_that_every_node_holds(state: State) -> None:
+    held = {"exceptions", "greylist_allowed"}
+    for spec in TABLES:
+        if spec.name in held:
+            with pytest.raises(KeyError):
+                state.memory(spec.name)
+        else:
+            assert state.memory(spec.name)
+
+
+def test_without_connection_nothing_is_known_at_once(state: State) -> None:
+    fact: Any = state.ledger.attempt(CALLER, "a@a.example", "b@b.example", 0.0)
+    assert fact.grey is Grey.UNAVAILABLE
+    with pytest.raises(StoreError):
+        state.memory("reputation").get(b"k", 0.0)
+    ticket = Ticket("x" * 13, Flow.INBOUND, "192.0.2.1", "a@a.example", "", ())
+    state.tickets.keep(ticket, 0.0)
+    assert state.tickets.lost == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "grey", "wait"),
+    [(8 * 300, Grey.NEW, 300), (1 + 8 * 7, Grey.EARLY, 7), (2, Grey.PASSED, 0), (3, Grey.KNOWN, 0)],
+)
+def test_the_scripts_number_is_a_fact(state: State, reply: int, grey: Grey, wait: int) -> None:
+    got: list[Any] = []
+    ledger = with_replies(state, lambda *asked: succeed(reply))
+    answer: Any = ledger.attempt(CALLER, "a@a.example", "b@b.example", 0.0)
+    answer.addCallback(got.append)
+    assert (got[0].grey, got[0].wait) == (grey, wait)
+
+
+def test_a_reply_that_does_not_come_is_no_verdict_and_a_fault_is_no_secret(state: State) -> None:
+    for error, expected in ((StoreError("no reply in time"), Grey.UNAVAILABLE), (ValueError("bug"), None)):
+        got: list[Any] = []
+        ledger = with_replies(state, lambda *asked, error=error: fail(error))
+        answer: Any = ledger.attempt(CALLER, "a@a.example", "b@b.example", 0.0)
+        answer.addCallbacks(
+            lambda fact, got=got: got.append(fact.grey), lambda failure, got=got: got.append(None)
+        )
+        assert got == [expected]
+
+
+def test_connecting_begins_with_the_reactor_and_ends_before_it(reactor: Reactor, state: State) -> None:
+    state.start()
+    assert len(reactor.begin) == len(reactor.end) == 1
+    assert reactor.getDelayedCalls() == []
+    assert state.close()
+
+
+def test_the_password_is_read_from_its_file(reactor: Reactor, log: Log, tmp_path: Path) -> None:
+    from mailbase.config.redis import parse_redis
+    from policyd.shared.state import connect
+
+    (tmp_path / "password").write_text("s3cret\r\n")
+    settings = loads("store: {url: 'redis://node@192.0.2.1', password_file: password}", folder=tmp_path)
+    client, _ = connect(
+        settings.store, parse_redis(settings.store.url), reactor, Log("x", stream=io.StringIO())
+    )
+    assert client._credentials() == ("node", "s3cret")
+    (tmp_path / "password").unlink()
+    with pytest.raises(StoreError, match="password: No such file"):
+        client._credentials()
+
+
+def test_metrics_are_there_from_the_beginning(state: State) -> None:
+    names = {metric.name for metric in state.collect("policyd")}
+    assert {"policyd_redis_up", "policyd_redis_commands", "policyd_redis_seconds"} <= names
+
+
+def test_a_query_leaves_no_trace(state: State) -> None:
+    asked: list[Any] = []
+
+    def reply(script: Any, keys: Any, args: Any) -> Deferred[int]:
+        asked.append(args)
+        return succeed(0)
+
+    ledger = with_replies(state, reply)
+    for trace in (True, False):
+        ledger.attempt(CALLER, "a@a.example", "b@b.example", 0.0, trace=trace)
+    assert [args[1] for args in asked] == [b"1", b"0"]
