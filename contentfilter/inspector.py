@@ -339,7 +339,8 @@ def _report(ticket: Ticket, verdict: Verdict, size: int, known: _Known) -> Repor
         # policyd has it on no ticket, and whoever asks why should find it.
         names += known.evidence.facts
     found = tuple(dict.fromkeys(names))[:MAX_FINDINGS]
-    return Report(ticket.id, ticket.client, ticket.sender, verdict.action, found, size)
+    origin = unpack(known.client.address) if known.client is not None else ""
+    return Report(ticket.id, ticket.client, ticket.sender, verdict.action, found, size, origin)
 
 
 class _Stopwatch:

@@ -27,6 +27,7 @@ class Report:
         action: what was done. After DEFER the mail comes again, so that is not the last word on it.
         findings: names of what was found in it.
         size: octets, un-stuffed.
+        origin: address of the client that an upstream relay had the mail from; empty where it is not known.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Report:
     action: Action
     findings: tuple[str, ...] = ()
     size: int = 0
+    origin: str = ""
 
     @property
     def final(self) -> bool:
@@ -64,6 +66,7 @@ class Report:
                 action=Action(data["action"]),
                 findings=tuple(_text(name)[:MAX_NAME] for name in findings[:MAX_FINDINGS]),
                 size=size,
+                origin=_text(data.get("origin", "")),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a report: {error!r}") from error

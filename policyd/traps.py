@@ -32,8 +32,13 @@ class Traps:
 
     def reported(self, ticket: Ticket, report: Report, first: bool) -> None:
         """See :data:`policyd.reports.Hook`."""
-        if first and report.action is Action.REJECT and (address := _stranger(ticket)) is not None:
+        if not first:
+            return
+        if report.action is Action.REJECT and (address := _stranger(ticket)) is not None:
             self._reputation.refused(address)
+        if ticket.flow is Flow.UPSTREAM and ticket.spamtraps and (address := pack(report.origin)) is not None:
+            # Only now is it known who wrote to them.
+            self._reputation.trapped(address)
 
 
 def _stranger(ticket: Ticket) -> bytes | None:

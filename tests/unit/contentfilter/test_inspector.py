@@ -244,6 +244,7 @@ def test_mail_of_an_upstream_is_judged_by_its_client(tmp_path, points, action):
     _, disposition = scene.inspect(TICKETED, client=RELAY)
     assert scene.looked == [(TICKETED, ID, 75.0 - RESERVE)]
     assert scene.count("contentfilter_messages_total", flow="upstream", action=action) == 1
+    assert scene.reports[0].origin == "192.0.2.99"
     told = ("helo.not-fqdn:1.5", "fcrdns.no-ptr:2")
     assert scene.reports[0].findings == (told if action == "accept" else ("points", *told))
     line = scene.output.getvalue()

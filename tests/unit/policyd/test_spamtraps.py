@@ -120,8 +120,19 @@ def test_refused_content_is_remembered(world: Any) -> None:
     assert decision.weighed.text() == "reputation.refused-content:0"
 
 
-def _report(action: str) -> Any:
-    return Report("0" * 13, NETWORK + "1", "someone@sender.example", Action(action))
+def _report(action: str, origin: str = "") -> Any:
+    return Report("0" * 13, NETWORK + "1", "someone@sender.example", Action(action), origin=origin)
+
+
+@pytest.mark.parametrize(("origin", "held"), [(NETWORK + "1", True), ("", False), ("x", False)])
+def test_who_wrote_to_a_trap_through_a_relay_is_held_to_account(world: Any, origin: str, held: bool) -> None:
+    ticket = mail(world, TRAP, client_address="203.0.113.5")
+    traps = Traps(world.reputation, lambda ticket: None)
+    traps.reported(ticket, _report("discard", origin), True)
+    traps.reported(ticket, _report("discard", origin), False)
+    assert world.reputation.of(bytes((198, 18, 7, 99))).traps == held
+    traps.reported(mail(world, "p@quiet.example"), _report("discard", "192.0.2.1"), True)
+    assert world.reputation.of(bytes((192, 0, 2, 1))) == Past()
 
 
 class Slow:
