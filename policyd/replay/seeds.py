@@ -1,8 +1,8 @@
 """What greylisting knew before the recording began, as far as the recorded answers tell.
 
 A simulation begins with an empty memory. Where the recording says that a triplet was known, or was tried
-before, and the simulation has never met it, it is put into its memory as it must have been. So the first
-weeks of a replay are no flood of first contacts that were none.
+before, and the simulation has never met its sender and recipient, it is put into its memory as it must have
+been. So the first weeks of a replay are no flood of first contacts that were none.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class SeededLedger:
         self._passing = replace(ledger.terms, lifetime=0.0)
         """Terms under which a made up triplet is forgotten at once."""
         self._met: set[int] = set()
-        """Triplets and callers that the simulation knows, as hashes: some 60 octets each."""
+        """Pairs of sender and recipient, and callers, that the simulation knows: hashes, 60 octets each."""
         self.answer: Answer | None = None
         """Recorded for the request that is decided now."""
 
@@ -52,13 +52,16 @@ class SeededLedger:
     ) -> GreylistFact | Awaitable[GreylistFact]:
         """See :class:`~policyd.greylist.ledger.Ledger`."""
         if trace:
-            pair = (normal_sender(sender), normal_recipient(recipient))
-            triplets = {hash((identity, *pair)) for identity in caller.proven}
-            if triplets.isdisjoint(self._met):
+            # Without the caller: by what he is known again is where other settings differ. But bounces to one
+            # recipient come from everywhere.
+            met = hash(
+                (normal_sender(sender), normal_recipient(recipient), "" if sender else caller.identities)
+            )
+            if met not in self._met:
+                self._met.add(met)
                 answer = self.answer
                 if answer is not None and answer.reason in TELLING:
                     self._seed(answer, caller, sender, recipient, now)
-            self._met |= triplets
         return self._ledger.attempt(caller, sender, recipient, now, trace=trace)
 
     def _seed(self, answer: Answer, caller: Caller, sender: str, recipient: str, now: float) -> None:

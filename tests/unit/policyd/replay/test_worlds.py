@@ -257,3 +257,25 @@ def test_lists_are_not_asked_anew(make_gateway: Any, make_world: Any) -> None:
     ((change, _),) = comparison.changes.items()
     assert change.after == ("reject", "dnsbl-zen")
     assert not [name for name, *_ in dns.resolver.asked if name.endswith("zen.example")]
+
+
+def test_a_caller_is_known_again_by_what_spf_said_then(make_gateway: Any, make_world: Any) -> None:
+    gateway = make_gateway("flows: {inbound: {checks: {spf: true}}}")
+    table = {("sender.example", "TXT"): "v=spf1 ip4:192.0.2.1 ip4:198.18.7.7 -all"}
+    gateway.bench.resolver = TableResolver(table, clock=gateway.bench.clock)  # type: ignore[arg-type]
+    gateway.bench.restart()
+    assert gateway.request() == "greylist-new"
+    gateway.wait(400)
+    # Another network, another name; only SPF says that it is the same sender.
+    who = {"client_name": "other.example.net", "reverse_client_name": "other.example.net"}
+    assert gateway.request(client_address="198.18.7.7", **who) == "greylist-passed"
+    assert not changes(gateway.lines(), make_world(gateway))
+    by_network = make_world(gateway, "policyd.greylist.identities=[network]")
+    assert changes(gateway.lines(), by_network) == {("greylist-passed", "greylist-new"): 1}
+
+
+def test_state_that_is_in_redis_is_not_touched(make_gateway: Any, make_world: Any) -> None:
+    gateway = make_gateway()
+    gateway.request()
+    gateway.configuration += "\nstore: {url: 'redis://127.0.0.1:1/0'}\n"
+    assert not changes(gateway.lines(), make_world(gateway))
