@@ -166,6 +166,15 @@ def test_forgers_of_a_sender_neither_help_nor_hinder_it(bench: Any) -> None:
     assert grey(bench, **POOL) is Grey.KNOWN
 
 
+def test_a_second_callers_networks_leave_no_rows_either(bench: Any) -> None:
+    grey(bench, client_name="mx.other.example")
+    for number in range(20):
+        grey(bench, **{**POOL, "client_address": f"198.18.{number}.1"})
+        bench.clock.advance(300)
+    rows = [row[3] for _, row in bench.ledger.others.scan(bench.clock.seconds())]
+    assert sorted(map(str, rows)) == [" 198.18.0.0/24 ", " ptr:example.co.uk "]
+
+
 def test_each_of_two_callers_waits_for_himself(bench: Any) -> None:
     for first, second in ((POOL, {"client_name": "mx.other.example"}),):
         grey(bench, **first)

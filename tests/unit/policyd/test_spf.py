@@ -17,7 +17,7 @@ from policyd.checks.spf import SpfCheck
 from policyd.facts import Evidence
 from policyd.gathering import Gatherer
 from policyd.inquiry import Collected, Subject, side_by_side
-from policyd.spf.evaluation import MAX_RECORD, MAX_TERM
+from policyd.spf.evaluation import MAX_HINTS, MAX_RECORD, MAX_TERM
 from policyd.spf.memo import MAX_LIFETIME, Entry, Memo
 
 CLIENT = "198.18.0.7"
@@ -277,7 +277,9 @@ def test_what_depends_on_the_sender_is_remembered_for_him_alone(macro: str, pers
     asked = len(desk.resolver.asked)
     desk.facts("a@s.example", "one.example")
     assert len(desk.resolver.asked) == asked
-    desk.facts("b@s.example", "two.example")
+    # Another sender of the domain, or another HELO name.
+    other = ("a@s.example", "two.example") if macro == "%{h}" else ("b@s.example", "one.example")
+    desk.facts(*other)
     names = [name for name, _, _ in desk.resolver.asked[asked:] if name.endswith("x.example")]
     assert bool(names) is personal
 
@@ -359,6 +361,33 @@ def test_a_hostile_record_costs_little(name: str) -> None:
     assert time.process_time() - began < 1.0
     assert len(desk.resolver.asked) < 130
     assert set(facts) <= {"permerror", "neutral", "none"}
+
+
+def test_the_longest_record_that_is_read() -> None:
+    head, tail = "v=spf1 ", f"ip4:{CLIENT}"
+    for length, result in ((MAX_RECORD, "pass"), (MAX_RECORD + 1, "permerror")):
+        filler = " " * (length - len(head) - len(tail))
+        assert list(Desk(record(head + filler + tail)).facts()) == [result]
+    for length, result in ((MAX_TERM, "pass"), (MAX_TERM + 1, "permerror")):
+        text = f"{head}x={'y' * (length - 2)} {tail}"
+        assert list(Desk(record(text)).facts()) == [result]
+
+
+def test_the_work_of_all_runs_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = record("v=spf1 a:%{l}.example include:i.example") | record(f"v=spf1 ip4:{CLIENT}", "i.example")
+    # The first record is read in two runs, and each time both its names are made.
+    once = len(table["s.example", "TXT"]) + len("a.example") + len("i.example")
+    work = 2 * once + len(table["i.example", "TXT"])
+    for limit, result in ((work, "pass"), (work - 1, "permerror")):
+        monkeypatch.setattr("policyd.spf.evaluation.MAX_WORK", limit)
+        assert list(Desk(table).facts()) == [result]
+
+
+def test_only_some_questions_are_asked_before_their_turn() -> None:
+    names = [f"n{number}.example" for number in range(30)]
+    desk = Desk(record("v=spf1 " + " ".join(f"a:{name}" for name in names)))
+    desk.facts()
+    assert len(desk.resolver.asked) <= 1 + MAX_HINTS + 3
 
 
 def test_more_than_ten_exchangers_are_a_permanent_error() -> None:
