@@ -35,6 +35,8 @@ MAX_PENDING = 10_000
 _RANK: dict[str, int] = {"debug": 0, "info": 1, "warning": 2, "error": 3}
 _PLAIN = re.compile(r"[!#-<>-\[\]-~]+").fullmatch
 """What most values are: printable ASCII that needs no quotes."""
+_PLAIN_OCTETS = bytes(octet for octet in range(33, 127) if octet not in b'="\\')
+"""The same for a whole line: what is left of it must be its blanks and ``=``."""
 _NEEDS_QUOTES = re.compile(r'[ "=\\]|^$')
 
 
@@ -107,26 +109,26 @@ class Log:
         For what is logged with every request. The function takes the values in the order of ``names``: text,
         and at last seconds or another float.
         """
-        *texts, number = names
         start = f" {self._component} info event={event} "
-        form = " ".join(f"{name}=%s" for name in texts) + f" {number}=%.6g"
         fast = self._format is _kv_line and self._key is None and self._threshold <= 1
-        blanks, signs = form.count(" "), form.count("=")
+        # Names, with room for a value behind each. Joining them is four times quicker than "%s".
+        form = [part for name in names for part in (f" {name}=", "")]
+        form[0] = form[0][1:]
+        skeleton = "".join(form).encode().translate(None, _PLAIN_OCTETS)
 
         def write(*values: Any) -> None:
-            line = form % values
+            parts = form.copy()
+            parts[1::2] = values
+            parts[-1] = f"{values[-1]:.6g}"
+            line = "".join(parts)
             # As it should be if no value needs quotes: none is empty or too long, none holds a blank, "=", a
-            # quote or what is not printable.
+            # quote or what is not printable. One look at each octet tells nearly all of that.
             if (
                 fast
-                and line.isascii()
-                and line.isprintable()
-                and line.count(" ") == blanks
-                and line.count("=") == signs
-                and "= " not in line
-                and '"' not in line
-                and "\\" not in line
                 and len(line) <= MAX_VALUE
+                and line.isascii()
+                and line.encode().translate(None, _PLAIN_OCTETS) == skeleton
+                and "= " not in line
             ):
                 self._append(f"{_timestamp(self._now())}{start}{line}\n")
             else:

@@ -36,8 +36,9 @@ class Layout:
         ]
         lines = []
         for position, name in enumerate(names):
-            # All but LF, at a quarter of the price of a set; NUL is left to the caller.
-            value = re.escape(fixed[name]) if name in fixed else ".*"
+            # All but LF, at a quarter of the price of a set; NUL is left to the caller. Possessive: there is
+            # no other way to match, and none is to be remembered.
+            value = re.escape(fixed[name]) if name in fixed else ".*+"
             lines.append(f"{re.escape(name)}={f'({value})' if position in wanted else value}")
         # The last, empty group stands for what Postfix does not send.
         self._fullmatch: Callable[[str], re.Match[str] | None] = re.compile(
