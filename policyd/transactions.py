@@ -42,11 +42,13 @@ class Transactions:
     def question(request: Request) -> str:
         """What makes a request the same as another; empty if it is never the same."""
         instance, recipient, context = request.instance, request.recipient, request.policy_context
-        if not instance or len(instance) > MAX_ADDRESS:
+        if not instance:
             return ""
-        if len(recipient) > MAX_ADDRESS or len(context) > MAX_ADDRESS:
+        # A stage is a text already, which a format string would make anew.
+        question = "\0".join((instance, request.stage, recipient, context))
+        if len(question) > MAX_ADDRESS and max(map(len, (instance, recipient, context))) > MAX_ADDRESS:
             return ""
-        return f"{instance}\0{request.stage}\0{recipient}\0{context}"
+        return question
 
     def answer(self, question: str) -> str | None:
         """What was answered to ``question`` before."""

@@ -46,8 +46,10 @@ class Recent(Generic[K, V]):
 
     def drop(self, key: K) -> None:
         """Forget what was put for ``key``."""
-        self._young.pop(key, None)
-        self._old.pop(key, None)
+        if key in self._young:
+            del self._young[key]
+        if key in self._old:
+            del self._old[key]
 
     def clear(self) -> None:
         """Forget everything."""

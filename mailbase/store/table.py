@@ -100,7 +100,7 @@ class Table:
         pending = self.pending
         if key not in pending:
             self._admit(key)
-        pending[key] = (key, *row)
+        pending[key] = (key,) + row  # noqa: RUF005 - without the list that unpacking makes on its way
         # Read from the overlay as long as it is there; most rows are never read again.
         self._recent.drop(key)
 
@@ -176,8 +176,7 @@ class Table:
             self.pending = {**self.committing, **self.pending}
         self.committing = {}
 
-    @property
-    def empty(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether it is known that there is no row; False also where it is not known yet."""
         presence = self._presence
         return presence is not None and not presence.count

@@ -25,7 +25,7 @@ class Caller:
             caller would be known again by it: most callers are new, and what they claim is just noted.
     """
 
-    __slots__ = ("_names_organisation", "_proven", "address", "identities", "name")
+    __slots__ = ("_names_organisation", "_proven", "address", "identities", "keys", "name", "noted")
 
     def __init__(
         self,
@@ -39,6 +39,12 @@ class Caller:
         self.name = name
         self._names_organisation = names_organisation
         self._proven: bool | None = None
+        # One text and one encoding for all: every new client pays for them, and mostly needs them.
+        text = " ".join(identities)
+        self.noted = f" {text} "
+        """Its identities as :func:`together` has them."""
+        self.keys = client_key(text).split(b" ")
+        """The key of each in the table of clients."""
 
     def proves(self, identity: str) -> bool:
         """Whether the caller may be known again by ``identity``, which is one of its own."""
@@ -64,6 +70,11 @@ class Caller:
         """The same caller, for which the client passed SPF as well."""
         identities = (*self.identities, BY_SPF + domain)
         return Caller(self.address, identities, self.name, self._names_organisation)
+
+
+def client_key(identity: str) -> bytes:
+    """The key of an identity in the table of clients."""
+    return identity.encode("ascii", "replace")
 
 
 def together(identities: Iterable[str]) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable
 from functools import lru_cache
 from itertools import chain, islice
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from mailbase.networks import NetworkTable
 from mailbase.store import NEVER, Store, StoreError, Table
 from mailbase.store.tables import Row
 from policyd.facts import Grey, GreylistFact
-from policyd.greylist.identity import Caller, extended, together
+from policyd.greylist.identity import Caller, client_key, extended, together
 from policyd.greylist.keys import normal_recipient, normal_sender, own_key, pair_key, pair_text
 from policyd.greylist.tables import ALLOWED, CLIENTS, OTHERS, TRIPLETS
 from policyd.greylist.terms import (
@@ -45,23 +45,17 @@ _ALLOWED = GreylistFact(Grey.CLIENT_ALLOWED)
 _UNAVAILABLE = GreylistFact(Grey.UNAVAILABLE)
 
 
-_WAITING = frozenset({Outcome.NEW, Outcome.EARLY})
+# Names of their own: reaching an enum's member through its class costs as much as a look-up.
+_NEW, _EARLY, _FIRST_PASSED = Outcome.NEW, Outcome.EARLY, Outcome.PASSED
 
 
 _Place: TypeAlias = tuple[Table, bytes, str]
 """A table, a key, and whose entry it is there: of :func:`policyd.greylist.identity.together`."""
 
 
-class _Held(NamedTuple):
-    """Arguments:
-    entry: what is remembered.
-    places: where it is to be kept.
-    incomplete: whether it does not stand in all of them yet.
-    """
-
-    entry: Entry | None
-    places: tuple[_Place, ...]
-    incomplete: bool = False
+_Held: TypeAlias = tuple[Entry | None, tuple[_Place, ...], bool]
+"""What is remembered; where it is to be kept; whether it does not stand in all those places yet. A plain
+tuple: making a named one costs as much as looking for the entry."""
 
 
 def _entry(row: Row) -> Entry:
@@ -161,30 +155,28 @@ class StoreLedger:
 
     def _attempt(self, caller: Caller, sender: str, recipient: str, now: float, trace: bool) -> GreylistFact:
         terms = self.terms
-        identities = caller.identities
-        if terms.auto_allow_after and self._has_earned(identities[0], caller, now, trace):
+        if terms.auto_allow_after and self._has_earned(0, caller, now, trace):
             return _EARNED
         sender, recipient = normal_sender(sender), normal_recipient(recipient)
-        held = self._held(pair_text(sender, recipient), caller, now)
-        changed, answer = judge(held.entry, now, terms)
-        outcome = answer.outcome
-        if outcome in _WAITING and terms.auto_allow_after:
-            for identity in identities[1:]:
-                if self._has_earned(identity, caller, now, trace):
+        held, places, incomplete = self._held(pair_text(sender, recipient), caller, now)
+        entry, (outcome, wait) = judge(held, now, terms)
+        if (outcome is _NEW or outcome is _EARLY) and terms.auto_allow_after:
+            for number in range(1, len(caller.identities)):
+                if self._has_earned(number, caller, now, trace):
                     return _EARNED
-        entry = changed
-        if entry is None and held.incomplete:
-            entry = held.entry
+        if entry is None and incomplete:
+            entry = held
         if entry is not None and trace:
-            if outcome is Outcome.NEW and self._status.broken and self.on_error == "pass":
+            if outcome is _NEW and self._status.broken and self.on_error == "pass":
                 return _UNAVAILABLE
-            rest = (sender[:MAX_TEXT], recipient[:MAX_TEXT], expiry(entry, terms))
-            for table, own, whose in held.places:
-                table.put(own, (*entry, whose, *rest))
-            if outcome is Outcome.PASSED and terms.auto_allow_after:
+            sender, recipient, expires = sender[:MAX_TEXT], recipient[:MAX_TEXT], expiry(entry, terms)
+            for table, own, whose in places:
+                # Two tuples are quicker put together than one unpacked.
+                table.put(own, entry + (whose, sender, recipient, expires))  # noqa: RUF005
+            if outcome is _FIRST_PASSED and terms.auto_allow_after:
                 for identity in caller.proven:
                     self._put_client(identity, good_retry(self._client(identity, now), now))
-        return _fact(outcome, answer.wait)
+        return _fact(outcome, wait)
 
     def _held(self, pair: bytes, caller: Caller, now: float) -> _Held:
         """What is remembered of the caller and this pair, and where it stands or is to stand.
@@ -197,10 +189,10 @@ class StoreLedger:
         if row is not None and caller.is_one_of(noted := str(row[3])):
             # Further networks of a caller that is known by its name are not noted: there may be very many.
             whose = extended(noted, caller.identities[1:])
-            return _Held(_entry(row), ((self.triplets, key, whose),), whose != noted)
+            return _entry(row), ((self.triplets, key, whose),), whose != noted
         others = self.others
-        if row is None and others.empty:
-            return _Held(None, ((self.triplets, key, together(caller.identities)),))
+        if row is None and others.is_empty():
+            return None, ((self.triplets, key, caller.noted),), False
         owns = [(identity, own_key(identity, pair)) for identity in caller.identities]
         entries: dict[str, Entry] = {}
         for identity, own in owns:
@@ -208,24 +200,27 @@ class StoreLedger:
             if found is not None and caller.proves(identity):
                 entries[identity] = _entry(found)
         if row is None and not entries:
-            return _Held(None, ((self.triplets, key, together(caller.identities)),))
+            return None, ((self.triplets, key, caller.noted),), False
         # As above: a network that has no row gets none, unless it is all new.
         places = tuple(
             (others, own, together((identity,)))
             for number, (identity, own) in enumerate(owns)
             if identity in entries or (caller.proves(identity) and (number or not entries))
         )
-        return _Held(max(entries.values(), key=_standing, default=None), places, len(entries) < len(places))
+        return max(entries.values(), key=_standing, default=None), places, len(entries) < len(places)
 
     def _client(self, identity: str, now: float) -> Client | None:
-        row = self.clients.get(identity.encode("ascii", "replace"), now)
+        row = self.clients.get(client_key(identity), now)
         return None if row is None else Client(row[0], row[1])  # type: ignore[arg-type]
 
-    def _has_earned(self, identity: str, caller: Caller, now: float, trace: bool) -> bool:
-        """Whether a caller is spared for its good retries."""
-        client = self._client(identity, now)
-        # Most have no history, so that nothing needs to be proved.
-        if client is None or not is_allowed(client, now, self.terms) or not caller.proves(identity):
+    def _has_earned(self, number: int, caller: Caller, now: float, trace: bool) -> bool:
+        """Whether a caller is spared for its good retries, by its identity with this number."""
+        row = self.clients.get(caller.keys[number], now)
+        if row is None:
+            # Most have no history, so that nothing needs to be proved.
+            return False
+        client, identity = Client(row[0], row[1]), caller.identities[number]  # type: ignore[arg-type]
+        if not is_allowed(client, now, self.terms) or not caller.proves(identity):
             return False
         if trace and (again := seen_again(client, now)):
             self._put_client(identity, again)
@@ -242,7 +237,7 @@ class StoreLedger:
 
     def _put_client(self, identity: str, client: Client) -> None:
         expires = client.last + int(self.terms.auto_allow_lifetime) + 1
-        self.clients.put(identity.encode("ascii", "replace"), (*client, expires))
+        self.clients.put(client_key(identity), (*client, expires))
 
     def load_allowed(self, now: float) -> None:
         """Read the networks that were allowed by command; to be called at start and after each change.
