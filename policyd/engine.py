@@ -22,7 +22,7 @@ from policyd.request import Request, Stage
 from policyd.spf.received import received_spf
 from policyd.tickets import Tickets
 from policyd.transactions import ACCEPTED, KEPT_OUT, TICKET, Transactions
-from policyd.verdict import DUNNO, judge, settles
+from policyd.verdict import DUNNO, judged, settles
 from policyd.weights import Weighed
 
 _RCPT, _DATA, _BOTH, _ACCEPT = Stage.RCPT, Stage.DATA, Scope.BOTH, Action.ACCEPT
@@ -163,7 +163,7 @@ class Engine:
         policy = self.policy
         decision_id = self._ids.next()
         established = tuple(facts)
-        verdict = judge(established, scope, policy.on_error)
+        verdict = judged((established, scope, policy.on_error))
         action = verdict.action
         reply = policy.texts.reply(verdict, decision_id, request)
         weighed = context.weighed

@@ -35,6 +35,7 @@ class Origin:
 
 REMEMBERED = 2_000
 """Clients whose origin is remembered."""
+_NAMELESS = frozenset({"", "unknown"})
 # Names of their own: reaching an enum's member through its class costs as much as a look-up.
 _SUBMISSION, _UPSTREAM, _OUTBOUND, _INBOUND = Flow.SUBMISSION, Flow.UPSTREAM, Flow.OUTBOUND, Flow.INBOUND
 
@@ -53,8 +54,9 @@ class Origins:
     def of(self, request: Request) -> Origin:
         """The origin of ``request``. Order: submission, upstream, outbound, inbound."""
         address, name = request.client_address, request.client_name
+        has_ptr = name not in _NAMELESS or request.reverse_client_name not in _NAMELESS
         find = self._remembered if len(address) + len(name) <= MAX_ADDRESS else self._find
-        return find(address, name, request.has_ptr, request.sasl_username != "")
+        return find(address, name, has_ptr, request.sasl_username != "")
 
     def _find(self, client_address: str, client_name: str, has_ptr: bool, authenticated: bool) -> Origin:
         address = pack(client_address)

@@ -128,10 +128,6 @@ class Metrics(Collector):
         self.journal: Callable[[], Iterable[Metric]] = lambda: ()
         """Those of the journal."""
 
-    def observe(self, seconds: float) -> None:
-        """Note how long an answer took."""
-        self.times.observe(seconds)
-
     def count_facts(self, configured: Iterable[tuple[str, str]]) -> None:
         """Count, beside the built-in facts, these and no others; what was counted stays.
 

@@ -43,7 +43,7 @@ class Recorder:
         """
         metrics = self.metrics
         metrics.requests[request.stage] += 1
-        metrics.observe(seconds)
+        metrics.times.observe(seconds)
         if self.tape is not None:
             self.tape(request, decision, seconds)
         if decision.repeated:

@@ -12,7 +12,6 @@ MAX_ADDRESS = 320
 MAX_NUMBER = 18
 """Digits of a number that are believed."""
 
-_NAMELESS = frozenset({"", "unknown"})
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 
 
@@ -130,12 +129,6 @@ class Request:
     def xtext(self, name: str) -> str:
         """An attribute that Postfix sends as xtext (``ccert_subject``, ``ccert_issuer``), decoded."""
         return _XTEXT.sub(lambda found: chr(int(found[1], 16)), self.get(name))
-
-    @property
-    def has_ptr(self) -> bool:
-        """Whether the client's address has a PTR record, verified or not."""
-        nameless = _NAMELESS
-        return self.client_name not in nameless or self.reverse_client_name not in nameless
 
 
 def attributes_of(text: str) -> dict[str, str]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from mailbase.config.limits import Of, Per
 from mailbase.vocabulary import Action
@@ -27,6 +26,7 @@ from policyd.facts import (
     Relaying,
     SpamtrapFact,
 )
+from policyd.remembered import Remembered
 
 DUNNO = "DUNNO"
 """No opinion: the list goes on."""
@@ -97,15 +97,15 @@ _RECIPIENT = {
 """Neutral: what the server said is its own business."""
 _UNVERIFIED = "DEFER_IF_PERMIT 4.1.1 The recipient cannot be verified now, try again later"
 
+_Question: TypeAlias = tuple[tuple[Fact, ...], Scope, Literal["pass", "defer"]]
+
 _ACCEPT = Action.ACCEPT
 _NO_OPINION = Verdict(Action.ACCEPT, DUNNO, "no-opinion")
 _SPAMTRAP = Verdict(Action.ACCEPT, DUNNO, "spamtrap")
 _OFF = f"greylist-{Grey.OFF}"
 
 
-@lru_cache(maxsize=REMEMBERED)
-def settles(fact: Fact) -> bool:
-    """Whether nothing that is still to be found out can change the answer."""
+def _settles(fact: Fact) -> bool:
     if isinstance(fact, RelayFact):
         return fact.relaying is Relaying.DENIED
     if isinstance(fact, ExceptionFact):
@@ -123,7 +123,10 @@ def settles(fact: Fact) -> bool:
     return isinstance(fact, CheckFailed) and fact.check == RelayCheck.name
 
 
-@lru_cache(maxsize=REMEMBERED)
+settles = Remembered(_settles, REMEMBERED).__getitem__
+"""Whether nothing that is still to be found out can change the answer; asked of a fact."""
+
+
 def judge(facts: tuple[Fact, ...], scope: Scope, on_error: Literal["pass", "defer"]) -> Verdict:
     """The answer.
 
@@ -171,6 +174,10 @@ def judge(facts: tuple[Fact, ...], scope: Scope, on_error: Literal["pass", "defe
         if verdict is _NO_OPINION or (verdict.reply != OK and opinion.reason != _OFF):
             verdict = opinion
     return verdict
+
+
+judged = Remembered[_Question, Verdict](lambda question: judge(*question), REMEMBERED).__getitem__
+"""The same, remembered; the arguments are one tuple."""
 
 
 def _relaying(fact: RelayFact, scope: Scope) -> Verdict:

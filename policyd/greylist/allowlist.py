@@ -201,6 +201,8 @@ class _Names:
         self._names: set[str] = set()
         self._ends: set[str] = set()
         """The last two labels of each, so that most other names need only one look."""
+        self._tops: set[str] = set()
+        """Those that have one label only."""
 
     def __len__(self) -> int:
         return len(self._names)
@@ -208,11 +210,15 @@ class _Names:
     def add(self, name: str) -> None:
         self._names.add(name)
         self._ends.add(_end(name))
+        if "." not in name:
+            self._tops.add(name)
 
     def have(self, name: str) -> bool:
         """Whether ``name`` (lower case) is one of the names or below one."""
-        end = _end(name)
-        if end not in self._ends and end.rpartition(".")[2] not in self._names:
+        # As _end has it; most names get no further.
+        dot = name.rfind(".")
+        end = name[name.rfind(".", 0, dot) + 1 :] if dot > 0 else name
+        if end not in self._ends and (not self._tops or end[end.rfind(".") + 1 :] not in self._tops):
             return False
         while name not in self._names:
             dot = name.find(".")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable
-from functools import lru_cache
 from itertools import chain, islice
 from typing import Literal, Protocol, TypeAlias
 
@@ -25,6 +24,7 @@ from policyd.greylist.terms import (
     judge,
     seen_again,
 )
+from policyd.remembered import Remembered
 
 MAX_TEXT = 320
 """Characters of an address that are kept for listings; the key covers all of it."""
@@ -67,9 +67,13 @@ def _standing(entry: Entry) -> tuple[bool, int]:
     return entry.passed > 0, -entry.first
 
 
-@lru_cache(maxsize=1024)
-def _fact(outcome: Outcome, wait: int) -> GreylistFact:
+def _make_fact(outcome_and_wait: tuple[Outcome, int]) -> GreylistFact:
+    outcome, wait = outcome_and_wait
     return GreylistFact(_GREY[outcome], wait)
+
+
+_fact = Remembered(_make_fact, 1024).__getitem__
+"""The fact, always the same object for the same outcome and seconds to wait."""
 
 
 class Ledger(Protocol):
@@ -176,7 +180,7 @@ class StoreLedger:
             if outcome is _FIRST_PASSED and terms.auto_allow_after:
                 for identity in caller.proven:
                     self._put_client(identity, good_retry(self._client(identity, now), now))
-        return _fact(outcome, wait)
+        return _fact((outcome, wait))
 
     def _held(self, pair: bytes, caller: Caller, now: float) -> _Held:
         """What is remembered of the caller and this pair, and where it stands or is to stand.

@@ -57,4 +57,7 @@ class Patterns:
 
     def search(self, text: str) -> bool:
         """Whether one of the patterns is found in ``text``."""
-        return any(pattern.search(text) for pattern in self._compiled)
+        for pattern in self._compiled:  # noqa: SIM110 - a third of the price of any() over what is mostly one
+            if pattern.search(text):
+                return True
+        return False
