@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from functools import lru_cache
@@ -117,7 +118,8 @@ class RedisLedger:
     def _index(self, rows: dict[bytes, Row]) -> None:
         networks: NetworkTable[int] = NetworkTable()
         for key, row in rows.items():
-            networks.add(key.decode("ascii", "replace"), _end(row))
+            with contextlib.suppress(ValueError):  # not ours: one bad row must not hide the others
+                networks.add(key.decode("ascii", "replace"), _end(row))
         networks.prepare()
         self._networks = networks if len(networks) else None
 

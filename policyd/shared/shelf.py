@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from mailbase.store.redis.roster import Roster
@@ -22,7 +23,10 @@ class RosterShelf:
     async def load(self, now: float) -> list[Rule]:
         """See :class:`policyd.exceptions.book.Shelf`."""
         await self._roster.refresh()
-        rules = (rule_from_row(key, row) for key, row in self._roster.rows.items())
+        rules = []
+        for key, row in self._roster.rows.items():
+            with contextlib.suppress(ValueError):  # a later version's: one must not hide the others
+                rules.append(rule_from_row(key, row))
         return [rule for rule in rules if rule.until > now]
 
     async def put(self, rule: Rule) -> None:

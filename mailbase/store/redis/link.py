@@ -31,6 +31,10 @@ MAX_REASON = 200
 """Characters of the other side's words that are kept."""
 
 
+PREFIX = "redis: "
+"""Before what becomes of a command, for those who don't know that it was one."""
+
+
 class Refused(StoreError):
     """The server answered with an error.
 
@@ -104,7 +108,7 @@ class Link(BaseRedisProtocol):  # type: ignore[misc]  # txredisapi has no annota
         waiting, self._waiting = self._waiting, deque()
         self._metrics.commands[result] += len(waiting)
         for deferred, _ in waiting:
-            deferred.errback(StoreError(reason))
+            deferred.errback(StoreError(PREFIX + reason))
 
     def hasten(self, timeout: float) -> None:
         """Set another time limit."""
@@ -130,7 +134,7 @@ class Link(BaseRedisProtocol):  # type: ignore[misc]  # txredisapi has no annota
         """
         deferred: Deferred[Any] = Deferred()
         if self.over:
-            deferred.errback(StoreError("connection lost"))
+            deferred.errback(StoreError(PREFIX + "connection lost"))
             return deferred
         self.transport.write(encoded(args))
         self._waiting.append((deferred, self._clock.seconds()))
@@ -193,6 +197,11 @@ class Link(BaseRedisProtocol):  # type: ignore[misc]  # txredisapi has no annota
         # Called by txredisapi at the end of a bulk reply, with what follows it.
         self.line_mode = 1
         self._rest = extra or b""
+
+
+def plain(error: BaseException) -> str:
+    """What an error says, for those who know that it is about Redis."""
+    return str(error).removeprefix(PREFIX) or type(error).__name__
 
 
 def encoded(args: tuple[Any, ...]) -> bytes:

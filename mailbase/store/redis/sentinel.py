@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred
 from mailbase.store.errors import StoreError
 from mailbase.store.redis.client import Place
 from mailbase.store.redis.connecting import Connect, within
-from mailbase.store.redis.link import Clock, Link
+from mailbase.store.redis.link import Clock, Link, plain
 from mailbase.store.redis.metrics import RedisMetrics
 from mailbase.store.redis.pause import Pause
 
@@ -102,7 +102,7 @@ class Sentinels:
             try:
                 return await self._ask(place)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one, there is the next
-                problems.append(f"{place}: {str(error) or type(error).__name__}")
+                problems.append(f"{place}: {plain(error)}")
                 if self._hosts[0] == place:
                     self._hosts.rotate(-1)
         raise StoreError("no Sentinel knows the master; " + "; ".join(problems))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
@@ -19,6 +19,7 @@ from mailbase.vocabulary import Flow
 from policyd.facts import Grey
 from policyd.greylist.identity import Caller
 from policyd.shared.ledger import RedisLedger
+from policyd.shared.shelf import RosterShelf
 from policyd.state import State, open_state
 from policyd.tables import TABLES
 
@@ -145,3 +146,27 @@ def test_a_query_leaves_no_trace(state: State) -> None:
     for trace in (True, False):
         ledger.attempt(CALLER, "a@a.example", "b@b.example", 0.0, trace=trace)
     assert [args[1] for args in asked] == [b"1", b"0"]
+
+
+def test_one_bad_row_does_not_hide_the_others(state: State) -> None:
+    ledger = with_replies(state, lambda *asked: succeed(0))
+    ledger._index({b"nonsense": (0, "", 1 << 40), b"192.0.2.0/24": (0, "", 1 << 40)})
+    spared: Any = ledger.attempt(CALLER, "a@a.example", "b@b.example", 0.0)
+    assert spared.grey is Grey.CLIENT_ALLOWED
+
+
+def test_rules_of_a_later_version_are_passed_over(reactor: Reactor) -> None:
+    class Rows:
+        rows: ClassVar[dict[bytes, Any]] = {
+            b"client:192.0.2.1": ("deny", 0, "a", "b", 1 << 40),
+            b"planet:mars": ("deny", 0, "a", "b", 1 << 40),
+            b"client:192.0.2.2": ("bless", 0, "a", "b", 1 << 40),
+            b"client:192.0.2.3": ("deny", 0, "a", "b", 1),
+        }
+
+        async def refresh(self) -> None:
+            """Nothing is new."""
+
+    got: list[Any] = []
+    Deferred.fromCoroutine(RosterShelf(Rows()).load(100.0)).addCallback(got.extend)  # type: ignore[arg-type]
+    assert [rule.what for rule in got] == ["192.0.2.1"]

@@ -59,7 +59,7 @@ def test_a_silent_server_fails_what_waits_in_time_and_the_rest_at_once(
     late = outcome_of(client.call("GET", 4))
     assert waiting == [[], [], []]
     setup.pass_time(0.06)
-    assert all(isinstance(one[0], StoreError) for one in (*waiting, late))
+    assert [str(one[0]) for one in (*waiting, late)] == ["redis: no reply in time"] * 4
     assert refusal(lambda: client.call("GET", 5)) == "redis: no connection"
     assert client.metrics.commands["timeout"] == 4
     assert client.metrics.commands["refused"] == 1
@@ -319,6 +319,17 @@ def test_each_connection_is_told_of(setup: Any) -> None:
     setup.server.break_connection()
     setup.pass_time(1)
     assert told == [True, True]
+
+
+def test_who_fails_when_told_does_not_end_the_connecting(setup: Any) -> None:
+    client = setup.client()
+    client.on_connect.append(lambda: 1 // 0)
+    client.start()
+    setup.pass_time()
+    setup.server.break_connection()
+    setup.pass_time(1)
+    assert client.up
+    assert len(setup.logged("redis-failed")) == 2
 
 
 def test_every_metric_moves(setup: Any, outcome_of: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
