@@ -66,7 +66,7 @@ demo: run-packages ## the same, but ends after the sample mail
 # ---- checking it -----------------------------------------------------------------------------------------
 
 .PHONY: test
-test: test-packages ## every test: unit, fuzz, and integration with a real Postfix and clamd
+test: test-packages ## every test: unit, fuzz, and integration with a real Postfix, clamd and Redis
 	@[ -z "$(AS_ROOT)" ] || command -v sudo >/dev/null || \
 		{ echo "The integration tests run a private Postfix, which needs root or sudo; without either: make unit"; exit 1; }
 	@$(MAKE) --no-print-directory $(VENV)/.dev $(VENV)/.spf-suite
