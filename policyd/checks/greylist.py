@@ -124,15 +124,14 @@ class GreylistCheck:
             return _SPARED
         exact = not (self._by_network and origin.has_ptr)
         network = client_network(address, *self._prefixes, exact=exact)
-        return self._with_name(Caller(address, (network,)), name)
+        return self._caller(address, network, name)
 
-    def _with_name(self, caller: Caller, name: str) -> Caller:
-        """The same caller, known by its confirmed name as well."""
+    def _caller(self, address: bytes, network: str, name: str) -> Caller:
+        """The caller by its network and its confirmed name."""
         domain = organisation(name) if self._by_name else None
         if domain is None:
-            return caller
-        identities = (*caller.identities, BY_NAME + domain)
-        return Caller(caller.address, identities, name, self._names_organisation)
+            return Caller(address, (network,))
+        return Caller(address, (network, BY_NAME + domain), name, self._names_organisation)
 
     def _judge_evidence(self, weighed: Weighed, caller: Caller) -> Caller | GreylistFact:
         """The caller with what the other checks found out, or why it is spared; shadows have no say."""
@@ -147,7 +146,7 @@ class GreylistCheck:
                     anybody = True
             elif one.check == FCRDNS and one.name == CONFIRMED and one.detail and counts:
                 # Postfix could not tell, and we can.
-                caller = self._with_name(caller, one.detail)
+                caller = self._caller(caller.address, caller.identities[0], one.detail)
         # Where anybody may send for a domain, that says nothing of who does.
         if not domain or anybody:
             return caller

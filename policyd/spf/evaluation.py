@@ -35,7 +35,8 @@ MAX_HINTS = 10
 """Questions that are asked before their turn, since a record names them; it may lead to ten in all."""
 
 _PERSONAL = re.compile(r"%\{[slh]", re.IGNORECASE)
-_ANYBODY = re.compile(r"\+?(?:all|.*/0)", re.IGNORECASE)
+_ANYBODY = re.compile(r"\+?(?:all|ip6:.*/(?:[0-9]|1[0-5])|(?!\+?ip6:).*/[0-7])", re.IGNORECASE)
+"""Mechanisms that let everybody pass, or more than any one organisation has: a /7, or an IPv6 /15."""
 _NAMED = re.compile(
     r"(?:^| )(?:[-+~?]?(include|a|mx|exists):|(redirect)=)([A-Za-z0-9._-]{1,253})(?=[ /]|$)", re.IGNORECASE
 )

@@ -13,7 +13,7 @@ Result: TypeAlias = Literal["pass", "fail", "softfail", "neutral", "none", "perm
 class Outcome:
     """Arguments:
     result: of check_host().
-    anybody: whether it is a pass that everybody would get (``+all``).
+    anybody: whether it is a pass that everybody would get (``+all``), or a large part of all addresses.
     explanation: the domain's own, of a fail; foreign text, at most :data:`MAX_EXPLANATION` characters.
     ttl: seconds for which the answers that it rests on are good.
     personal: whether it depends on the local part or the HELO name, too.

@@ -121,11 +121,37 @@ def test_the_domain_stands_behind_the_last_at() -> None:
     }
 
 
-def test_everybodys_pass_is_told_apart() -> None:
-    for text in ("v=spf1 +all", "v=spf1 all", "v=spf1 ip4:0.0.0.0/0 -all", "v=spf1 a/0"):
-        table = record(text) | {("s.example", "A"): "192.0.2.1"}
-        assert Desk(table).facts() == {"pass": "s.example", "plus-all": "s.example"}
-    assert Desk(record("v=spf1 ip4:198.0.0.0/8 -all")).facts() == {"pass": "s.example"}
+@pytest.mark.parametrize(
+    ("text", "anybody"),
+    [
+        ("+all", True),
+        ("all", True),
+        ("-ip4:192.0.2.1 ALL", True),
+        ("ip4:0.0.0.0/0 -all", True),
+        ("ip4:0.0.0.0/1 ip4:128.0.0.0/1 -all", True),
+        ("a/0", True),
+        ("ip4:198.0.0.0/8 -all", False),
+        ("ip4:198.18.0.7 -all", False),
+        ("ip4:198.18.0.0/17 -all", False),
+        ("include:t.example -all", False),
+    ],
+)
+def test_everybodys_pass_is_told_apart(text: str, anybody: bool) -> None:
+    table = record(f"v=spf1 {text}") | {("s.example", "A"): "192.0.2.1"}
+    table |= record("v=spf1 ip4:198.18.0.0/16", "t.example")
+    told = {"pass": "s.example", "plus-all": "s.example"} if anybody else {"pass": "s.example"}
+    assert Desk(table).facts() == told
+
+
+@pytest.mark.parametrize(
+    ("prefix", "anybody"), [("2000::/3", True), ("2000::/12", True), ("2001:d00::/24", False)]
+)
+def test_everybodys_pass_by_ipv6(prefix: str, anybody: bool) -> None:
+    facts = Desk(record(f"v=spf1 ip6:{prefix} ip6:2001:db8::/32 -all")).facts(client=CLIENT_V6)
+    assert ("plus-all" in facts) is anybody
+
+
+def test_neutral_for_all_is_nobodys_pass() -> None:
     assert Desk(record("v=spf1 ?all")).facts() == {"neutral": "s.example"}
 
 
