@@ -9,7 +9,7 @@ from typing import Any
 
 from mailbase.vocabulary import Action
 from policyd.decision import Decision
-from policyd.replay.recording import Answer, Recorded
+from policyd.replay.past import Answer, Recorded
 from policyd.request import Request, Stage
 
 MAX_WAITING = 500_000

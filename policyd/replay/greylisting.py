@@ -14,7 +14,7 @@ from mailbase.vocabulary import Action
 from policyd.decision import Decision
 from policyd.facts import Grey, GreylistFact
 from policyd.replay.comparison import mail_of
-from policyd.replay.recording import Recorded
+from policyd.replay.past import Recorded
 
 PATIENCE = 4 * 3600.0
 """Seconds after which a mail that did not come back will not: RFC 5321 4.5.4.1 wants it tried every half an

@@ -20,7 +20,7 @@ from heapq import heappop, heappush
 from mailbase.addresses import pack
 from mailbase.ids import is_id
 from mailbase.vocabulary import Action
-from policyd.replay.recording import Answer, Fate, Recorded, past_request
+from policyd.replay.past import Answer, Fate, Recorded, past_request
 from policyd.replay.stamps import Stamp
 from policyd.request import Request
 

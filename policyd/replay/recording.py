@@ -17,22 +17,22 @@ addresses stand in it as they are.
 
 from __future__ import annotations
 
-import enum
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias, assert_never
+from typing import Any, assert_never
 
+from mailbase.networks import parse_network
 from mailbase.report import Report
 from mailbase.store import NEVER
 from mailbase.ticket import Ticket
 from mailbase.vocabulary import Action
 from policyd.callout.result import Result
 from policyd.decision import Decision
-from policyd.exceptions.rule import Rule, rule_of
+from policyd.exceptions.rule import rule_of
 from policyd.facts import Effect, Evidence, GreylistFact, Named, RecipientFact
-from policyd.request import Request, frequent_of
+from policyd.replay.past import Allowed, Answer, Fate, Gap, Line, Outcome, Recorded, Ruled, past_request
+from policyd.request import Request
 
 FORMAT, VERSION = "postwarden-recording", 1
 MAX_EVIDENCE = 1000
@@ -42,114 +42,7 @@ LATEST = 1e11
 
 _ACTIONS = {action.value: action for action in Action}
 _RESULTS = {result.value: result for result in Result}
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What was answered.
-
-    Arguments:
-        action: in the words of the product.
-        reason: the fact that decided, as a name; of a reply in Postfix's log, its code.
-        id: of the decision; empty where it is not known.
-        repeated: whether Postfix asked once more; then nothing else is known.
-        wait: seconds that greylisting still asked for.
-    """
-
-    action: Action
-    reason: str
-    id: str = ""
-    repeated: bool = False
-    wait: int = 0
-
-
-class Fate(enum.StrEnum):
-    """What became of a mail behind us, as far as it is known."""
-
-    DELIVERED = "delivered"
-    """Delivered, or passed on."""
-    REFUSED = "refused"
-    """Refused or kept back for its content."""
-
-
-@dataclass(slots=True)
-class Recorded:
-    """One request of the past.
-
-    Arguments:
-        time: seconds since the epoch.
-        request: as Postfix sent it, or as far as its log tells.
-        answer: what was answered then; None where that is not known.
-        evidence: what checks had found out; None where it was not looked for, or is not known.
-        fate: what became of the mail.
-        callout: what the recipient's server said of it; None where it was not asked.
-        asked: the checks that looked for evidence: what they did not state was not there.
-    """
-
-    time: float
-    request: Request
-    answer: Answer | None = None
-    evidence: tuple[Evidence, ...] | None = None
-    fate: Fate | None = None
-    callout: Result | None = None
-    asked: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What contentfilter did with a mail.
-
-    Arguments:
-        ticket: id of the decision at DATA.
-        client: its address.
-        sender: envelope sender, lower case.
-        recipients: those that were accepted.
-        action: what was done.
-    """
-
-    ticket: str
-    client: str
-    sender: str
-    recipients: tuple[str, ...]
-    action: Action
-
-
-@dataclass(frozen=True, slots=True)
-class Allowed:
-    """A network that was allowed by command.
-
-    Arguments:
-        network: in presentation form.
-        until: seconds since the epoch; None: for ever.
-    """
-
-    network: str
-    until: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Ruled:
-    """An exception that was in force.
-
-    Arguments:
-        rule: as :func:`policyd.exceptions.rule.rule_of` makes it.
-    """
-
-    rule: Rule
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Requests are missing.
-
-    Arguments:
-        dropped: how many.
-    """
-
-    dropped: int
-
-
-Line: TypeAlias = Recorded | Outcome | Allowed | Ruled | Gap
+_FATES = {fate.value: fate for fate in Fate}
 
 
 def header(time: float, host: str) -> dict[str, Any]:
@@ -268,6 +161,7 @@ def line_of(row: Any) -> Line:
             names = tuple(name for name in recipients if isinstance(name, str))
             return Outcome(ticket, client, sender, names, _ACTIONS[action])
         case {"allowed": str() as network}:
+            parse_network(network)  # raises
             until = row.get("until")
             return Allowed(
                 network, float(until) if isinstance(until, (int, float)) and 0 <= until < LATEST else None
@@ -280,38 +174,6 @@ def line_of(row: Any) -> Line:
             return Gap(dropped)
         case _:
             raise ValueError("not a line of a recording")
-
-
-_FATES = {fate.value: fate for fate in Fate}
-
-
-class _Request(Request):
-    """A request whose attributes need not be taken out of text."""
-
-    __slots__ = ("_attributes",)
-
-    def __init__(self, attributes: dict[str, str]) -> None:
-        super().__init__(frequent_of(attributes), "")
-        self._attributes = attributes
-
-    @property
-    def characters(self) -> int:
-        """See :class:`~policyd.request.Request`."""
-        return sum(map(len, self._attributes)) + sum(map(len, self._attributes.values()))
-
-    @property
-    def attributes(self) -> dict[str, str]:
-        """See :class:`~policyd.request.Request`."""
-        return dict(self._attributes)
-
-    def get(self, name: str) -> str:
-        """See :class:`~policyd.request.Request`."""
-        return self._attributes.get(name, "")
-
-
-def past_request(attributes: dict[str, str]) -> Request:
-    """The request with these names and values, which are not changed any more."""
-    return _Request(attributes)
 
 
 def _recorded(row: dict[str, Any]) -> Recorded:
@@ -337,7 +199,7 @@ def _request(attributes: dict[str, Any]) -> Request:
         raise ValueError("an attribute is no text") from None
     if not (text.isascii() and text.isprintable() and "".join(attributes).isascii()):
         attributes = {_clean(name): _clean(value) for name, value in attributes.items()}
-    return _Request(attributes)
+    return past_request(attributes)
 
 
 def _clean(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from mailbase.config.units import format_duration
 from mailbase.printing import write
 from policyd.replay.comparison import Change, Comparison, Side
-from policyd.replay.recording import Answer, Recorded
+from policyd.replay.past import Answer, Recorded
 from policyd.replay.sources import Counts
 
 COLUMNS = ("changed", "before", "", "after", "time", "client", "sender", "recipient")

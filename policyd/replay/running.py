@@ -16,8 +16,8 @@ from mailbase.config import Settings, load
 from mailbase.logs import Log
 from mailbase.printing import wants_json
 from policyd.replay.comparison import Change, Comparison
+from policyd.replay.past import Answer, Recorded
 from policyd.replay.progress import Progress
-from policyd.replay.recording import Answer, Recorded
 from policyd.replay.report import change_object, remarks, write_comparison, write_object
 from policyd.replay.simulation import Simulation
 from policyd.replay.sources import SourceError, Sources

@@ -15,7 +15,7 @@ from policyd.greylist.identity import Caller
 from policyd.greylist.keys import normal_recipient, normal_sender
 from policyd.greylist.ledger import Records
 from policyd.greylist.terms import Terms
-from policyd.replay.recording import Answer
+from policyd.replay.past import Answer
 
 _KNOWN, _PASSED, _EARLY, _EARNED = (
     f"greylist-{grey}" for grey in (Grey.KNOWN, Grey.PASSED, Grey.EARLY, Grey.CLIENT_EARNED)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from policyd.replay.comparison import Change, Comparison, answer_of
-from policyd.replay.recording import Answer, Line, Recorded
+from policyd.replay.past import Answer, Line, Recorded
 from policyd.replay.world import World
 
 Changed = Callable[[Recorded, Change, Answer, Answer], None]

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import IO, cast
 
 from policyd.replay import decisions
+from policyd.replay.past import Gap, Line, Recorded
 from policyd.replay.postfix import PostfixLog, Tally
-from policyd.replay.recording import Gap, Line, Recorded, is_header, line_of
+from policyd.replay.recording import is_header, line_of
 from policyd.replay.stamps import Stamps
 
 MAX_LINE = 1024 * 1024

@@ -11,7 +11,7 @@ from mailbase.vocabulary import Action
 from policyd.decision import Decision
 from policyd.facts import Grey, GreylistFact
 from policyd.replay.comparison import mail_of
-from policyd.replay.recording import Fate, Outcome, Recorded
+from policyd.replay.past import Fate, Outcome, Recorded
 
 MAX_OPEN = 500_000
 """Mails whose further way is waited for."""

@@ -15,8 +15,9 @@ from mailbase.printing import wants_json, write
 from mailbase.vocabulary import Flow
 from policyd.decision import Decision
 from policyd.replay.greylisting import Effect, Variant, is_greylisted, variants
+from policyd.replay.past import Line, Outcome, Recorded
 from policyd.replay.progress import Progress
-from policyd.replay.recording import Line, Outcome, Recorded, header, past_row
+from policyd.replay.recording import header, past_row
 from policyd.replay.report import duration, write_object
 from policyd.replay.running import OK, USAGE, complain, make_world, said_all, simulation
 from policyd.replay.sources import SourceError, Sources

@@ -31,7 +31,7 @@ from policyd.limits.seen import Seen
 from policyd.policy import build_policy
 from policyd.replay.answers import AskedEvidence, RecordedCallouts, RecordedEvidence
 from policyd.replay.clock import InlineWorker, SimulatedClock
-from policyd.replay.recording import Allowed, Line, Outcome, Recorded, Ruled
+from policyd.replay.past import Allowed, Line, Outcome, Recorded, Ruled
 from policyd.replay.seeds import SeededLedger
 from policyd.replay.watch import Watch
 from policyd.reputation import REPUTATION, Reputation

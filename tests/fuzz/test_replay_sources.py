@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,11 +11,15 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailbase.config import loads
+from mailbase.logs import Log
 from policyd.replay.decisions import decision_of
+from policyd.replay.past import Recorded
 from policyd.replay.postfix import PostfixLog
-from policyd.replay.recording import Recorded, header, line_of
+from policyd.replay.recording import header, line_of
 from policyd.replay.sources import SourceError, Sources
 from policyd.replay.stamps import Stamps
+from policyd.replay.world import World
 
 QUEUE_IDS = st.sampled_from(["4F1B2C3D4E", "4bZkTq3XyYz1qMz", "NOQUEUE", "X"])
 TEXT = st.text(max_size=12)
@@ -99,6 +104,74 @@ def test_any_row_of_a_recording(row: dict[str, object]) -> None:
         assert 0 <= line.time < 1e12
         text = "".join(line.request.attributes.values())
         assert text.encode("utf-8").decode("utf-8") == text
+
+
+ATTRIBUTES = st.dictionaries(
+    st.sampled_from(
+        ["protocol_state", "client_address", "client_name", "sender", "recipient", "helo_name", "instance"]
+    ),
+    st.one_of(
+        st.sampled_from(["RCPT", "DATA", "192.0.2.1", "2001:db8::1", "unknown", "a@inst.example"]), TEXT
+    ),
+)
+REASONS = st.sampled_from(
+    ["greylist-known", "greylist-client-earned", "greylist-passed", "greylist-early", "ticket"]
+)
+FACTS = st.lists(
+    st.tuples(st.sampled_from(["helo", "spf", "dnsbl", "x"]), st.one_of(st.just("pass"), TEXT), TEXT).map(
+        list
+    )
+)
+REQUESTS = st.fixed_dictionaries(
+    {"time": st.floats(0, 1e10), "request": ATTRIBUTES, "action": st.just("accept"), "reason": REASONS},
+    optional={
+        "id": st.sampled_from(["1", "2"]),
+        "wait": st.integers(),
+        "evidence": FACTS,
+        "asked": st.lists(st.sampled_from(["helo", "spf"])),
+        "callout": st.sampled_from(["known", "unknown", "busy"]),
+    },
+)
+OTHERS = st.one_of(
+    st.fixed_dictionaries({"allowed": st.sampled_from(["192.0.2.0/24", "::/0"]), "until": st.floats()}),
+    st.fixed_dictionaries(
+        {
+            "report": st.sampled_from(["1", "2"]),
+            "client": TEXT,
+            "sender": TEXT,
+            "recipients": st.lists(TEXT, max_size=2),
+            "action": st.sampled_from(["reject", "defer", "accept"]),
+        }
+    ),
+)
+EVERYTHING = """
+identity: {hostname: mx.gate.example}
+spamtraps: {addresses: [trap@inst.example]}
+flows:
+  inbound:
+    checks: true
+    callout: true
+    reject_at: 3
+    limits: {few: {per: client, of: messages, limit: 1, within: 1h}}
+"""
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(REQUESTS, REQUESTS, OTHERS, ROWS), max_size=20))
+def test_any_recording_is_decided(rows: list[dict[str, object]]) -> None:
+    with TemporaryDirectory() as folder:
+        world = World(loads(EVERYTHING), Path(folder), Log("policyd", stream=io.StringIO()))
+        for row in rows:
+            try:
+                line = line_of(json.loads(json.dumps(row)))
+            except ValueError:
+                continue
+            if isinstance(line, Recorded):
+                assert world.decide(line).reply or line.request.instance
+            else:
+                world.take(line)
+        world.close()
+    assert not world.watch.failures
 
 
 @settings(max_examples=60)

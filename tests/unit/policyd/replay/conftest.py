@@ -16,7 +16,8 @@ from mailbase.dns import TableResolver
 from mailbase.logs import Log
 from policyd import cli
 from policyd.decision import Decision
-from policyd.replay.recording import Line, header, line_of, row_of
+from policyd.replay.past import Line
+from policyd.replay.recording import header, line_of, row_of
 from policyd.replay.world import World
 
 START = 1_800_000_000.0

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from policyd.replay import postfix as module
+from policyd.replay.past import Recorded
 from policyd.replay.postfix import HOLD, PostfixLog
-from policyd.replay.recording import Recorded
 from policyd.replay.stamps import Stamp, Stamps
 
 WRITTEN = 1_795_737_600.0

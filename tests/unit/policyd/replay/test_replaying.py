@@ -14,7 +14,8 @@ from policyd.exceptions.rule import rule_of
 from policyd.facts import Effect, Evidence, Named
 from policyd.replay import world as world_module
 from policyd.replay.comparison import Comparison
-from policyd.replay.recording import Allowed, Answer, Line, Recorded, Ruled, header
+from policyd.replay.past import Allowed, Answer, Line, Recorded, Ruled
+from policyd.replay.recording import header
 from policyd.replay.simulation import Simulation
 from policyd.replay.world import World
 

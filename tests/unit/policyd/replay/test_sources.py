@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from policyd.replay.recording import Recorded, header
+from policyd.replay.past import Recorded
+from policyd.replay.recording import header
 from policyd.replay.sources import MAX_LINE, SourceError, Sources
 
 REFUSED = (

@@ -15,8 +15,9 @@ from policyd import tape as module
 from policyd.exceptions.rule import rule_of
 from policyd.facts import Effect, Named
 from policyd.recorder import Recorder
+from policyd.replay.past import Allowed, Gap, Recorded, Ruled
 from policyd.replay.record import Recording, RecordingFile
-from policyd.replay.recording import Allowed, Gap, Recorded, Ruled, header, is_header, line_of, row_of
+from policyd.replay.recording import header, is_header, line_of, row_of
 from policyd.request import request_of
 from policyd.tape import GIVEN_UP_AFTER, Tape
 
@@ -291,6 +292,10 @@ def test_a_row_comes_back_as_it_was(bench: Any) -> None:
         {"time": 1, "request": {}, "evidence": [["a", "b"]]},
         {"time": 1, "request": {}, "evidence": [[]] * 2000},
         {"dropped": "many"},
+        {"allowed": "everybody"},
+        {"allowed": "192.0.2.0/24\ud800"},
+        {"rule": {"what": "x y", "effect": "deny", "as": "sender"}},
+        {"rule": {"what": "x.example", "effect": "explode", "as": "sender"}},
     ],
 )
 def test_what_is_no_row_is_said_to_be_none(row: object) -> None:

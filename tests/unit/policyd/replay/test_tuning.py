@@ -15,7 +15,8 @@ from policyd.facts import Evidence, Grey, GreylistFact
 from policyd.replay import greylisting, thresholds
 from policyd.replay.comparison import Delays
 from policyd.replay.greylisting import PATIENCE, Effect, quantile, variants
-from policyd.replay.recording import Answer, Fate, Outcome, Recorded, past_request, past_row
+from policyd.replay.past import Answer, Fate, Outcome, Recorded, past_request
+from policyd.replay.recording import past_row
 from policyd.replay.thresholds import Points
 from policyd.weights import Weights
 

@@ -15,7 +15,8 @@ from policyd.callout.result import Result
 from policyd.gathering import Gatherer
 from policyd.replay.app import together
 from policyd.replay.comparison import Comparison
-from policyd.replay.recording import Line, Outcome, Recorded, line_of, past_row
+from policyd.replay.past import Line, Outcome, Recorded
+from policyd.replay.recording import line_of, past_row
 from policyd.replay.simulation import Simulation
 from policyd.replay.world import _wait, at_once
 
