@@ -22,10 +22,15 @@ MAX_COMMENTS = 8
 
 _FIELD = re.compile(rb"(?im)^received:((?:[^\r\n]|\r(?!\n)|\r\n[ \t])*)")
 _SPACE = re.compile(r"[ \t\r\n]+")
-_BRACKETED = re.compile(r"\[(?:IPv6:)?[0-9a-fA-F:.]{2,45}\]", re.IGNORECASE)
+# What looks like an address, in brackets or not; 7.100.51.198.dsl.example does not.
+_SOME_ADDRESS = re.compile(
+    r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9a-z.-])"
+    r"|(?<![0-9a-z])[0-9a-f]{0,4}::?[0-9a-f]+:[0-9a-f:.]*",
+    re.IGNORECASE,
+)
 # Postfix, Sendmail: "name [address]", "name [address] (may be forged)", "[address]:port".
 _NAMED = re.compile(
-    r"(?:(?:[^\s@()\[\]]+@)?([^\s@()\[\]]+) )?\[((?:IPv6:)?[0-9a-f:.]+)\](?::[0-9]+)?( \(may be forged\))?",
+    r"(?:(?:[^\s@()\[\]=]+@)?([^\s@()\[\]=]+) )?\[((?:IPv6:)?[0-9a-f:.]+)\](?::[0-9]+)?( \(may be forged\))?",
     re.IGNORECASE,
 )
 # Exim: "[address]:port helo=name ident=user", and "helo=name" alone where it knows no host name.
@@ -84,8 +89,12 @@ def parse_received(line: str) -> Hop | None:
     if rest[:3].lower() != "by " or not word:
         # Something between the comments and "by" that no server writes.
         return None
-    # More than one address in brackets: the client may have written one of them into its HELO.
-    if len(_BRACKETED.findall(" ".join(comments))) > 1:
+    if " by " in rest[2:].lower():
+        # One of the two is the client's.
+        return None
+    stated = comments[1:] if comments and _QMAIL.fullmatch(comments[0]) else comments
+    if len(_SOME_ADDRESS.findall(_HELO.sub("", " ".join(stated)))) > 1:
+        # More than one address: the client may have written one of them into its HELO.
         return None
     return _read(word, comments)
 
@@ -146,8 +155,8 @@ def _word(text: str) -> tuple[str, str]:
     if found is None:
         return "", text
     rest = text[found.end() :]
-    # "from host(comment)" is as good as with a blank; "from host)" is not.
-    return (found[0], rest.lstrip(" ")) if rest[:1] in (" ", "(") else ("", text)
+    # No server writes "from host(comment)".
+    return (found[0], rest.lstrip(" ")) if rest[:1] == " " else ("", text)
 
 
 def _comment(text: str) -> tuple[str | None, str]:
