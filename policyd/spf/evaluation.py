@@ -27,6 +27,8 @@ MAX_RECORD = 4096
 """Characters of a record that is read; the longest in use have some 2,000."""
 MAX_TERM = 512
 """Characters of one term of a record; a domain name has 253."""
+MAX_LABELS = 127
+"""Labels of a name with macros; no name in DNS has more."""
 MAX_WORK = 128 * 1024
 """Characters read of records and made of macros, in all runs of one evaluation: some 50 milliseconds."""
 MAX_NAME = 255
@@ -168,7 +170,7 @@ class _Run(spf.query):  # type: ignore[misc]
             return None
         if len(record) > MAX_RECORD or max(map(len, record.split(" "))) > MAX_TERM:
             raise spf.PermError("too long a record")
-        self._work_on(record)
+        self._work(len(record))
         if _PERSONAL.search(record):
             self._personal = True
         self._hints += self._named_in(record)
@@ -176,12 +178,18 @@ class _Run(spf.query):  # type: ignore[misc]
 
     def expand(self, text: str, stripdot: bool = True) -> str:
         """``text`` with its macros replaced (RFC 7208 7)."""
+        if "%" in text:
+            # pyspf looks through all of it once for each label.
+            labels = text.count(".") + 1
+            if labels > MAX_LABELS:
+                raise spf.PermError("too many labels")
+            self._work(labels * len(text) // 16)
         expanded = str(super().expand(text, stripdot))
-        self._work_on(expanded)
+        self._work(len(expanded))
         return expanded
 
-    def _work_on(self, text: str) -> None:
-        self.work += len(text)
+    def _work(self, amount: int) -> None:
+        self.work += amount
         if self.work > MAX_WORK:
             raise spf.PermError("too much work")
 

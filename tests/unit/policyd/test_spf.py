@@ -375,6 +375,11 @@ HOSTILE = {
     "loop": record("v=spf1 include:t.example") | record("v=spf1 include:s.example", "t.example"),
     "redirects": record("v=spf1 redirect=s.example"),
     "labels": record("v=spf1 a:" + "a." * 250 + "example"),
+    "dots in macros": {
+        (f"i{number}.example" if number else "s.example", "TXT"): f"v=spf1 include:i{number + 1}.example"
+        + f" a:{'a.' * 240}%{{d}}" * 8
+        for number in range(12)
+    },
     "digits": record("v=spf1 exists:%{s" + "9" * 400 + "}.example"),
 }
 
@@ -384,7 +389,7 @@ def test_a_hostile_record_costs_little(name: str) -> None:
     desk = Desk(HOSTILE[name])
     began = time.process_time()
     facts = desk.facts("a-b.c+d" * 100 + "@s.example")
-    assert time.process_time() - began < 1.0
+    assert time.process_time() - began < 0.5
     assert len(desk.resolver.asked) < 130
     assert set(facts) <= {"permerror", "neutral", "none"}
 
@@ -403,6 +408,7 @@ def test_the_work_of_all_runs_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     table = record("v=spf1 a:%{l}.example include:i.example") | record(f"v=spf1 ip4:{CLIENT}", "i.example")
     # The first record is read in two runs, and each time both its names are made.
     once = len(table["s.example", "TXT"]) + len("a.example") + len("i.example")
+    once += 2 * len("%{l}.example") // 16  # labels with a macro are looked at once more
     work = 2 * once + len(table["i.example", "TXT"])
     for limit, result in ((work, "pass"), (work - 1, "permerror")):
         monkeypatch.setattr("policyd.spf.evaluation.MAX_WORK", limit)

@@ -57,6 +57,16 @@ def test_points_decide(make_bench: Any, who: dict[str, str], thresholds: str, co
     assert bench.action(**who, recipient=FREE) == code
 
 
+def test_facts_and_times_are_counted(make_bench: Any) -> None:
+    bench = make(make_bench)
+    for who in (GOOD, BAD, {**BAD, "helo_name": "mail.h.example"}, {**BAD, "sender": "a@open.example"}):
+        bench.decide(**who, recipient=FREE)
+    facts = {fact: count for (check, fact), count in bench.metrics.facts.items() if check == "spf" and count}
+    assert facts == {"pass": 2, "fail": 2, "helo-fail": 1, "plus-all": 1}
+    assert bench.metrics.facts["spf", "temporary"] == 0
+    assert sum(bench.metrics.check_times["spf"].buckets) == 4
+
+
 def test_a_fail_can_be_made_a_verdict(make_bench: Any) -> None:
     bench = make(make_bench, "checks: {spf: {actions: {fail: reject}}}")
     assert bench.reply(**BAD, recipient=FREE).startswith(
