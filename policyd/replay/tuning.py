@@ -6,11 +6,10 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mailbase.config import ConfigError, Settings, load
+from mailbase.config import Settings, load
 from mailbase.printing import wants_json, write
 from mailbase.vocabulary import Flow
 from policyd.decision import Decision
@@ -192,10 +191,7 @@ def _without_thresholds(options: argparse.Namespace) -> Settings:
     for flow in Flow:
         if flow is not Flow.UPSTREAM:
             overrides += [f"flows.{flow}.defer_at=null", f"flows.{flow}.reject_at=null"]
-    with suppress(ConfigError):
-        return load(options.config, overrides)
-    # flows: {inbound: } and the like, which cannot be laid over.
-    return load(options.config, options.overrides)
+    return load(options.config, overrides)
 
 
 def _print_thresholds(points: Points, current: list[float], as_json: bool) -> None:

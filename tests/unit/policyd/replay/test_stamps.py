@@ -109,6 +109,16 @@ def test_a_log_goes_on_over_the_turn_of_the_year() -> None:
     ]
 
 
+def test_lines_out_of_order_do_not_change_the_year() -> None:
+    stamps = Stamps(NOW)
+    times = [
+        stamp.time
+        for moment in ("20:54:00", "20:53:59", "20:54:01")
+        if (stamp := stamps.read(f"Nov 26 {moment} mx a[1]: x"))
+    ]
+    assert times == [at(2026, 11, 26, 20, minute, second) for minute, second in ((54, 0), (53, 59), (54, 1))]
+
+
 def test_a_year_that_is_given_counts() -> None:
     stamps = Stamps(NOW, 2020)
     stamp = stamps.read("Feb 29 12:00:00 mx a[1]: x")

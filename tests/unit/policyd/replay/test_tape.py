@@ -122,7 +122,7 @@ def test_large_requests_are_bounded_by_their_size(daemon: Daemon, monkeypatch: p
         daemon.request(helo_name="x" * 1200)
     assert ["request" in row for row in daemon.take(recording)] == [True, True, False]
     daemon.request(helo_name="x" * 1200)
-    assert len(daemon.take(recording)) == 1
+    assert ["request" in row for row in daemon.take(recording)] == [True]
 
 
 def test_rows_are_handed_out_in_portions(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:

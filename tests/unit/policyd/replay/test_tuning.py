@@ -71,9 +71,12 @@ def test_who_passed_then_and_has_no_further_attempt_counts_by_what_he_needs_at_l
     # The next mail, days later, is another one.
     effect.note(attempt(90_000.0, then="accept"), decided("accept"))
     effect.note(attempt(100_000.0, "c@x.example", then="accept"), decided("defer"))
+    # Who took longer then than he must now takes as long.
+    effect.note(attempt(110_000.0, "d@x.example"), decided("defer"))
+    effect.note(attempt(112_500.0, "d@x.example", then="accept"), decided("defer"))
     effect.end(200_000.0)
-    assert list(effect.delays) == [1800.0, 1800.0]
-    assert (effect.estimated, effect.blocked, effect.passed) == (2, 0, 3)
+    assert sorted(effect.delays) == [1800.0, 1800.0, 2500.0]
+    assert (effect.estimated, effect.blocked, effect.passed) == (3, 0, 4)
 
 
 def test_bounces_of_two_servers_are_two_mails() -> None:
@@ -312,6 +315,20 @@ def test_tuning_thresholds_refuses_nothing_for_points(make_gateway: Any, run: An
     assert table[4.0]["refused"] == 1
     assert table[4.0]["current"]
     assert table[8.0]["recipients"] == 0
+
+
+def test_what_a_threshold_would_refuse_has_a_fate_all_the_same(
+    make_gateway: Any, run: Any, tmp_path: Path
+) -> None:
+    gateway = make_gateway("flows: {inbound: {checks: true}}")
+    bad = {"client_name": "unknown", "reverse_client_name": "unknown", "helo_name": "x"}
+    gateway.request(**bad, sender="a@gone.example")
+    gateway.wait(400)
+    assert gateway.request(**bad, sender="a@gone.example") == "greylist-passed"
+    path = str(gateway.write(tmp_path / "r"))
+    _, out, _ = run(gateway, "tune thresholds", "--set", "flows.inbound.reject_at=5", path)
+    (row,) = [row for row in rows(out) if row.get("threshold") == 5.0]
+    assert (row["current"], row["good"], row["unknown"]) == (True, 2, 0)
 
 
 def test_what_has_no_evidence_is_told(
