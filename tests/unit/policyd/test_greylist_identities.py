@@ -197,6 +197,27 @@ def test_a_second_caller_is_known_by_what_it_shows_later(bench: Any) -> None:
     assert grey(bench, **POOL) is Grey.KNOWN
 
 
+def test_who_is_two_earlier_callers_waits_as_the_first_of_them(bench: Any) -> None:
+    def attempt(*identities: str) -> GreylistFact:
+        caller = Caller(b"\xc6\x12\0\1", identities)
+        fact = bench.ledger.attempt(caller, "a@x.example", "b@y.example", bench.clock.seconds())
+        assert isinstance(fact, GreylistFact)
+        return fact
+
+    attempt("203.0.113.0/24")  # a stranger, who has the pair's row
+    assert attempt("198.18.1.0/24").grey is Grey.NEW
+    bench.clock.advance(200)
+    assert attempt("198.18.2.0/24", "spf:x.example").grey is Grey.NEW
+    bench.clock.advance(50)
+    both = attempt("198.18.1.0/24", "spf:x.example", "ptr:x.example")
+    assert (both.grey, both.wait) == (Grey.EARLY, 50)
+    bench.clock.advance(50)
+    assert attempt("198.18.1.0/24").grey is Grey.PASSED
+    # What passed counts more than what began earlier.
+    assert attempt("198.18.9.0/24", "ptr:x.example").grey is Grey.PASSED
+    assert attempt("198.18.2.0/24", "ptr:x.example").grey is Grey.KNOWN
+
+
 # Good history
 
 
