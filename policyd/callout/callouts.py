@@ -186,9 +186,11 @@ class Callouts:
         if all(self._lane(name).breaker.refuses(self._clock.seconds()) for name in names):
             return Result.TEMPORARY
         of_server, of_client = self._budgets(target.server, client)
-        # A client is charged for recipients that do not exist, once that is known.
-        seen = () if of_client is None else (of_client._replace(take=False),)
-        if not await self._take(of_server, *seen):
+        # A client is charged for recipients that do not exist, once that is known; the server's budget is only
+        # for callouts that are made, or whoever has used up his own would use up everybody's.
+        if of_client is not None and not await self._take(of_client._replace(take=False)):
+            return Result.OVER_BUDGET
+        if not await self._take(of_server):
             return Result.OVER_BUDGET
         result = Result.TEMPORARY
         until = flight.began + self._terms.deadline
@@ -323,15 +325,15 @@ class Callouts:
         key = bucket_key("callout", "client", network)
         return of_server, Ask(key, rate, 1, True, False, "callout.client", network)
 
-    async def _take(self, *asks: Ask) -> bool:
+    async def _take(self, ask: Ask) -> bool:
         try:
-            standings = self._limits.take(asks, self._clock.seconds())
+            standings = self._limits.take((ask,), self._clock.seconds())
             if isinstance(standings, Awaitable):
                 standings = await standings
         except StoreError:
             # Nobody can count; the queue of each server bounds it all the same.
             return True
-        return all(standing.passed for standing in standings)
+        return standings[0].passed
 
     async def forget(self, domain: str, local: str | None) -> bool:
         """Forget a recipient, or all of a domain; whether anything was there to be forgotten.

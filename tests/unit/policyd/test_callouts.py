@@ -620,6 +620,15 @@ def test_recipients_that_exist_and_servers_that_fail_cost_a_client_nothing(
     assert world.ask("y@inst.example") is Result.OVER_BUDGET
 
 
+def test_who_is_over_his_budget_uses_up_no_servers(make: Callable[..., World]) -> None:
+    world = make(terms(client_budget=1, server_budget=5))
+    assert world.ask("one@inst.example") is UNKNOWN
+    for number in range(10):
+        assert world.ask(f"n{number}@inst.example") is Result.OVER_BUDGET
+    # Nobody was called for these, so others are still asked for.
+    assert world.ask(ADA, client=bytes((198, 19, 0, 1))) is KNOWN
+
+
 def test_many_mails_at_one_time_to_recipients_that_exist_are_within_the_budget(
     make: Callable[..., World],
 ) -> None:
