@@ -10,6 +10,7 @@ from typing import Literal
 from mailbase.config import Settings
 from mailbase.documents import Problem
 from mailbase.registry import Registry
+from mailbase.registry.model import EMPTY
 from mailbase.spamtraps import Spamtraps
 from mailbase.vocabulary import Action, Flow
 from policyd.checks import (
@@ -231,7 +232,7 @@ def _flow_points(
                     shadow_facts(settings),
                 ),
                 thresholds,
-                _settled_at(thresholds, settings.registry),
+                _settled_at(thresholds, settings.registry if flow is Flow.INBOUND else EMPTY),
             )
     return flows
 

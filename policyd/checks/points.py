@@ -79,7 +79,7 @@ class PointsCheck:
         if points is None or origin.address is None or context.allowed is not None:
             context.weighed = None
             return _NONE
-        thresholds = self._thresholds(request.recipient, points.thresholds)
+        thresholds = self._thresholds(request.recipient, points.thresholds, origin.flow)
         if thresholds is None:
             context.weighed = None
             return _NONE
@@ -101,19 +101,22 @@ class PointsCheck:
         context.weighed = weighed = weights.weigh(collected.evidence, collected.late, collected.times)
         return weighed
 
-    def _thresholds(self, recipient: str, otherwise: Thresholds) -> Thresholds | None:
+    def _thresholds(self, recipient: str, otherwise: Thresholds, flow: Flow) -> Thresholds | None:
         """What holds for ``recipient``; None if its mail gets no points."""
         mailbox = split_mailbox(recipient)
         if mailbox is None:
             return otherwise
         if mailbox.local.lower().partition("+")[0] in self._exempt:
             return None
+        if flow is not Flow.INBOUND:
+            # A domain's protection is against strangers, not against our own systems and users.
+            return otherwise
         domain = self._registry.domain(mailbox.domain)
         return otherwise if domain is None else own_thresholds(domain, otherwise)
 
 
 def own_thresholds(domain: Domain, otherwise: Thresholds) -> Thresholds:
-    """The thresholds of a registered domain's recipients: its own where it names any."""
+    """The thresholds of a registered domain's recipients for inbound mail: its own where it names any."""
     defer_at, reject_at = domain.defer_at, domain.reject_at
     if defer_at == FLOW and reject_at == FLOW:
         return otherwise

@@ -398,6 +398,16 @@ def test_a_domain_has_thresholds_of_its_own_in_one_mail(make_bench: Any) -> None
     assert actions(instance="two", sender="") == {"mild": "DUNNO", "strict": "554", "plain": "DUNNO"}
 
 
+def test_thresholds_of_a_domain_are_for_inbound_mail(make_bench: Any) -> None:
+    registry = f"default_server: mail.inst.example\nsystems: [192.0.2.0/24]\n{DOMAINS}"
+    outbound = {**BAD, "client_address": "192.0.2.7", "recipient": "p@strict.example"}
+    bench = make_bench("flows: {outbound: {checks: {helo: {points: {not-fqdn: 3}}}}}", registry)
+    assert bench.action(**outbound) == "OK", "its points are only logged"
+    bench = make_bench("flows: {outbound: {reject_at: 3, checks: {helo: {points: {not-fqdn: 3}}}}}", registry)
+    assert bench.action(**outbound) == "554"
+    assert bench.action(**{**outbound, "recipient": "p@mild.example"}) == "554"
+
+
 def test_thresholds_of_a_domain_must_be_in_order(make_bench: Any) -> None:
     with pytest.raises(ConfigError, match=r"expected a defer_at below reject_at \(2\), got 3"):
         make_bench(settings(), "servers: {m.example: {domains: {d.example: {defer_at: 3, reject_at: 2}}}}")
