@@ -92,6 +92,7 @@ LISTED = {"dnsbl": "your address is listed by", "rhsbl": "your domain or host na
 
 _RECIPIENT = {
     Result.UNKNOWN: "550 5.1.1 The recipient's server takes no mail for this address",
+    Result.UNFIT: "550 5.1.3 The recipient's server takes no mail for such an address",
     Result.OVER_BUDGET: "DEFER_IF_PERMIT 4.7.1 Too many recipients to be verified, try again later",
 }
 """Neutral: what the server said is its own business."""

@@ -104,7 +104,7 @@ class Callouts:
     ) -> Result | Awaitable[Result]:
         """See :class:`policyd.checks.recipient.Callout`."""
         if len(target.local) > MAX_PATH:
-            return Result.UNASKABLE
+            return Result.UNFIT
         try:
             known = self._results.find(*target.key, self._clock.seconds())
         except StoreError:
@@ -180,14 +180,16 @@ class Callouts:
     async def _callout(self, flight: _Flight, client: bytes | None) -> Result:
         target = flight.target
         names = self._servers.names(target.server)
-        path = forward_path(target.local, target.domain)
-        if not names or path is None:
+        if not names:
             return Result.UNASKABLE
+        path = forward_path(target.local, target.domain)
+        if path is None:
+            return Result.UNFIT
         if all(self._lane(name).breaker.refuses(self._clock.seconds()) for name in names):
             return Result.TEMPORARY
         of_server, of_client = self._budgets(target.server, client)
-        # A client is charged for recipients that do not exist, once that is known; the server's budget is only
-        # for callouts that are made, or whoever has used up his own would use up everybody's.
+        # A client is charged for recipients that do not exist, once that is known; the server's budget is for
+        # callouts that are made alone, or whoever has used up his own would use up everybody's.
         if of_client is not None and not await self._take(of_client._replace(take=False)):
             return Result.OVER_BUDGET
         if not await self._take(of_server):
@@ -209,7 +211,7 @@ class Callouts:
             if said is Result.BUSY:
                 # It is there; its backup is not for more of the same.
                 break
-        if result is Result.UNKNOWN and of_client is not None:
+        if result in (Result.UNKNOWN, Result.UNFIT) and of_client is not None:
             await self._take(of_client)
         return result
 
@@ -283,9 +285,9 @@ class Callouts:
     async def _learn(self, flight: _Flight, outcome: Outcome) -> Result:
         """What an answer says, remembered."""
         terms, target = self._terms, flight.target
-        result = Result.UNASKABLE if outcome.lacks_smtputf8 else result_of(outcome.replies[0])
+        result = Result.UNFIT if outcome.lacks_smtputf8 else result_of(outcome.replies[0])
         life = terms.positive
-        if result is Result.UNKNOWN:
+        if result is Result.UNKNOWN or result is Result.UNFIT:
             life = terms.negative
         elif result is Result.TEMPORARY:
             life = terms.temporary

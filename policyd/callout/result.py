@@ -28,8 +28,10 @@ class Result(enum.StrEnum):
     """Too many callouts wait for its server."""
     OVER_BUDGET = "over-budget"
     """Too much has been asked already, by this client or of this server."""
+    UNFIT = "unfit"
+    """No mail for it can reach this server: non-ASCII without SMTPUTF8, or longer than a line of SMTP."""
     UNASKABLE = "unaskable"
-    """It cannot be put to this server: non-ASCII without SMTPUTF8, or a server that must not be called."""
+    """Its server must not be called."""
 
     # As for Stage: a key on the hot path.
     __hash__ = str.__hash__

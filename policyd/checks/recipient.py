@@ -60,7 +60,7 @@ class FlowTerms:
     def action(self, result: Result) -> Action:
         """What follows from ``result``."""
         match result:
-            case Result.UNKNOWN:
+            case Result.UNKNOWN | Result.UNFIT:
                 return Action.REJECT
             case Result.OVER_BUDGET:
                 return Action.DEFER

@@ -79,17 +79,20 @@ def test_other_refusals_are_no_verdict(world: World, reply: str) -> None:
     assert len(world.calls) == 1
 
 
-def test_non_ascii_without_smtputf8_cannot_be_asked(world: World) -> None:
+def test_no_mail_for_non_ascii_reaches_a_server_without_smtputf8(world: World) -> None:
     world.answers["192.0.2.25"] = Outcome(failure="SMTPUTF8 is not offered", lacks_smtputf8=True)
-    assert world.ask("jörg@inst.example") is Result.UNASKABLE
+    assert world.ask("jörg@inst.example") is Result.UNFIT
     assert world.calls[0].script.smtputf8
-    assert world.ask("jörg@inst.example") is Result.UNASKABLE
+    assert world.ask("jörg@inst.example") is Result.UNFIT
     assert len(world.calls) == 1
+    world.clock.advance(601)
+    world.answers["192.0.2.25"] = ALL
+    assert world.ask("jörg@inst.example") is CATCH_ALL, "as long as an unknown one, and no longer"
 
 
-@pytest.mark.parametrize("local", ["x" * 600, "a\nb"])
-def test_what_has_no_path_cannot_be_asked(world: World, local: str) -> None:
-    assert world.ask(f"{local}@inst.example") is Result.UNASKABLE
+@pytest.mark.parametrize("local", ["x" * 600, "ü" * 300, "a\nb"])
+def test_what_has_no_path_reaches_no_server(world: World, local: str) -> None:
+    assert world.ask(f"{local}@inst.example") is Result.UNFIT
     assert world.calls == []
 
 

@@ -75,6 +75,12 @@ def test_others_pass(make: Callable[..., Any], result: Result) -> None:
     assert (decision.reply, decision.reason) == ("DUNNO", "relay-registered-domain")
 
 
+def test_what_the_server_cannot_take_is_not_left_to_be_bounced(make: Callable[..., Any]) -> None:
+    decision = make(result=Result.UNFIT).decide()
+    assert decision.reply.startswith("550 5.1.3 The recipient's server takes no mail for such an address [")
+    assert (decision.action, decision.reason) == (Action.REJECT, "recipient-unfit")
+
+
 @pytest.mark.parametrize("result", [Result.TEMPORARY, Result.BUSY])
 def test_a_server_that_cannot_say(make: Callable[..., Any], result: Result) -> None:
     decision = make(result=result).decide()
