@@ -26,6 +26,9 @@ from policyd.verdict import DUNNO, judged, settles
 from policyd.weights import Weighed
 
 _RCPT, _DATA, _BOTH, _ACCEPT = Stage.RCPT, Stage.DATA, Scope.BOTH, Action.ACCEPT
+_blank = object.__new__
+"""Makes an object without calling its constructor, which costs five times as much as setting its attributes:
+for the two that every request needs."""
 
 Wait = Callable[[Awaitable[Fact], float], Awaitable[Fact | None]]
 """Waits for a fact until a deadline (seconds of the clock); None if it does not come in time."""
@@ -93,14 +96,14 @@ class Engine:
         scope = scope_of(request.policy_context)
         now = self._seconds()
         facts: list[Fact] = []
-        context = Context(
-            now,
-            policy.origins.of(request),
-            trace,
-            now + policy.deadline - policy.margin,
-            self.transactions.weighed(request) if question else None,
-            facts=facts,
-        )
+        context = _blank(Context)
+        context.now = now
+        context.origin = policy.origins.of(request)
+        context.trace = trace
+        context.deadline = now + policy.deadline - policy.margin
+        context.weighed = self.transactions.weighed(request) if question else None
+        context.thresholds = context.allowed = context.taken = None
+        context.facts = facts
         checks = policy.plan[request.stage, scope]
         for position, check in enumerate(checks):
             try:
@@ -167,16 +170,16 @@ class Engine:
         action = verdict.action
         reply = policy.texts.reply(verdict, decision_id, request)
         weighed = context.weighed
-        decision = Decision(
-            decision_id,
-            context.origin.flow,
-            action,
-            reply,
-            verdict.reason,
-            established,
-            weighed,
-            context.thresholds,
-        )
+        decision = _blank(Decision)
+        decision.id = decision_id
+        decision.flow = context.origin.flow
+        decision.action = action
+        decision.reply = reply
+        decision.reason = verdict.reason
+        decision.facts = established
+        decision.weighed = weighed
+        decision.thresholds = context.thresholds
+        decision.repeated = False
         mark = ""
         if request.stage is _RCPT:
             if weighed is not None and question:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from mailbase.replies import MAX_POLICY_TEXT, printable
 from policyd.layout import Layout, layout_of
-from policyd.request import Request, attributes_of, frequent_of
+from policyd.request import Request, attributes_of, frequent_of, make_request
 
 MAX_REQUEST = 64 * 1024
 """Octets of a request, its empty line included."""
@@ -56,8 +56,9 @@ class PolicyProtocol:
         if self._failed:
             return []
         layout = self._layout
-        if layout is not None and not self._buffer and len(data) <= MAX_REQUEST and b"\0" not in data:
-            # What nearly always comes: one whole request, as the last one was.
+        if layout is not None and not self._buffer and len(data) <= MAX_REQUEST and 0 not in data:
+            # What nearly always comes: one whole request, as the last one was. NUL is looked for as a number:
+            # given octets, Python first fails to take them for one.
             request = layout.request(data.decode("utf-8", "replace"))
             if request is not None:
                 return [request]
@@ -99,7 +100,7 @@ class PolicyProtocol:
         self._layout = layout_of(
             tuple([line.partition("=")[0] for line in text.split("\n")]), request=REQUEST_TYPE
         )
-        return Request(frequent_of(attributes), text)
+        return make_request(frequent_of(attributes), text)
 
     def _fail(self, events: list[Event]) -> list[Event]:
         self._failed = True

@@ -35,6 +35,7 @@ class Stage(enum.StrEnum):
 
 
 _STAGES: dict[str, Stage] = {stage.value: stage for stage in Stage if stage is not Stage.OTHER}
+_OTHER = Stage.OTHER
 
 FREQUENT = (
     "protocol_state",
@@ -47,21 +48,17 @@ FREQUENT = (
     "sasl_username",
     "policy_context",
 )
-"""Attributes that nearly every decision needs, in the order of :meth:`Request.__init__`."""
+"""Attributes that nearly every decision needs, in the order of :meth:`Request.fill`."""
 
 
 class Request:
     """One request. Text is clean Unicode: never a surrogate, never NUL, but otherwise as foreign as it came.
 
-    :func:`request_of` makes one from names and values.
-
-    Arguments:
-        frequent: values of :data:`FREQUENT`; empty for what Postfix did not send.
-        text: ``name=value`` lines; taken apart only when something else is asked for.
+    :func:`make_request` makes one, or :func:`request_of` from names and values. It has no constructor: Python
+    takes longer to find and call one than to set the attributes.
     """
 
     __slots__ = (
-        "_text",
         "client_address",
         "client_name",
         "instance",
@@ -71,9 +68,11 @@ class Request:
         "sasl_username",
         "sender",
         "stage",
+        "text",
     )
 
     stage: Stage
+    client_address: str
     client_name: str
     """PTR that resolves back; ``unknown`` without one, and after a temporary DNS failure."""
     reverse_client_name: str
@@ -84,8 +83,13 @@ class Request:
     """At DATA and END-OF-MESSAGE only with exactly one accepted recipient."""
     instance: str
     """The same for all requests of one mail transaction; empty outside one."""
+    sasl_username: str
+    policy_context: str
+    text: str
+    """``name=value`` lines; taken apart only when something else is asked for."""
 
-    def __init__(self, frequent: tuple[str, ...], text: str) -> None:
+    def fill(self, frequent: tuple[str, ...], text: str) -> None:
+        """Set all attributes; for the arguments see :func:`make_request`."""
         (
             state,
             self.client_address,
@@ -97,23 +101,23 @@ class Request:
             self.sasl_username,
             self.policy_context,
         ) = frequent
-        self.stage = _STAGES.get(state, Stage.OTHER)
-        self._text = text
+        self.stage = _STAGES.get(state, _OTHER)
+        self.text = text
 
     @property
     def characters(self) -> int:
         """How long it is."""
-        return len(self._text)
+        return len(self.text)
 
     @property
     def attributes(self) -> dict[str, str]:
         """All names and values; unknown names are kept and ignored."""
-        return attributes_of(self._text)
+        return attributes_of(self.text)
 
     def get(self, name: str) -> str:
         """Any attribute; empty if Postfix did not send it."""
         # Looking for one line costs a tenth of taking all apart. Of a name that stands twice the last counts.
-        text = self._text
+        text = self.text
         start = text.rfind(f"\n{name}=") + 1
         if not start and not text.startswith(f"{name}="):
             return ""
@@ -129,6 +133,18 @@ class Request:
     def xtext(self, name: str) -> str:
         """An attribute that Postfix sends as xtext (``ccert_subject``, ``ccert_issuer``), decoded."""
         return _XTEXT.sub(lambda found: chr(int(found[1], 16)), self.get(name))
+
+
+def make_request(frequent: tuple[str, ...], text: str) -> Request:
+    """A request.
+
+    Arguments:
+        frequent: values of :data:`FREQUENT`; empty for what Postfix did not send.
+        text: ``name=value`` lines.
+    """
+    request = Request()
+    request.fill(frequent, text)
+    return request
 
 
 def attributes_of(text: str) -> dict[str, str]:
@@ -149,6 +165,5 @@ def frequent_of(attributes: Mapping[str, str]) -> tuple[str, ...]:
 
 def request_of(attributes: Mapping[str, str]) -> Request:
     """The request with these names and values, none of which holds LF."""
-    return Request(
-        frequent_of(attributes), "\n".join(f"{name}={value}" for name, value in attributes.items())
-    )
+    text = "\n".join(f"{name}={value}" for name, value in attributes.items())
+    return make_request(frequent_of(attributes), text)

@@ -127,7 +127,7 @@ class _Request(Request):
     __slots__ = ("_attributes",)
 
     def __init__(self, attributes: dict[str, str]) -> None:
-        super().__init__(frequent_of(attributes), "")
+        self.fill(frequent_of(attributes), "")
         self._attributes = attributes
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -152,6 +152,20 @@ def test_only_the_relay_check_runs_where_only_relaying_is_asked() -> None:
 
 def test_every_decision_has_an_id_of_its_own(bench: Any) -> None:
     assert len({bench.decide().id for _ in range(100)}) == 100
+
+
+def test_nothing_is_left_unset_of_what_is_made_without_its_constructor(bench: Any) -> None:
+    class Curious(Stub):
+        def check(self, request: Any, context: Any) -> Any:
+            made.append(context)
+            return super().check(request, context)
+
+    made: list[Any] = []
+    use(bench, Curious("relay", SERVED))
+    made.append(bench.engine.decide(bench.request()))
+    assert len(made) == 2
+    for one in made:
+        assert all(hasattr(one, field.name) for field in fields(one))
 
 
 @pytest.mark.parametrize(
