@@ -35,6 +35,8 @@ class Origin:
 
 REMEMBERED = 2_000
 """Clients whose origin is remembered."""
+_blank = object.__new__
+"""Makes an object without its constructor: half the price, and most clients are new."""
 _NAMELESS = frozenset({"", "unknown"})
 # Names of their own: reaching an enum's member through its class costs as much as a look-up.
 _SUBMISSION, _UPSTREAM, _OUTBOUND, _INBOUND = Flow.SUBMISSION, Flow.UPSTREAM, Flow.OUTBOUND, Flow.INBOUND
@@ -69,4 +71,11 @@ class Origins:
             flow = _UPSTREAM
         else:
             flow = _INBOUND if system is None else _OUTBOUND
-        return Origin(flow, address, name, has_ptr, system)
+        origin = _blank(Origin)
+        origin.flow = flow
+        origin.address = address
+        origin.name = name
+        origin.has_ptr = has_ptr
+        origin.system = system
+        origin.notes = {}
+        return origin
