@@ -197,10 +197,10 @@ class RedisClient:
         if refused.code == "NOSCRIPT":
             # Somebody emptied the server's memory of scripts. It keeps this one.
             return self.call(b"EVAL", script.source, len(keys), *keys, *args)
-        self.note_refusal(refused)
+        self._note_refusal(refused)
         return failure
 
-    def note_refusal(self, refused: Refused) -> None:
+    def _note_refusal(self, refused: Refused) -> None:
         """Log, now and then, that the server refuses what we ask."""
         now = self._clock.seconds()
         if now - self._refusal_logged >= REFUSED_LOG_EVERY:
@@ -242,7 +242,7 @@ class RedisClient:
         self._newcomer = link = await self._connecting
         try:
             await self._introduce(link, user, password)
-        except StoreError:
+        except Exception:
             link.drop("not let in")
             raise
         finally:

@@ -146,11 +146,15 @@ class Sentinels:
 
         link = await self._open(place, lambda: Subscription(self._clock, ANSWER, self._metrics, told))
         self._watching = link
-        await link.execute_command("SUBSCRIBE", SWITCH)
-        # What was said before we listened.
-        self.moved(*await self._ask(place))
-        self._ping(link)
-        await link.ended
+        try:
+            await link.execute_command("SUBSCRIBE", SWITCH)
+            # What was said before we listened.
+            self.moved(*await self._ask(place))
+            self._ping(link)
+            await link.ended
+        except Exception:
+            link.drop("no use")
+            raise
 
     def _ping(self, link: Link) -> None:
         if not link.over:

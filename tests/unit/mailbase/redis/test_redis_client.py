@@ -153,6 +153,16 @@ def test_a_replica_is_not_used(setup: Any) -> None:
     assert "is a slave, not a master" in setup.logged("redis-down")[0]
 
 
+@pytest.mark.parametrize("role", [b"", 7, [], [None], "PONG"])
+def test_what_is_no_redis_is_not_used_and_not_kept(setup: Any, role: Any) -> None:
+    setup.server.table[b"ROLE"] = role
+    client = setup.started()
+    setup.pass_time(3)
+    assert not client.up
+    assert len(setup.server.wires) > 2
+    assert not any(wire.open for wire in setup.server.wires)
+
+
 def test_a_server_that_keeps_its_role_to_itself_is_used(setup: Any) -> None:
     setup.server.table[b"ROLE"] = Exception("NOPERM this user has no permissions to run the 'role' command")
     assert setup.started().up

@@ -155,6 +155,18 @@ def test_what_was_said_while_nobody_listened_is_asked_for(net: Net) -> None:
     assert net.hosts[SECOND.host].wires
 
 
+@pytest.mark.parametrize("verb", [b"SUBSCRIBE", b"SENTINEL"])
+def test_a_sentinel_that_is_of_no_use_is_not_kept(net: Net, verb: bytes) -> None:
+    client = net.client()
+    for name in ("s1", "s2", "s3"):
+        net.hosts[name].table[verb] = Exception("ERR no")
+        for wire in [wire for wire in net.hosts[name].wires if wire.open]:
+            wire.abortConnection()
+    net.setup.pass_time(10)
+    assert not any(wire.open for name in ("s1", "s2", "s3") for wire in net.hosts[name].wires)
+    assert client.up
+
+
 def test_a_demoted_master_is_left_and_asked_for_again(net: Net, outcome_of: Outcome) -> None:
     client = net.client()
     net.say(SECOND)
