@@ -18,7 +18,7 @@ from mailbase.store.redis.roster import Roster
 from mailbase.store.redis.rows import text_in_row
 from mailbase.store.redis.table import RedisTable
 from policyd.facts import Grey, GreylistFact
-from policyd.greylist.identity import MAX_TOGETHER, Caller
+from policyd.greylist.identity import MAX_TOGETHER, Caller, client_key
 from policyd.greylist.keys import normal_recipient, normal_sender, own_key, pair_key, pair_text
 from policyd.greylist.ledger import MAX_TEXT, PAGE, Kind, Page
 from policyd.greylist.terms import Terms
@@ -103,7 +103,7 @@ class RedisLedger:
 
     def _describe(self, identity: str) -> tuple[bytes, bytes, bytes, bytes]:
         """Its client row's name; for the script: proven, not proven, and the row's key."""
-        octets, naming = identity.encode("ascii", "replace"), self._clients.naming
+        octets, naming = client_key(identity), self._clients.naming
         text = text_in_row(identity).encode("ascii")
         return naming.name(octets), b"1" + text, b"0" + text, naming.key_in_row(octets)
 

@@ -100,8 +100,7 @@ class PlainTable:
     def delete(self, key: bytes) -> None:
         self.rows.pop(key, None)
 
-    @property
-    def empty(self) -> bool:
+    def is_empty(self) -> bool:
         return not self.rows
 
     def scan(self, now: float) -> Iterator[tuple[bytes, Row]]:

@@ -75,8 +75,8 @@ names = st.sampled_from(["spf:a.example", "ptr:c.example", 'ptr:q"uo\\te\xfc'])
 @st.composite
 def callers(draw):
     identities = (draw(networks), *draw(st.lists(names, max_size=2, unique=True)))
-    unproven = draw(st.sampled_from([*identities, *[""] * 4]))
-    return Caller(b"\xc0\0\2\1", identities, lambda identity: identity != unproven)
+    named = draw(st.sampled_from([True, True, True, False]))
+    return Caller(b"\xc0\0\2\1", identities, "host.c.example", lambda name, address: named)
 
 
 attempts = st.tuples(
@@ -122,6 +122,22 @@ def test_who_is_known_by_two_identities_has_waited_since_the_first(blocking_redi
         assert comes(*identities) is Grey.NEW
     assert comes("192.0.2.1", "spf:a.example") is Grey.EARLY
     assert comes("192.0.2.1", "spf:a.example") is Grey.PASSED
+
+
+def test_a_name_that_proves_nothing_is_not_known_again(blocking_redis, plain_table):
+    both = Both(blocking_redis, plain_table, Terms(auto_allow_after=0))
+
+    def comes(network, proves):
+        caller = Caller(b"\xc0\0\2\1", (network, "ptr:c.example"), "a.c.example", lambda *_: proves)
+        answer = both.attempt(caller, "a@a.example", "r@x.example")
+        both.compare_rows()
+        return answer
+
+    both.attempt(Caller(b"\xc0\0\2\1", ("203.0.113.1",)), "a@a.example", "r@x.example")
+    assert comes("192.0.2.1", True) is Grey.NEW
+    both.clock.advance(300)
+    assert comes("198.51.100.1", False) is Grey.NEW
+    assert comes("198.51.100.1", True) is Grey.PASSED
 
 
 def test_no_more_identities_are_noted_than_may(blocking_redis, plain_table):
