@@ -60,5 +60,8 @@ def _client(decision: Mapping[str, Any]) -> str:
 
 
 def _known(decision: Mapping[str, Any], field: str, placeholder: str) -> str:
-    """What to put in; a hash would name nobody."""
-    return placeholder if decision.get("pseudonymised") else str(decision[field])
+    """What to put in; a hash would name nobody, and what a stranger sent must not command the terminal."""
+    text = str(decision[field])
+    if decision.get("pseudonymised") or not text.isprintable() or text[:1] == "-":
+        return placeholder
+    return text

@@ -221,6 +221,8 @@ def test_usage(daemon: Daemon, run: Any, words: tuple[str, ...]) -> None:
             {"sender": "$(reboot)@x.example", "recipient": ""},
             ["allow 198.18.0.9", "allow '$(reboot)@x.example'"],
         ),
+        ({"sender": "\x1b[2Ja@x.example", "recipient": ""}, ["allow 198.18.0.9", "allow SENDER"]),
+        ({"sender": "--by=a@x.example", "recipient": ""}, ["allow 198.18.0.9", "allow SENDER"]),
     ],
 )
 def test_advice(changes: dict[str, Any], commands: list[str]) -> None:
