@@ -39,7 +39,7 @@ class Spamtraps:
         if pattern[0] == "@":
             self._domains.add(mailbox.domain)
         else:
-            self._addresses.add((mailbox.local.lower(), mailbox.domain))
+            self._addresses.add((plain_address(mailbox.local), mailbox.domain))
 
     def __bool__(self) -> bool:
         return bool(self._addresses or self._domains or self._expressions)
@@ -50,7 +50,7 @@ class Spamtraps:
         Arguments:
             recipient: as Postfix gave it, or as it stood on the wire.
         """
-        plain = plain_address(recipient)
+        plain = plain_address(recipient).removesuffix(".")
         mailbox = split_mailbox(plain)
         if mailbox is not None:
             domain = mailbox.domain
