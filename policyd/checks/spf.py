@@ -10,12 +10,14 @@ from mailbase.networks import NetworkTable
 from policyd.facts import Evidence
 from policyd.inquiry import TEMPORARY, Answers, Inquiry, Question, Subject, side_by_side
 from policyd.spf.memo import MAX_LIFETIME, Entry, Memo
-from policyd.spf.outcome import Outcome
+from policyd.spf.outcome import MAX_NAME, Outcome
 
 HELO = "helo-"
 """Before the facts of the HELO name."""
 POSTMASTER = "postmaster"
 """Local part of what has none (RFC 7208 2.4, 4.3)."""
+MAX_TOLD = 600
+"""Characters of sender and HELO name of which it is remembered what was told: no honest ones are longer."""
 
 
 Told: TypeAlias = tuple[Evidence, ...]
@@ -73,7 +75,9 @@ class SpfCheck:
             for (prefix, domain, _), entry in zip(asked, entries, strict=True)
             for fact in _facts(prefix, domain, entry.value)
         )
-        if not any(entry.value.personal for entry in entries):
+        if len(subject.helo) + len(subject.sender) <= MAX_TOLD and not any(
+            entry.value.personal for entry in entries
+        ):
             until = min(entry.until for entry in entries)
             self._told.put(key, Entry(until, facts), self._seconds())
         return facts
@@ -84,7 +88,8 @@ class SpfCheck:
         now = self._seconds()
         if not domain or domain[0] == "[":
             return Entry(now + MAX_LIFETIME, _NONE)
-        address, personal = subject.address, f"{local}@{domain} {subject.helo}"
+        # No more of them than stands in macros.
+        address, personal = subject.address, f"{local[:MAX_NAME]}@{domain} {subject.helo[:MAX_NAME]}"
         for key in ((address, domain, ""), (address, domain, personal)):
             known = self._outcomes.get(key, now)
             if known is not None:

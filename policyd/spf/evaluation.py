@@ -19,7 +19,7 @@ import spf
 from mailbase.addresses import unpack
 from mailbase.dns.answers import Answer, Found, Mx, NoData, NxDomain, Record, RecordType
 from policyd.inquiry import Answers, Question
-from policyd.spf.outcome import MAX_EXPLANATION, Outcome, Result
+from policyd.spf.outcome import MAX_EXPLANATION, MAX_NAME, Outcome, Result
 
 Evaluation: TypeAlias = Generator[tuple[Question, ...], Answers, Outcome]
 
@@ -31,8 +31,6 @@ MAX_LABELS = 127
 """Labels of a name with macros; no name in DNS has more."""
 MAX_WORK = 128 * 1024
 """Characters read of records and made of macros, in all runs of one evaluation: some 50 milliseconds."""
-MAX_NAME = 255
-"""Characters of the client's local part and HELO name that macros are made of."""
 MAX_HINTS = 10
 """Questions that are asked before their turn, since a record names them; it may lead to ten in all."""
 

@@ -27,3 +27,5 @@ class Outcome:
 
 
 MAX_EXPLANATION = 200
+MAX_NAME = 255
+"""Characters of the client's local part and HELO name that an outcome may depend on."""

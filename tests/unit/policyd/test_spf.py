@@ -310,6 +310,16 @@ def test_what_depends_on_the_sender_is_remembered_for_him_alone(macro: str, pers
     assert bool(names) is personal
 
 
+def test_what_is_remembered_does_not_grow_with_what_clients_say() -> None:
+    desk = Desk(record("v=spf1 exists:%{l}.x.example -all"))
+    for number in range(3):
+        desk.facts(f"{'l' * 5000}{number}@s.example", helo=f"{'h' * 5000}{number}")
+        desk.facts(f"a@{number}.example", helo=f"{'h' * 5000}{number}")
+    kept = [*desk.check._told._entries, *desk.check._outcomes._entries]
+    assert kept
+    assert max(sum(len(part) for part in key if part) for key in kept) < 2000
+
+
 def test_what_is_told_twice_was_judged_within_its_time() -> None:
     desk = Desk(record("v=spf1 -all") | record("v=spf1 ?all", "h.example"), ttl=100.0)
     assert desk.facts(helo="friend") == {"fail": "s.example"}
