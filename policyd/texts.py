@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from mailbase.config.evidence import DEFAULT_POINTS
 from mailbase.replies import MAX_NAME, printable
 from mailbase.vocabulary import Action
 from policyd.request import Request
@@ -36,11 +37,16 @@ class Texts:
         if self._has_id:
             contact = contact.replace("{id}", decision_id)
         if self._own:
-            reason = verdict.reason
-            own = self._own.get(reason) or self._own.get(reason.partition("-")[0])
+            own = self._find(verdict.reason)
             if own is not None:
                 return self._in_own_words(own, verdict, decision_id, contact, request)
         return f"{verdict.reply} [{decision_id}] {contact}" if contact else f"{verdict.reply} [{decision_id}]"
+
+    def _find(self, reason: str) -> str | None:
+        """The text for exactly this reason, else for its check, else for all that give points."""
+        check = reason.partition("-")[0]
+        points = self._own.get("points") if check in DEFAULT_POINTS else None
+        return self._own.get(reason) or self._own.get(check) or points
 
     def _in_own_words(
         self, own: str, verdict: Verdict, decision_id: str, contact: str, request: Request

@@ -15,7 +15,7 @@ DECIDING = frozenset({"exceptions", "relay", "rate", "points", "greylist", "reci
 """Checks that a reply can come from."""
 MAX_TEXT = 400
 
-_REASON = re.compile(r"([a-z_]+)(?:-[a-z0-9_.-]+)?")
+_REASON = re.compile(r"([a-z_]+)(?:-([a-z0-9_.-]+))?")
 
 
 def reply_reason(value: str) -> str:
@@ -28,6 +28,11 @@ def reply_reason(value: str) -> str:
     if found is None or found[1] not in DECIDING:
         known = nearest(found[1] if found else value, DECIDING)
         raise ValueError(f"expected a check, or a reason from the log such as greylist-new{known}")
+    check, fact = found.groups()
+    facts = DEFAULT_POINTS.get(check)
+    # The facts of lists have the names of lists.
+    if fact is not None and facts and fact not in facts:
+        raise ValueError(f"{check} states no such fact{nearest(fact, facts)}")
     return value
 
 

@@ -35,6 +35,9 @@ NO_PTR = Verdict(Action.REJECT, "554 5.7.1 Refused: no PTR", "fcrdns-no-ptr")
         ("", {"greylist": "a", "greylist-new": "b"}, GREY, "DEFER_IF_PERMIT 4.2.0 b"),
         ("", {"greylist": "a"}, NO_PTR, "554 5.7.1 Refused: no PTR [abc]"),
         ("c", {"fcrdns": "{text} {contact}"}, NO_PTR, "554 5.7.1 Refused: no PTR c"),
+        ("", {"points": "a"}, NO_PTR, "554 5.7.1 a"),
+        ("", {"points": "a", "fcrdns": "b"}, NO_PTR, "554 5.7.1 b"),
+        ("", {"points": "a"}, GREY, "DEFER_IF_PERMIT 4.2.0 Greylisted, try again in 60 s [abc]"),
         ("", {"fcrdns": "{sender} {client} {client_name}"}, NO_PTR, "554 5.7.1 <> 192.0.2.1 unknown"),
         ("", {"greylist": "a"}, Verdict(Action.ACCEPT, "DUNNO", "greylist-known"), "DUNNO"),
     ],
@@ -53,6 +56,8 @@ def test_foreign_text_is_bounded_and_is_no_placeholder_itself() -> None:
 @pytest.mark.parametrize(
     ("replies", "message"),
     [
+        ("{fcrdns-no-prt: x}", "fcrdns states no such fact.*no-ptr"),
+        ("{dnsbl-bl: x, spf-helo-fail: x, greylits: x}", "expected a check, or a reason"),
         ("{greylits: x}", "expected a check, or a reason from the log such as greylist-new"),
         ("{greylist: '{when}'}", "expected one of the placeholders client, .* got {when}"),
         ("{greylist: '{id!r}'}", "expected one of the placeholders"),
