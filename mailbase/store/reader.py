@@ -43,7 +43,8 @@ class Reader:
         """
         cursor = self._cursor or self._open()
         try:
-            cursor.execute(self._select[table.name], (key,))
+            # As a bytearray: for bytes the sqlite3 module looks for adapters, which takes as long as the row.
+            cursor.execute(self._select[table.name], (bytearray(key),))
             found: Row | None = cursor.fetchone()
         except sqlite3.Error as error:
             raise self._error(error) from error
