@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from policyd.remembered import Remembered
+
 REFRESH = 3600
 """Seconds by which ``last`` may lag behind; saves a write for each mail of a busy correspondence."""
 
@@ -98,10 +100,10 @@ def judge(entry: Entry | None, now: float, terms: Terms) -> tuple[Entry | None, 
     """
     second = int(now)
     if entry is None:
-        return _first_seen(second, terms.delay)
+        return _first((second, terms.delay))
     if entry.passed:
         if second - entry.last > terms.lifetime:
-            return _first_seen(second, terms.delay)
+            return _first((second, terms.delay))
         # A clock that was set back must not freeze the entry in the future.
         if second - entry.last >= REFRESH or second < entry.last:
             return entry._replace(last=second), _KNOWN
@@ -110,18 +112,21 @@ def judge(entry: Entry | None, now: float, terms: Terms) -> tuple[Entry | None, 
         return entry._replace(first=second), Answer(Outcome.EARLY, math.ceil(terms.delay))
     waited = second - entry.first
     if waited > terms.retry_window:
-        return _first_seen(second, terms.delay)
+        return _first((second, terms.delay))
     if waited < terms.delay:
         return None, Answer(Outcome.EARLY, math.ceil(terms.delay - waited))
     return Entry(entry.first, second, second), _PASSED
 
 
-@lru_cache(maxsize=8)
-def _first_seen(second: int, delay: float) -> tuple[Entry, Answer]:
-    """The same for all that come within a second."""
+def _first_seen(second_and_delay: tuple[int, float]) -> tuple[Entry, Answer]:
+    second, delay = second_and_delay
     if delay <= 0:
         return Entry(second, second, second), _PASSED
     return Entry(second, 0, second), _new(delay)
+
+
+_first = Remembered(_first_seen, 8).__getitem__
+"""The entry and the answer: the same for all that come within a second."""
 
 
 def expiry(entry: Entry, terms: Terms) -> int:

@@ -96,14 +96,13 @@ class Outcome:
 def decision_row(noted: Noted, masks: Masks) -> Row:
     """What is kept of a decision, in the order of :data:`DECISIONS`."""
     time, request, decision, seconds = noted
-    more = request.attributes
     weighed, thresholds = decision.weighed, decision.thresholds
     hidden = masks.hidden
     return (
         time,
         decision.id,
         request.instance,
-        more.get("queue_id", ""),
+        request.get("queue_id"),
         request.stage.value,
         decision.flow.value,
         decision.action.value,
@@ -112,7 +111,7 @@ def decision_row(noted: Noted, masks: Masks) -> Row:
         "" if hidden else decision.reply[:MAX_REPLY],
         masks.client(request.client_address),
         masks.text(request.client_name),
-        masks.text(more.get("helo_name", "")),
+        masks.text(request.get("helo_name")),
         masks.text(request.sasl_username.lower()),
         masks.mailbox(request.sender),
         masks.mailbox(request.recipient),
