@@ -51,9 +51,12 @@ class Delays:
     """That did not, as far as was waited for them."""
     _since: dict[Hashable, float] = field(default_factory=dict)
 
-    def note(self, request: Request, time: float, action: Action) -> None:
-        """One attempt, and what was done with it."""
-        key = mail_of(request)
+    def note(self, key: Hashable, time: float, action: Action) -> None:
+        """One attempt, and what was done with it.
+
+        Arguments:
+            key: of :func:`mail_of`.
+        """
         if action is Action.DEFER:
             if key not in self._since:
                 if len(self._since) >= MAX_WAITING:
@@ -85,10 +88,10 @@ class Side:
     actions: Counter[Action] = field(default_factory=Counter)
     delays: Delays = field(default_factory=Delays)
 
-    def note(self, recorded: Recorded, action: Action) -> None:
-        """One answer to a recipient."""
+    def note(self, key: Hashable, time: float, action: Action) -> None:
+        """One answer to a recipient; see :meth:`Delays.note`."""
         self.actions[action] += 1
-        self.delays.note(recorded.request, recorded.time, action)
+        self.delays.note(key, time, action)
 
     def summary(self) -> dict[str, Any]:
         """As JSON types."""
@@ -132,8 +135,9 @@ class Comparison:
             return None
         self.compared += 1
         if recorded.request.stage is Stage.RCPT:
-            self.before.note(recorded, before.action)
-            self.after.note(recorded, after.action)
+            key = mail_of(recorded.request)
+            self.before.note(key, recorded.time, before.action)
+            self.after.note(key, recorded.time, after.action)
         if before.action is after.action and not (self.reasons and before.reason != after.reason):
             return None
         change = Change((before.action, before.reason), (after.action, after.reason))

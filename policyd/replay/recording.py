@@ -222,7 +222,10 @@ def _evidence(given: object) -> tuple[Evidence, ...] | None:
         return None
     if not isinstance(given, list) or len(given) > MAX_EVIDENCE:
         raise ValueError("expected a list of evidence")
-    return tuple(_one(piece) for piece in given)
+    try:
+        return tuple([_said(*piece) for piece in given])
+    except TypeError:
+        raise ValueError("expected check, fact and detail") from None
 
 
 def _asked(given: object) -> frozenset[str]:
@@ -230,24 +233,23 @@ def _asked(given: object) -> frozenset[str]:
         return frozenset()
     if not isinstance(given, list) or len(given) > MAX_EVIDENCE:
         raise ValueError("expected a list of checks")
-    return _names(tuple(map(str, given)))
+    try:
+        return _names(tuple(given))
+    except TypeError:
+        raise ValueError("expected names of checks") from None
 
 
 @lru_cache(maxsize=64)
 def _names(given: tuple[str, ...]) -> frozenset[str]:
     """Always the same ones, for they are the same in nearly all rows."""
+    if not all(isinstance(name, str) for name in given):
+        raise ValueError("expected names of checks")
     return frozenset(given)
-
-
-def _one(piece: object) -> Evidence:
-    match piece:
-        case [str() as check, str() as name, str() as detail]:
-            return _said(check, name, detail)
-        case _:
-            raise ValueError("expected check, fact and detail")
 
 
 @lru_cache(maxsize=4096)
 def _said(check: str, name: str, detail: str) -> Evidence:
     """Most facts have no detail, and are the same again and again."""
+    if not (isinstance(check, str) and isinstance(name, str) and isinstance(detail, str)):
+        raise ValueError("expected check, fact and detail")
     return Evidence(check, name, detail)

@@ -41,7 +41,7 @@ def tune_greylist(options: argparse.Namespace) -> int:
     """``policyd tune greylist``: 0 done, 2 the files cannot be used."""
     settings = load(options.config, options.overrides)
     # All of them before hours of work: a mistake in --try is told at once.
-    tried = [(one, _with(options, one)) for one in variants(settings, options.extra)]
+    tried = [(one, _with(options, one, settings)) for one in variants(settings, options.extra)]
     as_json = wants_json(sys.stdout, options.json)
     progress = Progress("reading")
     rows: list[dict[str, Any]] = []
@@ -73,8 +73,11 @@ def tune_greylist(options: argparse.Namespace) -> int:
     return OK
 
 
-def _with(options: argparse.Namespace, variant: Variant) -> Settings:
-    return load(options.config, [*options.overrides, *variant.overrides])
+def _with(options: argparse.Namespace, variant: Variant, settings: Settings) -> Settings:
+    other = load(options.config, [*options.overrides, *variant.overrides])
+    # One large registry in memory is enough.
+    same = other.registry_path == settings.registry_path
+    return other.with_registry(settings.registry) if same else other
 
 
 def _spool(
