@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from twisted.internet.interfaces import IReadDescriptor
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -20,6 +21,13 @@ AT_ONCE = 65_536
 """Octets read from a socket in one go, as Twisted does."""
 BATCH = 128
 """Sockets read before the reactor gets its turn again."""
+
+_LOG = Logger()
+"""Where Twisted notes the faults of connections that it reads."""
+
+_Watched: TypeAlias = tuple[
+    Callable[[int], bytes], Callable[[bytes], None], Callable[[], None], Callable[[], None]
+]
 
 
 @implementer(IReadDescriptor)
@@ -31,9 +39,7 @@ class Readers:
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._epoll = select.epoll()
-        self._sockets: dict[
-            int, tuple[Callable[[int], bytes], Callable[[bytes], None], Callable[[], None]]
-        ] = {}
+        self._sockets: dict[int, _Watched] = {}
         reactor.addReader(self)
 
     def add(
@@ -42,6 +48,7 @@ class Readers:
         receive: Callable[[int], bytes],
         received: Callable[[bytes], None],
         ended: Callable[[], None],
+        failed: Callable[[], None],
     ) -> None:
         """Watch a socket; one that is watched already stays so.
 
@@ -50,15 +57,20 @@ class Readers:
             receive: its ``recv``.
             received: called with what was read, never empty.
             ended: called once when nothing can be read any more; the socket is not watched any longer then.
+            failed: called once when ``received`` raised, likewise; the fault has been logged.
         """
         if descriptor not in self._sockets:
             self._epoll.register(descriptor, select.EPOLLIN)
-            self._sockets[descriptor] = (receive, received, ended)
+            self._sockets[descriptor] = (receive, received, ended, failed)
 
     def remove(self, descriptor: int) -> None:
-        """Leave a socket alone; to be called before it is closed."""
+        """Leave a socket alone; to be called before another one can have its number."""
         if self._sockets.pop(descriptor, None) is not None:
-            self._epoll.unregister(descriptor)
+            try:
+                self._epoll.unregister(descriptor)
+            except OSError:
+                # It is closed already: its transport could not write. The kernel has left it alone then.
+                return
 
     def close(self) -> None:
         """Leave all sockets alone."""
@@ -74,7 +86,7 @@ class Readers:
             if entry is None:
                 # Left alone while an earlier one of this batch was served.
                 continue
-            receive, received, ended = entry
+            receive, received, ended, failed = entry
             try:
                 data = receive(AT_ONCE)
             except (BlockingIOError, InterruptedError):
@@ -82,7 +94,12 @@ class Readers:
             except OSError:
                 data = b""
             if data:
-                received(data)
+                try:
+                    received(data)
+                except Exception:  # noqa: BLE001 - the boundary of a connection: the reactor would drop us all
+                    _LOG.failure("a connection of Postfix is closed")
+                    self.remove(descriptor)
+                    failed()
             else:
                 self.remove(descriptor)
                 ended()

@@ -13,6 +13,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from policyd.decision import Decision
@@ -21,6 +22,8 @@ from policyd.protocol import Event, PolicyProtocol, ProtocolError, encode
 from policyd.readers import Readers
 from policyd.recorder import Recorder
 from policyd.request import Request
+
+_LOG = Logger()
 
 
 class PolicyServer(Factory):
@@ -172,7 +175,8 @@ class PolicyConnection(Protocol):
         else:
             self._busy = True
             self._pause()
-            Deferred.fromCoroutine(self._answer_later(event, decision, began))
+            answering = Deferred.fromCoroutine(self._answer_later(event, decision, began))
+            answering.addErrback(self._not_answered)
 
     async def _answer_later(self, request: Request, waiting: Awaitable[Decision], began: float) -> None:
         try:
@@ -220,7 +224,9 @@ class PolicyConnection(Protocol):
         if transport is None or self._gone:
             return
         if self._readers is not None:
-            self._readers.add(self._descriptor, self._socket.recv, self.dataReceived, self._ended)
+            self._readers.add(
+                self._descriptor, self._socket.recv, self.dataReceived, self._ended, self._failed
+            )
         else:
             transport.resumeProducing()
 
@@ -229,6 +235,17 @@ class PolicyConnection(Protocol):
         self._readers = None
         transport: Any = self.transport
         transport.startReading()
+
+    def _not_answered(self, failure: Failure) -> None:
+        _LOG.failure("a connection of Postfix is closed", failure)
+        self._failed()
+
+    def _failed(self) -> None:
+        """A fault of ours: as Twisted does with a connection that it reads, this one ends."""
+        self._closing = True
+        transport: Any = self.transport
+        if transport is not None and not self._gone:
+            transport.abortConnection()
 
     def _close(self) -> None:
         self._closing = True

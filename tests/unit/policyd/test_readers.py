@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.testing import StringTransport
+from twisted.python import log
 
+from mailbase.vocabulary import Action, Flow
+from policyd.decision import Decision
 from policyd.readers import BATCH, Readers
 from policyd.recorder import Recorder
 from policyd.server import PolicyConnection, PolicyServer
@@ -39,17 +43,21 @@ class Pair:
         self.ours.setblocking(False)
         self.got = b""
         self.ends = 0
+        self.failures = 0
         self.readers = readers
         self.watch()
 
     def watch(self) -> None:
-        self.readers.add(self.ours.fileno(), self.ours.recv, self.received, self.ended)
+        self.readers.add(self.ours.fileno(), self.ours.recv, self.received, self.ended, self.failed)
 
     def received(self, data: bytes) -> None:
         self.got += data
 
     def ended(self) -> None:
         self.ends += 1
+
+    def failed(self) -> None:
+        self.failures += 1
 
     def close(self) -> None:
         self.readers.remove(self.ours.fileno())
@@ -73,6 +81,20 @@ def pairs(readers: Readers) -> Iterator[list[Pair]]:
     yield pairs
     for pair in pairs:
         pair.close()
+
+
+@pytest.fixture
+def faults() -> Iterator[Callable[[], list[str]]]:
+    """The faults of ours that were logged."""
+    seen: list[str] = []
+
+    def observe(event: Any) -> None:
+        if event.get("isError"):
+            seen.append(str(event["failure"].value))
+
+    log.addObserver(observe)
+    yield lambda: seen
+    log.removeObserver(observe)
 
 
 def is_ready(readers: Readers) -> bool:
@@ -134,11 +156,39 @@ def test_an_error_is_an_end_and_a_false_alarm_is_none(readers: Readers, pairs: l
 
     one = pairs[0]
     readers.remove(one.ours.fileno())
-    readers.add(one.ours.fileno(), receive, one.received, one.ended)
+    readers.add(one.ours.fileno(), receive, one.received, one.ended, one.failed)
     one.theirs.send(b"x")
     for ends in (0, 0, 1):
         readers.doRead()
         assert one.ends == ends
+
+
+def test_a_fault_ends_one_connection_and_not_all(
+    readers: Readers, pairs: list[Pair], faults: Callable[[], list[str]]
+) -> None:
+    one, *others = pairs
+
+    def fails(data: bytes) -> None:
+        raise RuntimeError("private cause")
+
+    readers.remove(one.ours.fileno())
+    readers.add(one.ours.fileno(), one.ours.recv, fails, one.ended, one.failed)
+    for pair in pairs:
+        pair.theirs.send(b"x")
+    readers.doRead()
+    assert [pair.got for pair in others] == [b"x"] * 2
+    assert (one.failures, one.ends) == (1, 0)
+    assert faults() == ["private cause"]
+    one.theirs.send(b"x")
+    assert not is_ready(readers), "it is left alone"
+
+
+def test_one_that_is_closed_already_can_be_left_alone(readers: Readers, pairs: list[Pair]) -> None:
+    one = pairs.pop()
+    descriptor = one.ours.fileno()
+    one.ours.close()
+    readers.remove(descriptor)
+    one.theirs.close()
 
 
 def test_a_batch_is_bounded(readers: Readers) -> None:
@@ -172,6 +222,9 @@ class SocketTransport(StringTransport):
 
     def loseConnection(self) -> None:
         self.calls.append("loseConnection")
+
+    def abortConnection(self) -> None:
+        self.calls.append("abortConnection")
 
 
 @pytest.fixture
@@ -229,3 +282,44 @@ def test_a_lost_connection_leaves_no_trace(readers: Readers, smtpd: Any) -> None
     # Not even when its transport wakes up once more.
     connection.resumeProducing()
     assert not is_ready(readers)
+
+
+def test_a_fault_of_ours_closes_the_connection_alone(
+    readers: Readers, smtpd: Any, bench: Any, faults: Callable[[], list[str]]
+) -> None:
+    connection, transport, theirs = smtpd
+
+    def fails(*arguments: Any) -> None:
+        raise OSError("no room for the log")
+
+    connection._server.recorder.decision = fails
+    theirs.send(QUESTION)
+    readers.doRead()
+    assert transport.calls[-1] == "abortConnection"
+    assert faults() == ["no room for the log"]
+    assert not is_ready(readers)
+
+
+def test_a_fault_of_ours_after_a_wait_closes_the_connection_as_well(
+    smtpd: Any, readers: Readers, faults: Callable[[], list[str]]
+) -> None:
+    connection, transport, theirs = smtpd
+    waiting: Deferred[Any] = Deferred()
+
+    def fails(*arguments: Any) -> None:
+        raise OSError("no room for the log")
+
+    connection._server.recorder.decision = fails
+    connection._server.engine.decide = lambda request: waiting
+    theirs.send(QUESTION)
+    readers.doRead()
+    waiting.callback(Decision("id", Flow.INBOUND, Action.ACCEPT, "DUNNO", "no-opinion"))
+    assert transport.calls[-1] == "abortConnection"
+    assert faults() == ["no room for the log"]
+
+
+def test_a_connection_whose_socket_is_closed_already_is_counted_off(smtpd: Any) -> None:
+    connection, transport, _ = smtpd
+    transport.own.close()
+    connection.connectionLost()
+    assert not connection._server.connections
