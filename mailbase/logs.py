@@ -163,11 +163,13 @@ class Log:
         self._append(self._format(self._now(), self._component, level, event, fields, limit))
 
     def _append(self, line: str) -> None:
-        self._pending.append(line)
-        if self._scheduler is None or len(self._pending) >= MAX_PENDING:
+        pending = self._pending
+        pending.append(line)
+        waiting, scheduler = len(pending), self._scheduler
+        if scheduler is None or waiting >= MAX_PENDING:
             self.flush()
-        elif len(self._pending) == 1:
-            self._scheduler.callLater(0, self.flush)
+        elif waiting == 1:
+            scheduler.callLater(0, self.flush)
 
 
 def _kv_line(now: float, component: str, level: str, event: str, fields: dict[str, Value], limit: int) -> str:

@@ -105,13 +105,15 @@ class Engine:
         context.thresholds = context.allowed = context.taken = None
         context.facts = facts
         checks = policy.plan[request.stage, scope]
-        for position, check in enumerate(checks):
+        for check in checks:
             try:
                 fact = check.check(request, context)
             except Exception as error:  # noqa: BLE001 - the boundary of a check: counted, logged, no verdict
                 fact = self._failure(check, error)
             if not isinstance(fact, Fact):
-                return self._decide_later(request, question, context, scope, facts, fact, checks[position:])
+                # Each check before has left a fact.
+                open_checks = checks[len(facts) :]
+                return self._decide_later(request, question, context, scope, facts, fact, open_checks)
             facts.append(fact)
             if settles(fact):
                 break

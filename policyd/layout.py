@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from operator import itemgetter
 
-from policyd.request import FREQUENT, Request, make_request
+from policyd.request import FREQUENT, Request
 
 MAX_NAMES = 100
 """Postfix 3.12 sends 34."""
@@ -58,7 +58,7 @@ class Layout:
         found = self._fullmatch(text)
         if found is None:
             return None
-        return make_request(self._frequent(found.groups()), text[:-2])
+        return Request().fill(self._frequent(found.groups()), text[:-2])
 
 
 @lru_cache(maxsize=MAX_LAYOUTS)

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from mailbase.replies import MAX_POLICY_TEXT, printable
 from policyd.layout import Layout, layout_of
-from policyd.request import Request, attributes_of, frequent_of, make_request
+from policyd.request import Request, attributes_of, frequent_of
 
 MAX_REQUEST = 64 * 1024
 """Octets of a request, its empty line included."""
@@ -100,7 +100,7 @@ class PolicyProtocol:
         self._layout = layout_of(
             tuple([line.partition("=")[0] for line in text.split("\n")]), request=REQUEST_TYPE
         )
-        return make_request(frequent_of(attributes), text)
+        return Request().fill(frequent_of(attributes), text)
 
     def _fail(self, events: list[Event]) -> list[Event]:
         self._failed = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 MAX_ADDRESS = 320
 """Characters of an address that is remembered in memory; RFC 5321 4.5.3.1 allows 64 + 1 + 255."""
@@ -54,8 +54,8 @@ FREQUENT = (
 class Request:
     """One request. Text is clean Unicode: never a surrogate, never NUL, but otherwise as foreign as it came.
 
-    :func:`make_request` makes one, or :func:`request_of` from names and values. It has no constructor: Python
-    takes longer to find and call one than to set the attributes.
+    ``Request().fill(…)`` makes one, or :func:`request_of` from names and values. It has no constructor:
+    Python takes longer to find and call one than to set the attributes.
     """
 
     __slots__ = (
@@ -88,8 +88,13 @@ class Request:
     text: str
     """``name=value`` lines; taken apart only when something else is asked for."""
 
-    def fill(self, frequent: tuple[str, ...], text: str) -> None:
-        """Set all attributes; for the arguments see :func:`make_request`."""
+    def fill(self, frequent: tuple[str, ...], text: str) -> Self:
+        """Set all attributes; returns the request.
+
+        Arguments:
+            frequent: values of :data:`FREQUENT`; empty for what Postfix did not send.
+            text: ``name=value`` lines.
+        """
         (
             state,
             self.client_address,
@@ -103,6 +108,7 @@ class Request:
         ) = frequent
         self.stage = _STAGES.get(state, _OTHER)
         self.text = text
+        return self
 
     @property
     def characters(self) -> int:
@@ -135,18 +141,6 @@ class Request:
         return _XTEXT.sub(lambda found: chr(int(found[1], 16)), self.get(name))
 
 
-def make_request(frequent: tuple[str, ...], text: str) -> Request:
-    """A request.
-
-    Arguments:
-        frequent: values of :data:`FREQUENT`; empty for what Postfix did not send.
-        text: ``name=value`` lines.
-    """
-    request = Request()
-    request.fill(frequent, text)
-    return request
-
-
 def attributes_of(text: str) -> dict[str, str]:
     """Names and values of ``name=value`` lines.
 
@@ -166,4 +160,4 @@ def frequent_of(attributes: Mapping[str, str]) -> tuple[str, ...]:
 def request_of(attributes: Mapping[str, str]) -> Request:
     """The request with these names and values, none of which holds LF."""
     text = "\n".join(f"{name}={value}" for name, value in attributes.items())
-    return make_request(frequent_of(attributes), text)
+    return Request().fill(frequent_of(attributes), text)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policyd.protocol import MAX_REQUEST, Event, PolicyProtocol, ProtocolError, encode
-from policyd.request import FREQUENT, Request, Stage, make_request
+from policyd.request import FREQUENT, Request, Stage
 
 FULL = b"""request=smtpd_access_policy
 protocol_state=RCPT
@@ -218,6 +218,6 @@ def test_no_reply_holds_anything_but_bounded_printable_ascii(text: str) -> None:
     )
 )
 def test_one_attribute_is_found_as_if_all_were_taken_apart(lines: list[tuple[str, str]]) -> None:
-    request = make_request(("",) * len(FREQUENT), "\n".join(f"{name}={value}" for name, value in lines))
+    request = Request().fill(("",) * len(FREQUENT), "\n".join(f"{name}={value}" for name, value in lines))
     for name in ("a", "aa", "b", "helo_name", "name", "missing", ""):
         assert request.get(name) == request.attributes.get(name, "")
