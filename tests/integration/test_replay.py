@@ -83,15 +83,13 @@ def traffic(outside, mark):
     person = f"{mark}@{registered.DOMAIN}"
     mail = samples.mail(mark)
     assert outside.mx(mail, person, **GOOD).code == 450
+    began = time.monotonic()
     assert outside.mx(mail, f"{mark}@{registered.OPEN_DOMAIN}", **BAD).code == 554
     assert outside.mx(mail, f"{mark}@{registered.FOREIGN_DOMAIN}", **GOOD).code == 554
-    end = time.monotonic() + 15.0
-
-    def again():
-        outcome = outside.mx(mail, [person, f"{mark}@{registered.OPEN_DOMAIN}"], **GOOD)
-        return outcome if outcome.recipients[0].code == 250 or time.monotonic() > end else None
-
-    wait_until(again, 16.0, "both recipients are accepted")
+    # Well beyond the delay: the stamps of a log are not exact enough for a retry at its very second.
+    wait_until(lambda: time.monotonic() - began > 2.2, 10.0, "the delay is over")
+    outcome = outside.mx(mail, [person, f"{mark}@{registered.OPEN_DOMAIN}"], **GOOD)
+    assert [reply.code for reply in outcome.recipients] == [250, 250]
 
 
 def answers(rows):
@@ -102,10 +100,11 @@ def test_traffic_is_recorded_and_decided_again_without_dns(outside, gateway, gua
     recording = Recording(gateway, tmp_path / "r.jsonl", guard)
     assert metric(gateway.ports.policyd_metrics, "policyd_recording") == 1
     traffic(outside, mark)
+    wait_until(lambda: '"report"' in recording.path.read_text(), 10.0, "contentfilter's report is recorded")
     status, said = recording.end()
     assert status == 0, said
     assert metric(gateway.ports.policyd_metrics, "policyd_recording") == 0
-    assert metric(gateway.ports.policyd_metrics, "policyd_recorded") >= 8
+    assert metric(gateway.ports.policyd_metrics, "policyd_recorded") == 7
     assert metric(gateway.ports.policyd_metrics, "policyd_recording_dropped") == 0
     assert "requests recorded" in said
     assert recording.path.stat().st_mode & 0o777 == 0o600
@@ -123,7 +122,7 @@ def test_traffic_is_recorded_and_decided_again_without_dns(outside, gateway, gua
     status, (summary,), errors = policyd(gateway, "replay", str(recording.path))
     assert (status, errors) == (0, "")
     assert summary["summary"]["changed"] == 0
-    assert summary["summary"]["compared"] >= 8
+    assert summary["summary"]["compared"] == 7
 
     # Asked anew, DNS says the same.
     status, rows, errors = policyd(gateway, "replay", "--dns", str(recording.path))
