@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from string import Formatter
+from typing import TYPE_CHECKING
 
-from mailbase.config.evidence import DEFAULT_POINTS
-from mailbase.documents.problems import nearest, shown
+from mailbase.config.evidence import DEFAULT_POINTS, LIST_CHECKS
+from mailbase.config.lists import ListKind, ListSettings, known_facts
+from mailbase.documents.problems import Location, nearest, shown
+from mailbase.vocabulary import Flow
+
+if TYPE_CHECKING:
+    from mailbase.config.flows import FlowsSettings
 
 PLACEHOLDERS = frozenset(
     {"text", "id", "contact", "client", "client_name", "helo", "sender", "recipient", "wait"}
@@ -55,3 +62,19 @@ def reply_text(value: str) -> str:
             known = ", ".join(sorted(PLACEHOLDERS))
             raise ValueError(f"expected one of the placeholders {known}, got {{{name}}}")
     return value
+
+
+def reply_conflicts(
+    replies: Mapping[str, str], lists: Mapping[str, ListSettings], flows: FlowsSettings
+) -> Iterator[tuple[Location, str]]:
+    """Texts for lists and limits that there are not, as (location within ``policyd.replies``, message)."""
+    limits = [name for flow in Flow for name in flows.of(flow).limits]
+    for reason in replies:
+        check, _, name = reason.partition("-")
+        if check in LIST_CHECKS and name:
+            known = known_facts(ListKind(check), lists)
+            if name not in known:
+                hint = nearest(name, known)
+                yield (reason,), f"no list of kind {check} in policyd.lists has this name{hint}"
+        elif check == "rate" and name and name not in limits:
+            yield (reason,), f"no flow has a limit of this name{nearest(name, limits)}"

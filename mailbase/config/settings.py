@@ -15,6 +15,7 @@ from mailbase.config.lists import list_conflicts
 from mailbase.config.places import FilePath
 from mailbase.config.policyd import PolicydSettings
 from mailbase.config.privacy import LoggingSettings, PrivacySettings
+from mailbase.config.replies import reply_conflicts
 from mailbase.config.spamtraps import SpamtrapSettings
 from mailbase.config.store import StoreSettings, store_conflicts
 from mailbase.config.units import format_duration
@@ -61,6 +62,8 @@ def conflicts(settings: Settings) -> Iterator[tuple[Location, str]]:
         yield ("store", *location), message
     policyd = settings.policyd
     yield from list_conflicts(policyd.lists, policyd.list_health, settings.flows)
+    for location, message in reply_conflicts(policyd.replies, policyd.lists, settings.flows):
+        yield ("policyd", "replies", *location), message
     greylist, content = policyd.greylist, settings.contentfilter
     if greylist.retry_window <= greylist.delay:
         yield (

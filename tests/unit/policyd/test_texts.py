@@ -70,6 +70,31 @@ def test_texts_that_cannot_be(replies: str, message: str) -> None:
         loads(f"policyd: {{replies: {replies}}}")
 
 
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        ("dnsbl-bl", None),
+        ("dnsbl-bl.sbl", None),
+        ("dnsbl", None),
+        ("rate-daily", None),
+        ("dnsbl-lb", "no list of kind dnsbl in policyd.lists has this name"),
+        ("rhsbl-bl", "no list of kind rhsbl in policyd.lists has this name"),
+        ("rate-dialy", "no flow has a limit of this name.*daily"),
+    ],
+)
+def test_a_text_for_what_never_decides_is_a_mistake(reason: str, message: str | None) -> None:
+    text = (
+        "policyd: {lists: {bl: {kind: dnsbl, zone: bl.example, codes: {sbl: 127.0.0.2}}}, "
+        f"replies: {{{reason}: x}}}}\n"
+        "flows: {inbound: {limits: {daily: {per: client, of: messages, limit: 5, within: 1d}}}}"
+    )
+    if message is None:
+        loads(text)
+        return
+    with pytest.raises(ConfigError, match=rf"policyd\.replies\.{reason}: {message}"):
+        loads(text)
+
+
 def test_texts_come_from_the_configuration(make_bench: Any) -> None:
     bench = make_bench("policyd: {replies: {greylist-new: 'Wait {wait} s, {id}'}}")
     decision = bench.decide()
