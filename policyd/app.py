@@ -141,7 +141,7 @@ class Daemon:
             charges=charges,
             trapped=traps.sprung,
         )
-        self.limits = LimitVerbs(self.state.limits, lambda: self.engine.policy.limits, reactor.seconds)
+        self.limits = LimitVerbs(self.state.limits, lambda: self.engine.policy.limits, reactor)
         self.upstream = UpstreamVerbs(
             lambda: self.engine.policy.upstream,
             self._gatherer.gather,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, TypeAlias
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from mailbase.addresses import normal_domain, split_mailbox
@@ -18,6 +17,7 @@ from policyd.decision import Decision
 from policyd.engine import Engine
 from policyd.greylist.ledger import KINDS, Kind, Records
 from policyd.greylist.search import matcher
+from policyd.pausing import pause
 from policyd.protocol import MAX_REQUEST, REQUEST_TYPE
 from policyd.request import request_of
 from policyd.tickets import Tickets
@@ -161,7 +161,7 @@ class Verbs:
         try:
             for kind, key in found:
                 while self._ledger.crowded:
-                    await _pause(self._clock, 0.05)
+                    await pause(self._clock, 0.05)
                 if (done := self._ledger.forget(kind, key, self._clock.seconds())) is not None:
                     await done
         except StoreError as error:
@@ -180,7 +180,7 @@ class Verbs:
                             found[kind, key] = described
                             if len(found) >= MAX_FOUND:
                                 return found
-                    await _pause(self._clock, 0)
+                    await pause(self._clock)
         except StoreError as error:
             raise ControlError(str(error)) from error
         return found
@@ -235,9 +235,3 @@ def _network(text: str) -> str:
     except ValueError as error:
         raise ControlError(str(error)) from error
     return text.strip().lower()
-
-
-def _pause(clock: IReactorTime, seconds: float) -> Awaitable[None]:
-    turn: Deferred[None] = Deferred()
-    clock.callLater(seconds, turn.callback, None)
-    return turn

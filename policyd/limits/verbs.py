@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
+from twisted.internet.interfaces import IReactorTime
+
 from mailbase.control import ControlError
 from mailbase.control.server import Handler
 from mailbase.networks import parse_network
@@ -12,6 +14,7 @@ from mailbase.store import Row, StoreError
 from policyd.account import clean
 from policyd.limits.ledger import Limits
 from policyd.limits.limit import Limit
+from policyd.pausing import pause
 
 MAX_FORGOTTEN = 10_000
 """Buckets that are set free at once; it is said when there are more."""
@@ -21,15 +24,13 @@ class LimitVerbs:
     """Arguments:
     ledger: remembers how much is used.
     limits: those in force.
-    seconds: the clock, seconds since the epoch.
+    clock: the reactor; seconds since the epoch.
     """
 
-    def __init__(
-        self, ledger: Limits, limits: Callable[[], Iterable[Limit]], seconds: Callable[[], float]
-    ) -> None:
+    def __init__(self, ledger: Limits, limits: Callable[[], Iterable[Limit]], clock: IReactorTime) -> None:
         self._ledger = ledger
         self._limits = limits
-        self._seconds = seconds
+        self._clock = clock
 
     def table(self) -> dict[str, Handler]:
         """Verb → handler."""
@@ -66,7 +67,7 @@ class LimitVerbs:
     async def _buckets(
         self, wanted: Callable[[Mapping[str, Any]], bool]
     ) -> AsyncIterator[tuple[bytes, dict[str, Any]]]:
-        now = self._seconds()
+        now = self._clock.seconds()
         limits = {limit.label: limit for limit in self._limits()}
         try:
             async for page in self._ledger.pages(now):
@@ -74,6 +75,8 @@ class LimitVerbs:
                     described = _describe(row, limits, now)
                     if wanted(described):
                         yield key, described
+                # Postfix's requests get their turn.
+                await pause(self._clock)
         except StoreError as error:
             raise ControlError(str(error)) from error
 

@@ -14,8 +14,10 @@ from twisted.internet.defer import Deferred
 from mailbase.control import ControlError
 from mailbase.store import StoreError
 from policyd import cli
-from policyd.limits import commands
+from policyd.limits import commands, verbs
+from policyd.limits.ledger import PAGE
 from policyd.limits.verbs import MAX_FORGOTTEN, LimitVerbs
+from policyd.pausing import pause
 
 LIMITS = (
     "flows: {inbound: {limits: {"
@@ -28,7 +30,7 @@ LIMITS = (
 class Socket:
     def __init__(self, bench: Any) -> None:
         self.bench = bench
-        self.verbs = LimitVerbs(bench.limits, lambda: bench.engine.policy.limits, bench.clock.seconds).table()
+        self.verbs = LimitVerbs(bench.limits, lambda: bench.engine.policy.limits, bench.clock).table()
 
     def rows(self, verb: str, **arguments: Any) -> list[dict[str, Any]]:
         async def collect() -> list[dict[str, Any]]:
@@ -43,6 +45,7 @@ class Socket:
         assert inspect.iscoroutine(coroutine)
         found: list[Any] = []
         Deferred.fromCoroutine(coroutine).addBoth(found.append)
+        self.bench.clock.advance(0)
         if hasattr(found[0], "raiseException"):
             found[0].raiseException()
         return found[0]
@@ -91,8 +94,24 @@ def test_setting_free(socket: Socket) -> None:
     assert socket.ask("limits.forget", term="192.0.2.1")["forgotten"] == 0
 
 
+@pytest.mark.parametrize("verb", ["limits.show", "limits.forget"])
+def test_mail_is_decided_while_many_buckets_are_looked_through(
+    socket: Socket, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses = []
+    monkeypatch.setattr(verbs, "pause", lambda clock: pauses.append(clock) or pause(clock))
+    for number in range(PAGE):
+        client = f"198.18.{number}.1"
+        socket.bench.decide(protocol_state="DATA", client_address=client, sender=f"a@{number}.example")
+    if verb == "limits.show":
+        assert socket.rows(verb, term="nobody") == []
+    else:
+        assert socket.ask(verb, term="nobody")["forgotten"] == 0
+    assert len(pauses) >= 2
+
+
 def test_a_limit_that_is_gone_is_listed_without_numbers(socket: Socket) -> None:
-    socket.verbs = LimitVerbs(socket.bench.limits, tuple, socket.bench.clock.seconds).table()
+    socket.verbs = LimitVerbs(socket.bench.limits, tuple, socket.bench.clock).table()
     (row,) = socket.rows("limits.show", term="first.example")
     assert (row["limit"], row["used"]) == ("inbound.dom", None)
 
