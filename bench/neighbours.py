@@ -44,8 +44,6 @@ grey_delay = 1
 pidfile = {folder}/gross.pid
 statefile = {folder}/gross.state
 stat_type = none
-status_host = 127.0.0.1
-status_port = {status}
 number_buffers = 8
 rotate_interval = 3600
 filter_bits = 22
@@ -126,5 +124,7 @@ def _postfwd(
 
 def _gross(programs: Programs, program: str, port: int, folder: Path, ports: Ports, stack: ExitStack) -> None:
     config = folder / "grossd.conf"
-    config.write_text(GROSS_CONFIG.format(port=port, sync=ports.port(), status=ports.port(), folder=folder))
+    config.write_text(GROSS_CONFIG.format(port=port, sync=ports.port(), folder=folder))
+    folder.chmod(0o777)
+    subprocess.run([program, "-C", "-f", config], check=True, timeout=20.0, capture_output=True)
     stack.callback(programs.command("grossd", port, program, "-d", "-f", config).stop)

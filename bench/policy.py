@@ -84,7 +84,7 @@ class Bench:
                     for server in servers:
                         if mode in server.modes:
                             result = self._measure(server, mode)
-                            results.append({"server": server.name, "mode": mode, "round": number, **result})
+                            results.append({**result, "server": server.name, "mode": mode, "round": number})
                             self._say(f"round {number}: {mode} {server.name}: {result['per_s']:,.0f}/s")
         return results
 
