@@ -80,6 +80,8 @@ class PolicyConnection(Protocol):
         self._protocol = PolicyProtocol()
         self._waiting: deque[Event] = deque()
         self._busy = False
+        self._unread = False
+        """Whether replies lie here since the peer does not read them."""
         self._closing = False
         self._gone = False
         self._send_now: Callable[[bytes], int] | None = None
@@ -137,9 +139,11 @@ class PolicyConnection(Protocol):
 
     def pauseProducing(self) -> None:
         """The peer does not read its replies."""
+        self._unread = True
         self._pause()
 
     def resumeProducing(self) -> None:
+        self._unread = False
         if not self._busy:
             self._resume()
 
@@ -191,7 +195,7 @@ class PolicyConnection(Protocol):
             self._next()
         if self._closing:
             self._close()
-        elif not self._busy:
+        elif not self._busy and not self._unread:
             self._resume()
 
     def _answer(self, request: Request, decision: Decision, began: float) -> None:

@@ -103,6 +103,7 @@ class ControlConnection(Protocol):
     def resumeProducing(self) -> None:
         self._paused = False
         self._go_on()
+        self._next()
 
     def stopProducing(self) -> None:
         self._stop_pouring()
@@ -122,7 +123,8 @@ class ControlConnection(Protocol):
         if self._looping:
             return
         self._looping = True
-        while self._waiting and not self._busy:
+        # Nor is anything answered whose asker does not read.
+        while self._waiting and not self._busy and not self._paused:
             self._busy = True
             Deferred.fromCoroutine(self._answer(self._waiting.popleft()))
         self._looping = False

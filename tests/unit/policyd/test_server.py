@@ -304,6 +304,23 @@ def test_whoever_reads_no_replies_is_not_read(edge: Edge) -> None:
     assert transport.producerState == "producing"
 
 
+def test_whoever_reads_no_replies_is_not_read_when_a_later_answer_has_come(edge: Edge) -> None:
+    later = Later(edge)
+    connection, transport = edge.connect()
+    connection.dataReceived(question())
+    connection.pauseProducing()
+    later.waiting[0].callback(None)  # type: ignore[arg-type]
+    assert transport.producerState == "paused"
+    connection.resumeProducing()
+    assert transport.producerState == "producing"
+    connection.dataReceived(question())
+    connection.pauseProducing()
+    connection.resumeProducing()
+    assert transport.producerState == "paused", "an answer is awaited"
+    later.waiting[1].callback(None)  # type: ignore[arg-type]
+    assert transport.producerState == "producing"
+
+
 def test_connections_and_requests_are_counted(edge: Edge) -> None:
     one, _ = edge.connect()
     edge.connect()
