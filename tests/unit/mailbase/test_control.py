@@ -135,6 +135,17 @@ def test_a_burst_that_is_answered_at_once_needs_no_pause():
     assert len(said(transport)) == 3 * MAX_WAITING
 
 
+def test_who_reads_no_answers_is_neither_answered_nor_read_any_further():
+    connection, transport, _ = connect({"x": lambda request: {}})
+    connection.pauseProducing()
+    connection.dataReceived(b'{"verb":"x"}\n' * (2 * MAX_WAITING))
+    assert said(transport) == []
+    assert transport.producerState == "paused"
+    connection.resumeProducing()
+    assert transport.producerState == "producing"
+    assert len(said(transport)) == 2 * MAX_WAITING
+
+
 def test_too_long_a_line_ends_the_connection():
     connection, transport, _ = connect({})
     connection.dataReceived(b"x" * (MAX_LINE + 1))
