@@ -199,7 +199,10 @@ class PolicyConnection(Protocol):
             self._resume()
 
     def _answer(self, request: Request, decision: Decision, began: float) -> None:
-        self._send(encode(decision.reply))
+        if self._readers is not None:
+            self._readers.reply(self._send, encode(decision.reply), self._failed)
+        else:
+            self._send(encode(decision.reply))
         self._server.recorder.decision(request, decision, self._server.timer() - began)
 
     def _send(self, data: bytes) -> None:
@@ -257,6 +260,8 @@ class PolicyConnection(Protocol):
         transport: Any = self.transport
         if transport is not None and not self._gone:
             if self._readers is not None:
+                # What was asked before has its answer first.
+                self._readers.flush()
                 self._readers.remove(self._descriptor)
             # Twisted waits for a registered producer before it closes.
             transport.unregisterProducer()

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python import log
 
 from mailbase.vocabulary import Action, Flow
 from policyd.decision import Decision
-from policyd.readers import BATCH, Readers
+from policyd.readers import BATCH, TOGETHER, Readers
 from policyd.recorder import Recorder
 from policyd.server import PolicyConnection, PolicyServer
 
@@ -24,8 +25,9 @@ QUESTION = (
 )
 
 
-class Reactor:
+class Reactor(Clock):
     def __init__(self) -> None:
+        super().__init__()
         self.reading: list[Any] = []
 
     def addReader(self, reader: Any) -> None:
@@ -66,8 +68,12 @@ class Pair:
 
 
 @pytest.fixture
-def readers() -> Iterator[Readers]:
-    reactor = Reactor()
+def reactor() -> Reactor:
+    return Reactor()
+
+
+@pytest.fixture
+def readers(reactor: Reactor) -> Iterator[Readers]:
     readers = Readers(reactor)
     assert reactor.reading == [readers]
     yield readers
@@ -203,6 +209,68 @@ def test_a_batch_is_bounded(readers: Readers) -> None:
         pair.close()
 
 
+def test_replies_go_out_in_a_row_of_bounded_length(readers: Readers) -> None:
+    pairs = [Pair(readers) for _ in range(TOGETHER + 3)]
+    row: list[str] = []
+
+    def received(data: bytes) -> None:
+        row.append("read")
+        readers.reply(lambda reply: row.append(reply.decode()), b"reply", lambda: None)
+
+    for pair in pairs:
+        pair.received = received  # type: ignore[method-assign]
+        readers.remove(pair.ours.fileno())
+        pair.watch()
+        pair.theirs.send(b"x")
+    readers.doRead()
+    assert row == ["read"] * TOGETHER + ["reply"] * TOGETHER + ["read"] * 3 + ["reply"] * 3
+    for pair in pairs:
+        pair.close()
+
+
+def test_replies_that_had_to_be_waited_for_go_out_with_the_next_turn(
+    readers: Readers, reactor: Reactor
+) -> None:
+    sent: list[bytes] = []
+    for reply in (b"1", b"2"):
+        readers.reply(sent.append, reply, lambda: None)
+    assert sent == []
+    assert len(reactor.getDelayedCalls()) == 1
+    reactor.advance(0)
+    assert sent == [b"1", b"2"]
+    readers.reply(sent.append, b"3", lambda: None)
+    readers.close()
+    assert sent == [b"1", b"2", b"3"]
+    assert not reactor.getDelayedCalls()
+    # For the fixture, which closes once more.
+    readers.__init__(reactor)  # type: ignore[misc]
+
+
+def test_a_reply_that_cannot_be_sent_keeps_no_other_back(
+    readers: Readers, pairs: list[Pair], faults: Callable[[], list[str]]
+) -> None:
+    sent: list[bytes] = []
+    failed: list[str] = []
+
+    def fails(data: bytes) -> None:
+        raise RuntimeError("private cause")
+
+    def received(data: bytes) -> None:
+        readers.reply(fails, b"1", lambda: failed.append("1"))
+        readers.reply(sent.append, b"2", lambda: failed.append("2"))
+        raise RuntimeError("another")
+
+    pairs[0].received = received  # type: ignore[method-assign]
+    readers.remove(pairs[0].ours.fileno())
+    pairs[0].watch()
+    pairs[0].theirs.send(b"x")
+    readers.doRead()
+    assert (sent, failed, pairs[0].failures) == ([b"2"], ["1"], 1)
+    assert faults() == ["another", "private cause"]
+    readers.flush()
+    assert sent == [b"2"], "sent once"
+
+
 class SocketTransport(StringTransport):
     """A transport with a socket; says when it was told to read for itself."""
 
@@ -251,6 +319,15 @@ def test_a_connection_is_read_by_us_and_not_by_its_transport(readers: Readers, s
     theirs.send(QUESTION[20:])
     readers.doRead()
     assert theirs.recv(100) == b"action=DUNNO\n\n"
+
+
+def test_what_was_asked_before_a_fault_of_the_peer_is_answered(readers: Readers, smtpd: Any) -> None:
+    _, transport, theirs = smtpd
+    got: list[bytes] = []
+    transport.loseConnection = lambda: got.append(theirs.recv(100))
+    theirs.send(QUESTION + QUESTION + b"no policy request\n\n")
+    readers.doRead()
+    assert got == [b"action=DUNNO\n\n" * 2], "before the connection is closed"
 
 
 def test_the_transport_finds_out_how_the_connection_ended(readers: Readers, smtpd: Any) -> None:
