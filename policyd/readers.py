@@ -23,8 +23,8 @@ BATCH = 128
 """Sockets read before the reactor gets its turn again."""
 
 TOGETHER = 16
-"""Replies that are sent in a row. Each wakes an smtpd that sleeps on another processor, which costs a third of a
-decision; those that follow at once find it awake. None waits longer than the few decisions after it take."""
+"""Replies that are sent in a row. Each wakes an smtpd that sleeps on another processor, which costs a third
+of a decision; those that follow at once find it awake. None waits longer than a few decisions take."""
 
 _LOG = Logger()
 """Where Twisted notes the faults of connections that it reads."""

@@ -58,9 +58,9 @@ class DynamicNames:
             address: the machine's, 4 or 16 octets: a name that spells out the last two octets of an IPv4
                 address in front of its domain is looked at as ``-ip-`` in their place.
         """
-        if not self._any:
-            return False
-        text = _without_address(name, address)
+        return self._any and self._match(name, _without_address(name, address))
+
+    def _match(self, name: str, text: str) -> bool:
         return self._patterns.search(text) and not self._exceptions.search(name)
 
     def names_organisation(self, name: str, address: bytes) -> bool:
@@ -70,7 +70,8 @@ class DynamicNames:
             name: lower case.
             address: as for :meth:`matches`.
         """
-        if _without_address(name, address) != name or self.matches(name, address):
+        text = _without_address(name, address)
+        if text != name or (self._any and self._match(name, text)):
             return False
         # Of an IPv6 address the half that is the machine's own, without regard to what stands between.
         return len(address) == 4 or address[8:].hex() not in re.sub(r"[^0-9a-f]", "", name)
@@ -80,7 +81,18 @@ def _without_address(name: str, address: bytes) -> str:
     """``name`` with the client's own IPv4 address, however it is spelt, replaced by ``-ip-``."""
     if len(address) != 4:
         return name
-    octets = tuple(address)
+    text = name
+    # Most names have not even one of the numbers: then there is nothing to look for.
+    if str(address[3]) in name and str(address[0]) in name:
+        text = _without_decimal(name, tuple(address))
+    hexadecimal = address.hex()
+    if hexadecimal in text:
+        text = re.sub(rf"(?<![0-9]){hexadecimal}(?![0-9])", "-ip-", text)
+    return text
+
+
+def _without_decimal(name: str, octets: tuple[int, ...]) -> str:
+    """``name`` with the address in decimal numbers, in order or reversed, replaced by ``-ip-``."""
     wanted = (octets, octets[::-1])
     text, end = "", 0
     for found in _FOUR.finditer(name):
@@ -89,8 +101,4 @@ def _without_address(name: str, address: bytes) -> str:
         if tuple(map(int, spelt)) in wanted and found.start() >= end:
             text += name[end : found.start()] + "-ip-"
             end = found.end(4 if numbers[0] else 8)
-    text += name[end:]
-    hexadecimal = address.hex()
-    if hexadecimal in text:
-        text = re.sub(rf"(?<![0-9]){hexadecimal}(?![0-9])", "-ip-", text)
-    return text
+    return text + name[end:]
