@@ -30,7 +30,12 @@ class ScanOptions:
         work: bytes of structure that are read over. A message with several readings is read several times;
             an honest one as often as it has levels.
         code_size: bytes of macro source that are judged in one project.
-        passwords: attempts to open locked documents with known default passwords, in the whole message.
+        passwords: attempts to open what is locked, in the whole message.
+        password_cost: microseconds of processor time that these attempts may take, as their kinds of lock are
+            known to; so what is tried does not depend on how busy the machine is.
+        told_passwords: words of the message that are tried as passwords.
+        leaf_size: bytes of a leaf part, as it is encoded, beyond which it is handed out empty; for who reads
+            a message for its texts alone; 0 for no such limit.
         listed: findings, and unscanned parts, that are listed of one kind.
         seconds: wall-clock time after which the rest of the message ends unscanned; 0 for no such limit
             (a scan worker has a harder one of its own).
@@ -46,7 +51,10 @@ class ScanOptions:
     header_size: int = 256 * KIB
     work: int = 2048 * MIB
     code_size: int = 8 * MIB
-    passwords: int = 8
+    passwords: int = 2000
+    password_cost: int = 6_000_000
+    told_passwords: int = 200
+    leaf_size: int = 0
     listed: int = 50
     seconds: float = 0.0
 
@@ -65,13 +73,14 @@ class Budget:
     LEAST_WORK = 64 * KIB
     """What a reading counts at least: many small ones cost time as well."""
 
-    __slots__ = ("_clock", "_deadline", "expanded", "options", "parts", "passwords", "work")
+    __slots__ = ("_clock", "_deadline", "expanded", "options", "parts", "password_cost", "passwords", "work")
 
     def __init__(self, options: ScanOptions, clock: Callable[[], float] = time.perf_counter) -> None:
         self.options = options
         self.parts = 0
         self.expanded = 0
         self.passwords = 0
+        self.password_cost = 0
         self.work = 0
         self._clock = clock
         self._deadline = clock() + options.seconds if options.seconds else 0.0
@@ -99,10 +108,21 @@ class Budget:
         """Count ``size`` bytes that came out of a container."""
         self.expanded += size
 
-    def take_password(self) -> bool:
-        """Count one more attempt to open a document; false when there may be no more."""
+    def take_password(self, cost: int) -> bool:
+        """Count one more attempt to open something locked; false when there may be no more.
+
+        Arguments:
+            cost: microseconds of processor time that it takes, roughly.
+        """
+        if (
+            self.passwords >= self.options.passwords
+            or self.password_cost + cost > self.options.password_cost
+            or self.late
+        ):
+            return False
         self.passwords += 1
-        return self.passwords <= self.options.passwords
+        self.password_cost += cost
+        return True
 
     def is_bomb(self, packed: int, expanded: int) -> bool:
         """Whether ``expanded`` bytes out of ``packed`` are beyond any honest compression."""

@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 from contentfilter.containers.cfb import CompoundError, CompoundFile
 from contentfilter.containers.ziparchive import ZipArchive
 from contentfilter.limits import Budget, ScanOptions
+from contentfilter.passwords.passwords import Passwords
 from mailbase.vocabulary import Finding, Unscanned
 
 Content: TypeAlias = bytes | bytearray
@@ -69,12 +70,18 @@ Found: TypeAlias = Finding | Unscanned | Part
 
 
 class Context:
-    """What the scanners of one part share: the bounds, and the containers' directories, read once."""
+    """What the scanners of one part share: the bounds, and the containers' directories, read once.
 
-    __slots__ = ("_cfb", "_part", "_zip", "budget", "cfb_problem")
+    Arguments:
+        budget: the message's.
+        passwords: the message's; only everybody's if None.
+    """
 
-    def __init__(self, part: Part, budget: Budget) -> None:
+    __slots__ = ("_cfb", "_part", "_zip", "budget", "cfb_problem", "passwords")
+
+    def __init__(self, part: Part, budget: Budget, passwords: Passwords | None = None) -> None:
         self.budget = budget
+        self.passwords = passwords or Passwords(budget)
         self.cfb_problem = ""
         self._part = part
         self._zip: ZipArchive | bool | None = False

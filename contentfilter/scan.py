@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contentfilter.limits import Budget, ScanOptions
 from contentfilter.message import BytesWire, MessageReader, Wire, open_wire
 from contentfilter.part import Context, Found, Part, Scanner, clean_name
+from contentfilter.passwords.passwords import Passwords
+from contentfilter.passwords.telling import told_by_mail, told_by_name
 from contentfilter.results import ScanResult
 from contentfilter.scanners import SCANNERS
 from contentfilter.scanners.vba import load_oletools
@@ -67,7 +69,8 @@ def scan_document(
     Arguments:
         name: its path in the result; what it is, is told from its content alone.
     """
-    walk = _Walk(Budget(options or ScanOptions(), clock), clock)
+    budget = Budget(options or ScanOptions(), clock)
+    walk = _Walk(budget, Passwords(budget, lambda: told_by_name(name)), clock)
     return walk.run(iter((Part(clean_name(name), data),)))
 
 
@@ -80,14 +83,22 @@ def preload() -> None:
 
 def _scan_message(wire: Wire, options: ScanOptions, clock: Clock) -> ScanResult:
     budget = Budget(options, clock)
-    return _Walk(budget, clock).run(MessageReader(wire, budget).read())
+    passwords = Passwords(budget, lambda: told_by_mail(wire, options))
+    return _Walk(budget, passwords, clock).run(MessageReader(wire, budget).read())
 
 
 class _Walk:
     """One scan. Depth first, so that at any time only the containers around one part are in memory."""
 
-    def __init__(self, budget: Budget, clock: Clock, scanners: Iterable[Scanner] = SCANNERS.values()) -> None:
+    def __init__(
+        self,
+        budget: Budget,
+        passwords: Passwords,
+        clock: Clock,
+        scanners: Iterable[Scanner] = SCANNERS.values(),
+    ) -> None:
         self._budget = budget
+        self._passwords = passwords
         self._clock = clock
         self._scanners = tuple(scanners)
         self._findings: dict[Finding, None] = {}
@@ -133,7 +144,7 @@ class _Walk:
         return False
 
     def _look(self, part: Part) -> Iterator[Found]:
-        context = Context(part, self._budget)
+        context = Context(part, self._budget, self._passwords)
         for scanner in self._scanners:
             yield from self._guarded(scanner.name, part.path, scanner.scan(part, context))
 

@@ -267,6 +267,9 @@ class MessageReader:
                 yield Finding(AMBIGUOUS, self._path(number), "a part inside base64")
 
     def _content(self, name: str, start: int, end: int, encoding: str, number: str) -> Iterator[Found]:
+        if 0 < self._budget.options.leaf_size < end - start:
+            yield self._part(number, name, b"")
+            return
         if encoding == "base64":
             readings, complete = encodings.base64_readings(self._wire, start, end)
             if len(readings) > 1:

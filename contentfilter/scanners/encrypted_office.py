@@ -18,6 +18,7 @@ from contentfilter.part import Context, Found, Part
 
 DEFAULT_PASSWORDS = ("VelvetSweatshop", "/01Hannes Ruescher/01")
 
+_COST = 160_000
 _ENCRYPTED_POWERPOINT = 0xF3D1C4DF
 _FIB_ENCRYPTED = 0x0100
 _WORD_MAGIC = (b"\xec\xa5", b"\xdc\xa5", b"\xdb\xa5", b"\x5e\xa6")
@@ -38,14 +39,18 @@ class EncryptedOffice:
         if kind == "OOXML" and damaged(file):
             yield part.unscanned("malformed", "encrypted OOXML without the data that a password needs")
             return
-        for password in DEFAULT_PASSWORDS if affordable(file) else ():
-            if not context.budget.take_password():
-                break
-            content = _open(part, file, password)
-            if content is not None:
+        for password in context.passwords.attempts(_COST, DEFAULT_PASSWORDS) if affordable(file) else ():
+            content = _open(part, file, password.text)
+            if content is None:
+                continue
+            context.passwords.opened(password)
+            if password.told:
+                yield part.found("office-encrypted", f"{kind}, the mail tells the password")
+                yield part.piece("what a password in the mail opens", content)
+            else:
                 yield part.found("office-default-password", kind)
                 yield part.piece("what a default password opens", content)
-                return
+            return
         yield part.found("office-encrypted", kind)
         yield part.unscanned("encrypted", kind)
 

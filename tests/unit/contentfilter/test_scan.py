@@ -13,6 +13,7 @@ import pytest
 from contentfilter import scan
 from contentfilter.limits import Budget, ScanOptions
 from contentfilter.part import Context, Found, Part
+from contentfilter.passwords.passwords import Passwords
 from contentfilter.scan import scan_document, scan_message, scan_wire
 from mailbase.vocabulary import Finding, Unscanned
 from tests.samples.archives import plain_zip
@@ -94,7 +95,8 @@ class Counting:
 
 def walk(*scanners: object, options: ScanOptions | None = None, clock=lambda: 0.0) -> scan.ScanResult:
     options = options or ScanOptions()
-    walker = scan._Walk(Budget(options, clock), clock, scanners)  # type: ignore[arg-type]
+    budget = Budget(options, clock)
+    walker = scan._Walk(budget, Passwords(budget), clock, scanners)  # type: ignore[arg-type]
     return walker.run(iter((Part("p", b"data"), Part("q", b"data"))))
 
 
