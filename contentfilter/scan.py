@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+from contentfilter.containers import libarchive
 from contentfilter.limits import Budget, ScanOptions
 from contentfilter.message import BytesWire, MessageReader, Wire, open_wire
 from contentfilter.part import Context, Found, Part, Scanner, clean_name
@@ -79,6 +80,7 @@ def preload() -> None:
     import msoffcrypto  # noqa: F401
 
     load_oletools()
+    libarchive.available()
 
 
 def _scan_message(wire: Wire, options: ScanOptions, clock: Clock) -> ScanResult:

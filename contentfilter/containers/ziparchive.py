@@ -28,6 +28,7 @@ _NO_SIZE = 0xFFFFFFFF
 _ENCRYPTED = 0x0001 | 0x0040 | 0x2000
 """General purpose bits 0 (encrypted), 6 (strong encryption), 13 (masked headers)."""
 _HAS_DESCRIPTOR = 0x0008
+_AES_FIELD = 0x9901
 _KNOWN_METHODS = frozenset({0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 12, 14, 18, 19, 93, 94, 95, 96, 97, 98, 99})
 _STEP = 64 * KIB
 _STARTS = (LOCAL, END, b"PK00" + LOCAL, _DESCRIPTOR + LOCAL)
@@ -134,7 +135,7 @@ class ZipArchive:
 
     def _read_central(self, at: int, shift: int, found: dict[int, Member]) -> int:
         fields: tuple[int, ...] = _CENTRAL.unpack_from(self.data, at)[1:]
-        _by, _needed, flags, method, _time, _date, _crc, packed, size = fields[:9]
+        _by, _needed, flags, method, time, _date, crc, packed, size = fields[:9]
         name_size, extra_size, comment_size, _disk, _internal, _external, header = fields[9:]
         at += _CENTRAL.size
         name = bytes(self.data[at : at + name_size])
@@ -142,7 +143,9 @@ class ZipArchive:
         if _NO_SIZE in (packed, size, header):
             size, packed, header = _zip64(extra, size, packed, header)
         header += shift
-        member = Member(name, bool(flags & _ENCRYPTED) or method == AES, [method], packed, size, header)
+        locked = bool(flags & _ENCRYPTED) or method == AES
+        member = Member(name, locked, [method], packed, size, header, flags=flags, crc=crc, time=time)
+        member.aes = extra_field(extra, _AES_FIELD) if locked else b""
         self._join_local(member, found)
         return at + name_size + extra_size + comment_size
 
@@ -166,6 +169,9 @@ class ZipArchive:
                 member.packed = max(member.packed, local.packed)
             member.start = local.start
             member.end = local.start + member.packed
+            member.flags, member.time = local.flags, local.time
+            member.crc = member.crc or local.crc
+            member.aes = local.aes or member.aes
         previous = found.setdefault(member.header, member)
         if previous is not member:
             self._note("two directory entries for one member")
@@ -261,16 +267,18 @@ class _Local(Member):
 def _read_local(data: Content, at: int) -> _Local | None:
     if not 0 <= at <= len(data) - _LOCAL.size or data[at : at + 4] != LOCAL:
         return None
-    _sig, _needed, flags, method, _time, _date, _crc, packed, size, name_size, extra_size = (
-        _LOCAL.unpack_from(data, at)
+    _sig, _needed, flags, method, time, _date, crc, packed, size, name_size, extra_size = _LOCAL.unpack_from(
+        data, at
     )
     start = at + _LOCAL.size + name_size + extra_size
     name = bytes(data[at + _LOCAL.size : at + _LOCAL.size + name_size])
     if _NO_SIZE in (packed, size):
         size, packed, _header = _zip64(data[start - extra_size : start], size, packed, 0)
     encrypted = bool(flags & _ENCRYPTED) or method == AES
+    aes = extra_field(data[start - extra_size : start], _AES_FIELD) if encrypted else b""
     return _Local(
-        name, encrypted, [method], packed, size, at, start, start + packed, bool(flags & _HAS_DESCRIPTOR)
+        *(name, encrypted, [method], packed, size, at, start, start + packed, flags, crc, time, aes),
+        described=bool(flags & _HAS_DESCRIPTOR),
     )
 
 
@@ -296,20 +304,22 @@ def _plausible_local(data: Content, at: int) -> bool:
     )
 
 
-def _zip64(extra: Content, size: int, packed: int, header: int) -> tuple[int, int, int]:
-    """APPNOTE 4.5.3: the wide values, of those fields only that are all ones."""
+def extra_field(extra: Content, wanted: int) -> bytes:
+    """The first extra data field of that id (APPNOTE 4.5), without its header; empty if there is none."""
     at = 0
     while at + 4 <= len(extra):
         kind, length = struct.unpack_from("<HH", extra, at)
-        if kind == 1:
-            values = [
-                int.from_bytes(extra[k : k + 8], "little")
-                for k in range(at + 4, min(at + 4 + length, len(extra)) - 7, 8)
-            ]
-            wide = iter(values)
-            size = next(wide, size) if size == _NO_SIZE else size
-            packed = next(wide, packed) if packed == _NO_SIZE else packed
-            header = next(wide, header) if header == _NO_SIZE else header
-            break
+        if kind == wanted:
+            return bytes(extra[at + 4 : at + 4 + length])
         at += 4 + length
+    return b""
+
+
+def _zip64(extra: Content, size: int, packed: int, header: int) -> tuple[int, int, int]:
+    """APPNOTE 4.5.3: the wide values, of those fields only that are all ones."""
+    field = extra_field(extra, 1)
+    wide = iter([int.from_bytes(field[k : k + 8], "little") for k in range(0, len(field) - 7, 8)])
+    size = next(wide, size) if size == _NO_SIZE else size
+    packed = next(wide, packed) if packed == _NO_SIZE else packed
+    header = next(wide, header) if header == _NO_SIZE else header
     return size, packed, header

@@ -31,6 +31,10 @@ class Member:
         header: position of the local header.
         start: position of the data; -1 if there is no local header.
         end: position after the last octet that may belong to it.
+        flags: general purpose bits; those of the local header, if there is one.
+        crc: CRC-32 of the content, as claimed; 0 if nothing is.
+        time: of the last change, as DOS has it.
+        aes: the octets of the AES extra data field (0x9901); empty if there is none.
     """
 
     name: bytes
@@ -41,6 +45,10 @@ class Member:
     header: int
     start: int = -1
     end: int = 0
+    flags: int = 0
+    crc: int = 0
+    time: int = 0
+    aes: bytes = b""
 
     @property
     def text_name(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contentfilter.part import Scanner
 from contentfilter.scanners.active_mime import ActiveMime
 from contentfilter.scanners.archive_zip import Zip
+from contentfilter.scanners.archives import Archives
 from contentfilter.scanners.compressed import Compressed
 from contentfilter.scanners.email import Email
 from contentfilter.scanners.encrypted_office import EncryptedOffice
@@ -36,6 +37,7 @@ SCANNERS: dict[str, Scanner] = {
         OleObjects(),
         Compressed(),
         Tar(),
+        Archives(),
         Unsupported(),
     )
 }

@@ -14,6 +14,7 @@ from contentfilter.part import Content, Context, Found, Part
 _STEP = 256 * KIB
 _MEMORY = 256 * MIB
 _MAX_STREAMS = 10_000
+_SUFFIXES = frozenset({"gz", "bz2", "xz", "lzma", "zst", "lz4", "lz", "z"})
 
 
 class _Stream(Protocol):
@@ -52,7 +53,7 @@ class Compressed:
         if problem:
             yield part.unscanned(problem, kind)
         if content:
-            yield part.child(_name(part.path), content)
+            yield part.child(bare_name(part.path), content)
 
 
 def _expand(
@@ -82,7 +83,8 @@ def _expand(
     return out, at, "too-large"
 
 
-def _name(path: str) -> str:
+def bare_name(path: str) -> str:
+    """The name of what a compressed file holds, after its own."""
     name = path.rsplit("/", 1)[-1]
     stem, dot, suffix = name.rpartition(".")
-    return stem if dot and suffix.lower() in ("gz", "bz2", "xz") else f"{name}.content"
+    return stem if dot and suffix.lower() in _SUFFIXES else f"{name}.content"

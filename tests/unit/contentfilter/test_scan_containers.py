@@ -189,9 +189,6 @@ def test_tar(form: int):
 @pytest.mark.parametrize(
     "data",
     [
-        b"7z\xbc\xaf\x27\x1c" + bytes(50),
-        b"Rar!\x1a\x07\x01\x00" + bytes(50),
-        b"MSCF\0\0\0\0" + bytes(50),
         b"\x78\x9f\x3e\x22" + bytes(50),
     ],
 )

@@ -1,0 +1,143 @@
+"""Which archive formats lie in some octets, told by their signatures at the place where each has its own.
+
+Interface: :func:`find_formats`. What begins like an archive is one, even if the rest makes no sense: that is
+said by whoever opens it. Programs for 7z, RAR and CAB also search for the signature behind other data
+(self-extracting archives; anything that was put in front); there four octets are met by chance, so the header
+behind them must hold as well.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from contentfilter.limits import MIB
+
+Content: TypeAlias = bytes | bytearray
+
+STUB = 8 * MIB
+"""Octets in front of an archive in which programs look for its signature; 7-Zip goes this far, RAR 4 MiB."""
+_MAX_STUBS = 4
+"""Archives of one kind that are opened behind other data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A kind of archive, and what libarchive needs to be told to read it.
+
+    Arguments:
+        kind: for people.
+        formats: of libarchive.
+        filters: likewise; all that may lie around such an archive.
+        single: one compressed file, not an archive of several.
+    """
+
+    kind: str
+    formats: tuple[str, ...]
+    filters: tuple[str, ...] = ()
+    single: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """An archive, and where in the data it begins."""
+
+    format: Format
+    start: int
+
+
+def _compressed(kind: str, *filters: str) -> Format:
+    return Format(kind, ("raw",), filters, single=True)
+
+
+SEVEN_ZIP = Format("7z", ("7zip",))
+RAR4 = Format("RAR", ("rar",))
+RAR5 = Format("RAR 5", ("rar5",))
+CAB = Format("CAB", ("cab",))
+ISO = Format("ISO 9660", ("iso9660",))
+LHA = Format("LHA", ("lha",))
+CPIO = Format("cpio", ("cpio",))
+ZSTD = _compressed("Zstandard", "zstd")
+RPM = Format("RPM", ("cpio",), ("rpm", "gzip", "bzip2", "xz", "lzma", "zstd"))
+
+_STARTS: dict[bytes, Format] = {
+    b"7z\xbc\xaf\x27\x1c": SEVEN_ZIP,
+    b"Rar!\x1a\x07\x00": RAR4,
+    b"Rar!\x1a\x07\x01\x00": RAR5,
+    b"MSCF\0\0\0\0": CAB,
+    b"!<arch>\n": Format("ar", ("ar",)),
+    b"xar!": Format("XAR", ("xar",)),
+    b"\xed\xab\xee\xdb": RPM,
+    b"WARC/": Format("WARC", ("warc",)),
+    b"\x28\xb5\x2f\xfd": ZSTD,
+    b"\x04\x22\x4d\x18": _compressed("LZ4", "lz4"),
+    b"\x02\x21\x4c\x18": _compressed("LZ4", "lz4"),
+    b"LZIP\x01": _compressed("lzip", "lzip"),
+    b"LZIP\x00": _compressed("lzip", "lzip"),
+    b"\x1f\x9d": _compressed("compress", "compress"),
+}
+_MAGIC = tuple(_STARTS)
+_LHA = re.compile(rb"..-(?:lh[0-9a-z]|lz[0-9s]|pm[0-9s])-", re.DOTALL)
+_CPIO = re.compile(rb"0707(?:07[0-7]{70}|0[12][0-9A-Fa-f]{104})")
+_CPIO_BINARY = (b"\xc7\x71", b"\x71\xc7")
+_ZSTD_SKIPPED = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
+_STUBBED = ((b"7z\xbc\xaf\x27\x1c", SEVEN_ZIP), (b"Rar!\x1a\x07", RAR4), (b"MSCF\0\0\0\0", CAB))
+
+
+def find_formats(data: Content) -> Iterator[Located]:
+    """The archives in ``data``: the one that it is, and those that lie behind something else."""
+    if (first := _at_start(data)) is not None:
+        yield Located(first, 0)
+    if data[0x8001:0x8006] == b"CD001":
+        yield Located(ISO, 0)
+    for magic, kind in _STUBBED:
+        at = data.find(magic, 1, STUB)
+        for _ in range(_MAX_STUBS):
+            if at < 0:
+                break
+            actual = RAR5 if kind is RAR4 and data[at + 6 : at + 8] == b"\x01\0" else kind
+            if _header_holds(data, at, actual):
+                yield Located(actual, at)
+            at = data.find(magic, at + 1, STUB)
+
+
+def _at_start(data: Content) -> Format | None:
+    if data.startswith(_MAGIC):
+        return next(kind for magic, kind in _STARTS.items() if data.startswith(magic))
+    if data[2:4] in (b"-l", b"-p") and _LHA.match(data):
+        return LHA
+    if data.startswith(b"0707") and _CPIO.match(data):
+        return CPIO
+    if data.startswith(_CPIO_BINARY) and _is_binary_cpio(data):
+        return CPIO
+    if data[1:4] == b"\x2a\x4d\x18" and _ZSTD_SKIPPED.match(data):
+        return ZSTD
+    return None
+
+
+def _is_binary_cpio(data: Content) -> bool:
+    """Two octets are met by chance; cpio(5) tells what else must hold."""
+    order = "little" if data[0] == 0xC7 else "big"
+    fields = [int.from_bytes(data[at : at + 2], order) for at in range(0, 26, 2)]  # type: ignore[arg-type]
+    mode, name_size = fields[3], fields[10]
+    kind_holds = mode & 0o170000 in (0o040000, 0o060000, 0o020000, 0o100000, 0o120000, 0o010000, 0)
+    return kind_holds and 0 < name_size <= 1024 and data[25 + name_size : 26 + name_size] == b"\0"
+
+
+def _header_holds(data: Content, at: int, kind: Format) -> bool:
+    """Whether an archive of that kind begins at ``at``, as far as its first header tells."""
+    if kind is SEVEN_ZIP:
+        stored = int.from_bytes(data[at + 8 : at + 12], "little")
+        return len(data) >= at + 32 and zlib.crc32(data[at + 12 : at + 32]) == stored
+    if kind is RAR4:
+        # The first block is the archive header (0x73); the size is its own.
+        return data[at + 6 : at + 7] == b"\0" and data[at + 9 : at + 10] == b"\x73"
+    if kind is RAR5:
+        size = data[at + 12] if len(data) > at + 12 else 0
+        header = data[at + 12 : at + 13 + size]
+        return 0 < size < 0x80 and zlib.crc32(header) == int.from_bytes(data[at + 8 : at + 12], "little")
+    head = data[at : at + 36]
+    return len(head) == 36 and head[12:16] == head[20:24] == bytes(4) and head[25] == 1 and head[24] <= 3

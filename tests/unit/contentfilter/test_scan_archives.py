@@ -1,0 +1,104 @@
+"""Archives other than ZIP, from the signature to the members."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from contentfilter.results import ScanResult
+from contentfilter.scan import ScanOptions, scan_document
+from mailbase.vocabulary import Unscanned
+from tests.samples.office import docm
+from tests.samples.written import compressed, written
+
+PROGRAM = b"MZ" + bytes(58) + b"\x40\0\0\0PE\0\0" + bytes(200)
+
+
+def scan(data: bytes, options: ScanOptions | None = None) -> ScanResult:
+    result = scan_document("x", data, options)
+    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
+    return result
+
+
+def scanned(data: bytes, options: ScanOptions | None = None) -> tuple[set[str], set[str]]:
+    result = scan(data, options)
+    return {finding.name for finding in result.findings}, {item.reason for item in result.unscanned}
+
+
+ARCHIVES = {
+    "7z": written("7zip", {"a/b.doc": docm(), "c.txt": b"text"}),
+    "ISO": written("iso9660", {"a/b.doc": docm(), "c.txt": b"text"}),
+    "cpio": written("cpio_newc", {"a/b.doc": docm(), "c.txt": b"text"}),
+    "cpio odc": written("cpio_odc", {"a/b.doc": docm(), "c.txt": b"text"}),
+    "cpio binary": written("cpio_bin", {"a/b.doc": docm(), "c.txt": b"text"}),
+    "XAR": written("xar", {"a/b.doc": docm(), "c.txt": b"text"}),
+    "ar": written("ar_svr4", {"b.doc": docm(), "c.txt": b"text"}),
+    "ar BSD": written("ar_bsd", {"b.doc": docm(), "c.txt": b"text"}),
+}
+
+
+@pytest.mark.parametrize("kind", ARCHIVES)
+def test_members_are_scanned(kind: str):
+    result = scan(ARCHIVES[kind])
+    assert "office-macro" in {finding.name for finding in result.findings}
+    assert any(finding.part.endswith("b.doc") for finding in result.findings)
+    assert not result.unscanned
+
+
+@pytest.mark.parametrize("kind", ["zstd", "lz4", "lzip", "compress"])
+def test_compressed_files_are_opened(kind: str):
+    result = scan_document("a.doc.z", compressed(kind, docm()))
+    assert "office-macro" in {finding.name for finding in result.findings}
+    assert "a.doc.z/a.doc" in {finding.part for finding in result.findings}
+
+
+@pytest.mark.parametrize("kind", ["zstd", "lz4", "lzip"])
+def test_compressed_bombs(kind: str):
+    data = compressed(kind, bytes(100 << 20))
+    names, reasons = scanned(data)
+    assert names == {"archive-bomb", "too-large"} if kind != "lz4" else {"too-large"}
+    assert reasons == {"too-large"}
+
+
+def test_archive_in_a_compressed_archive():
+    assert "office-macro" in scanned(written("pax", {"a": docm()}, ("zstd",)))[0]
+
+
+@pytest.mark.parametrize("kind", ["7z", "ISO"])
+def test_archive_behind_something_else(kind: str):
+    front = PROGRAM if kind == "7z" else b""
+    assert "office-macro" in scanned(front + ARCHIVES[kind])[0]
+
+
+def test_signature_alone_behind_something_else_is_none():
+    for magic in (b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07\0", b"Rar!\x1a\x07\x01\0", b"MSCF\0\0\0\0"):
+        assert scanned(b"a list of signatures: " + magic + os.urandom(5) + bytes(200)) == (set(), set())
+
+
+@pytest.mark.parametrize(
+    "magic",
+    [b"Rar!\x1a\x07\0", b"Rar!\x1a\x07\x01\0", b"MSCF\0\0\0\0", b"xar!", b"LZIP\x01"],
+)
+def test_signature_and_nothing_behind_it_is_told(magic: bytes):
+    names, reasons = scanned(magic + bytes(200))
+    assert reasons == {"malformed"}
+    assert names == {"archive-malformed"}
+
+
+@pytest.mark.parametrize("kind", ARCHIVES)
+def test_cut_archives_are_no_silent_pass(kind: str):
+    data = ARCHIVES[kind]
+    for size in range(
+        data.index(b"PK\x03\x04") + 10 if b"PK\x03\x04" in data else len(data) // 2, len(data) - 800, 997
+    ):
+        names, reasons = scanned(data[:size])
+        assert reasons or "office-macro" in names, size
+
+
+@pytest.mark.parametrize("limit", [2, 3, 4])
+def test_members_are_bounded(limit: int):
+    data = written("7zip", {f"{n}": b"%d" % n for n in range(3)})
+    result = scan(data, ScanOptions(members=limit))
+    assert result.parts == 1 + min(limit, 3)
+    assert (Unscanned("x", "too-large", f"more than {limit} members") in result.unscanned) == (limit < 3)
