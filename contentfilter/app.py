@@ -14,6 +14,9 @@ from twisted.internet.threads import deferToThreadPool
 
 from contentfilter.clamd import Clamd
 from contentfilter.inspector import Backends, MailInspector
+from contentfilter.macros.allowlist import Allowlist
+from contentfilter.macros.file import AllowlistError
+from contentfilter.macros.file import read as read_allowed
 from contentfilter.metrics import Metrics
 from contentfilter.pool.confinement import hide_memory
 from contentfilter.pool.pool import Pool
@@ -72,6 +75,7 @@ class Daemon:
         self.pool = Pool(reactor, content.workers, launcher(reactor, settings, log), log, self.metrics)
         self.metrics.watch(self.pool)
         self._connect(settings)
+        self._allowed = Allowlist(content.allowed_macros, log, time.time)
         self.inspector = MailInspector(reactor, self._backends(settings), log, self.metrics, time.time)
         self.ports = [
             ReinjectionPort(
@@ -184,6 +188,7 @@ class Daemon:
             reporter=self._reporter,
             investigator=self._investigator,
             traps=Spamtraps(settings.spamtraps.addresses),
+            allowed=self._allowed,
         )
 
     def reload(self) -> None:
@@ -197,13 +202,14 @@ class Daemon:
         def read() -> Settings:
             settings = load(self._path, self._overrides)
             check_folders(settings.contentfilter)
+            read_allowed(settings.contentfilter.allowed_macros)
             return settings
 
         try:
             # In a thread: reading a large registry takes seconds, and mail is in flight.
             self._put_in_force(await self._in_thread(read))
             self.metrics.reloads.labels("ok").inc()
-        except (ConfigError, QuarantineError) as error:
+        except (ConfigError, QuarantineError, AllowlistError) as error:
             self.metrics.reloads.labels("refused").inc()
             for problem in getattr(error, "problems", [error]):
                 self._log.error("reload-refused", problem=str(problem))
@@ -222,6 +228,7 @@ class Daemon:
             self._connect(settings)
         if content.workers != old.contentfilter.workers:
             self.pool.reconfigure(content.workers, launcher(self._reactor, settings, self._log))
+        self._allowed.path = content.allowed_macros
         self.inspector.backends = self._backends(settings)
         self._log.info("reloaded", servers=len(settings.registry.servers))
         changed = [

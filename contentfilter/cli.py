@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from contentfilter.macros import commands as macros
+from contentfilter.macros.file import AllowlistError, read
 from contentfilter.quarantine import Entry, QuarantineError, entries, find
 from mailbase.config import ConfigError, Settings, load
 from mailbase.ids import is_id
@@ -36,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return BAD_CONFIG
-    except (QuarantineError, ListenError) as error:
+    except (AllowlistError, QuarantineError, ListenError) as error:
         print(f"contentfilter: {error}", file=sys.stderr)
         return NEGATIVE
     except BrokenPipeError:
@@ -100,6 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     _id(delete)
     delete.set_defaults(run=_delete)
+
+    macros.add_commands(commands, _command)
     return top
 
 
@@ -140,6 +144,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 def _serve(options: argparse.Namespace) -> int:
     if options.check:
         settings = _settings(options)
+        read(settings.contentfilter.allowed_macros)
         for listener in settings.contentfilter.listeners:
             print(f"{listener.protocol} {listener.listen} to {listener.reinject}")
         print(f"{options.config or DEFAULT_CONFIG}: ok")
@@ -176,7 +181,10 @@ def _print_json(row: dict[str, Any]) -> None:
 
 
 def _print_line(row: dict[str, Any]) -> None:
-    facts = [f"{f['name']} {f['part']}".strip() for f in row["findings"]]
+    facts = [
+        f"{f['name']} {f['part']}".strip() + (f" #{f['macro']}" if "macro" in f else "")
+        for f in row["findings"]
+    ]
     facts += [f"unscanned ({u['reason']}) {u['part']}".strip() for u in row["unscanned"]]
     print(
         f"{row['disposition']:<11} {printable(row['path'], 200)}  {printable('; '.join(facts), 400)}".rstrip()

@@ -7,7 +7,7 @@ Every wait here ends before the mail's own deadline; trouble of ours ends as 451
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
@@ -71,6 +71,14 @@ class Reporter(Protocol):
     def report(self, report: Report) -> None: ...
 
 
+class Allowlist(Protocol):
+    """See :class:`contentfilter.macros.allowlist.Allowlist`."""
+
+    def excuse(
+        self, results: Sequence[ScanResult | ScanFailed], sender: str, recipients: Iterable[str]
+    ) -> list[ScanResult | ScanFailed]: ...
+
+
 class Investigator(Protocol):
     """Looks at clients of upstream relays; see :class:`contentfilter.upstream.Investigator`."""
 
@@ -92,6 +100,7 @@ class Backends:
         reporter: told what became of each mail with a ticket.
         investigator: looks at the clients of upstream relays.
         traps: dummy addresses, where policyd does not tell.
+        allowed: the macros that the postmaster allows; None: none.
     """
 
     settings: Settings
@@ -102,6 +111,7 @@ class Backends:
     reporter: Reporter
     investigator: Investigator
     traps: Spamtraps = field(default_factory=Spamtraps)
+    allowed: Allowlist | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +161,9 @@ class MailInspector:
         ticket, flow = known.ticket, known.flow
         decision = ticket.id if ticket else self._ids.next()
         policy = backends.settings.flows.of(flow)
+        if backends.allowed is not None:
+            addresses = [path.address for path in envelope.recipients]
+            results = backends.allowed.excuse(results, envelope.sender.address, addresses)
         verdict = decide(decision, flow, policy, results)
         spared = self._spared(envelope)
         if known.evidence is not None and spared < len(envelope.recipients):
@@ -385,7 +398,8 @@ def _brief(fact: Finding | Unscanned | ScanFailed) -> str:
     match fact:
         case Finding(name, part, detail) | Unscanned(part, name, detail) | ScanFailed(part, name, detail):
             text = f"{name}:{part}" if part else name
-            return f"{text}({detail})" if detail else text
+            text = f"{text}({detail})" if detail else text
+            return f"{text}#{fact.digest}" if isinstance(fact, Finding) and fact.digest else text
 
 
 def _listed(verdict: Verdict, kind: type[Finding | Unscanned | ScanFailed]) -> str:

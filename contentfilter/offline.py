@@ -202,7 +202,10 @@ def describe(
         "reply": str(verdict.reply(contact)),
         "score": 0.0,
         "seconds": round(seconds, 3),
-        "findings": [{"name": f.name, "part": f.part, "detail": f.detail} for f in result.findings],
+        "findings": [
+            {"name": f.name, "part": f.part, "detail": f.detail} | ({"macro": f.digest} if f.digest else {})
+            for f in result.findings
+        ],
         "unscanned": [{"part": u.part, "reason": u.reason} for u in result.unscanned],
         "parts": result.parts,
     }

@@ -56,9 +56,9 @@ class Part:
         """A piece of this document: an embedded object, a macro project, what stands behind a password."""
         return Part(self.path, data, self.depth + 1, clean_name(name))
 
-    def found(self, name: str, detail: str = "") -> Finding:
+    def found(self, name: str, detail: str = "", digest: str = "") -> Finding:
         """A finding in this part."""
-        return Finding(name, self.path, " in ".join(filter(None, (detail[:300], self.inside))))
+        return Finding(name, self.path, " in ".join(filter(None, (detail[:300], self.inside))), digest)
 
     def unscanned(self, reason: str, detail: str = "") -> Unscanned:
         """This part, or a piece of it, could not be looked into."""

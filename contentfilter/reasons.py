@@ -28,6 +28,7 @@ _OPENLY = "Please send it without a password, or share it by another way than ma
 REASONS: dict[str, Reason] = {
     "office-macro": Reason("contains a macro (program code)", _WITHOUT_MACROS),
     "office-macro-suspicious": Reason("contains a macro that starts by itself", _WITHOUT_MACROS),
+    "office-macro-allowed": Reason("contains a macro (program code)", _WITHOUT_MACROS),
     "office-xlm-macro": Reason("contains an Excel 4 macro (program code)", _WITHOUT_MACROS),
     "office-dde": Reason("contains a field that starts programs (DDE)", "Please remove it, or send a .pdf."),
     "office-remote-template": Reason("loads a template from elsewhere", "Please send it as .pdf."),

@@ -55,11 +55,13 @@ class Finding:
         part: where in the message, as a path of part numbers and member names
             (``2/report.zip/a.docm``); empty for the message or the request as a whole.
         detail: for the log and the operator; may hold foreign text, so never for a reply as it is.
+        digest: of a macro's code, by which the operator can allow it; empty for what cannot be allowed.
     """
 
     name: str
     part: str = ""
     detail: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from contentfilter.containers.cfb import CompoundFile, Entry
+from contentfilter.containers.vba_source import has_code
 from contentfilter.limits import MIB
 
 Content: TypeAlias = bytes | bytearray
@@ -18,7 +19,6 @@ _LEAST = 256
 """What a module counts at least; there may be many that are empty."""
 MARK = b"Attribut"
 """How each module's source begins; uncompressible, so it stands in the compressed stream as it is."""
-_HARMLESS = ("attribute ", "option ", "'", "rem ")
 _PCODE_MARK = b"\xfe\xca\x01\x00"
 
 _BITS = [4] * 17 + [max(4, (size - 1).bit_length()) for size in range(17, 4097)]
@@ -108,18 +108,6 @@ class Module:
     def executable(self) -> bool:
         """Whether it holds more than Attribute, Option and comment lines."""
         return self.stomped or has_code(self.code)
-
-
-def has_code(source: str) -> bool:
-    """Whether VBA ``source`` holds more than Attribute, Option and comment lines."""
-    continued = False
-    for line in source.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
-        bare = line.strip().lower()
-        if not continued and bare and bare != "rem" and not bare.startswith(_HARMLESS):
-            return True
-        # A comment or attribute goes on in the next line after " _".
-        continued = bare.endswith(" _") or (continued and bare == "_")
-    return False
 
 
 def modules(file: CompoundFile, limit: int) -> Iterator[Module]:

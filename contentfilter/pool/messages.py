@@ -16,6 +16,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, cast, get_args
 
+from contentfilter.macros.digest import is_digest
 from contentfilter.results import ScanResult
 from mailbase.vocabulary import UNSCANNED_REASONS, Finding, Unscanned
 
@@ -118,7 +119,9 @@ def encode(answer: Answer) -> bytes:
             findings = _representative(result.findings, lambda finding: finding.name)
             unscanned = _representative(result.unscanned, lambda part: part.reason)
             body = {
-                "findings": [[f.name, _bounded(f.part), _bounded(f.detail, MAX_DETAIL)] for f in findings],
+                "findings": [
+                    [f.name, _bounded(f.part), _bounded(f.detail, MAX_DETAIL), f.digest] for f in findings
+                ],
                 "unscanned": [
                     [u.reason, _bounded(u.part), _bounded(u.detail, MAX_DETAIL)] for u in unscanned
                 ],
@@ -149,7 +152,7 @@ def decode(frame: bytes, names: frozenset[str]) -> Answer:
         if reason not in get_args(Reason):
             raise Garbage("unknown reason of a failure")
         return Failed(cast(Reason, reason), _text(fields, "detail"))
-    findings = [Finding(*_triple(item)) for item in _list(fields, "findings")]
+    findings = [_finding(item) for item in _list(fields, "findings")]
     if not names.issuperset(finding.name for finding in findings):
         raise Garbage("a finding of unknown name")
     unscanned = []
@@ -269,6 +272,15 @@ def _list(fields: dict[str, Any], name: str) -> list[Any]:
     if len(value) > MAX_FACTS:
         raise Garbage(f"{name}: {len(value)} entries; at most {MAX_FACTS} are allowed")
     return value
+
+
+def _finding(item: object) -> Finding:
+    if type(item) is not list or len(item) != 4:
+        raise Garbage("expected four texts")
+    digest = _string(item[3])
+    if digest and not is_digest(digest):
+        raise Garbage("expected a digest")
+    return Finding(*_triple(item[:3]), digest)
 
 
 def _triple(item: object) -> tuple[str, str, str]:

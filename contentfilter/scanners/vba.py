@@ -19,6 +19,8 @@ from typing import Any, TypeAlias
 
 from contentfilter.containers import ovba
 from contentfilter.containers.cfb import CompoundFile
+from contentfilter.containers.vba_source import has_code
+from contentfilter.macros.digest import digest_of
 from contentfilter.part import Context, Found, Part
 
 
@@ -37,10 +39,11 @@ class Vba:
             return
         if not has_project(file, part):
             return
-        sources, names, unreadable, stomped = [], [], 0, False
+        sources, names, unreadable, stomped, cut = [], [], 0, False, False
         for module in ovba.modules(file, context.options.code_size):
             unreadable += not module.readable
             stomped |= module.stomped
+            cut |= module.cut
             if module.executable:
                 names.append(module.stream)
             sources.append(module.code)
@@ -48,11 +51,13 @@ class Vba:
                 yield part.unscanned("too-large", "VBA source")
         if unreadable and not names:
             sources.append(_olevba(part))
-            if not ovba.has_code(sources[-1]):
+            if not has_code(sources[-1]):
                 yield part.unscanned("malformed", f"{unreadable} VBA modules cannot be read")
         code = "\n".join(sources)
         detail = f"VBA in {', '.join(names[:3])}" + (", source removed" if stomped else "")
-        yield from judge(part, code, detail, certain=bool(names))
+        # What was not read in whole is nothing to allow.
+        digest = "" if unreadable or stomped or cut or file.damaged else digest_of(sources)
+        yield from judge(part, code, detail, bool(names), digest)
 
 
 @functools.cache
@@ -72,13 +77,13 @@ def has_project(file: CompoundFile, part: Part) -> bool:
 _SIGNS = frozenset({"dir", "_vba_project", "vba"})
 
 
-def judge(part: Part, code: str, detail: str, certain: bool = False) -> Iterator[Found]:
+def judge(part: Part, code: str, detail: str, certain: bool = False, digest: str = "") -> Iterator[Found]:
     """The findings that macro source gives cause to."""
-    if not certain and not ovba.has_code(code):
+    if not certain and not has_code(code):
         return
-    yield part.found("office-macro", detail)
+    yield part.found("office-macro", detail, digest)
     if reasons := suspicious(code):
-        yield part.found("office-macro-suspicious", ", ".join(reasons))
+        yield part.found("office-macro-suspicious", ", ".join(reasons), digest)
 
 
 def suspicious(code: str) -> list[str]:

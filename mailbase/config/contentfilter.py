@@ -97,5 +97,7 @@ class ContentfilterSettings(Section):
     clamd: ClamdSettings | None = None
     """Absent: no clamd."""
     quarantine: QuarantineSettings = QuarantineSettings()
+    allowed_macros: FilePath = Path("/var/lib/postwarden/allowed-macros.json")
+    """The macros that the postmaster allows; ``contentfilter macros`` writes it."""
     tag_header: Annotated[Text, AfterValidator(_header_name)] = "X-Postwarden"
     """Prefix of our header lines."""

@@ -48,8 +48,8 @@ _TAGGED = (
     "html-smuggling",
 )
 """Seen in malware and in honest mail; refusing all of it would cost more than it brings."""
-_ACCEPTED = ("pdf-owner-restricted",)
-"""Everybody can open it, so it was looked into like any other."""
+_ACCEPTED = ("pdf-owner-restricted", "office-macro-allowed")
+"""Everybody can open it, so it was looked into like any other; a macro that the postmaster allows."""
 
 FINDING_NAMES = frozenset(_REJECTED + _TAGGED + _ACCEPTED)
 """Every finding that can be given an action."""

@@ -69,12 +69,16 @@ def quarantined(tmp_path, config):
         ("quarantine", "list"),
         ("quarantine", "show"),
         ("quarantine", "delete"),
+        ("macros",),
+        ("macros", "allow"),
+        ("macros", "list"),
+        ("macros", "remove"),
     ],
 )
 def test_help_is_there_with_an_example(command, capsys):
     assert run(*command, "--help") == 0
     text = capsys.readouterr().out
-    assert "Example:" in text or command in ((), ("quarantine",))
+    assert "Example:" in text or command in ((), ("quarantine",), ("macros",))
 
 
 @pytest.mark.parametrize(

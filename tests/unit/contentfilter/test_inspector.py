@@ -17,6 +17,9 @@ from contentfilter.disposition import Answer, Deliver, Disposition
 from contentfilter.envelope import Client, Envelope
 from contentfilter.envelope import Path as MailPath
 from contentfilter.inspector import RESERVE, TICKET_TIMEOUT, Backends, MailInspector, ticket_id
+from contentfilter.macros.allowlist import Allowlist
+from contentfilter.macros.entry import entry_of
+from contentfilter.macros.file import change
 from contentfilter.metrics import Metrics
 from contentfilter.received import Hop
 from contentfilter.results import ScanFailed, ScanResult
@@ -511,3 +514,19 @@ def test_every_label_starts_at_zero(scene):
     assert scene.count("contentfilter_findings_total", name="pdf-encrypted") == 0
     assert scene.count("contentfilter_scanner_failures_total", scanner="clamd", reason="unavailable") == 0
     assert scene.count("contentfilter_workers_ended_total", fate="crashed") == 0
+
+
+def test_an_allowed_macro_is_told_and_not_acted_on(scene, tmp_path):
+    digest = "0" * 40
+    macro = Finding("office-macro", "2/a.docm", "VBA in x", digest)
+    scene.pool.result = ScanResult((macro,))
+    path = tmp_path / "allowed"
+    change(path, lambda _old: [entry_of(digest, "inst.example")])
+    scene.backends.allowed = Allowlist(path, Log("test", stream=scene.output), lambda: 1795312800.0)
+    _decision, disposition = scene.inspect()
+    assert isinstance(disposition, Deliver)
+    assert scene.count("contentfilter_findings_total", name="office-macro-allowed") == 1
+    assert f"office-macro-allowed:2/a.docm(VBA in x)#{digest}" in scene.output.getvalue()
+    _decision, disposition = scene.inspect(recipients=("r@inst.example", "r@other.example"))
+    assert reply(disposition) == (554, "5.7.1")
+    assert f"office-macro:2/a.docm(VBA in x)#{digest}" in scene.output.getvalue()

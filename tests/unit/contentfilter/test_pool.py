@@ -471,11 +471,12 @@ def test_what_the_kernel_does_not_grant_is_said_once():
 # Messages
 
 texts = st.text(max_size=700)
+digests = st.sampled_from(["", "0123456789abcdef" * 2 + "01234567"])
 found_facts = st.tuples(st.sampled_from(sorted(FINDING_NAMES)), texts, texts)
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(sorted(FINDING_NAMES)), texts, texts), max_size=5),
+    st.lists(st.tuples(st.sampled_from(sorted(FINDING_NAMES)), texts, texts, digests), max_size=5),
     st.integers(0, 10**6),
 )
 @settings(max_examples=100, deadline=None)
@@ -487,7 +488,8 @@ def test_what_a_worker_finds_arrives(found, parts):
     assert answer.retire
     assert [f.name for f in answer.result.findings] == [item[0] for item in found]
     assert (answer.result.parts, answer.result.seconds) == (parts, 1.5)
-    for mine, (_name, part, detail) in zip(answer.result.findings, found, strict=True):
+    for mine, (_name, part, detail, digest) in zip(answer.result.findings, found, strict=True):
+        assert mine.digest == digest
         if part.isprintable():
             assert mine.part == part[:MAX_TEXT]
         if detail.isprintable():
@@ -514,11 +516,13 @@ GOOD: dict[str, Any] = {"findings": [], "unscanned": [], "parts": 1, "seconds": 
 @pytest.mark.parametrize(
     "change",
     [
-        {"findings": [["no-such-finding", "", ""]]},
-        {"findings": [["virus", ""]]},
-        {"findings": [["virus", "", 1]]},
-        {"findings": [["virus", "", "x" * (MAX_TEXT + 1)]]},
-        {"findings": [["virus", "", ""]] * (MAX_FACTS + 1)},
+        {"findings": [["no-such-finding", "", "", ""]]},
+        {"findings": [["virus", "", ""]]},
+        {"findings": [["virus", "", 1, ""]]},
+        {"findings": [["virus", "", "", "0"]]},
+        {"findings": [["virus", "", "", None]]},
+        {"findings": [["virus", "", "x" * (MAX_TEXT + 1), ""]]},
+        {"findings": [["virus", "", "", ""]] * (MAX_FACTS + 1)},
         {"findings": {"virus": 1}},
         {"findings": None},
         {"unscanned": [["because", "", ""]]},

@@ -61,7 +61,9 @@ def test_keeps_the_message_octet_for_octet_and_what_is_known_of_it(tmp_path, mem
     assert (known["size"], known["sha256"]) == (len(message), hashlib.sha256(message).hexdigest())
     assert (known["sender"], known["recipients"]) == ("s@x.example", ["r@y.example", "q@y.example"])
     assert known["client"]["address"] == "192.0.2.1"
-    assert known["findings"] == [{"name": "office-macro", "part": MACRO.part, "detail": "detail"}]
+    assert known["findings"] == [
+        {"name": "office-macro", "part": MACRO.part, "detail": "detail", "digest": ""}
+    ]
     assert known["unscanned"] == [{"part": "3", "reason": "encrypted", "detail": ""}]
     assert known["wire"]["mail"].encode("latin-1") == ENVELOPE.sender.line
     assert known["wire"]["rcpt"] == ["<r@y.example> NOTIFY=NEVER", "<q@y.example>"]

@@ -7,7 +7,8 @@ import random
 import pytest
 
 from contentfilter.containers.cfb import CompoundFile
-from contentfilter.containers.ovba import Module, carve, decompress, has_code, modules
+from contentfilter.containers.ovba import Module, carve, decompress, modules
+from contentfilter.containers.vba_source import has_code
 from contentfilter.scanners.vba import load_oletools
 from tests.samples.compound import Tree, compound_file, vba_compress, vba_storage
 from tests.samples.office import EMPTY, MACRO, TAME

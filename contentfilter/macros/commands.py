@@ -1,0 +1,179 @@
+"""The command line of allowed macros: ``allow``, ``list`` and ``remove``; see :mod:`contentfilter.cli`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pwd
+import sys
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from itertools import product
+from pathlib import Path
+from typing import Any, Protocol
+
+from contentfilter.macros.entry import Entry, entry_of
+from contentfilter.macros.file import change, read
+from mailbase.config import load
+from mailbase.config.units import parse_duration
+from mailbase.printing import wants_json, write
+
+OK, NEGATIVE, USAGE = 0, 1, 2
+COLUMNS = ("macro", "to", "from", "expires", "by", "why", "added")
+
+
+class Command(Protocol):
+    """Adds a subcommand with the arguments that all have."""
+
+    def __call__(self, commands: Any, name: str, text: str, example: str) -> argparse.ArgumentParser: ...
+
+
+def add_commands(commands: Any, command: Command) -> None:
+    """Add them to the subcommands of contentfilter."""
+    macros = commands.add_parser("macros", help="allow macros by the digest of their code")
+    verbs = macros.add_subparsers(metavar="COMMAND", required=True)
+    allow = command(
+        verbs,
+        "allow",
+        "let mail with one macro through, from now on",
+        "contentfilter macros allow 3f2a... --to library.example --for 180d --why 'loan form, ticket 4711'",
+    )
+    allow.add_argument(
+        "macro", metavar="MACRO", help="digest, as the log and contentfilter scan show it behind the finding"
+    )
+    _domains(allow, "for which it is allowed; without it, for all")
+    end = allow.add_mutually_exclusive_group()
+    end.add_argument("--for", dest="duration", type=_duration, metavar="DURATION", help="such as 180d")
+    end.add_argument("--until", type=_moment, metavar="TIME", help="such as 2030-12-24 or 2030-12-24T18:00")
+    allow.add_argument("--by", help="who wants it so; default: who you are")
+    allow.add_argument("--why", default="", help="for whoever wonders later")
+    allow.set_defaults(run=_allow)
+
+    listing = command(verbs, "list", "list all allowed macros", "contentfilter macros list")
+    listing.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
+    listing.set_defaults(run=_list)
+
+    remove = command(
+        verbs, "remove", "allow a macro no longer, from now on", "contentfilter macros remove 3f2a..."
+    )
+    remove.add_argument("macro", metavar="MACRO", help="digest, or a beginning of it that fits one only")
+    _domains(remove, "for which it is allowed no longer; without it, whatever the entry says")
+    remove.set_defaults(run=_remove)
+
+
+def _domains(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "--to", action="append", metavar="DOMAIN", help=f"domain of recipients {what}; repeatable"
+    )
+    parser.add_argument(
+        "--from",
+        dest="senders",
+        action="append",
+        metavar="DOMAIN",
+        help=f"domain of envelope senders {what}; repeatable. Anybody can claim to be a sender",
+    )
+
+
+def _path(options: argparse.Namespace) -> Path:
+    return load(options.config, options.overrides).contentfilter.allowed_macros
+
+
+def _allow(options: argparse.Namespace) -> int:
+    now = time.time()
+    expires = now + options.duration if options.duration is not None else options.until
+    if expires is not None and expires <= now:
+        return _usage("--until: this time has passed")
+    try:
+        new = [
+            entry_of(
+                options.macro,
+                to,
+                sender,
+                expires=expires,
+                added=now,
+                by=options.by or _who(),
+                why=options.why,
+            )
+            for to, sender in product(options.to or ("",), options.senders or ("",))
+        ]
+    except ValueError as error:
+        return _usage(str(error))
+
+    def add(entries: list[Entry]) -> Iterable[Entry]:
+        return {entry.key: entry for entry in (*entries, *new)}.values()
+
+    change(_path(options), add)
+    for entry in new:
+        print(f"allowed: {_sentence(entry)}")
+    return OK
+
+
+def _list(options: argparse.Namespace) -> int:
+    rows = [entry.to_dict() for entry in read(_path(options))]
+    if not write(sys.stdout, rows, COLUMNS, wants_json(sys.stdout, options.json)):
+        print("no macros are allowed", file=sys.stderr)
+    return OK
+
+
+def _remove(options: argparse.Namespace) -> int:
+    prefix = options.macro.strip().lower().removeprefix("#")
+    gone: list[Entry] = []
+
+    def fits(entry: Entry) -> bool:
+        return (
+            entry.macro.startswith(prefix)
+            and (not options.to or entry.to in options.to)
+            and (not options.senders or entry.sender in options.senders)
+        )
+
+    def take(entries: list[Entry]) -> Iterable[Entry]:
+        gone.extend(filter(fits, entries))
+        if len({entry.macro for entry in gone}) > 1:
+            gone.clear()
+        return [entry for entry in entries if entry not in gone]
+
+    change(_path(options), take)
+    if not gone:
+        print("contentfilter: not exactly one macro is meant; contentfilter macros list", file=sys.stderr)
+        return NEGATIVE
+    for entry in gone:
+        print(f"no longer allowed: {_sentence(entry)}")
+    return OK
+
+
+def _sentence(entry: Entry) -> str:
+    end = "for ever"
+    if entry.expires is not None:
+        end = time.strftime("until %Y-%m-%d %H:%M:%S", time.localtime(entry.expires))
+    return f"macro {entry.macro} from {entry.sender or 'anybody'} to {entry.to or 'anybody'} {end}"
+
+
+def _usage(text: str) -> int:
+    print(f"contentfilter: {text}", file=sys.stderr)
+    return USAGE
+
+
+def _who() -> str:
+    """Who gives the command: the person behind sudo, else the login name."""
+    name = os.environ.get("SUDO_USER")
+    if name:
+        return name
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _moment(text: str) -> float:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("expected a time such as 2030-12-24T18:00") from error
