@@ -1,0 +1,64 @@
+"""Tables as text, also such as are made to be slow to search."""
+
+from __future__ import annotations
+
+import pytest
+
+from contentfilter.limits import Budget, ScanOptions
+from contentfilter.part import Context, Part
+from contentfilter.scanners.sheet_text import SheetText
+
+FORMULA = b"=cmd|'/C calc'!A0"
+
+
+def found(data: bytes) -> list[str]:
+    part = Part("1/table.csv", data)
+    return [item.name for item in SheetText().scan(part, Context(part, Budget(ScanOptions())))]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "before", [b"", b"a,b,", b'"', b"a|b!c,", b"x|\n", b"\x01\x02\xff\n", b"|" * 300 + b"\n"]
+)
+@pytest.mark.parametrize(
+    "formula",
+    [
+        FORMULA,
+        b"=cmd|calc!A1",
+        b"@SUM(1+1)*cmd|'x'!'y'",
+        b'"=SUM(1,1)+cmd|x!y',
+        b"+-=  = cmd|'x'!A1",
+        b'="DDE|x!y',
+        b"-A" + b"z" * 59 + b"|x!y",
+    ],
+)
+def test_a_formula_is_found_wherever_a_field_begins(before: bytes, formula: bytes) -> None:
+    assert found(before + formula + b"\n|\n") == ["office-dde"]
+
+
+def test_a_file_made_of_links_is_searched_so_far_and_no_further() -> None:
+    link = b"a|b!c,\n"
+    assert found(link * 19_999 + FORMULA) == ["office-dde"]
+    part = Part("1/table.csv", link * 20_001)
+    scan = SheetText().scan(part, Context(part, Budget(ScanOptions())))
+    assert list(scan) == [part.unscanned("too-large", "links in a table")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"a=cmd|'/C calc'!A0", b"x|y", b"=1+2", b"=a|b", b"| a | b! |", b"=cmd|'x'\n!A0"],
+)
+def test_other_text_is_no_formula(text: bytes) -> None:
+    assert found(text) == []
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [b"\x8f\xb4\r=lo|\xf1\x1en\xd3\xbe4\xe5~\xf1!Q\x07", b"\xb4,-H|:\xa9sy\xd4!f\x00", b"\n+Qx|\x01j!f"],
+)
+def test_octets_that_are_no_text_are_no_formula(octets: bytes) -> None:
+    """As they stand in every other encrypted or compressed file of some megabytes."""
+    assert found(b"x" * 256 + octets) == []
+
+
+def test_a_formula_beyond_what_is_searched_is_not_looked_for() -> None:
+    assert found(b"|" * (4 << 20) + b"\n" + FORMULA) == []
