@@ -242,7 +242,7 @@ def _reason(text: str, number: int) -> str:
         return "encrypted"
     if number == errno.ENOMEM or "memory" in low or "dictionary" in low:
         return "too-large"
-    if "upport" in low or "not implemented" in low:
+    if "upport" in low or "not implemented" in low or "codec" in low:
         return "unsupported"
     return "malformed"
 

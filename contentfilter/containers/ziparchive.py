@@ -32,7 +32,12 @@ _AES_FIELD = 0x9901
 _KNOWN_METHODS = frozenset({0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 12, 14, 18, 19, 93, 94, 95, 96, 97, 98, 99})
 _STEP = 64 * KIB
 _STARTS = (LOCAL, END, b"PK00" + LOCAL, _DESCRIPTOR + LOCAL)
-_FOREIGN = (b"\xd0\xcf\x11\xe0", b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"{\\rt")
+_FOREIGN = (
+    *(b"\xd0\xcf\x11\xe0", b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"{\\rt"),
+    *(b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"MSCF\0\0\0\0", b"!<arch>\n", b"0707", b"xar!"),
+    *(b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"LZIP"),
+)
+_TAR, _ISO = (257, b"ustar"), (0x8001, b"CD001")
 
 
 @dataclass(slots=True)
@@ -62,7 +67,7 @@ class ZipArchive:
             None if there is no archive.
         """
         at_start = data.startswith(_STARTS)
-        foreign = data.startswith(_FOREIGN)
+        foreign = data.startswith(_FOREIGN) or any(data[at : at + 5] == mark for at, mark in (_TAR, _ISO))
         ends = _end_records(data)
         if foreign:
             # Other formats hold whole or half ZIP files as pieces; here only one that can be opened counts.

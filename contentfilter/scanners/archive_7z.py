@@ -1,0 +1,46 @@
+"""7z archives: judged by their own headers, expanded by libarchive. A part of the scanner of archives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from contentfilter.containers.formats import Located
+from contentfilter.containers.sevenzip import SevenZip, SevenZipError, read_7z, repaired
+from contentfilter.limits import MIB
+from contentfilter.part import Context, Found, Part
+from contentfilter.scanners.unpacking import Unpacking, members
+
+MAX_DICTIONARY = 256 * MIB
+"""Octets of memory that unpacking may take; 7-Zip itself takes 64 MiB at its strongest setting."""
+_EMPTY = 32
+"""Octets of an archive without members."""
+
+
+def seven_zip_members(part: Part, context: Context, located: Located) -> Iterator[Found]:
+    """The members of the archive that begins there, and what is wrong with it."""
+    unpacking = Unpacking(part, context, located.format.kind)
+    data, start = part.data, located.start
+    if (whole := repaired(data, start)) is not None:
+        data, start = whole, 0
+        yield part.found("archive-malformed", "7z: its start header is wiped")
+    directory = SevenZip()
+    try:
+        directory = read_7z(data, start)
+        if not directory.main.folders and not directory.header.folders and len(data) > start + _EMPTY:
+            yield from unpacking.malformed("nothing leads to its content")
+    except SevenZipError as error:
+        if error.reason == "malformed":
+            yield from unpacking.malformed(error.detail)
+        else:
+            yield part.unscanned(error.reason, f"7z: {error.detail}")
+    folders = directory.main.folders + directory.header.folders
+    memory = max((folder.memory for folder in folders), default=0)
+    if memory > MAX_DICTIONARY:
+        yield part.unscanned("too-large", f"7z: needs {memory // MIB} MiB of memory")
+    elif directory.locked:
+        unpacking.locked()
+    else:
+        yield from members(unpacking, located.format, data, start)
+        if not unpacking.any_locked and any(folder.encrypted for folder in folders):
+            unpacking.locked()
+    yield from unpacking.ended()

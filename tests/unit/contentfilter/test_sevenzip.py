@@ -1,0 +1,115 @@
+"""7z archives: locked members and headers, wiped starts, dictionaries that nobody has memory for."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from contentfilter.containers.sevenzip import MAGIC, SevenZipError, read_7z, repaired
+from contentfilter.results import ScanResult
+from contentfilter.scan import scan_document
+from contentfilter.scanners.archive_7z import MAX_DICTIONARY
+from tests.samples.office import docm
+from tests.samples.sevenzip import AES, COPY, LZMA2, File, compressed, huge, locked, seven_zip, stored
+from tests.samples.written import written
+
+PACKED = [(LZMA2,), (COPY,), ()]
+
+
+def scan(data: bytes) -> ScanResult:
+    result = scan_document("x", data)
+    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
+    return result
+
+
+def names(result: ScanResult) -> set[str]:
+    return {finding.name for finding in result.findings}
+
+
+def reasons(result: ScanResult) -> set[tuple[str, str]]:
+    return {(item.part, item.reason) for item in result.unscanned}
+
+
+@pytest.mark.parametrize("header", PACKED)
+def test_members(header):
+    result = scan(seven_zip(stored("a.txt", b"text"), compressed("b.doc", docm()), packed_header=header))
+    assert "x/b.doc" in {finding.part for finding in result.findings}
+    assert "archive-malformed" not in names(result)
+    assert not result.unscanned
+
+
+@pytest.mark.parametrize("header", PACKED)
+def test_locked_member_among_plain_ones(header):
+    data = seven_zip(locked("shut"), compressed("b.doc", docm()), packed_header=header)
+    result = scan(data)
+    assert names(result) >= {"archive-encrypted", "office-macro"}
+    assert reasons(result) == {("x/shut", "encrypted")}
+
+
+@pytest.mark.parametrize("coders", [(AES,), (AES, LZMA2)])
+def test_locked_header(coders):
+    data = seven_zip(locked("a"), packed_header=coders)
+    assert read_7z(data).locked
+    result = scan(data)
+    assert names(result) == {"archive-encrypted"}
+    assert reasons(result) == {("x", "encrypted")}
+
+
+def test_what_a_password_would_need_is_there():
+    data = b"stub" + seven_zip(stored("a", b"12345"), locked("b"))
+    archive = read_7z(data, 4)
+    folder = archive.main.folders[1]
+    at, size = archive.main.packed[folder.first]
+    assert folder.encrypted
+    assert data[at : at + size] == bytes(range(16)) * 8
+    assert folder.coders[0].properties == AES[1]
+    assert folder.bonds == [(1, 0)]
+    assert folder.streams == [0]
+    assert folder.sizes == [128, 100]
+
+
+def test_wiped_start_hides_nothing():
+    data = seven_zip(compressed("b.doc", docm()), start=bytes(24))
+    result = scan(data)
+    assert names(result) >= {"archive-malformed", "office-macro"}
+    assert repaired(seven_zip(stored("a", b"x"))) is None
+    assert repaired(MAGIC + bytes(26)) is None
+
+
+def test_start_that_leads_to_nothing_is_told():
+    result = scan(MAGIC + b"\0\4" + bytes(24) + b"some content" * 50)
+    assert names(result) == {"archive-malformed"}
+    assert reasons(result) == {("x", "malformed")}
+
+
+def test_archive_without_members_is_sane():
+    result = scan(written("7zip", {}))
+    assert (result.findings, result.unscanned) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("size", "told"), [(MAX_DICTIONARY, False), (MAX_DICTIONARY + 1, True), (0xFFFFFFFF, True)]
+)
+def test_dictionary_that_takes_too_much_memory(size: int, told: bool):
+    result = scan(seven_zip(File("a", bytes(50), 1000, (huge(size),))))
+    assert (("x", "too-large") in reasons(result)) == told
+    header = seven_zip(stored("a", b"x"), packed_header=(COPY, huge(size)))
+    assert (("x", "too-large") in reasons(scan(header))) == told
+
+
+def test_method_of_nobody_is_unsupported():
+    result = scan(seven_zip(File("a", bytes(50), 1000, ((b"\x04\xf7\x11\x99", b""),)), stored("b", b"x")))
+    assert ("x/a", "unsupported") in reasons(result)
+
+
+@pytest.mark.parametrize("header", PACKED)
+def test_cut_or_changed_anywhere(header):
+    data = seven_zip(stored("a", b"some text"), compressed("b", b"other text"), packed_header=header)
+    for at in range(len(data)):
+        assert at < 6 or reasons(scan(data[:at])), at
+        for bit in (1, 0x80):
+            changed = data[:at] + bytes([data[at] ^ bit]) + data[at + 1 :]
+            scan(changed)
+            with contextlib.suppress(SevenZipError):
+                read_7z(changed)
