@@ -1,4 +1,4 @@
-"""The way back to Postfix: one connection to the reinjection port for each mail, opened after the verdict.
+"""The way back to Postfix: a transaction on the reinjection port for each mail, begun after the verdict.
 
 The end of data leaves us in time or not at all, and never for bytes other than those that came in.
 """
@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IAddress, IConnector
 from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from contentfilter.idle import IdleConnections
 from contentfilter.metering import NoMeter, ProxyMeter
 from contentfilter.smtp.client import (
     ClientAction,
@@ -25,6 +26,7 @@ from contentfilter.smtp.client import (
     Outcome,
     Result,
     SendContent,
+    Stale,
     Write,
 )
 from contentfilter.smtp.offer import Offer
@@ -53,7 +55,7 @@ _HEADER = re.compile(rb"(?:[!-9;-~]+:[\t\x20-\x7e]*\r\n(?:[\t ][\t\x20-\x7e]*\r\
 
 
 class Delivery(Protocol):
-    """One connection to the reinjection port: a delivery, or a question for extensions.
+    """One use of a connection to the reinjection port: a delivery, or a question for extensions.
 
     Arguments:
         port: whose connection.
@@ -74,7 +76,9 @@ class Delivery(Protocol):
         self.outcome: Deferred[Outcome] = Deferred()
         self._port = port
         self._reactor = port.reactor
+        self._job = job
         self._engine = ClientEngine(port.hello, job)
+        self._opened = 0.0
         self._header = header
         self._spool = spool
         self._not_after = not_after
@@ -86,6 +90,17 @@ class Delivery(Protocol):
         self._over = False
         self._connector: IConnector | None = None
         self._timer = self._reactor.callLater(max(0.0, not_after - self._reactor.seconds()), self._timed_out)
+
+    def begin(self) -> None:
+        """Use a connection that waits, or open one."""
+        idle = self._port.idle.take(self._job.needs) if self._job is not None else None
+        if idle is None:
+            self.connect()
+            return
+        self._opened = idle.opened
+        self.transport = idle.leave()
+        self.transport.protocol = self
+        self._perform(self._engine.resume(idle.offer))
 
     def connect(self) -> None:
         """Open the connection."""
@@ -108,6 +123,7 @@ class Delivery(Protocol):
             self._perform(self._engine.fail("client gone", Result.ABANDONED))
 
     def connectionMade(self) -> None:
+        self._opened = self._reactor.seconds()
         if self._over:
             self.transport.abortConnection()
         elif isinstance(self._port.place, Tcp):
@@ -121,8 +137,9 @@ class Delivery(Protocol):
         self._perform(self._engine.receive(data))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._perform(self._engine.fail(f"connection lost: {reason.getErrorMessage()}"))
-        self._stop_timer()
+        self._perform(self._engine.lost(f"connection lost: {reason.getErrorMessage()}"))
+        if self._over:
+            self._stop_timer()
 
     def connection_failed(self, reason: Failure) -> None:
         """The connection could not be made."""
@@ -189,10 +206,27 @@ class Delivery(Protocol):
                     self._port.learn(offer)
                 case Finished(outcome=outcome, polite=polite):
                     self._finish(outcome, polite)
+                case Stale():
+                    self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """The connection was given up by the server while it waited."""
+        transport, self.transport = self.transport, None
+        # What is still to come from it is nobody's business.
+        transport.protocol = Protocol()
+        transport.abortConnection()
+        self._engine = ClientEngine(self._port.hello, self._job)
+        self.connect()
 
     def _finish(self, outcome: Outcome, polite: bool) -> None:
         self._over = True
-        if polite:
+        if (
+            outcome.result is Result.DELIVERED
+            and self._job is not None
+            and self._port.idle.keep(self.transport, self._engine.offer, self._opened)
+        ):
+            self._stop_timer()
+        elif polite:
             self.transport.write(b"QUIT\r\n")
             self._restart_timer(GOODBYE)
         else:
@@ -262,6 +296,7 @@ class ReinjectionPort:
         self.meter: ProxyMeter = meter if meter is not None else NoMeter()
         self.offer = Offer()
         self.ready = False
+        self.idle = IdleConnections(reactor)
         self._log = log
         self._reachable: bool | None = None
         self._wait = REFRESH
@@ -283,7 +318,7 @@ class ReinjectionPort:
         if header and not _HEADER.fullmatch(header):
             raise ValueError("header lines must be printable and end with CRLF")
         delivery = Delivery(self, job, header, spool, not_after)
-        delivery.connect()
+        delivery.begin()
         return delivery
 
     def start(self) -> Deferred[Outcome]:
@@ -291,8 +326,9 @@ class ReinjectionPort:
         return self._ask()
 
     def stop(self) -> None:
-        """Ask no more."""
+        """Ask no more, and let no connection wait."""
         self._stopped = True
+        self.idle.close()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         if self._probe is not None:

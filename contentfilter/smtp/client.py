@@ -106,7 +106,13 @@ class Finished:
     polite: bool
 
 
-ClientAction: TypeAlias = Write | SendContent | Offered | Finished
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The server had given up a connection that was used again, before it took anything of this mail: it is
+    to be delivered over a new one."""
+
+
+ClientAction: TypeAlias = Write | SendContent | Offered | Finished | Stale
 
 
 class _Stage(enum.Enum):
@@ -126,7 +132,7 @@ class _Command(enum.Enum):
 
 
 class ClientEngine:
-    """One connection from the client's side.
+    """One transaction from the client's side.
 
     Arguments:
         hello: our name for EHLO.
@@ -141,6 +147,9 @@ class ClientEngine:
         self._unsent: deque[tuple[_Command, bytes]] = deque()
         self._awaited: deque[_Command] = deque()
         self._pipelining = False
+        self._resumed = False
+        self.offer = Offer()
+        """What the server announced."""
         self._answers: list[Reply] = []
         """The replies to RCPT, in the order of the recipients."""
 
@@ -148,6 +157,15 @@ class ClientEngine:
     def stage(self) -> str:
         """Where the conversation is, for the log."""
         return self._stage.name.lower()
+
+    def resume(self, offer: Offer) -> list[ClientAction]:
+        """Begin on a connection that has delivered before.
+
+        Arguments:
+            offer: what it announced then.
+        """
+        self._resumed = True
+        return self._open(offer)
 
     def receive(self, data: bytes) -> list[ClientAction]:
         """Take what came from the server; returns what is to be done."""
@@ -182,9 +200,20 @@ class ClientEngine:
         detail = f"{detail} (at {self.stage})"
         return self._finish(result, [TROUBLE] * self._copies(), detail, polite=False)
 
+    def lost(self, detail: str) -> list[ClientAction]:
+        """The server has closed, or is about to; idempotent.
+
+        Arguments:
+            detail: private cause.
+        """
+        if self._resumed and self._stage in (_Stage.ENVELOPE, _Stage.DATA):
+            self._stage = _Stage.DONE
+            return [Stale()]
+        return self.fail(detail)
+
     def _reply(self, reply: Reply) -> list[ClientAction]:
         if reply.code == 421:
-            return self.fail(str(reply))
+            return self.lost(str(reply))
         match self._stage:
             case _Stage.BANNER:
                 if reply.code != 220:
@@ -215,14 +244,21 @@ class ClientEngine:
         actions: list[ClientAction] = [Offered(offer)]
         if self._job is None:
             return actions + self._finish(Result.DELIVERED, [], "", polite=True)
+        return actions + self._open(offer)
+
+    def _open(self, offer: Offer) -> list[ClientAction]:
+        """Begin the transaction."""
+        self.offer = offer
+        if self._job is None:
+            raise RuntimeError("nothing to deliver")
         missing = [keyword for keyword in sorted(self._job.needs) if keyword not in offer]
         if missing:
             detail = f"{' '.join(missing)} no longer offered"
-            return actions + self._finish(Result.FAILED, [TROUBLE] * self._copies(), detail, polite=True)
+            return self._finish(Result.FAILED, [TROUBLE] * self._copies(), detail, polite=True)
         self._pipelining = "PIPELINING" in offer
         self._unsent.extend(_commands(self._job.envelope, offer))
         self._stage = _Stage.ENVELOPE
-        return actions + self._send()
+        return self._send()
 
     def _send(self) -> list[ClientAction]:
         """The next command of the envelope, or all of them; DATA only after their replies.
