@@ -1,151 +1,179 @@
-"""PDF documents: locked or only restricted, told apart by trying (qpdf); actions; attached files."""
+"""PDF documents: locked or only restricted, told apart by trying; what they do by themselves; their files."""
 
 from __future__ import annotations
 
 import io
 import itertools
 import re
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import pikepdf
 
-from contentfilter.containers.zipmember import inflate
+from contentfilter.limits import MIB
 from contentfilter.part import Content, Context, Found, Part
+from contentfilter.pdf import syntax
+from contentfilter.pdf.objects import ERRORS, Fact, File, Trouble, Walk, message
+from contentfilter.pdf.streams import set_bounds
 
-_HEADER_WITHIN = 1024
-_MAX_OBJECTS = 200_000
-_MAX_ATTACHMENTS = 200
-_MAX_ITEMS = 1000
-"""Items of an array that are looked at; long ones are numbers."""
-_NOT_EXPANDING = frozenset({"/ASCIIHexDecode", "/ASCII85Decode", "/Crypt"})
-_ACTIONS = {"/JavaScript": "pdf-javascript", "/Launch": "pdf-launch"}
+_ATTEMPT, _ATTEMPT_MIB = 3_000, 20_000
+"""Microseconds that an attempt to open a document takes, and for each MiB of it."""
+_MAX_WARNINGS = 2_000
+_DAMAGED = ("file is damaged", "error decoding stream data")
+_BOMB = "memory limit exceeded"
+
+set_bounds()
 
 
 class Pdf:
     """Finds ``pdf-encrypted``, ``pdf-owner-restricted``, ``pdf-javascript``, ``pdf-launch``; hands out
-    attached files."""
+    embedded files, forms, and further documents and revisions in the same file."""
 
     name = "pdf"
 
     def scan(self, part: Part, context: Context) -> Iterator[Found]:
-        # Readers accept the header anywhere in the first kilobyte (ISO 32000-1 annex H.3.4.1).
-        if b"%PDF" not in part.data[: _HEADER_WITHIN + 4]:
+        if not syntax.is_pdf(part.data):
             return
+        pieces, many = syntax.documents(part.data)
+        for start, end in pieces:
+            yield part.piece("one of several documents", part.data[start:end])
+        if many:
+            yield part.unscanned("too-large", "PDF documents in a row")
         try:
-            document = pikepdf.open(io.BytesIO(part.data), suppress_warnings=True)
+            document = _open(part.data)
         except pikepdf.PasswordError:
-            yield part.found("pdf-encrypted", "needs a password")
-            yield part.unscanned("encrypted", "PDF")
+            yield from _locked(part, context)
+        except MemoryError:
+            yield part.unscanned("too-large", "PDF")
+        except ERRORS as error:
+            yield from _unreadable(part, context, message(error))
+        else:
+            with document:
+                yield from _opened(part, document, context)
+
+
+def _open(data: Content, password: str = "") -> pikepdf.Pdf:
+    return pikepdf.open(io.BytesIO(data), password=password, suppress_warnings=True)
+
+
+def _opened(part: Part, document: pikepdf.Pdf, context: Context) -> Iterator[Found]:
+    if document.is_encrypted:
+        yield part.found("pdf-owner-restricted", "opens with the empty password")
+    else:
+        for end in syntax.encrypted_revisions(part.data):
+            # A reader that starts there sees a locked document; what starts there is looked at by itself.
+            if end < len(part.data.rstrip()):
+                yield part.piece("an earlier revision", part.data[:end])
+    yield from _walked(part, document, context)
+
+
+def _walked(part: Part, document: pikepdf.Pdf, context: Context, damaged: bool = False) -> Iterator[Found]:
+    """What there is in a document that is open; that it is damaged is told unless it was."""
+    walk = Walk(document, context.budget.allowance)
+    facts: set[str] = set()
+    yield from _told(part, walk, context, facts)
+    hidden = syntax.telling_names(part.data) - walk.seen
+    if hidden:
+        yield from _hidden(part, hidden, context, facts)
+    warnings = [str(warning) for warning in itertools.islice(document.get_warnings(), _MAX_WARNINGS)]
+    if any(_BOMB in warning for warning in warnings):
+        yield part.unscanned("too-large", "PDF: a stream expands to more than is looked at")
+    elif not damaged and any(sign in warning for warning in warnings for sign in _DAMAGED):
+        # qpdf has put together what it could find; another program may find something else.
+        yield part.unscanned("malformed", "PDF: damaged, and repaired for looking into it")
+
+
+def _told(part: Part, walk: Walk, context: Context, facts: set[str]) -> Iterator[Found]:
+    for item in walk.run():
+        match item:
+            case Fact(name, detail):
+                if name not in facts:
+                    facts.add(name)
+                    yield part.found(name, detail)
+                    if name == "pdf-encrypted":
+                        yield part.unscanned("encrypted", "PDF: payload")
+            case Trouble(reason, detail):
+                yield part.unscanned(reason, f"PDF: {detail}")
+            case File(name, content, problem):
+                inner = part.child(name, content) if name else part.piece("XFA form", content)
+                if problem:
+                    yield inner.unscanned(problem, "PDF: embedded file")
+                if content:
+                    yield inner
+        if context.budget.exhausted:
             return
-        except (pikepdf.PdfError, ValueError, RuntimeError) as error:
-            if _locked(part.data, str(error)):
-                yield part.found("pdf-encrypted", "locked in a way that is not known")
-                yield part.unscanned("encrypted", f"PDF: {_message(error)}")
-            else:
-                yield part.unscanned("malformed", f"PDF: {_message(error)}")
-            return
+
+
+def _hidden(part: Part, hidden: set[str], context: Context, facts: set[str]) -> Iterator[Found]:
+    """What stands in the file and in no object that its tables list, as in an earlier revision; a program
+    that repairs the file may take it."""
+    try:
+        document = _open(syntax.without_table(part.data))
+    except (MemoryError, *ERRORS):
+        pass  # the names themselves are told
+    else:
         with document:
-            if document.is_encrypted:
-                yield part.found("pdf-owner-restricted", "opens with the empty password")
-            if any("file is damaged" in str(warning) for warning in document.get_warnings()):
-                # qpdf has put together what it could find; another program may find something else.
-                yield part.unscanned("malformed", "PDF: damaged, and repaired for looking into it")
-            yield from _actions(part, document)
-            yield from _attachments(part, document, context)
+            walk = Walk(document, context.budget.allowance)
+            yield from _told(part, walk, context, facts)
+            hidden = hidden - walk.seen
+    for sign, name in (("JS", "pdf-javascript"), ("Launch", "pdf-launch")):
+        if sign in hidden and name not in facts:
+            yield part.found(name, "in an object that is not in use")
+    if "EmbeddedFile" in hidden:
+        yield part.unscanned("malformed", "PDF: an embedded file that no table lists")
 
 
-_BUFFER = re.compile(r"stream <[^>]*>:? ?")
+def _locked(part: Part, context: Context) -> Iterator[Found]:
+    """A document that the empty password doesn't open."""
+    cost = _ATTEMPT + len(part.data) * _ATTEMPT_MIB // MIB
+    for password in context.passwords.attempts(cost, ()):
+        try:
+            document = _open(part.data, password.text)
+        except (MemoryError, *ERRORS):  # the password is wrong, for one
+            continue
+        with document:
+            context.passwords.opened(password)
+            yield part.found("pdf-encrypted", "needs a password, which the mail tells")
+            yield from _walked(part, document, context)
+            return
+    yield part.found("pdf-encrypted", "needs a password")
+    yield part.unscanned("encrypted", "PDF")
+
+
+def _unreadable(part: Part, context: Context, error: str) -> Iterator[Found]:
+    """A file that qpdf cannot open: locked in a way that it doesn't know, or damaged beyond its repairs."""
+    if _BOMB in error:
+        yield part.unscanned("too-large", "PDF: a stream expands to more than is looked at")
+        return
+    if _speaks_of_lock(part.data, error):
+        yield part.found("pdf-encrypted", "locked in a way that is not known")
+        yield part.unscanned("encrypted", f"PDF: {error}")
+        return
+    try:
+        document = _open(syntax.with_trailer(part.data))
+    except (MemoryError, *ERRORS):
+        yield part.unscanned("malformed", f"PDF: {error}")
+        return
+    if not syntax.is_form_data(part.data):
+        yield part.unscanned("malformed", f"PDF: {error}")
+    with document:
+        yield from _walked(part, document, context, damaged=True)
+
+
 _MAX_TRAILERS = 20
-_TRAILER = re.compile(rb"/Encrypt\s+(\d{1,10})\s+\d{1,5}\s+R")
+_TRAILER = re.compile(syntax.name("Encrypt") + rb"\s{1,20}(\d{1,10})\s{1,20}\d{1,5}\s{1,20}R")
+_DIRECT = re.compile(syntax.name("Encrypt") + rb"\s{0,20}<<")
+_HANDLER = b"|".join(map(syntax.name, ("Filter", "V", "O", "U")))
 
 
-def _locked(data: Content, error: str) -> bool:
+def _speaks_of_lock(data: Content, error: str) -> bool:
     """Whether a PDF that qpdf cannot read is locked: qpdf says so, or a description of the lock is there."""
     if "encrypt" in error.lower() and "not a dictionary" not in error:
         return True
     numbers = dict.fromkeys(match[1] for match in itertools.islice(_TRAILER.finditer(data), _MAX_TRAILERS))
     for number in numbers:
-        wanted = re.compile(rb"(?<!\d)%s\s+\d{1,5}\s+obj\s*<<[^>]{0,300}/(?:Filter|V|O|U)\b" % number)
+        wanted = re.compile(
+            rb"(?<!\d)%s\s{1,20}\d{1,5}\s{1,20}obj\s{0,20}<<[^>]{0,300}(?:%s)\b" % (number, _HANDLER)
+        )
         if wanted.search(data):
             return True
-    return re.search(rb"/Encrypt\s*<<", data) is not None
-
-
-def _message(error: Exception) -> str:
-    """qpdf's words without the address of our buffer."""
-    return _BUFFER.sub("", str(error))
-
-
-def _actions(part: Part, document: pikepdf.Pdf) -> Iterator[Found]:
-    found: dict[str, str] = {}
-    try:
-        for number, thing in enumerate(document.objects):
-            if number >= _MAX_OBJECTS:
-                yield part.unscanned("too-large", "PDF objects")
-                break
-            if isinstance(thing, pikepdf.Dictionary):
-                _look(thing, found, 0)
-    except (pikepdf.PdfError, ValueError, RuntimeError, TypeError) as error:
-        yield part.unscanned("malformed", f"PDF: {_message(error)}")
-    for name, detail in found.items():
-        yield part.found(name, detail)
-
-
-def _look(thing: pikepdf.Object, found: dict[str, str], depth: int) -> None:
-    """Actions in a dictionary, and in the dictionaries and arrays that lie directly in it."""
-    if isinstance(thing, pikepdf.Array):
-        inner: Iterable[tuple[str, pikepdf.Object]] = (
-            ("", value) for value in itertools.islice(thing, _MAX_ITEMS)
-        )
-    else:
-        inner = thing.items()
-    for key, value in inner:
-        if key == "/S" and isinstance(value, pikepdf.Name) and (name := _ACTIONS.get(str(value))):
-            found.setdefault(name, "action")
-        elif key == "/JS":
-            found.setdefault("pdf-javascript", "script")
-        elif depth < 4 and isinstance(value, (pikepdf.Dictionary, pikepdf.Array)) and not value.is_indirect:
-            _look(value, found, depth + 1)
-
-
-def _attachments(part: Part, document: pikepdf.Pdf, context: Context) -> Iterator[Found]:
-    try:
-        names = list(document.attachments)[: _MAX_ATTACHMENTS + 1]
-        for number, name in enumerate(names):
-            if number == _MAX_ATTACHMENTS:
-                yield part.unscanned("too-large", "PDF attachments")
-                return
-            stream = document.attachments[name].get_file().obj
-            if not isinstance(stream, pikepdf.Stream):
-                yield part.unscanned("malformed", "PDF attachment")
-                continue
-            content, problem = _content(stream, context.budget.allowance())
-            child = part.child(name, content)
-            if problem:
-                yield child.unscanned(problem, "PDF attachment")
-            if content:
-                yield child
-    except (pikepdf.PdfError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
-        yield part.unscanned("malformed", f"PDF attachments: {_message(error)}")
-
-
-def _content(stream: pikepdf.Stream, limit: int) -> tuple[Content, str]:
-    """The octets of an embedded file, bounded; qpdf itself would expand without end."""
-    raw = stream.read_raw_bytes()
-    filters = stream.get("/Filter")
-    names = (
-        []
-        if filters is None
-        else [str(filters)]
-        if isinstance(filters, pikepdf.Name)
-        else list(map(str, filters))
-    )
-    if not names:
-        return raw[:limit], "too-large" if len(raw) > limit else ""
-    if names == ["/FlateDecode"] and stream.get("/DecodeParms") is None:
-        result = inflate(raw, 0, len(raw), limit, zlib.MAX_WBITS)
-        return result.data, result.problem
-    if set(names) <= _NOT_EXPANDING:
-        return stream.read_bytes()[:limit], ""
-    return b"", "unsupported"
+    return _DIRECT.search(data) is not None

@@ -1,0 +1,140 @@
+"""What can be told from the octets of a PDF file alone: where documents, revisions and telling names stand.
+
+qpdf reads a file by its last cross-reference section. Other programs may start elsewhere: at the second
+document of two in a row, at an earlier revision, or at each object when they repair. What stands there is
+found here, so that it is looked at too.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+Content: TypeAlias = bytes | bytearray
+
+HEADER_WITHIN = 1024
+"""Octets in which readers look for the header (ISO 32000-1 annex H.3.4.1)."""
+_TAIL = 2048
+_MAX_MARKS = 200
+_MAX_NAMES = 100_000
+_TRAILER_SIZE = 8 * 1024
+_HEADER = re.compile(rb"(?:\A|[\r\n]|%%EOF[^\r\n]{0,64})(%PDF-\d)")
+_START = re.compile(rb"startxref\s{1,20}(\d{1,12})")
+_END = re.compile(rb"%%EOF[\r\n]{0,2}")
+_OBJECT = re.compile(rb"(?<!\d)(\d{1,7})[ \t\r\n\0\f]{1,9}\d{1,5}[ \t\r\n\0\f]{1,9}obj\b")
+
+
+def name(text: str) -> bytes:
+    """A pattern for the name ``text`` (7.3.5), each character as it is or as ``#`` and two digits."""
+    return b"/" + b"".join(b"(?:%s|#%02x|#%02X)" % (re.escape(c), ord(c), ord(c)) for c in _octets(text))
+
+
+def _octets(text: str) -> Iterable[bytes]:
+    return (character.encode() for character in text)
+
+
+_NO_MORE = rb"(?![^\s()<>\[\]{}/%\0])"
+_ENCRYPT = re.compile(name("Encrypt") + _NO_MORE)
+_ACTION = name("S") + rb"\s{0,20}"
+_TELLING = re.compile(
+    b"(?P<JS>%s|%s)|(?P<Launch>%s)|(?P<EmbeddedFile>%s)"
+    % (
+        _ACTION + name("JavaScript") + _NO_MORE,
+        name("JS") + rb"(?=\s{0,20}[(<\d])",
+        _ACTION + name("Launch") + _NO_MORE,
+        name("EmbeddedFile") + _NO_MORE,
+    )
+)
+
+
+def is_pdf(data: Content) -> bool:
+    """Whether programs would open ``data`` as PDF or FDF: by its header near the start, or its end."""
+    head = data[: HEADER_WITHIN + 4]
+    return b"%PDF" in head or is_form_data(data) or b"startxref" in data[-_TAIL:]
+
+
+def is_form_data(data: Content) -> bool:
+    """Whether ``data`` is FDF (12.7.7): objects and a trailer as in PDF, but no table and no pages."""
+    return b"%FDF" in data[: HEADER_WITHIN + 4]
+
+
+def documents(data: Content) -> tuple[list[tuple[int, int]], bool]:
+    """Where each of several documents in a row begins and ends; none if there is but one.
+
+    A document that is a stream of another, stored as it is, is none of these. The second value says that
+    there are more than were looked at.
+    """
+    if data.find(b"%PDF-", data.find(b"%PDF-") + 1) < 0:
+        return [], False
+    starts = []
+    for match in _HEADER.finditer(data):
+        before = bytes(data[max(0, match.start(1) - 8) : match.start(1)])
+        if not before.rstrip(b"\r\n").endswith(b"stream"):
+            starts.append(match.start(1))
+        if len(starts) > MAX_DOCUMENTS:
+            break
+    if len(starts) < 2:
+        return [], False
+    many = len(starts) > MAX_DOCUMENTS
+    return list(itertools.pairwise([*starts[:MAX_DOCUMENTS], len(data)])), many
+
+
+MAX_DOCUMENTS = 8
+
+
+def encrypted_revisions(data: Content) -> list[int]:
+    """Where each revision ends (7.5.6) whose trailer, or cross-reference stream, speaks of encryption.
+
+    The last revision counts as well; a caller asks only where that is not encrypted.
+    """
+    ends: dict[int, None] = {}
+    for start in _sections(data):
+        region = data[start : start + _TRAILER_SIZE]
+        if match := _ENCRYPT.search(region):
+            ending = _END.search(data, start + match.end())
+            ends[ending.end() if ending else len(data)] = None
+    return list(ends)
+
+
+def _sections(data: Content) -> Iterator[int]:
+    """Where trailers and cross-reference streams begin: by their keyword, and by what points at them."""
+    at = data.find(b"trailer")
+    for _ in range(_MAX_MARKS):
+        if at < 0:
+            break
+        yield at
+        at = data.find(b"trailer", at + 7)
+    shift = max(0, data.find(b"%PDF", 0, HEADER_WITHIN + 4))
+    for match in itertools.islice(_START.finditer(data), _MAX_MARKS):
+        for place in {int(match[1]), int(match[1]) + shift}:
+            # A table is followed by its trailer, whose keyword was met above.
+            if place < len(data) and data[place : place + 4] != b"xref":
+                yield place
+
+
+def telling_names(data: Content) -> set[str]:
+    """Which of ``JS``, ``Launch`` and ``EmbeddedFile`` stand in the file as it is, escaped or not."""
+    found: set[str] = set()
+    for match in itertools.islice(_TELLING.finditer(data), _MAX_NAMES):
+        found.add(match.lastgroup or "")
+        if len(found) == _TELLING.groups:
+            break
+    return found
+
+
+def with_trailer(data: Content) -> bytes:
+    """``data`` with a catalog and a page of ours at its end, for a file that has lost its own or never had
+    one (FDF): then qpdf puts a table together and takes every object it meets."""
+    numbers = (int(match[1]) for match in itertools.islice(_OBJECT.finditer(data), _MAX_NAMES))
+    root = max(numbers, default=0) + 1
+    ours = b"\n%d 0 obj\n<</Type/Catalog/Pages %d 0 R>>\nendobj\n" % (root, root + 1)
+    ours += b"%d 0 obj\n<</Type/Pages/Kids[%d 0 R]/Count 1>>\nendobj\n" % (root + 1, root + 2)
+    ours += b"%d 0 obj\n<</Type/Page/Parent %d 0 R>>\nendobj\n" % (root + 2, root + 1)
+    return b"%s%strailer\n<</Root %d 0 R>>\nstartxref\n0\n%%%%EOF\n" % (data, ours, root)
+
+
+def without_table(data: Content) -> bytes:
+    """``data`` for a reading that trusts no table: qpdf then takes every object it meets."""
+    return b"%s\nstartxref\n0\n%%%%EOF\n" % data
