@@ -26,6 +26,7 @@ from contentfilter.quarantine import Quarantine, QuarantineError, prepare
 from contentfilter.reinjection import ReinjectionPort
 from contentfilter.reporting import Reporter
 from contentfilter.server import ProxyFactory, filter_name
+from contentfilter.splits import Splits
 from contentfilter.upstream import Investigator
 from mailbase import __version__
 from mailbase.config import FINDING_NAMES, ConfigError, ContentfilterSettings, Settings, load
@@ -76,7 +77,10 @@ class Daemon:
         self.metrics.watch(self.pool)
         self._connect(settings)
         self._allowed = Allowlist(content.allowed_macros, log, time.time)
-        self.inspector = MailInspector(reactor, self._backends(settings), log, self.metrics, time.time)
+        self.splits = Splits(reactor.seconds, self._is_upstream, self.metrics.split)
+        self.inspector = MailInspector(
+            reactor, self._backends(settings), log, self.metrics, time.time, self.splits
+        )
         self.ports = [
             ReinjectionPort(
                 reactor, listener.reinject, filter_name(settings.identity.hostname), log, self.metrics
@@ -94,6 +98,7 @@ class Daemon:
                 log,
                 self.metrics,
                 delivered=lambda decision_id, reply: self._reporter.delivered(decision_id, reply),
+                splits=self.splits,
             )
             for listener, port in zip(content.listeners, self.ports, strict=True)
         ]
@@ -190,6 +195,9 @@ class Daemon:
             traps=Spamtraps(settings.spamtraps.addresses),
             allowed=self._allowed,
         )
+
+    def _is_upstream(self, address: bytes) -> bool:
+        return self.settings.registry.is_upstream(address)
 
     def reload(self) -> None:
         """Read everything again; all or nothing. A call while that goes on makes another one follow."""

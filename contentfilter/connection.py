@@ -40,6 +40,7 @@ from contentfilter.steps import (
     SpoolFailed,
     Stop,
     Store,
+    TakeBack,
     Verdict,
 )
 from mailbase.replies import Reply
@@ -76,7 +77,7 @@ class ProxyConnection(Protocol):
         self._owner = factory
         self._reactor = factory.reactor
         self._engine = ServerEngine(factory.profile.lmtp)
-        self._session = Session(factory.profile, lambda: factory.port.offer)
+        self._session = Session(factory.profile, lambda: factory.port.offer, factory.splits)
         self._out: list[bytes] = []
         self._pumping = False
         self._choked = False
@@ -197,6 +198,8 @@ class ProxyConnection(Protocol):
                     self._reinject(command)
                 case CloseSpool():
                     self._close_spool()
+                case TakeBack(kept=kept):
+                    self._owner.inspector.take_back(kept)
                 case Record():
                     self._record(command)
                 case CancelInspection():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from mailbase.replies import Reply
@@ -14,11 +15,16 @@ class Deliver:
 
     Arguments:
         header: our header lines for the top, each with CRLF; may be empty.
-        left_out: positions of the recipients that do not get it, as if they did; never all of them.
+        apart: recipients that do not get it, by position, with the reply for each where each gets a reply of
+            its own; never all of them. Where one reply is for all, it is the reinjection port's, and these
+            say 250.
+        kept: name of the quarantine's file with the mail for some of those ``apart``; to be taken back if the
+            client keeps the mail for all of them.
     """
 
     header: bytes = b""
-    left_out: frozenset[int] = frozenset()
+    apart: Mapping[int, Reply] = field(default_factory=dict)
+    kept: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +34,11 @@ class Answer:
     Arguments:
         reply: 4xx or 5xx; 250 only when the mail lies in the quarantine, file and folder fsynced, or was for
             spamtraps alone.
-        left_out: positions of the recipients for which the answer is 250 all the same, where each recipient
-            gets a reply of its own.
+        apart: recipients with another reply, by position, where each recipient gets a reply of its own.
     """
 
     reply: Reply
-    left_out: frozenset[int] = frozenset()
+    apart: Mapping[int, Reply] = field(default_factory=dict)
 
 
 Disposition: TypeAlias = Deliver | Answer

@@ -46,6 +46,8 @@ class Envelope:
         sender: the reverse-path.
         recipients: the forward-paths in their order.
         lmtp: whether the transaction came over LMTP, so that each recipient gets a reply of its own.
+        size: octets that the client claimed before it sent them; None if it did not.
+        inseparable: whether the client has shown that it cannot bring the recipients one after another.
     """
 
     sender: Path
@@ -53,6 +55,8 @@ class Envelope:
     xforward: list[bytes] = field(default_factory=list)
     recipients: list[Path] = field(default_factory=list)
     lmtp: bool = False
+    size: int | None = None
+    inseparable: bool = False
 
     def without(self, positions: Collection[int]) -> Envelope:
         """The envelope without the recipients at ``positions``."""

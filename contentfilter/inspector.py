@@ -7,22 +7,26 @@ Every wait here ends before the mail's own deadline; trouble of ours ends as 451
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.internet.interfaces import IReactorTime
 
-from contentfilter.disposition import Answer, Deliver, Disposition
+from contentfilter.disposition import Answer, Disposition
 from contentfilter.envelope import Envelope
+from contentfilter.macros.allowlist import Allowlist
 from contentfilter.metrics import Metrics, Stage
+from contentfilter.policy import Policies
 from contentfilter.quarantine import Quarantine
 from contentfilter.received import Hop
+from contentfilter.recipients import Share, differ, dispose, in_one_answer, judge, places_of, with_action
 from contentfilter.results import ScanFailed, ScanResult
+from contentfilter.splits import Splits
 from contentfilter.spool import Spool
 from contentfilter.upstream import wants_evidence
-from contentfilter.verdict import Verdict, decide, with_points
+from contentfilter.verdict import Verdict, come_again
 from mailbase.addresses import pack, plain_address, unpack
 from mailbase.config import ListenerSettings, Settings
 from mailbase.control import ControlError
@@ -71,14 +75,6 @@ class Reporter(Protocol):
     def report(self, report: Report) -> None: ...
 
 
-class Allowlist(Protocol):
-    """See :class:`contentfilter.macros.allowlist.Allowlist`."""
-
-    def excuse(
-        self, results: Sequence[ScanResult | ScanFailed], sender: str, recipients: Iterable[str]
-    ) -> list[ScanResult | ScanFailed]: ...
-
-
 class Investigator(Protocol):
     """Looks at clients of upstream relays; see :class:`contentfilter.upstream.Investigator`."""
 
@@ -101,6 +97,7 @@ class Backends:
         investigator: looks at the clients of upstream relays.
         traps: dummy addresses, where policyd does not tell.
         allowed: the macros that the postmaster allows; None: none.
+        policies: of ``settings``.
     """
 
     settings: Settings
@@ -112,6 +109,10 @@ class Backends:
     investigator: Investigator
     traps: Spamtraps = field(default_factory=Spamtraps)
     allowed: Allowlist | None = None
+    policies: Policies = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.policies = Policies(self.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +134,24 @@ class MailInspector:
         log: gets one line a mail.
         metrics: counts.
         now: seconds since the epoch.
+        splits: remembers mails whose recipients need different answers.
     """
 
     def __init__(
-        self, clock: IReactorTime, backends: Backends, log: Log, metrics: Metrics, now: Callable[[], float]
+        self,
+        clock: IReactorTime,
+        backends: Backends,
+        log: Log,
+        metrics: Metrics,
+        now: Callable[[], float],
+        splits: Splits | None = None,
     ) -> None:
         self.backends = backends
         self._clock = clock
         self._log = log
         self._metrics = metrics
         self._now = now
+        self._splits = splits if splits is not None else Splits(clock.seconds)
         self._ids = IdSource()
 
     async def inspect(
@@ -160,31 +169,45 @@ class MailInspector:
         known, results = await _both(asking, scans)
         ticket, flow = known.ticket, known.flow
         decision = ticket.id if ticket else self._ids.next()
-        policy = backends.settings.flows.of(flow)
-        if backends.allowed is not None:
-            addresses = [path.address for path in envelope.recipients]
-            results = backends.allowed.excuse(results, envelope.sender.address, addresses)
-        verdict = decide(decision, flow, policy, results)
-        spared = self._spared(envelope)
-        if known.evidence is not None and spared < len(envelope.recipients):
-            # Complaints must get through, so a mail that goes to abuse@ as well is not held back.
-            hold = None if spared else policy.quarantine_at
-            verdict = with_points(verdict, known.evidence, policy.tag_at, hold)
         traps = spamtraps(envelope, ticket, backends.traps)
-        if traps and len(traps) == len(envelope.recipients):
-            # There is nobody else who could be told, or miss anything.
-            verdict = replace(verdict, action=Action.DISCARD, cause=None)
-        if verdict.action is Action.QUARANTINE:
-            kept = self._keep(backends.quarantine, verdict, envelope.without(traps), spool)
-            verdict = await watch.of("quarantine", kept)
-        disposition = dispose(verdict, backends.settings, traps)
+        shares = judge(
+            decision, flow, backends.policies, envelope, traps, results, known.evidence, backends.allowed
+        )
+        apart = not envelope.lmtp and differ(shares)
+        if apart and (flow is Flow.UPSTREAM or not self._part(envelope, shares)):
+            shares, apart = in_one_answer(shares), False
+        kept = ""
+        if not apart and any(share.action is Action.QUARANTINE for share in shares):
+            shares, kept = await watch.of("quarantine", self._keep(backends, shares, envelope, spool))
+        if apart:
+            shares = [with_action(share, Action.DEFER) for share in shares]
+            disposition: Disposition = Answer(come_again(decision))
+        else:
+            content, contact = backends.settings.contentfilter, backends.settings.identity.contact
+            disposition = dispose(shares, traps, content.tag_header, contact, kept)
+            if shares[0].action is not Action.DEFER:
+                self._splits.answered(envelope)
+        verdict = shares[0].verdict
         self._metrics.decided(verdict, spool.size)
+        self._metrics.recipients_decided(flow, shares)
         self._metrics.parts.inc(sum(result.parts for result in results if isinstance(result, ScanResult)))
         self._metrics.spamtraps.inc(len(traps))
-        self._log_verdict(verdict, envelope, spool.size, known, disposition, watch, len(traps))
+        self._log_verdict(shares, envelope, spool.size, known, disposition, watch, len(traps))
         if ticket is not None:
             backends.reporter.report(_report(ticket, verdict, spool.size, known))
         return decision, disposition
+
+    def take_back(self, kept: str) -> None:
+        """See :class:`contentfilter.server.Inspector`."""
+        self._log.info("quarantine-taken-back", file=kept)
+        self.backends.quarantine.take_back(kept)
+
+    def _part(self, envelope: Envelope, shares: list[Share]) -> bool:
+        """Whether the recipients will come one after another, by what they are answered."""
+        labels = dict.fromkeys(range(len(envelope.recipients)), shares[0].reply_class)
+        for share in shares:
+            labels |= dict.fromkeys(share.places, share.reply_class)
+        return self._splits.remember(envelope, labels)
 
     async def _known(
         self, envelope: Envelope, spool: Spool, listener: ListenerSettings, deadline: float, watch: _Stopwatch
@@ -203,14 +226,6 @@ class MailInspector:
         elif ticket is not None:
             evidence = Evidence(ticket.points, tuple(finding.name for finding in ticket.findings))
         return _Known(ticket, flow, client, evidence)
-
-    def _spared(self, envelope: Envelope) -> int:
-        """How many of the recipients get no points: abuse@ and the like."""
-        exempt = self.backends.settings.policyd.greylist.exempt
-        return sum(
-            plain_address(path.address).partition("@")[0].partition("+")[0] in exempt
-            for path in envelope.recipients
-        )
 
     def _left(self, deadline: float) -> float:
         return deadline - RESERVE - self._clock.seconds()
@@ -243,22 +258,34 @@ class MailInspector:
         return ticket
 
     async def _keep(
-        self, quarantine: Quarantine, verdict: Verdict, envelope: Envelope, spool: Spool
-    ) -> Verdict:
-        """Put the mail into the quarantine; if that fails the mail stays the client's."""
+        self, backends: Backends, shares: list[Share], envelope: Envelope, spool: Spool
+    ) -> tuple[list[Share], str]:
+        """Put the mail into the quarantine, for those who don't get it; if that fails it stays the client's.
+
+        Returns:
+            What is done now, and the file's name.
+        """
+        places = frozenset(places_of(shares, Action.QUARANTINE))
+        others = [place for place in range(len(envelope.recipients)) if place not in places]
+        verdict = next(share.verdict for share in shares if share.action is Action.QUARANTINE)
         try:
-            path = await quarantine.keep(verdict, envelope, spool, self._now())
+            path = await backends.quarantine.keep(verdict, envelope.without(others), spool, self._now())
         except OSError as error:
             self._metrics.quarantine_failures.inc()
             self._log.error("quarantine-failed", id=verdict.id, error=str(error))
             failed = ScanFailed("quarantine", "unavailable", str(error))
-            return replace(verdict, action=Action.DEFER, cause=failed, facts=(*verdict.facts, failed))
-        self._log.info("quarantined", id=verdict.id, file=path.name)
-        return verdict
+            waiting = replace(verdict, action=Action.DEFER, cause=failed, facts=(*verdict.facts, failed))
+            shares = [
+                replace(share, verdict=waiting) if share.action is Action.QUARANTINE else share
+                for share in shares
+            ]
+            return shares if envelope.lmtp else in_one_answer(shares), ""
+        self._log.info("quarantined", id=verdict.id, file=path.name, recipients=len(places))
+        return shares, path.name
 
     def _log_verdict(
         self,
-        verdict: Verdict,
+        shares: list[Share],
         envelope: Envelope,
         size: int,
         known: _Known,
@@ -266,12 +293,17 @@ class MailInspector:
         watch: _Stopwatch,
         traps: int,
     ) -> None:
-        ticket, evidence = known.ticket, known.evidence
+        verdict, ticket, evidence = shares[0].verdict, known.ticket, known.evidence
         found: dict[str, str | float] = {}
         if evidence is not None and evidence.facts:
             found = {"points": evidence.points, "facts": ",".join(evidence.facts)}
         if known.client is not None:
             found["address"] = unpack(known.client.address)
+        if len(shares) > 1:
+            found["actions"] = ",".join(f"{share.action}:{len(share.places)}" for share in shares)
+        unprotected = sum(len(share.places) for share in shares if not share.protected)
+        if unprotected:
+            found["unprotected"] = unprotected
         seconds = {f"seconds_{stage}": taken for stage, taken in watch.finish().items()}
         self._log.info(
             "verdict",
@@ -329,21 +361,6 @@ def spamtraps(envelope: Envelope, ticket: Ticket | None, traps: Spamtraps) -> fr
         for place, path in enumerate(envelope.recipients)
         if plain_address(path.address) in named or traps.match(path.address)
     )
-
-
-def dispose(verdict: Verdict, settings: Settings, left_out: frozenset[int] = frozenset()) -> Disposition:
-    """What the proxy is to do.
-
-    Arguments:
-        left_out: positions of the recipients that do not get the mail.
-    """
-    match verdict.action:
-        case Action.ACCEPT | Action.TAG:
-            return Deliver(verdict.header(settings.contentfilter.tag_header), left_out)
-        case Action.QUARANTINE | Action.DEFER | Action.REJECT:
-            return Answer(verdict.reply(settings.identity.contact), left_out)
-        case Action.DISCARD:
-            return Answer(verdict.reply())
 
 
 def _report(ticket: Ticket, verdict: Verdict, size: int, known: _Known) -> Report:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from contentfilter.pool.member import Fate
 from contentfilter.pool.pool import Pool
+from contentfilter.recipients import Share
 from contentfilter.reporting import FATES as REPORTED
 from contentfilter.reporting import Fate as Reported
 from contentfilter.results import ScanFailed
+from contentfilter.splits import EVENTS as SPLITS
+from contentfilter.splits import Event as Split
 from contentfilter.steps import End
 from contentfilter.upstream import RESULTS as EVIDENCE
 from contentfilter.upstream import Result as Looked
@@ -91,6 +95,21 @@ class Metrics:
             ["flow", "action"],
             registry=registry,
         )
+        self.recipients = Counter(
+            "contentfilter_recipients", "Recipients decided on.", ["flow", "action"], registry=registry
+        )
+        self.unprotected = Counter(
+            "contentfilter_unprotected_recipients",
+            "Recipients whose domain wants no protection.",
+            registry=registry,
+        )
+        self.splits = Counter(
+            "contentfilter_splits",
+            "Mails whose recipients need different answers on SMTP: told to come again, recipients put off, "
+            "mails answered as one since that came to nothing.",
+            ["event"],
+            registry=registry,
+        )
         self.spamtraps = Counter(
             "contentfilter_spamtrap_recipients", "Spamtraps that got no mail.", registry=registry
         )
@@ -136,6 +155,7 @@ class Metrics:
         for flow in Flow:
             for action in Action:
                 self.messages.labels(flow, action)
+                self.recipients.labels(flow, action)
             for action in (Action.TAG, Action.QUARANTINE):
                 self.by_points.labels(flow, action)
         for scanner, reasons in FAILURES.items():
@@ -152,6 +172,7 @@ class Metrics:
             (self.unscanned, sorted(UNSCANNED_REASONS)),
             (self.seconds, STAGES),
             (self.tickets, TICKETS),
+            (self.splits, SPLITS),
             (self.reports, REPORTED),
             (self.evidence, EVIDENCE),
             (self.workers_ended, FATES),
@@ -177,6 +198,17 @@ class Metrics:
                     self.unscanned.labels(reason).inc()
                 case ScanFailed(scanner, reason) if reason in FAILURES.get(scanner, ()):
                     self.failures.labels(scanner, reason).inc()
+
+    def recipients_decided(self, flow: Flow, shares: Sequence[Share]) -> None:
+        """What a mail's decision was for its recipients."""
+        for share in shares:
+            self.recipients.labels(flow, share.action).inc(len(share.places))
+            if not share.protected:
+                self.unprotected.inc(len(share.places))
+
+    def split(self, event: Split) -> None:
+        """See :class:`contentfilter.splits.Splits`."""
+        self.splits.labels(event).inc()
 
     def looked_at(self, result: Looked) -> None:
         """It was tried to find out about the client of an upstream relay."""

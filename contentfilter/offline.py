@@ -12,6 +12,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.python.failure import Failure
 
+from contentfilter.policy import Policies
 from contentfilter.pool.member import Fate
 from contentfilter.pool.messages import Kind, Task
 from contentfilter.pool.pool import Pool
@@ -121,6 +122,7 @@ class Scan:
         self._reactor = reactor
         self._pool = pool
         self._settings = settings
+        self._policies = Policies(settings)
         self._flow = flow
         self._show = show
         self._complain = complain
@@ -169,7 +171,7 @@ class Scan:
         seconds = self._reactor.seconds() - started
         if isinstance(result, ScanFailed):
             self._complain(f"{path}: not scanned: {result.detail or result.reason}")
-        policy = self._settings.flows.of(self._flow)
+        policy = self._policies.of_flow(self._flow)
         verdict = decide(self._ids.next(), self._flow, policy, [result])
         self.objectionable |= verdict.action is not Action.ACCEPT
         return describe(path, result, verdict, seconds, self._settings.identity.contact)

@@ -147,6 +147,18 @@ class Quarantine:
 
         return await self._in_thread(work)
 
+    def take_back(self, name: str) -> None:
+        """Delete what was kept a moment ago; nobody was told that we have it.
+
+        Arguments:
+            name: of the file.
+        """
+        try:
+            (self._folder / name).unlink(missing_ok=True)
+        except OSError:
+            # Then somebody gets it twice, at worst.
+            return
+
 
 def prepare(folder: Path, now: float) -> None:
     """Make sure that ``folder`` can be used, and clear away what a killed daemon left unfinished.

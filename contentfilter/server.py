@@ -16,6 +16,7 @@ from contentfilter.envelope import Envelope
 from contentfilter.metering import NoMeter, ProxyMeter
 from contentfilter.reinjection import ReinjectionPort
 from contentfilter.session import NOT_READY, STOPPING, Profile
+from contentfilter.splits import Splits
 from contentfilter.spool import Spool
 from mailbase.config import ContentfilterSettings, ListenerSettings
 from mailbase.logs import Log
@@ -47,6 +48,14 @@ class Inspector(Protocol):
         """
         ...
 
+    def take_back(self, kept: str) -> None:
+        """Delete a file of the quarantine again: the client keeps the mail, and brings it once more.
+
+        Arguments:
+            kept: its name, as the disposition had it.
+        """
+        ...
+
 
 def filter_name(hostname: str) -> str:
     """Our name in SMTP on the gateway ``hostname``.
@@ -72,6 +81,7 @@ class ProxyFactory(Factory):
         max_connections: clients at once.
         max_recipients: of one mail; RFC 5321 4.5.3.1.8 asks for at least 100.
         delivered: told the decision id of each mail that Postfix took, and what it said.
+        splits: mails whose recipients need different answers; not for LMTP.
     """
 
     noisy = False
@@ -89,6 +99,7 @@ class ProxyFactory(Factory):
         max_connections: int = MAX_CONNECTIONS,
         max_recipients: int = MAX_RECIPIENTS,
         delivered: Callable[[str, Reply], None] | None = None,
+        splits: Splits | None = None,
     ) -> None:
         self.reactor = reactor
         self.listener = listener
@@ -97,6 +108,7 @@ class ProxyFactory(Factory):
         self.log = log
         self.meter: ProxyMeter = meter if meter is not None else NoMeter()
         self.delivered = delivered
+        self.splits = splits if listener.protocol == "smtp" else None
         self.protocol_name: str = listener.protocol
         self.profile = Profile(
             filter_name(hostname), listener.protocol == "lmtp", settings.message_size_limit, max_recipients

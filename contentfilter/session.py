@@ -7,7 +7,7 @@ commands go to the edge. No clock, no socket, no file here: a test of this modul
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -31,6 +31,7 @@ from contentfilter.smtp.events import (
     XForward,
 )
 from contentfilter.smtp.offer import PARAMETERS, Offer
+from contentfilter.splits import Parting, Splits
 from contentfilter.steps import (
     AbandonReinjection,
     CancelInspection,
@@ -51,6 +52,7 @@ from contentfilter.steps import (
     SpoolFailed,
     Stop,
     Store,
+    TakeBack,
     Verdict,
 )
 from mailbase.replies import Reply
@@ -69,6 +71,7 @@ BAD_SIZE = Reply(501, "5.5.4", "Bad SIZE value")
 UNKNOWN_PARAMETER = Reply(555, "5.5.4", "Unsupported parameter")
 NOT_OFFERED = Reply(451, "4.3.5", "Extension not available behind this filter, try again later")
 TOO_MANY_XFORWARD = Reply(503, "5.5.1", "Too many XFORWARD commands")
+PUT_OFF = Reply(452, "4.5.3", "Send to this recipient in a transaction of its own, without the ones before")
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients")
 MAX_XFORWARD = 16
 """XFORWARD commands for one transaction; Postfix sends two."""
@@ -120,10 +123,13 @@ class Session:
     Arguments:
         profile: configuration.
         offer: the extensions that the reinjection port last announced.
+        splits: mails whose recipients must come one after another; None for LMTP.
     """
 
-    def __init__(self, profile: Profile, offer: Callable[[], Offer]) -> None:
+    def __init__(self, profile: Profile, offer: Callable[[], Offer], splits: Splits | None = None) -> None:
         self._profile = profile
+        self._splits = splits
+        self._parting: Parting | None = None
         self._offer_now = offer
         self._offer = Offer()
         self._phase = _Phase.COMMANDS
@@ -136,7 +142,8 @@ class Session:
         self._size = 0
         self._refusal: tuple[End, Reply] | None = None
         self._id = ""
-        self._left_out: frozenset[int] = frozenset()
+        self._apart: Mapping[int, Reply] = {}
+        self._kept = ""
 
     @property
     def busy(self) -> bool:
@@ -165,7 +172,8 @@ class Session:
                 self._size = 0
                 self._refusal = None
                 self._id = ""
-                self._left_out = frozenset()
+                self._apart = {}
+                self._kept = ""
                 return [OpenSpool(), Say(GO_AHEAD)]
             case EndOfData():
                 return self._end_of_data(event)
@@ -235,6 +243,7 @@ class Session:
         self._attributes = {}
         self._xforward = []
         self._envelope = None
+        self._parting = None
         self._needs = set()
 
     def _mail(self, event: Mail) -> list[Command]:
@@ -247,12 +256,15 @@ class Session:
                 return [Say(BAD_SIZE)]
             if int(claim) > self._profile.size_limit:
                 return [Say(TOO_BIG)]
+        size = None if claim is None else int(claim)
         self._envelope = Envelope(
             sender=event.sender,
             client=xforward.client(self._attributes),
             xforward=self._xforward,
             lmtp=self._profile.lmtp,
+            size=size,
         )
+        self._parting = None if self._splits is None else self._splits.begin(self._envelope)
         self._need(event.parameters)
         return [Say(SENDER_OK)]
 
@@ -262,6 +274,8 @@ class Session:
             return [Say(TOO_MANY_RECIPIENTS)]
         if refusal := self._check(event.parameters):
             return [Say(refusal)]
+        if self._parting is not None and not self._parting.takes(event.recipient.address, envelope):
+            return [Say(PUT_OFF)]
         envelope.recipients.append(event.recipient)
         self._need(event.parameters)
         return [Say(RECIPIENT_OK)]
@@ -311,18 +325,24 @@ class Session:
             return []
         self._id = event.id
         match event.disposition:
-            case Deliver(header=header, left_out=left_out):
+            case Deliver(header=header, apart=apart, kept=kept):
                 self._phase = _Phase.REINJECTING
-                self._left_out = left_out
-                return [Reinject(Job(self._current().without(left_out), frozenset(self._needs)), header)]
-            case Answer(reply=reply, left_out=left_out):
-                self._left_out = left_out
+                self._apart = apart
+                self._kept = kept
+                return [Reinject(Job(self._current().without(apart), frozenset(self._needs)), header)]
+            case Answer(reply=reply, apart=apart):
+                self._apart = apart
                 return self._answer(End.ANSWERED, [reply], "")
             case other:
                 assert_never(other)
 
     def _delivery_ended(self, outcome: Outcome) -> list[Command]:
-        return self._answer(_ENDS[outcome.result], list(outcome.replies), outcome.detail)
+        end = _ENDS[outcome.result]
+        commands = self._answer(end, list(outcome.replies), outcome.detail)
+        if self._kept and (self._gone or not self._profile.lmtp) and end is not End.DELIVERED:
+            # Nobody heard 250, so the client brings it again for all.
+            commands.insert(0, TakeBack(self._kept))
+        return commands
 
     def _answer(self, end: End, replies: list[Reply], detail: str) -> list[Command]:
         """The transaction ends: the client hears ``replies``, one for all or one for each recipient."""
@@ -332,7 +352,7 @@ class Session:
             self._phase = _Phase.CLOSED
             return [CloseSpool(), record]
         if envelope.lmtp:
-            replies = _for_each(replies, len(envelope.recipients), self._left_out)
+            replies = _for_each(replies, len(envelope.recipients), self._apart)
         self._forget()
         commands: list[Command] = [CloseSpool(), *map(Say, replies), record]
         self._phase = _Phase.COMMANDS
@@ -378,9 +398,9 @@ class Session:
         return self._envelope
 
 
-def _for_each(replies: list[Reply], recipients: int, left_out: frozenset[int]) -> list[Reply]:
-    """The replies of an LMTP transaction: those left out are told that all is well, the rest how it is."""
+def _for_each(replies: list[Reply], recipients: int, apart: Mapping[int, Reply]) -> list[Reply]:
+    """The replies of an LMTP transaction: those apart hear their own, the rest how it went."""
     if len(replies) == 1:
-        replies = replies * (recipients - len(left_out))
+        replies = replies * (recipients - len(apart))
     rest = iter(replies)
-    return [OK if place in left_out else next(rest) for place in range(recipients)]
+    return [apart[place] if place in apart else next(rest) for place in range(recipients)]

@@ -140,6 +140,17 @@ class AbandonReinjection:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeBack:
+    """The mail stays the client's: what the quarantine has of it is to go.
+
+    Arguments:
+        kept: name of the file.
+    """
+
+    kept: str
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """A transaction that reached DATA has ended: one line in the log, one count.
 
@@ -176,6 +187,7 @@ Command: TypeAlias = (
     | CancelInspection
     | Reinject
     | AbandonReinjection
+    | TakeBack
     | Record
     | Close
 )

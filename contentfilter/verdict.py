@@ -6,10 +6,11 @@ actions is named as the cause. Which scanner finished first plays no part.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
+from contentfilter.policy import Policy
 from contentfilter.reasons import REASONS, UNSCANNED, Reason
 from contentfilter.results import ScanFailed, ScanResult
 from mailbase.evidence import Evidence
@@ -23,15 +24,6 @@ MAX_LISTED = 20
 POINTS = "points"
 """Names the cause where policyd's evidence decided."""
 _PREFIX_ROOM = len("554 5.7.1 ")
-
-
-class Policy(Protocol):
-    """What of a flow's settings decides."""
-
-    @property
-    def actions(self) -> Mapping[str, Action]: ...
-    @property
-    def unscanned(self) -> Mapping[str, Action]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +107,7 @@ def decide(
     Arguments:
         decision_id: as :class:`mailbase.ids.IdSource` makes them.
         flow: where the mail comes from.
-        policy: what that flow's settings say.
+        policy: what that flow's settings say, or a domain's for its recipients.
         results: of the scanners, in their configured order.
     """
     facts = tuple(fact for result in results for fact in _facts(result))
@@ -129,18 +121,19 @@ def decide(
     return Verdict(decision_id, flow, action, cause, facts)
 
 
-def with_points(
-    verdict: Verdict, evidence: Evidence, tag_at: float | None, quarantine_at: float | None
-) -> Verdict:
-    """The verdict, where what policyd knows of client and sender has points enough to be more severe.
+def come_again(decision_id: str) -> Reply:
+    """What the client is told whose recipients must come one after another."""
+    text = "Recipients need different answers, please try again: they will be taken one after another"
+    return Reply(451, "4.5.3", _told(text, "", decision_id))
 
-    Arguments:
-        tag_at: points from which on the mail is tagged; None: never.
-        quarantine_at: points from which on it is quarantined; likewise.
-    """
-    if quarantine_at is not None and evidence.points >= quarantine_at:
+
+def with_points(verdict: Verdict, evidence: Evidence, policy: Policy) -> Verdict:
+    """The verdict, where what policyd knows of client and sender has points enough to be more severe."""
+    if not policy.protected:
+        return verdict
+    if policy.quarantine_at is not None and evidence.points >= policy.quarantine_at:
         action = Action.QUARANTINE
-    elif tag_at is not None and evidence.points >= tag_at:
+    elif policy.tag_at is not None and evidence.points >= policy.tag_at:
         action = Action.TAG
     else:
         return verdict
@@ -172,6 +165,8 @@ def _facts(result: ScanResult | ScanFailed) -> Iterator[Fact]:
 
 
 def _action(fact: Fact, flow: Flow, policy: Policy) -> Action:
+    if not policy.protected:
+        return Action.ACCEPT
     match fact:
         case Finding(finding):
             # A finding that no table knows is none to let pass.
@@ -188,6 +183,8 @@ def _action(fact: Fact, flow: Flow, policy: Policy) -> Action:
     if action is Action.REJECT and flow is Flow.UPSTREAM:
         # The upstream would have to bounce it, to a sender who is forged more often than not.
         action = Action.QUARANTINE
+    if action is Action.REJECT and policy.instead is not None:
+        action = policy.instead
     return action
 
 

@@ -34,6 +34,24 @@ class Allowlist:
         self._entries: dict[str, list[Entry]] = {}
         self._seen: tuple[object, ...] = ()
 
+    def digests(self, results: Sequence[ScanResult | ScanFailed]) -> frozenset[str]:
+        """The macros in ``results`` that can be allowed."""
+        found = frozenset(
+            finding.digest
+            for result in results
+            if isinstance(result, ScanResult)
+            for finding in result.findings
+            if finding.digest
+        )
+        if found:
+            self._refresh()
+        return found
+
+    def permitted(self, digests: frozenset[str], sender: str, recipient: str) -> frozenset[str]:
+        """Those of ``digests`` that are allowed from ``sender`` to ``recipient``, both envelope addresses."""
+        origin, target = domain_of(sender) or "", {domain_of(recipient) or ""}
+        return frozenset(digest for digest in digests if self._permits(digest, origin, target))
+
     def excuse(
         self, results: Sequence[ScanResult | ScanFailed], sender: str, recipients: Iterable[str]
     ) -> list[ScanResult | ScanFailed]:
@@ -43,16 +61,9 @@ class Allowlist:
             sender: envelope sender; empty for the null reverse-path.
             recipients: to whom one verdict applies. A macro that is allowed for some of them is not excused.
         """
-        found = {
-            finding.digest
-            for result in results
-            if isinstance(result, ScanResult)
-            for finding in result.findings
-            if finding.digest
-        }
+        found = self.digests(results)
         if not found:
             return list(results)
-        self._refresh()
         origin = domain_of(sender) or ""
         targets = {domain_of(address) or "" for address in recipients}
         allowed = frozenset(digest for digest in found if self._permits(digest, origin, targets))

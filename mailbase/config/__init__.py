@@ -11,7 +11,7 @@ from mailbase.config.contentfilter import (
     WorkerSettings,
 )
 from mailbase.config.dns import DnsSettings
-from mailbase.config.flows import FINDING_NAMES, FlowSettings, FlowsSettings
+from mailbase.config.flows import FINDING_NAMES, OWN_FAULTS, FlowSettings, FlowsSettings
 from mailbase.config.identity import IdentitySettings
 from mailbase.config.loading import load, loads
 from mailbase.config.places import Place, Systemd, Tcp, Unix, parse_place
@@ -23,6 +23,7 @@ from mailbase.documents import ConfigError, Problem
 
 __all__ = [
     "FINDING_NAMES",
+    "OWN_FAULTS",
     "ClamdSettings",
     "ConfigError",
     "ContentfilterSettings",

@@ -99,5 +99,7 @@ class ContentfilterSettings(Section):
     quarantine: QuarantineSettings = QuarantineSettings()
     allowed_macros: FilePath = Path("/var/lib/postwarden/allowed-macros.json")
     """The macros that the postmaster allows; ``contentfilter macros`` writes it."""
+    complaints: Literal["quarantine", "tag"] = "quarantine"
+    """What is done for abuse@ and the like (``policyd.greylist.exempt``) where others are refused."""
     tag_header: Annotated[Text, AfterValidator(_header_name)] = "X-Postwarden"
     """Prefix of our header lines."""

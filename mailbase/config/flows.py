@@ -84,13 +84,23 @@ def default_unscanned() -> dict[str, Action]:
     return dict(_UNSCANNED)
 
 
-def _finding_name(name: str) -> str:
+def finding_name(name: str) -> str:
+    """``name``, if a finding has it.
+
+    Raises:
+        ValueError: with the message for the operator.
+    """
     if name not in FINDING_NAMES:
         raise ValueError("no finding has this name" + nearest(name, FINDING_NAMES))
     return name
 
 
-def _reason(name: str) -> str:
+def reason_name(name: str) -> str:
+    """``name``, if it is a reason why a part was not scanned.
+
+    Raises:
+        ValueError: with the message for the operator.
+    """
     if name not in UNSCANNED_REASONS:
         raise ValueError("no reason has this name" + nearest(name, UNSCANNED_REASONS))
     return name
@@ -107,9 +117,9 @@ class FlowSettings(Section):
     """Whether new triplets are deferred; a domain's registration may say otherwise."""
     callout: FlowCallout = FlowCalloutSettings()
     """Whether unknown recipients are refused."""
-    actions: Annotated[Mapping[Annotated[str, AfterValidator(_finding_name)], Action], _frozen, _plain]
+    actions: Annotated[Mapping[Annotated[str, AfterValidator(finding_name)], Action], _frozen, _plain]
     """Finding name → action; every name is there."""
-    unscanned: Annotated[Mapping[Annotated[str, AfterValidator(_reason)], Action], _frozen, _plain]
+    unscanned: Annotated[Mapping[Annotated[str, AfterValidator(reason_name)], Action], _frozen, _plain]
     """Reason why a part was not scanned → action; every reason is there."""
     checks: ChecksSettings
     """What policyd's checks look at, and what their facts are worth."""

@@ -104,6 +104,10 @@ class Assembly:
             entry.defer_at if "defer_at" in entry.model_fields_set else FLOW,
             entry.reject_at if "reject_at" in entry.model_fields_set else FLOW,
             entry.callout,
+            entry.protection,
+            MappingProxyType(entry.actions),
+            MappingProxyType(entry.unscanned),
+            entry.tag_at if "tag_at" in entry.model_fields_set else FLOW,
         )
         if self._claim(("domain", domain.name), server, place, once=True):
             self._domains[domain.name] = domain

@@ -12,6 +12,7 @@ from mailbase.documents import FilledText, Flag, Listing, Section, Table, Text
 from mailbase.documents.problems import shown
 from mailbase.networks import parse_network
 from mailbase.points import Threshold
+from mailbase.vocabulary import Action
 
 
 def host_name(value: str) -> str:
@@ -66,6 +67,27 @@ def _written(check: Callable[[str], str]) -> AfterValidator:
     return AfterValidator(checked)
 
 
+def _finding(name: str) -> str:
+    # Here, since the configuration reads the registry.
+    from mailbase.config.flows import finding_name
+
+    return finding_name(name)
+
+
+def _reason(name: str) -> str:
+    from mailbase.config.flows import reason_name
+
+    return reason_name(name)
+
+
+def _kept_action(action: Action) -> Action:
+    if action is Action.DISCARD:
+        raise ValueError(
+            "expected accept, tag, quarantine, defer or reject: no mail is dropped for a finding"
+        )
+    return action
+
+
 HostName = Annotated[Text, AfterValidator(host_name)]
 HostKey = Annotated[str, _written(host_name)]
 DomainKey = Annotated[str, _written(domain_name)]
@@ -73,6 +95,7 @@ Address = Annotated[Text, AfterValidator(_ip_address)]
 Network = Annotated[Text, AfterValidator(_network)]
 SystemText = Annotated[Text, AfterValidator(_system)]
 MailAddress = Annotated[Text, AfterValidator(_mail_address)]
+DomainAction = Annotated[Action, AfterValidator(_kept_action)]
 
 
 class PersonEntry(Section):
@@ -94,6 +117,14 @@ class DomainEntry(Section):
     """This domain's own threshold, null for never; absent: the flow's."""
     reject_at: Threshold = None
     """Likewise."""
+    tag_at: Threshold = None
+    """Likewise, of contentfilter."""
+    protection: Flag = True
+    """Whether what contentfilter finds in its mail leads to anything."""
+    actions: Table[Annotated[str, AfterValidator(_finding)], DomainAction] = {}
+    """This domain's own actions; a finding that is not named: the flow's."""
+    unscanned: Table[Annotated[str, AfterValidator(_reason)], DomainAction] = {}
+    """Likewise, for parts that were not scanned."""
 
     @model_validator(mode="after")
     def _in_order(self) -> DomainEntry:

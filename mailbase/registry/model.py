@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from mailbase.networks import NetworkTable
+from mailbase.vocabulary import Action
 
 FLOW: Final = "flow"
 """A domain leaves it to the flow."""
@@ -35,6 +36,10 @@ class Domain:
         unknown: addresses that do not, likewise.
         defer_at: points from which on its mail is deferred; None: never.
         reject_at: points from which on its mail is refused; None: never.
+        protection: whether what contentfilter finds in its mail leads to anything.
+        actions: finding → action, where it wants other ones than the flow's.
+        unscanned: reason why a part was not scanned → action, likewise.
+        tag_at: points from which on its mail is tagged; None: never.
     """
 
     name: str
@@ -45,6 +50,10 @@ class Domain:
     defer_at: float | Literal["flow"] | None = FLOW
     reject_at: float | Literal["flow"] | None = FLOW
     callout: bool | None = None
+    protection: bool = True
+    actions: Mapping[str, Action] = field(default_factory=lambda: MappingProxyType({}))
+    unscanned: Mapping[str, Action] = field(default_factory=lambda: MappingProxyType({}))
+    tag_at: float | Literal["flow"] | None = FLOW
 
 
 @dataclass(frozen=True, slots=True)

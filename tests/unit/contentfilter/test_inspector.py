@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from contentfilter.macros.entry import entry_of
 from contentfilter.macros.file import change
 from contentfilter.metrics import Metrics
 from contentfilter.received import Hop
+from contentfilter.recipients import LEFT_OUT
 from contentfilter.results import ScanFailed, ScanResult
 from contentfilter.spool import Spool
 from contentfilter.verdict import Verdict
@@ -48,6 +49,10 @@ servers:
   mail.inst.example:
     addresses: [192.0.2.25]
     systems: [192.0.2.0/24]
+    domains:
+      inst.example:
+      lax.example: {actions: {office-macro: accept}, unscanned: {failed: accept}}
+      open.example: {protection: false}
 """
 
 
@@ -89,6 +94,10 @@ class FakeQuarantine:
     problem: OSError | None = None
     kept: list[Verdict] = field(default_factory=list)
     kept_for: list[tuple[Verdict, Envelope]] = field(default_factory=list)
+    taken_back: list[str] = field(default_factory=list)
+
+    def take_back(self, name: str) -> None:
+        self.taken_back.append(name)
 
     async def keep(self, verdict: Verdict, envelope: Envelope, message: object, now: float) -> Path:
         if self.problem is not None:
@@ -136,6 +145,8 @@ class Scene:
         listener: ListenerSettings = LISTENER,
         deadline: float = 75.0,
         recipients: tuple[str, ...] = ("r@inst.example",),
+        lmtp: bool = False,
+        inseparable: bool = False,
     ) -> Deferred[tuple[str, Disposition]]:
         self.spool.write(wire)
         envelope = Envelope(
@@ -143,6 +154,8 @@ class Scene:
             Client("c.example", client),
             [],
             [MailPath(address, f"<{address}>".encode()) for address in recipients],
+            lmtp=lmtp,
+            inseparable=inseparable,
         )
         return Deferred.fromCoroutine(self.inspector.inspect(envelope, self.spool, listener, deadline))
 
@@ -311,7 +324,6 @@ def test_with_every_check_off_nobody_is_looked_at(scene):
     [
         (("Abuse+x@inst.example",), "accept"),
         (("abuse@inst.example", "postmaster@inst.example"), "accept"),
-        (("abuse@inst.example", "r@inst.example"), "tag"),
     ],
 )
 def test_complaints_get_through(tmp_path, recipients, action):
@@ -338,7 +350,7 @@ def test_a_spamtrap_is_left_out_and_the_others_get_their_mail(scene):
     scene.policyd.answer = TRAPPED
     _, disposition = scene.inspect(TICKETED, recipients=BOTH)
     assert isinstance(disposition, Deliver)
-    assert disposition.left_out == {0}
+    assert disposition.apart == {0: LEFT_OUT}
     assert scene.count("contentfilter_spamtrap_recipients_total") == 1
     assert " recipients=2 spamtraps=1 " in scene.output.getvalue()
     assert scene.reports[0].action is Action.ACCEPT
@@ -361,7 +373,7 @@ def test_refused_and_quarantined_mail_leaves_spamtraps_out(scene):
     scene.pool.result = ScanResult((MACRO,))
     _, disposition = scene.inspect(TICKETED, recipients=BOTH)
     assert reply(disposition) == (554, "5.7.1")
-    assert disposition.left_out == {0}
+    assert disposition.apart == {0: LEFT_OUT}
     scene.policyd.answer = {**TRAPPED, "flow": "upstream"}
     scene.inspect(TICKETED, recipients=BOTH)
     ((_, envelope),) = scene.quarantine.kept_for
@@ -371,7 +383,7 @@ def test_refused_and_quarantined_mail_leaves_spamtraps_out(scene):
 def test_without_policyd_the_configuration_tells(scene):
     scene.backends.traps = Spamtraps(["trap@inst.example"])
     _, disposition = scene.inspect(recipients=BOTH)
-    assert disposition.left_out == {0}
+    assert disposition.apart == {0: LEFT_OUT}
     _, disposition = scene.inspect(recipients=("trap+1@inst.example",))
     assert reply(disposition) == (250, "2.0.0")
 
@@ -527,6 +539,139 @@ def test_an_allowed_macro_is_told_and_not_acted_on(scene, tmp_path):
     assert isinstance(disposition, Deliver)
     assert scene.count("contentfilter_findings_total", name="office-macro-allowed") == 1
     assert f"office-macro-allowed:2/a.docm(VBA in x)#{digest}" in scene.output.getvalue()
-    _decision, disposition = scene.inspect(recipients=("r@inst.example", "r@other.example"))
-    assert reply(disposition) == (554, "5.7.1")
+    both = ("r@inst.example", "r@other.example")
+    assert reply(scene.inspect(recipients=both)[1]) == (451, "4.5.3")
+    _decision, disposition = scene.inspect(recipients=both, lmtp=True)
+    assert codes(disposition) == {1: 554}
     assert f"office-macro:2/a.docm(VBA in x)#{digest}" in scene.output.getvalue()
+
+
+MIXED = ("r@inst.example", "l@lax.example", "abuse@inst.example", "o@open.example", "trap@inst.example")
+
+
+def codes(disposition: Disposition) -> dict[int, int]:
+    return {place: reply.code for place, reply in disposition.apart.items()}
+
+
+def test_on_lmtp_each_recipient_has_its_own_answer(scene):
+    scene.backends.traps = Spamtraps(["trap@inst.example"])
+    scene.pool.result = ScanResult((MACRO,))
+    decision, disposition = scene.inspect(recipients=MIXED, lmtp=True)
+    assert isinstance(disposition, Deliver)
+    assert codes(disposition) == {0: 554, 2: 250, 4: 250}
+    assert disposition.header == f"X-Postwarden-Decision: {decision} accept flow=inbound\r\n".encode()
+    ((verdict, envelope),) = scene.quarantine.kept_for
+    assert [path.address for path in envelope.recipients] == ["abuse@inst.example"]
+    assert (verdict.action, verdict.cause) == (Action.QUARANTINE, MACRO)
+    assert disposition.kept == "file"
+    line = scene.output.getvalue()
+    assert "action=reject cause=office-macro" in line
+    assert "actions=reject:1,quarantine:1,accept:1,accept:1 unprotected=1" in line
+    for action, count in (("reject", 1), ("quarantine", 1), ("accept", 2)):
+        assert scene.count("contentfilter_recipients_total", flow="inbound", action=action) == count
+    assert scene.count("contentfilter_unprotected_recipients_total") == 1
+    assert scene.count("contentfilter_messages_total", flow="inbound", action="reject") == 1
+    assert scene.count("contentfilter_findings_total", name="office-macro") == 1
+
+
+def test_on_lmtp_a_quarantine_that_fails_makes_its_recipients_wait_alone(scene):
+    scene.quarantine.problem = OSError(28, "No space left on device")
+    scene.pool.result = ScanResult((MACRO,))
+    _, disposition = scene.inspect(recipients=MIXED[:3], lmtp=True)
+    assert isinstance(disposition, Deliver)
+    assert (codes(disposition), disposition.kept) == ({0: 554, 2: 451}, "")
+
+
+def test_on_smtp_answers_that_differ_make_the_client_come_again(scene):
+    scene.policyd.answer = {"found": True, "flow": "inbound"}
+    scene.pool.result = ScanResult((MACRO,))
+    decision, disposition = scene.inspect(TICKETED, recipients=MIXED[:2])
+    assert reply(disposition) == (451, "4.5.3")
+    assert disposition.reply.text.endswith(f"[{decision}]")
+    assert scene.reports[0].action is Action.DEFER
+    assert scene.count("contentfilter_messages_total", flow="inbound", action="defer") == 1
+    splits = scene.inspector._splits
+    assert splits.recipients == 2
+    # Nobody is quarantined before he has come by himself.
+    scene.inspect(TICKETED, recipients=MIXED[:3])
+    assert scene.quarantine.kept == []
+    _, disposition = scene.inspect(TICKETED, recipients=MIXED[1:3])
+    assert isinstance(disposition, Deliver)
+    assert codes(disposition) == {1: 250}
+    _, disposition = scene.inspect(TICKETED, recipients=MIXED[:1])
+    assert reply(disposition) == (554, "5.7.1")
+    assert len(splits) == 0
+
+
+def test_while_they_wait_they_are_remembered(scene):
+    scene.pool.result = ScanResult((MACRO,))
+    scene.inspect(recipients=MIXED[:2])
+    scene.pool.result = ScanFailed("workers", "overload")
+    _, disposition = scene.inspect(recipients=MIXED[:1])
+    assert reply(disposition) == (451, "4.3.2")
+    assert scene.inspector._splits.recipients == 2
+
+
+def test_on_smtp_delivered_and_quarantined_are_one_answer(scene):
+    scene.pool.result = ScanResult((MACRO,))
+    _, disposition = scene.inspect(recipients=MIXED[1:3])
+    assert isinstance(disposition, Deliver)
+    assert codes(disposition) == {1: 250}
+    assert disposition.kept == "file"
+    scene.inspector.take_back("file")
+    assert scene.quarantine.taken_back == ["file"]
+
+
+def test_on_smtp_a_quarantine_that_fails_makes_all_wait_and_delivers_nothing(scene):
+    scene.quarantine.problem = OSError(28, "No space left on device")
+    scene.pool.result = ScanResult((MACRO,))
+    _, disposition = scene.inspect(recipients=MIXED[1:3])
+    assert reply(disposition) == (451, "4.3.0")
+    assert len(scene.inspector._splits) == 0
+    assert scene.count("contentfilter_quarantine_failures_total") == 1
+
+
+def test_who_cannot_come_again_for_some_is_refused_nothing(scene):
+    scene.pool.result = ScanResult((MACRO,))
+    _, disposition = scene.inspect(recipients=MIXED[:2], inseparable=True)
+    assert isinstance(disposition, Deliver)
+    assert codes(disposition) == {0: 250}
+    ((_, envelope),) = scene.quarantine.kept_for
+    assert [path.address for path in envelope.recipients] == ["r@inst.example"]
+
+
+@pytest.mark.parametrize("lmtp", [False, True])
+def test_an_upstreams_recipients_are_delivered_or_quarantined_each_on_its_own(scene, lmtp):
+    scene.pool.result = ScanResult((MACRO,))
+    _, disposition = scene.inspect(recipients=MIXED[:2], client="198.51.100.7", lmtp=lmtp)
+    assert isinstance(disposition, Deliver)
+    assert codes(disposition) == {0: 250}
+    ((_, envelope),) = scene.quarantine.kept_for
+    assert [path.address for path in envelope.recipients] == ["r@inst.example"]
+    assert len(scene.inspector._splits) == 0
+
+
+def test_an_upstream_is_never_told_to_come_again_for_some(scene):
+    scene.pool.result = ScanFailed("workers", "crashed")
+    _, disposition = scene.inspect(recipients=MIXED[:2], client="198.51.100.7")
+    assert reply(disposition) == (451, "4.3.0")
+    assert len(scene.inspector._splits) == 0
+
+
+def test_points_hold_back_those_they_count_for(tmp_path):
+    scene = Scene(tmp_path, configuration=LOOKING)
+    scene.found = (CLIENT, Evidence(99.0, ("x.y:99",)))
+    _, disposition = scene.inspect(client=RELAY, recipients=("abuse@inst.example", "r@inst.example"))
+    assert isinstance(disposition, Deliver)
+    assert b" accept flow=upstream" in disposition.header
+    assert codes(disposition) == {1: 250}
+
+
+def test_a_reload_changes_the_policy_of_a_domain(scene, tmp_path):
+    scene.pool.result = ScanResult((MACRO,))
+    assert isinstance(scene.inspect(recipients=("l@lax.example",))[1], Deliver)
+    (tmp_path / "registry.yaml").write_text(REGISTRY.replace("accept}, unscanned", "tag}, unscanned"))
+    settings = scene.settings.with_registry(load_registry(tmp_path / "registry.yaml"))
+    scene.inspector.backends = replace(scene.backends, settings=settings)
+    _, disposition = scene.inspect(recipients=("l@lax.example",))
+    assert b"X-Postwarden-Findings: office-macro" in disposition.header

@@ -25,6 +25,7 @@ from contentfilter.smtp.events import (
     XForward,
 )
 from contentfilter.smtp.offer import Offer
+from contentfilter.splits import Splits
 from contentfilter.steps import (
     AbandonReinjection,
     CancelInspection,
@@ -45,6 +46,7 @@ from contentfilter.steps import (
     SpoolFailed,
     Stop,
     Store,
+    TakeBack,
     Verdict,
 )
 from mailbase.replies import Reply
@@ -58,11 +60,16 @@ class Script:
     """A session with its collected answers."""
 
     def __init__(
-        self, lmtp: bool = False, offer: Offer = FULL, size_limit: int = 1000, recipients: int = 3
+        self,
+        lmtp: bool = False,
+        offer: Offer = FULL,
+        size_limit: int = 1000,
+        recipients: int = 3,
+        splits: Splits | None = None,
     ) -> None:
         self.offer = offer
         profile = Profile("filter.example", lmtp, size_limit, recipients)
-        self.session = Session(profile, lambda: self.offer)
+        self.session = Session(profile, lambda: self.offer, splits)
 
     def __call__(self, event: ServerEvent | EdgeEvent) -> list[Command]:
         return self.session.handle(event)
@@ -446,7 +453,7 @@ def test_session_job_is_what_came_in() -> None:
 
 
 THREE = ("a@y", "trap@y", "b@y")
-TRAP = frozenset({1})
+TRAP = {1: words.OK}
 
 
 @pytest.mark.parametrize("lmtp", [False, True])
@@ -487,3 +494,80 @@ def test_all_hear_that_a_mail_was_discarded() -> None:
     script.message("t@y", "u@y")
     script(EndOfData(4, None))
     assert said(script(Verdict("id1", Answer(words.OK)))) == [words.OK] * 2
+
+
+@pytest.mark.parametrize("lmtp", [False, True])
+def test_recipients_apart_are_not_reinjected_and_hear_their_own_where_they_can(lmtp: bool) -> None:
+    script = Script(lmtp)
+    script.message("a@y", "b@y", "c@y")
+    script(EndOfData(4, None))
+    (reinject,) = script(Verdict("id1", Deliver(b"", {0: NO, 2: words.OK})))
+    assert isinstance(reinject, Reinject)
+    assert [path.address for path in reinject.job.envelope.recipients] == ["b@y"]
+    commands = script(ended(Result.DELIVERED, QUEUED))
+    assert said(commands) == ([NO, QUEUED, words.OK] if lmtp else [QUEUED])
+
+
+@pytest.mark.parametrize(
+    ("result", "lmtp", "gone", "taken_back"),
+    [
+        (Result.DELIVERED, False, False, False),
+        (Result.DELIVERED, False, True, False),
+        (Result.FAILED, False, False, True),
+        (Result.REFUSED, False, False, True),
+        (Result.UNKNOWN, False, False, True),
+        (Result.ABANDONED, False, True, True),
+        # Who was quarantined has heard 250.
+        (Result.FAILED, True, False, False),
+        (Result.ABANDONED, True, True, True),
+    ],
+)
+def test_what_was_kept_is_taken_back_if_the_client_keeps_it(
+    result: Result, lmtp: bool, gone: bool, taken_back: bool
+) -> None:
+    script = Script(lmtp)
+    script.message("a@y", "b@y")
+    script(EndOfData(4, None))
+    script(Verdict("id1", Deliver(b"", {0: words.OK}, "file.mail")))
+    if gone:
+        script(ClientGone())
+    commands = script(ended(result, NO))
+    assert (TakeBack("file.mail") in commands) is taken_back
+    if not gone:
+        script.message()
+        script(EndOfData(4, None))
+        script(Verdict("id2", Deliver()))
+        assert TakeBack("file.mail") not in script(ended(Result.FAILED, NO))
+
+
+def parted() -> Splits:
+    """… of a mail of a@x whose recipients b@y and d@y need another answer than c@y."""
+    splits = Splits(lambda: 0.0)
+    paths = [Path(address, b"") for address in ("b@y", "c@y", "d@y")]
+    splits.remember(Envelope(Path("a@x", b""), recipients=paths, size=10), {0: 2, 1: 5, 2: 2})
+    return splits
+
+
+def test_session_puts_off_those_that_do_not_go_with_the_first() -> None:
+    script = Script(size_limit=10_000, splits=parted())
+    script(Hello(True, "c"))
+    script(mail(SIZE="10"))
+    assert [said(script(rcpt(one))) for one in ("b@y", "c@y", "d@y")] == [
+        [words.RECIPIENT_OK],
+        [words.PUT_OFF],
+        [words.RECIPIENT_OK],
+    ]
+    script(Data())
+    (inspect,) = script(EndOfData(0, None))
+    assert isinstance(inspect, Inspect)
+    assert [path.address for path in inspect.envelope.recipients] == ["b@y", "d@y"]
+    assert inspect.envelope.size == 10
+    assert (words.PUT_OFF.code, words.PUT_OFF.status) == (452, "4.5.3")
+    # A transaction begins anew, whichever way the one before ended.
+    script(Verdict("id", Answer(NO)))
+    script(mail(SIZE="10"))
+    assert said(script(rcpt("c@y"))) == [words.RECIPIENT_OK]
+    assert said(script(rcpt("b@y"))) == [words.PUT_OFF]
+    script(Reset())
+    script(mail(SIZE="5000"))
+    assert said(script(rcpt("b@y"))) == said(script(rcpt("c@y"))) == [words.RECIPIENT_OK]

@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 
+from contentfilter.policy import Policy
 from contentfilter.reasons import REASONS, UNSCANNED
 from contentfilter.results import ScanFailed, ScanResult
 from contentfilter.verdict import Verdict, decide
@@ -27,10 +28,11 @@ def verdict(
     *facts: Finding | Unscanned | ScanFailed, flow: Flow = Flow.INBOUND, **actions: Action
 ) -> Verdict:
     """One result per fact, as if each came from a scanner of its own."""
-    policy = FLOWS.of(flow)
+    settings = FLOWS.of(flow)
+    policy = Policy(settings.actions, settings.unscanned)
     if actions:
         names = {name.replace("_", "-"): action for name, action in actions.items()}
-        policy = policy.model_copy(update={"actions": {**policy.actions, **names}})
+        policy = Policy({**settings.actions, **names}, settings.unscanned)
     results: list[ScanResult | ScanFailed] = []
     for fact in facts:
         match fact:
@@ -167,7 +169,7 @@ def test_header_lines():
 
 
 def test_a_failure_that_policy_passes_is_written_on_the_mail():
-    policy = FLOWS.inbound.model_copy(update={"unscanned": {**FLOWS.inbound.unscanned, "failed": Action.TAG}})
+    policy = Policy(FLOWS.inbound.actions, {**FLOWS.inbound.unscanned, "failed": Action.TAG})
     tagged = decide(ID, Flow.INBOUND, policy, [ScanFailed("clamd", "unavailable")])
     assert tagged.action is Action.TAG
     assert b'X-P-Unscanned: failed "clamd"' in tagged.header("X-P")

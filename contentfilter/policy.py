@@ -1,0 +1,106 @@
+"""Whose policy counts for which recipient of a mail: the flow's, and over it the domain's. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mailbase.addresses import domain_of, plain_address
+from mailbase.config import OWN_FAULTS, Settings
+from mailbase.registry.model import FLOW, Domain
+from mailbase.vocabulary import SEVERITY, Action, Flow
+
+STRANGERS = frozenset({Flow.INBOUND, Flow.UPSTREAM})
+"""Flows of mail from elsewhere: against it a domain may protect itself less than the flow says. Our own users
+and systems are looked at with at least as much distrust."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Policy:
+    """What decides about a mail for some of its recipients; two are the same only if they are one object.
+
+    Arguments:
+        actions: finding → action.
+        unscanned: reason why a part was not scanned → action.
+        tag_at: points from which on the mail is tagged; None: never.
+        quarantine_at: points from which on it is quarantined; likewise.
+        protected: False for a domain that wants no protection: nothing that is found leads to anything.
+        instead: what is done where others are refused, for addresses that take complaints; None: refused.
+    """
+
+    actions: Mapping[str, Action]
+    unscanned: Mapping[str, Action]
+    tag_at: float | None = None
+    quarantine_at: float | None = None
+    protected: bool = True
+    instead: Action | None = None
+
+
+class Policies:
+    """All policies of a configuration; made anew with each.
+
+    Arguments:
+        settings: the whole configuration, with its registry.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._domains = settings.registry.domains
+        self._complaints = frozenset(settings.policyd.greylist.exempt)
+        # One object for one policy, however many domains have it: recipients are judged together by it.
+        self._made: dict[object, Policy] = {}
+        self._of_domain: dict[tuple[Flow, str, bool], Policy] = {}
+        self._of_flow = {flow: self._policy(flow, None, False) for flow in Flow}
+
+    def of_flow(self, flow: Flow) -> Policy:
+        """What ``flow`` says, for recipients of no domain that says otherwise."""
+        return self._of_flow[flow]
+
+    def of(self, flow: Flow, recipient: str) -> Policy:
+        """What counts for ``recipient``, an address as it stood on the wire, in mail of ``flow``."""
+        complaints = self._takes_complaints(recipient)
+        domain = self._domains.get(domain_of(recipient) or "") if self._domains else None
+        if domain is None and flow not in STRANGERS:
+            # Somebody else's abuse@.
+            complaints = complaints and "@" not in recipient
+        if domain is None and not complaints:
+            return self._of_flow[flow]
+        key = (flow, domain.name if domain is not None else "", complaints)
+        found = self._of_domain.get(key)
+        if found is None:
+            found = self._of_domain[key] = self._policy(flow, domain, complaints)
+        return found
+
+    def _takes_complaints(self, recipient: str) -> bool:
+        return plain_address(recipient).partition("@")[0].partition("+")[0] in self._complaints
+
+    def _policy(self, flow: Flow, domain: Domain | None, complaints: bool) -> Policy:
+        settings = self._settings.flows.of(flow)
+        actions, unscanned, tag_at = dict(settings.actions), dict(settings.unscanned), settings.tag_at
+        protected = True
+        if domain is not None:
+            _lay_over(flow, actions, domain.actions)
+            _lay_over(flow, unscanned, domain.unscanned)
+            if flow in STRANGERS:
+                protected = domain.protection
+                tag_at = tag_at if domain.tag_at == FLOW else domain.tag_at
+        instead = Action(self._settings.contentfilter.complaints) if complaints else None
+        quarantine_at = settings.quarantine_at
+        if complaints:
+            # Complaints quote what they complain of.
+            tag_at = quarantine_at = None
+        key = (tuple(actions.items()), tuple(unscanned.items()), tag_at, quarantine_at, protected, instead)
+        policy = Policy(actions, unscanned, tag_at, quarantine_at, protected, instead)
+        return self._made.setdefault(key, policy)
+
+
+def _lay_over(flow: Flow, table: dict[str, Action], own: Mapping[str, Action]) -> None:
+    """Put a domain's ``own`` actions over those of ``flow`` in ``table``, as far as the flow lets it."""
+    for name, action in own.items():
+        if flow is Flow.UPSTREAM and (
+            action is Action.REJECT or (action is Action.DEFER and name not in OWN_FAULTS)
+        ):
+            # The upstream would have to bounce it.
+            action = Action.QUARANTINE
+        if flow in STRANGERS or SEVERITY[action] > SEVERITY[table[name]]:
+            table[name] = action
