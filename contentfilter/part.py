@@ -19,6 +19,7 @@ Content: TypeAlias = bytes | bytearray
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 MAX_NAME = 120
 MAX_PATH = 600
+MAX_RAW_NAME = 1024
 
 
 def clean_name(name: str) -> str:
@@ -26,6 +27,11 @@ def clean_name(name: str) -> str:
     if len(name) > MAX_NAME:
         name = name[: MAX_NAME - 12] + "..." + name[-9:]
     return _UNSAFE.sub("?", name).strip()
+
+
+def base_name(name: str) -> str:
+    """The name without folders, its end where it is too long: there stands what counts."""
+    return name.replace("\\", "/").rsplit("/", 1)[-1][-MAX_RAW_NAME:]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,23 +44,26 @@ class Part:
         depth: how many containers are around it.
         inside: if it is a piece of a document: which, for the detail of a finding. The path is then the
             document's own, since that is what people know.
+        name: the file name that it would be saved under, as it was given; empty for a text without one. It
+            makes nothing harmless, but tells what a double click would do with the content.
     """
 
     path: str
     data: Content
     depth: int = 0
     inside: str = ""
+    name: str = ""
 
     def child(self, name: str, data: Content) -> Part:
         """A member of this container."""
         path = f"{self.path}/{clean_name(name)}" if name else self.path
         if len(path) > MAX_PATH:
             path = path[: MAX_PATH // 2] + "..." + path[-MAX_PATH // 2 :]
-        return Part(path, data, self.depth + 1)
+        return Part(path, data, self.depth + 1, name=base_name(name))
 
     def piece(self, name: str, data: Content) -> Part:
         """A piece of this document: an embedded object, a macro project, what stands behind a password."""
-        return Part(self.path, data, self.depth + 1, clean_name(name))
+        return Part(self.path, data, self.depth + 1, clean_name(name), base_name(name))
 
     def found(self, name: str, detail: str = "", digest: str = "") -> Finding:
         """A finding in this part."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contentfilter.containers import libarchive
 from contentfilter.limits import Budget, ScanOptions
 from contentfilter.message import BytesWire, MessageReader, Wire, open_wire
-from contentfilter.part import Context, Found, Part, Scanner, clean_name
+from contentfilter.part import Context, Found, Part, Scanner, base_name, clean_name
 from contentfilter.passwords.passwords import Passwords
 from contentfilter.passwords.telling import told_by_mail, told_by_name
 from contentfilter.results import ScanResult
@@ -72,7 +72,7 @@ def scan_document(
     """
     budget = Budget(options or ScanOptions(), clock)
     walk = _Walk(budget, Passwords(budget, lambda: told_by_name(name)), clock)
-    return walk.run(iter((Part(clean_name(name), data),)))
+    return walk.run(iter((Part(clean_name(name), data, name=base_name(name)),)))
 
 
 def preload() -> None:

@@ -16,7 +16,7 @@ from contentfilter.limits import KIB, MIB, Budget
 from contentfilter.message import encodings
 from contentfilter.message.header import Header, boundaries, parse
 from contentfilter.message.wire import BytesWire, Wire
-from contentfilter.part import Content, Found, Part, clean_name
+from contentfilter.part import Content, Found, Part, base_name, clean_name
 from mailbase.vocabulary import Finding, Unscanned
 
 AMBIGUOUS = "mime-ambiguous"
@@ -338,7 +338,7 @@ class MessageReader:
                         yield name.strip().decode("utf-8", "replace"), content
 
     def _part(self, number: str, name: str, data: Content) -> Part:
-        return Part(self._path(self._name(number, name)), data, self._depth)
+        return Part(self._path(self._name(number, name)), data, self._depth, name=base_name(name))
 
     def _name(self, number: str, name: str) -> str:
         return f"{number}/{clean_name(name)}" if name else number

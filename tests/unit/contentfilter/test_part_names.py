@@ -1,0 +1,64 @@
+"""The name that content would be saved under stays with it, as it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from contentfilter import scan
+from contentfilter.limits import Budget, ScanOptions
+from contentfilter.message import BytesWire, MessageReader
+from contentfilter.part import MAX_RAW_NAME, Context, Found, Part
+from contentfilter.scan import scan_document
+from tests.samples.archives import plain_zip
+from tests.samples.messages import attachment, message, multipart, text
+
+HIDDEN = "annexe\u202etxt.js "
+
+
+def names_in(mail: bytes) -> list[str]:
+    budget = Budget(ScanOptions())
+    return [item.name for item in MessageReader(BytesWire(mail), budget).read() if isinstance(item, Part)]
+
+
+def test_a_text_has_none_and_an_attachment_its_own():
+    mail = message(multipart(text(), attachment(b"x", "a.js"), attachment(b"y", "C:\\\\folder\\\\b.pdf")))
+    assert names_in(mail) == ["", "a.js", "b.pdf"]
+
+
+def test_directions_and_spaces_stay():
+    encoded = "=?utf-8?q?" + "".join(f"={octet:02X}" for octet in HIDDEN.encode()) + "?="
+    assert names_in(message(multipart(attachment(b"x", encoded)))) == [HIDDEN]
+
+
+class Names:
+    """Keeps the name of each part."""
+
+    name = "names"
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def scan(self, part: Part, context: Context) -> Iterator[Found]:
+        self.seen.append(part.name)
+        yield from ()
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    names = Names()
+    monkeypatch.setitem(scan.SCANNERS, "executable", names)
+    monkeypatch.setattr(scan._Walk.__init__, "__defaults__", (tuple(scan.SCANNERS.values()),))
+    return names.seen
+
+
+def test_a_document_and_the_members_of_an_archive(seen: list[str]):
+    scan_document("folder/a.zip", plain_zip({f"inner/{HIDDEN}": b"x", "C:\\b.txt": b"y"}))
+    assert seen == ["a.zip", HIDDEN, "b.txt"]
+
+
+def test_a_long_name_keeps_its_end(seen: list[str]):
+    scan_document("a", plain_zip({"n" * 5000 + ".js": b"x"}))
+    assert seen[1].endswith("nn.js")
+    assert len(seen[1]) == MAX_RAW_NAME
