@@ -2,42 +2,46 @@
 
 Programs differ in which of the two they believe. An archive that shows one member to a scanner and another
 to the victim's program does it there, so both are read, what disagrees is told, and every member that
-either of them names is handed out.
+either of them names is handed out. Several end records, directories and places for a header are each read.
 """
 
 from __future__ import annotations
 
-import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from contentfilter.containers.zipmember import AES, DEFLATED, STORED, Content, Expanded, Member, expand
-from contentfilter.limits import KIB
+from contentfilter.containers.zipexpand import expand
+from contentfilter.containers.zipmember import DEFLATED, STORED, Content, Expanded, Member
+from contentfilter.containers.ziprecords import (
+    CENTRAL,
+    CENTRAL_SIZE,
+    DESCRIPTOR,
+    END,
+    LOCAL,
+    LOCAL_SIZE,
+    Directory,
+    EndRecord,
+    LocalHeader,
+    find_ends,
+    is_plausible,
+    read_central,
+    read_end,
+    read_local,
+)
 
-LOCAL, CENTRAL, END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
-_END64_LOCATOR, _END64, _DESCRIPTOR = b"PK\x06\x07", b"PK\x06\x06", b"PK\x07\x08"
-_LOCAL = struct.Struct("<4sHHHHHIIIHH")
-_CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
-_END = struct.Struct("<4sHHHHIIH")
-_TAIL = 22 + 65535
-_MAX_ENDS = 8
-_MAX_TRIED = 100_000
-"""Signatures of local headers that are looked at outside the directory."""
-_NO_SIZE = 0xFFFFFFFF
-_ENCRYPTED = 0x0001 | 0x0040 | 0x2000
-"""General purpose bits 0 (encrypted), 6 (strong encryption), 13 (masked headers)."""
-_HAS_DESCRIPTOR = 0x0008
-_AES_FIELD = 0x9901
-_KNOWN_METHODS = frozenset({0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 12, 14, 18, 19, 93, 94, 95, 96, 97, 98, 99})
-_STEP = 64 * KIB
-_STARTS = (LOCAL, END, b"PK00" + LOCAL, _DESCRIPTOR + LOCAL)
+_SPANNED, _SINGLE = DESCRIPTOR + LOCAL, b"PK00" + LOCAL
+"""How the first of several parts begins, and an archive that was to have several and has one."""
+_STARTS = (LOCAL, END, _SINGLE, _SPANNED)
 _FOREIGN = (
     *(b"\xd0\xcf\x11\xe0", b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"{\\rt"),
     *(b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"MSCF\0\0\0\0", b"!<arch>\n", b"0707", b"xar!"),
     *(b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"LZIP"),
 )
-_TAR, _ISO = (257, b"ustar"), (0x8001, b"CD001")
+_FOREIGN_INSIDE = ((257, b"ustar"), (0x8001, b"CD001"))
+_MAX_TRIED = 100_000
+"""Signatures of local headers that are looked at outside the directory."""
+_MAX_PROBLEMS = 20
 
 
 @dataclass(slots=True)
@@ -49,12 +53,16 @@ class ZipArchive:
         members: in the order of their position.
         problems: disagreements and damage, in words; empty for a sane archive.
         truncated: there are more members than were asked for.
+        split: it is one of several parts, or needs another one.
+        locked: its directory is encrypted.
     """
 
     data: Content
     members: list[Member] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     truncated: bool = False
+    split: bool = False
+    locked: bool = False
 
     @classmethod
     def find(cls, data: Content, limit: int) -> ZipArchive | None:
@@ -67,39 +75,48 @@ class ZipArchive:
             None if there is no archive.
         """
         at_start = data.startswith(_STARTS)
-        foreign = data.startswith(_FOREIGN) or any(data[at : at + 5] == mark for at, mark in (_TAR, _ISO))
-        ends = _end_records(data)
+        if not at_start and data.find(b"PK") < 0:
+            return None
+        ends = [read_end(data, at) for at in find_ends(data)]
+        foreign = not at_start and _is_foreign(data)
         if foreign:
             # Other formats hold whole or half ZIP files as pieces; here only one that can be opened counts.
             ends = [end for end in ends if _opens(data, end)]
             if not ends:
                 return None
-        elif not at_start and not ends and not _plausible_local(data, data.find(LOCAL)):
+        elif not at_start and not ends and not _plausible_at(data, data.find(LOCAL)):
             return None
         archive = cls(data)
         claimed = archive._read_directories(ends, limit)
-        archive._read_locals(claimed, limit, 0 if at_start or not claimed else min(claimed))
-        if not archive.members and not at_start and not claimed:
+        archive._read_locals(claimed, limit, at_start)
+        if not archive.members and not at_start and not claimed and not archive.locked:
             return None
         archive.members.sort(key=lambda member: member.header)
+        archive.split = archive.split or data.startswith(_SPANNED) or any(end.split for end in ends)
         if foreign:
             archive.problems.clear()
         return archive
 
     def _note(self, problem: str) -> None:
-        if problem not in self.problems and len(self.problems) < 20:
+        if problem not in self.problems and len(self.problems) < _MAX_PROBLEMS:
             self.problems.append(problem)
 
     # Central directory.
 
-    def _read_directories(self, ends: list[int], limit: int) -> dict[int, Member]:
+    def _read_directories(self, ends: list[EndRecord], limit: int) -> dict[int, Member]:
         """Members by the position of their local header, from every end record that counts."""
         found: dict[int, Member] = {}
         for rank, end in enumerate(ends):
-            if rank and any(member.header <= end < member.end for member in found.values()):
+            if rank and any(member.header <= end.at < member.end for member in found.values()):
                 continue  # the end record of an archive that lies in this one, stored
             before = len(found)
-            if not self._read_directory(end, found, limit) and not rank:
+            for directory in end.directories:
+                self._read_directory(directory, found, limit)
+            if end.conflict:
+                self._note(end.conflict)
+            if end.locked:
+                self.locked = True
+            elif not end.directories and not end.empty and not rank:
                 self._note("no central directory where the end record says")
             if rank and len(found) > before:
                 self._note("several end records")
@@ -107,71 +124,31 @@ class ZipArchive:
             self._note("no end record")
         return found
 
-    def _read_directory(self, end: int, found: dict[int, Member], limit: int) -> bool:
-        data = self.data
-        _sig, _disk, _start_disk, _here, count, size, offset, _comment = _END.unpack_from(data, end)
-        top = end
-        if data[max(0, end - 20) : max(0, end - 16)] == _END64_LOCATOR:
-            (where,) = struct.unpack_from("<Q", data, end - 12)
-            near = data.rfind(_END64, max(0, end - 20 - 56 - _STEP), end)
-            for record in (where, near):
-                if record >= 0 and data[record : record + 4] == _END64 and record + 56 <= len(data):
-                    count, size, offset = struct.unpack_from("<QQQ", data, record + 32)
-                    top = record
-                    break
-        # Data may stand in front of the archive; then all offsets are short by the same amount.
-        start = top - size
-        if start < 0 or data[start : start + 4] != CENTRAL:
-            start = offset
-            if data[start : start + 4] != CENTRAL:
-                return not count and not size
-            self._note("the central directory has not the size it claims")
-        shift = start - offset
-        at, seen = start, 0
-        while data[at : at + 4] == CENTRAL and at + _CENTRAL.size <= len(data):
+    def _read_directory(self, directory: Directory, found: dict[int, Member], limit: int) -> None:
+        data, at, seen = self.data, directory.start, 0
+        while data[at : at + 4] == CENTRAL and at + CENTRAL_SIZE <= len(data):
             if len(found) >= limit:
                 self.truncated = True
-                return True
-            at = self._read_central(at, shift, found)
+                return
+            member, at = read_central(data, at, directory.shift)
             seen += 1
-        if seen & 0xFFFF != count & 0xFFFF:
+            if directory.shift and read_local(data, member.header) is None:
+                # Something stands in front, and this entry counts it already.
+                member.header -= directory.shift
+            self._join_local(member, found)
+        if seen & 0xFFFF != directory.count & 0xFFFF:
             self._note("the central directory has not the members it claims")
-        return True
-
-    def _read_central(self, at: int, shift: int, found: dict[int, Member]) -> int:
-        fields: tuple[int, ...] = _CENTRAL.unpack_from(self.data, at)[1:]
-        _by, _needed, flags, method, time, _date, crc, packed, size = fields[:9]
-        name_size, extra_size, comment_size, _disk, _internal, _external, header = fields[9:]
-        at += _CENTRAL.size
-        name = bytes(self.data[at : at + name_size])
-        extra = self.data[at + name_size : at + name_size + extra_size]
-        if _NO_SIZE in (packed, size, header):
-            size, packed, header = _zip64(extra, size, packed, header)
-        header += shift
-        locked = bool(flags & _ENCRYPTED) or method == AES
-        member = Member(name, locked, [method], packed, size, header, flags=flags, crc=crc, time=time)
-        member.aes = extra_field(extra, _AES_FIELD) if locked else b""
-        self._join_local(member, found)
-        return at + name_size + extra_size + comment_size
 
     def _join_local(self, member: Member, found: dict[int, Member]) -> None:
         """Read the local header that the directory points at, and compare."""
-        local = _read_local(self.data, member.header)
+        local = read_local(self.data, member.header)
         if local is None:
-            self._note(f"no local header of {member.text_name!r:.80}")
+            if member.elsewhere:
+                self.split = True
+            else:
+                self._note(f"no local header of {member.text_name!r:.80}")
         else:
-            described = member.packed != local.packed or member.size != local.size
-            if local.name != member.name:
-                self._note(f"two names, {member.text_name!r:.80} and {local.text_name!r:.80}")
-            if local.methods != member.methods:
-                self._note(f"two methods for {member.text_name!r:.80}")
-                member.methods += local.methods
-            if local.encrypted != member.encrypted:
-                self._note(f"encrypted or not: {member.text_name!r:.80}")
-                member.encrypted = True
-            if described and (local.packed or local.size) and not local.described:
-                self._note(f"two sizes for {member.text_name!r:.80}")
-                member.packed = max(member.packed, local.packed)
+            self._compare(member, local)
             member.start = local.start
             member.end = local.start + member.packed
             member.flags, member.time = local.flags, local.time
@@ -182,40 +159,66 @@ class ZipArchive:
             self._note("two directory entries for one member")
             previous.encrypted |= member.encrypted
             previous.methods += [method for method in member.methods if method not in previous.methods]
+            previous.end = max(previous.end, member.end)
+
+    def _compare(self, member: Member, local: LocalHeader) -> None:
+        if local.name != member.name:
+            self._note(f"two names, {member.text_name!r:.80} and {local.text_name!r:.80}")
+        if member.unicode_name and _suffix(member.unicode_name) != _suffix(member.name):
+            self._note(f"two names, {member.text_name!r:.80} and {member.name!r:.80}")
+        if local.methods != member.methods:
+            self._note(f"two methods for {member.text_name!r:.80}")
+            member.methods += local.methods
+        if local.encrypted != member.encrypted:
+            self._note(f"encrypted or not: {member.text_name!r:.80}")
+            member.encrypted = True
+        if member.packed != local.packed or member.size != local.size:
+            if (local.packed or local.size) and not local.described:
+                self._note(f"two sizes for {member.text_name!r:.80}")
+            member.packed = max(member.packed, local.packed)
+        if local.crc and member.crc and local.crc != member.crc and not local.described:
+            self._note(f"two checksums for {member.text_name!r:.80}")
 
     # Local headers that no directory mentions.
 
-    def _read_locals(self, claimed: dict[int, Member], limit: int, at: int) -> None:
-        """Walk from ``at`` on; what stands before an archive, such as a self-extractor, is none of it."""
-        data = self.data
+    def _read_locals(self, claimed: dict[int, Member], limit: int, at_start: bool) -> None:
+        """Walk over what the directories do not name.
+
+        What stands in front of an archive that does not begin with its first member, such as a
+        self-extractor, is searched as well, but not found wanting.
+        """
+        data, listed = self.data, bool(claimed)
+        at = 0
         for member in sorted(claimed.values(), key=lambda member: member.header):
             if member.start >= 0:
-                if member.header < at:
+                in_front = not at and not at_start
+                if at and member.header < at:
                     self._note("members overlap")
-                elif member.header - at >= _LOCAL.size:
-                    self._search(at, member.header, bool(claimed), limit)
+                elif member.header - at >= LOCAL_SIZE:
+                    self._search(at, member.header, listed, limit, stray=in_front)
                 at = max(at, member.end)
             self.members.append(member)
-        directory = data.find(CENTRAL, min(at, len(data))) if claimed else -1
+        directory = data.find(CENTRAL, min(at, len(data))) if listed else -1
         stop = directory if directory >= 0 else len(data)
         if not self.truncated:
-            self._search(at, stop, bool(claimed), limit)
+            self._search(at, stop, listed, limit)
 
-    def _search(self, at: int, stop: int, listed: bool, limit: int) -> None:
+    def _search(self, at: int, stop: int, listed: bool, limit: int, *, stray: bool = False) -> None:
         """Local headers from ``at`` up to ``stop``."""
         data, tried = self.data, 0
-        following = dict.fromkeys((_DESCRIPTOR, LOCAL, CENTRAL), -1)
+        following = dict.fromkeys((DESCRIPTOR, LOCAL, CENTRAL), -1)
         while (at := data.find(LOCAL, at, stop)) >= 0:
             tried += 1
             if len(self.members) >= limit or tried > _MAX_TRIED:
                 self.truncated = True
                 return
-            local = _read_local(data, at)
-            if local is None or not _plausible_local(data, at):
+            local = read_local(data, at)
+            if local is None or not is_plausible(data, local):
                 at += 4
                 continue
-            if listed:
+            if listed and not stray:
                 self._note(f"{local.text_name!r:.80} is not in the central directory")
+            local.stray = stray
             if local.described and not local.packed:
                 # The size follows the data: up to the next record is the most it can be.
                 for mark, place in following.items():
@@ -243,88 +246,35 @@ class ZipArchive:
                 return b""
         return b""
 
-    def expand(self, member: Member, limit: int) -> Iterator[Expanded]:
+    def expand(
+        self, member: Member, limit: int, late: Callable[[], bool] = lambda: False
+    ) -> Iterator[Expanded]:
         """The content of a member in every way its headers may be understood.
 
         Arguments:
             limit: octets that each reading may have.
+            late: whether to stop.
         """
-        return expand(self.data, member, limit, self._note)
+        return expand(self.data, member, limit, self._note, late)
 
 
-def _end_records(data: Content) -> list[int]:
-    """Positions of end records, the last first."""
-    found: list[int] = []
-    at = data.rfind(END)
-    floor = max(0, at - _TAIL)
-    while at >= floor and at >= 0 and len(found) < _MAX_ENDS:
-        if at + _END.size <= len(data):
-            found.append(at)
-        at = data.rfind(END, floor, at) if at else -1
-    return found
+def _is_foreign(data: Content) -> bool:
+    return data.startswith(_FOREIGN) or any(data[at : at + len(mark)] == mark for at, mark in _FOREIGN_INSIDE)
 
 
-@dataclass(slots=True)
-class _Local(Member):
-    described: bool = False
+def _opens(data: Content, end: EndRecord) -> bool:
+    """Whether an end record leads to a directory, and that to a local header."""
+    for directory in end.directories:
+        if directory.start + CENTRAL_SIZE <= len(data):
+            member, _next = read_central(data, directory.start, directory.shift)
+            if _plausible_at(data, member.header) or _plausible_at(data, member.header - directory.shift):
+                return True
+    return False
 
 
-def _read_local(data: Content, at: int) -> _Local | None:
-    if not 0 <= at <= len(data) - _LOCAL.size or data[at : at + 4] != LOCAL:
-        return None
-    _sig, _needed, flags, method, time, _date, crc, packed, size, name_size, extra_size = _LOCAL.unpack_from(
-        data, at
-    )
-    start = at + _LOCAL.size + name_size + extra_size
-    name = bytes(data[at + _LOCAL.size : at + _LOCAL.size + name_size])
-    if _NO_SIZE in (packed, size):
-        size, packed, _header = _zip64(data[start - extra_size : start], size, packed, 0)
-    encrypted = bool(flags & _ENCRYPTED) or method == AES
-    aes = extra_field(data[start - extra_size : start], _AES_FIELD) if encrypted else b""
-    return _Local(
-        *(name, encrypted, [method], packed, size, at, start, start + packed, flags, crc, time, aes),
-        described=bool(flags & _HAS_DESCRIPTOR),
-    )
+def _plausible_at(data: Content, at: int) -> bool:
+    return is_plausible(data, read_local(data, at))
 
 
-def _opens(data: Content, end: int) -> bool:
-    """Whether the end record at ``end`` leads to a directory, and that to a local header."""
-    _sig, _disk, _start_disk, _here, count, size, offset, _comment = _END.unpack_from(data, end)
-    start = end - size
-    if not count or start < 0 or data[start : start + 4] != CENTRAL or start + _CENTRAL.size > len(data):
-        return False
-    header = _CENTRAL.unpack_from(data, start)[-1] + start - offset
-    return _plausible_local(data, header)
-
-
-def _plausible_local(data: Content, at: int) -> bool:
-    """Whether what follows the signature could be a local header: four octets alone are met by chance."""
-    local = _read_local(data, at)
-    return (
-        local is not None
-        and local.methods[0] in _KNOWN_METHODS
-        and 0 < len(local.name) <= 1024
-        and local.start <= len(data)
-        and not any(byte < 32 for byte in local.name)
-    )
-
-
-def extra_field(extra: Content, wanted: int) -> bytes:
-    """The first extra data field of that id (APPNOTE 4.5), without its header; empty if there is none."""
-    at = 0
-    while at + 4 <= len(extra):
-        kind, length = struct.unpack_from("<HH", extra, at)
-        if kind == wanted:
-            return bytes(extra[at + 4 : at + 4 + length])
-        at += 4 + length
-    return b""
-
-
-def _zip64(extra: Content, size: int, packed: int, header: int) -> tuple[int, int, int]:
-    """APPNOTE 4.5.3: the wide values, of those fields only that are all ones."""
-    field = extra_field(extra, 1)
-    wide = iter([int.from_bytes(field[k : k + 8], "little") for k in range(0, len(field) - 7, 8)])
-    size = next(wide, size) if size == _NO_SIZE else size
-    packed = next(wide, packed) if packed == _NO_SIZE else packed
-    header = next(wide, header) if header == _NO_SIZE else header
-    return size, packed, header
+def _suffix(name: bytes) -> bytes:
+    return name.rpartition(b".")[2].lower()

@@ -9,12 +9,13 @@ from contentfilter.containers.zipmember import AES, Member
 from contentfilter.part import Context, Found, Part
 
 _PICTURES = (
-    b"\x89PNG\r\n\x1a\n",
-    b"\xff\xd8\xff",
-    b"GIF8",
-    b"\x01\x00\x00\x00l\x00\x00\x00",
-    b"\xd7\xcd\xc6\x9a",
+    (b"\x89PNG\r\n\x1a\n", (b".png",)),
+    (b"\xff\xd8\xff", (b".jpg", b".jpeg", b".jpe", b".jfif")),
+    (b"GIF8", (b".gif",)),
+    (b"\x01\x00\x00\x00l\x00\x00\x00", (b".emf",)),
+    (b"\xd7\xcd\xc6\x9a", (b".wmf",)),
 )
+"""How pictures begin and what they are called in a document: what is both, nobody runs."""
 _LISTED = 20
 """Locked or unreadable members that are named one by one."""
 
@@ -31,7 +32,16 @@ class Zip:
         document = is_document(archive)
         if archive.truncated:
             yield part.unscanned("too-large", f"more than {context.options.members} members")
-        locked = [member for member in archive.members if member.encrypted and not member.is_folder]
+        if archive.split:
+            yield part.unscanned("unsupported", "one part of a split ZIP archive")
+        locked = [
+            member
+            for member in archive.members
+            if member.encrypted and not member.is_folder and not member.stray
+        ]
+        if archive.locked:
+            yield part.found("archive-encrypted", "its directory")
+            yield part.unscanned("encrypted", "ZIP directory")
         if locked:
             yield part.found("archive-encrypted", f"{len(locked)} members, {locked[0].text_name!r:.100}")
             for member in locked[:_LISTED]:
@@ -40,13 +50,16 @@ class Zip:
         for member in archive.members:
             if member.is_folder or (member.encrypted and member.methods == [AES]):
                 continue
-            if document and archive.peek(member, 8).startswith(_PICTURES):
+            if document and _is_picture(archive, member):
                 continue
             for item in self._expand(part, archive, member, context, document):
                 if isinstance(item, Part):
                     expanded += len(item.data)
                 yield item
             bomb = context.budget.is_bomb(len(part.data), expanded)
+            if context.budget.late:
+                yield part.unscanned("timed-out", "the rest of the archive")
+                break
             if bomb or not context.budget.allowance():
                 if bomb:
                     yield part.found("archive-bomb", f"{len(part.data)} octets hold more than {expanded}")
@@ -60,19 +73,25 @@ class Zip:
     ) -> Iterator[Found]:
         budget = context.budget
         limit = budget.allowance()
-        for result in archive.expand(member, limit):
+        for result in archive.expand(member, limit, lambda: budget.late):
             child = self._child(part, member, result.data, document)
             if result.problem == "too-large":
                 if budget.is_bomb(result.used, len(result.data)):
                     yield child.found("archive-bomb", f"{result.used} octets hold {limit} and more")
                 yield child.unscanned("too-large", "expands to more than is looked at")
-            elif result.problem and not member.encrypted:
+            elif result.problem and not (member.encrypted or member.stray or member.elsewhere):
                 yield child.unscanned(result.problem, f"ZIP member, method {member.methods[0]}")
             if result.data:
                 yield child
 
     def _child(self, part: Part, member: Member, data: bytes | bytearray, document: bool) -> Part:
         return (part.piece if document else part.child)(member.text_name, data)
+
+
+def _is_picture(archive: ZipArchive, member: Member) -> bool:
+    head = archive.peek(member, 8)
+    name = member.name.lower()
+    return any(head.startswith(magic) and name.endswith(suffixes) for magic, suffixes in _PICTURES)
 
 
 def is_document(archive: ZipArchive) -> bool:

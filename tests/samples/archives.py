@@ -54,18 +54,21 @@ def item(name: bytes, content: bytes, method: int = DEFLATED, **changed: int) ->
     return Item(entry, entry, data)
 
 
-def archive(items: Iterable[Item], comment: bytes = b"", prefix: bytes = b"") -> bytes:
-    """The archive of those members."""
+def archive(
+    items: Iterable[Item], comment: bytes = b"", prefix: bytes = b"", *, absolute: bool = False
+) -> bytes:
+    """The archive of those members; with ``absolute``, positions count the prefix."""
     body, directory, count = prefix, b"", 0
+    shift = 0 if absolute else len(prefix)
     for member in items:
-        offset = len(body) - len(prefix)
+        offset = len(body) - shift
         if member.local is not None:
             body += member.local.local() + member.data
         if member.central is not None:
             directory += member.central.central(offset)
             count += 1
     end = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, count & 0xFFFF, count & 0xFFFF, len(directory),
-                      len(body) - len(prefix), len(comment))  # fmt: skip
+                      len(body) - shift, len(comment))  # fmt: skip
     return body + directory + end + comment
 
 
@@ -76,3 +79,13 @@ def plain_zip(members: dict[str, bytes]) -> bytes:
         for name, content in members.items():
             archive_file.writestr(name, content)
     return out.getvalue()
+
+
+def with_end64(data: bytes, offset: int, size: int, count: int, extra: bytes = b"") -> bytes:
+    """The archive with a ZIP64 end record and its locator in front of the end record."""
+    at = data.rindex(b"PK\x05\x06")
+    record = struct.pack(
+        "<4sQHHIIQQQQ", b"PK\x06\x06", 44 + len(extra), 45, 45, 0, 0, count, count, size, offset
+    )
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, at, 1)
+    return data[:at] + record + extra + locator + data[at:]

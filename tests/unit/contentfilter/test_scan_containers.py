@@ -239,6 +239,12 @@ def test_program_in_an_archive_under_another_name():
     ]
 
 
+def test_picture_that_is_a_script_as_well_is_not_taken_for_a_picture():
+    for name, seen in (("word/media/a.gif", 0), ("a.hta", 1)):
+        data = plain_zip({"[Content_Types].xml": b"<Types/>", name: b"GIF89a=1;" + bytes(50)})
+        assert scan_document("x", data).parts == 2 + seen
+
+
 # PDF.
 
 
@@ -318,5 +324,5 @@ def test_pdf_cut_at_every_octet_is_no_crash_and_no_pass():
 
 
 def test_method_of_the_archive_that_is_not_known():
-    assert scanned(archive([item(b"a", b"x" * 50, method=9)])) == (set(), {"unsupported"})
+    assert scanned(archive([item(b"a", b"x" * 50, method=9, crc=1)])) == (set(), {"unsupported"})
     assert scanned(archive([item(b"a", b"x" * 50, DEFLATED)])) == (set(), set())

@@ -7,12 +7,14 @@ import io
 import lzma
 import struct
 import zipfile
+import zlib
 from dataclasses import replace
 
 import pytest
 
 from contentfilter.containers.ziparchive import ZipArchive
-from tests.samples.archives import DEFLATED, STORED, Item, archive, deflated, item, plain_zip
+from tests.samples.archives import DEFLATED, STORED, Item, archive, deflated, item, plain_zip, with_end64
+from tests.samples.written import compressed
 
 LIMIT = 1 << 20
 SECRET = b"what the victim's program will see" * 3
@@ -193,11 +195,36 @@ def test_called_compressed_and_is_not():
     assert SECRET in contents(opened(archive([Item(entry, entry, SECRET)])))
 
 
-@pytest.mark.parametrize("method", [1, 6, 9, 93, 98, 200])
+@pytest.mark.parametrize("method", [1, 6, 9, 97, 200])
 def test_methods_that_are_not_known_are_told(method: int):
-    found = opened(archive([item(b"a", SECRET, method=method)]))
+    found = opened(archive([item(b"a", SECRET, method=method, crc=1)]))
     [result] = found.expand(found.members[0], LIMIT)
     assert result.problem == "unsupported"
+
+
+@pytest.mark.parametrize("method", [1, 9, 12, 14, 93, 95, 98, 200])
+@pytest.mark.parametrize("packed", [deflated(SECRET), SECRET])
+def test_a_method_that_is_none_hides_nothing(method: int, packed: bytes):
+    entry = item(b"a", SECRET, method=method, packed=len(packed)).local
+    found = opened(archive([Item(entry, entry, packed)]))
+    assert contents(found) == {SECRET}
+    assert f"not packed by method {method}" in problems(found)
+
+
+def test_compressed_and_called_stored_with_the_sizes_of_stored():
+    packed = deflated(SECRET)
+    entry = item(b"a", SECRET, STORED, packed=len(packed), size=len(packed)).local
+    found = opened(archive([Item(entry, entry, packed)]))
+    assert SECRET in contents(found)
+    assert "called stored" in problems(found)
+
+
+def test_packed_by_what_python_has_no_library_for():
+    packed = compressed("zstd", SECRET)
+    entry = item(b"a", SECRET, method=93, packed=len(packed)).local
+    found = opened(archive([Item(entry, entry, packed)]))
+    assert contents(found) == {SECRET}
+    assert found.problems == []
 
 
 @pytest.mark.parametrize(("method", "pack"), [(12, bz2.compress), (95, lzma.compress), (8, deflated)])
@@ -250,3 +277,135 @@ def test_cut_at_every_octet():
             contents(found)
             if size >= data.index(b"PK\x01\x02"):
                 assert contents(found) == {SECRET, b"x"}
+
+
+# Records that disagree.
+
+
+def test_end_records_far_from_the_end_count():
+    for front in (b"", b"GIF89a"):
+        data = front + archive([item(b"a", SECRET)]) + bytes(200_000) + archive([item(b"b", b"other")])
+        assert contents(opened(data)) == {SECRET, b"other"}
+
+
+def test_end_records_without_number():
+    data = archive([item(b"a", SECRET)]) + archive([]) * 500
+    assert contents(opened(data)) == {SECRET}
+
+
+def directory_of(data: bytes) -> bytes:
+    return data[data.index(b"PK\x01\x02") : data.index(b"PK\x05\x06")]
+
+
+def test_two_directories_one_where_it_should_end_and_one_where_it_should_begin():
+    both = archive([item(b"a", SECRET), Item(item(b"b", b"other").local, None, deflated(b"other"))])
+    first = directory_of(both)
+    second_at = both.index(b"PK\x01\x02") + len(first)
+    entry = item(b"b", b"other").central
+    assert entry is not None
+    second = entry.central(both.index(b"PK\x03\x04", 10))
+    data = both[:second_at] + second + both[second_at:]
+    # The end record's size leads to the second, its position to the first.
+    end = data.rindex(b"PK\x05\x06")
+    data = data[: end + 12] + struct.pack("<I", len(second)) + data[end + 16 :]
+    found = opened(data)
+    assert contents(found) == {SECRET, b"other"}
+    assert "two places" in problems(found)
+
+
+def test_wide_end_record_that_leads_elsewhere():
+    hidden = archive([item(b"a", SECRET)])
+    front = hidden[: hidden.index(b"PK\x05\x06")]
+    shown = archive([item(b"longer name", b"other")], prefix=front, absolute=True)
+    wide = with_end64(shown, hidden.index(b"PK\x01\x02"), len(directory_of(hidden)), 1)
+    found = opened(wide)
+    assert contents(found) == {SECRET, b"other"}
+    assert "disagree" in problems(found)
+    honest = with_end64(hidden, hidden.index(b"PK\x01\x02"), len(directory_of(hidden)), 1)
+    assert (contents(opened(honest)), problems(opened(honest))) == ({SECRET}, "")
+
+
+def test_members_in_front_of_the_archive():
+    lone = Item(item(b"a", SECRET).local, None, deflated(SECRET))
+    front = b"MZ" + bytes(3000) + archive([lone])[:-22]
+    data = front + archive([item(b"b", b"other")])
+    found = opened(data)
+    assert contents(found) == {SECRET, b"other"}
+    assert found.problems == []
+
+
+def test_some_entries_count_what_stands_in_front_and_some_do_not():
+    front = b"#!/bin/sh\n" * 10
+    data = bytearray(archive([item(b"a", SECRET), item(b"b", b"other")], prefix=front))
+    second = data.index(b"PK\x01\x02", data.index(b"PK\x01\x02") + 4)
+    at = data.index(b"PK\x03\x04", 110)
+    struct.pack_into("<I", data, second + 42, at)
+    assert contents(opened(bytes(data))) == {SECRET, b"other"}
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (lying(size=5), "two sizes"),
+        (lying(crc=5), "two checksums"),
+        (archive([Item(None, item(b"a", SECRET).central, b"")]), "no local header"),
+    ],
+)
+def test_more_disagreement(data: bytes, problem: str):
+    assert problem in problems(opened(data))
+
+
+# Parts, locks, names.
+
+
+@pytest.mark.parametrize("at", [4, 6])
+def test_archives_in_parts(at: int):
+    data = bytearray(archive([item(b"a", SECRET)]))
+    assert not opened(bytes(data)).split
+    struct.pack_into("<H", data, data.index(b"PK\x05\x06") + at, 1)
+    assert opened(bytes(data)).split
+
+
+def test_first_and_last_of_several_parts():
+    data = archive([item(b"a", SECRET), item(b"b", b"other")])
+    first = opened(b"PK\x07\x08" + data[: data.index(b"PK\x01\x02")])
+    assert (first.split, contents(first)) == (True, {SECRET, b"other"})
+    entry = bytearray(directory_of(data))
+    struct.pack_into("<H", entry, 34, 1)
+    last = opened(bytes(entry) + data[data.index(b"PK\x05\x06") :])
+    assert last.split
+    assert opened(b"PK00" + data).split is False
+
+
+def test_directory_that_is_encrypted():
+    data = archive([item(b"a", bytes(50), flags=0x2041)])
+    masked = data.replace(directory_of(data), bytes(range(len(directory_of(data)))))
+    end = masked.index(b"PK\x05\x06")
+    found = opened(
+        with_end64(masked, end - len(directory_of(data)), len(directory_of(data)), 1, extra=bytes(28))
+    )
+    assert found.locked
+    assert [member.encrypted for member in found.members] == [True]
+
+
+def unicode_path(name: bytes, real: bytes, crc: int | None = None) -> bytes:
+    crc = zlib.crc32(name) if crc is None else crc
+    field = struct.pack("<HHBI", 0x7075, 5 + len(real), 1, crc) + real
+    data = archive([item(name, SECRET)])
+    at = data.index(b"PK\x01\x02")
+    entry = bytearray(directory_of(data))
+    struct.pack_into("<H", entry, 30, len(field))
+    end = bytearray(data[data.index(b"PK\x05\x06") :])
+    struct.pack_into("<I", end, 12, len(entry) + len(field))
+    return data[:at] + bytes(entry) + field + bytes(end)
+
+
+def test_names_in_unicode_beside_the_plain_ones():
+    found = opened(unicode_path(b"a?.txt", "aä.txt".encode()))
+    assert ([member.text_name for member in found.members], problems(found)) == (["aä.txt"], "")
+    found = opened(unicode_path(b"a.txt", b"a.exe"))
+    assert [member.text_name for member in found.members] == ["a.exe"]
+    assert "two names" in problems(found)
+    # It is of another name, which was changed since.
+    found = opened(unicode_path(b"a.txt", b"a.exe", crc=5))
+    assert ([member.text_name for member in found.members], problems(found)) == (["a.txt"], "")
