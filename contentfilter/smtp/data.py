@@ -16,6 +16,8 @@ from __future__ import annotations
 import enum
 
 _END = b"\r\n.\r\n"
+_MANY = 100
+"""Lines from which on it pays to see whether they have one length."""
 
 
 class Defect(enum.StrEnum):
@@ -76,7 +78,7 @@ class DataReader:
         if not content:
             return b"", rest
         stuffed = 0
-        if self.defect is not Defect.BARE_LF and content.count(b"\n") != content.count(b"\r\n"):
+        if self.defect is not Defect.BARE_LF and _has_bare_lf(content):
             self.defect = Defect.BARE_LF
         if dots:
             stuffed = content.count(b"\r\n.")
@@ -88,6 +90,20 @@ class DataReader:
         self.wire_size += len(content)
         self.size += len(content) - stuffed
         return content, rest
+
+
+def _has_bare_lf(content: bytes) -> bool:
+    """Whether a LF follows something else than CR. ``content`` begins a line, or goes on with no LF."""
+    ends = content.count(b"\n")
+    first = content.find(b"\n")
+    second = content.find(b"\n", first + 1)
+    if ends > _MANY and first > 0:
+        # Lines of one length, as base64 has them: each LF is where it is expected, and so must each CR be.
+        # Looking at every 78th octet takes a tenth of the time of counting pairs.
+        length = second - first
+        if content[first::length] == b"\n" * ends:
+            return content[first - 1 :: length][:ends] != b"\r" * ends
+    return ends != content.count(b"\r\n")
 
 
 def _begun(data: bytes) -> int:

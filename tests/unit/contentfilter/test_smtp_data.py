@@ -190,3 +190,31 @@ def test_data_reader_takes_nothing_after_the_end() -> None:
     reader.feed(b".\r\n")
     with pytest.raises(RuntimeError):
         reader.feed(b"x")
+
+
+@pytest.mark.parametrize("length", [1, 76, 998])
+@pytest.mark.parametrize("lines", [100, 101, 102, 300])
+def test_a_bare_lf_among_lines_of_one_length_is_noticed(length: int, lines: int) -> None:
+    """Long runs of such lines, as base64 has them, are looked at in another way than other text."""
+    line = b"x" * length + b"\r\n"
+    for damage in (None, 0, 1, lines // 2, lines - 1):
+        content = bytearray(line * lines)
+        if damage is not None:
+            at = damage * len(line)
+            content[at + length] = ord("x")
+        reader = DataReader()
+        reader.feed(bytes(content) + b".\r\n")
+        assert reader.defect is (None if damage is None else Defect.BARE_LF)
+        # One LF more, within a line, on the beat of the others and off it.
+        for at in (len(line) * 3 - 3, len(line) * 3 - 1):
+            reader = DataReader()
+            reader.feed(bytes(content[:at] + b"\n" + content[at + 1 :]) + b".\r\n")
+            expected = content[:at].endswith(b"\r") and damage is None
+            assert (reader.defect is None) is expected
+
+
+def test_a_line_end_that_was_cut_in_two_is_whole_again() -> None:
+    reader = DataReader()
+    reader.feed((b"x" * 76 + b"\r\n") * 200 + b"y\r")
+    reader.feed(b"\n" + (b"x" * 76 + b"\r\n") * 200)
+    assert reader.defect is None
