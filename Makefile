@@ -70,11 +70,12 @@ test: test-packages ## every test: unit, fuzz, and integration with a real Postf
 	@[ -z "$(AS_ROOT)" ] || command -v sudo >/dev/null || \
 		{ echo "The integration tests run a private Postfix, which needs root or sudo; without either: make unit"; exit 1; }
 	@$(MAKE) --no-print-directory $(VENV)/.dev $(VENV)/.spf-suite
-	$(AS_ROOT) $(BIN)/pytest -q $(TEST_FLAGS)
+	@$(MAKE) --no-print-directory unit
+	$(AS_ROOT) $(BIN)/pytest -q $(TEST_FLAGS) tests/integration
 
 .PHONY: unit
 unit: $(VENV)/.dev $(VENV)/.spf-suite ## the tests that need no other program
-	$(BIN)/pytest -q tests/unit tests/fuzz
+	$(BIN)/pytest -q --numprocesses auto tests/unit tests/fuzz
 
 .PHONY: lint
 lint: $(VENV)/.dev ## ruff, mypy --strict and the layers

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-
 _skipped: list[str] = []
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    outcome = yield
-    report = outcome.get_result()
+def pytest_runtest_logreport(report):
     if report.skipped:
-        _skipped.append(item.nodeid)
+        _skipped.append(report.nodeid)
 
 
 def pytest_sessionfinish(session, exitstatus):
