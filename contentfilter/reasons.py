@@ -36,6 +36,7 @@ REASONS: dict[str, Reason] = {
     "office-default-password": Reason("is encrypted with a default password", _OPENLY),
     "ole-object": Reason("contains an embedded object", "Please send the object by itself."),
     "archive-encrypted": Reason("is an encrypted archive and cannot be checked", _OPENLY),
+    "archive-default-password": Reason("is an archive with an empty password", _OPENLY),
     "archive-bomb": Reason("expands to an excessive size", "Please send its contents by another way."),
     "archive-malformed": Reason("is a damaged archive and cannot be checked", "Please create it again."),
     "pdf-encrypted": Reason("is an encrypted PDF and cannot be checked", _OPENLY),

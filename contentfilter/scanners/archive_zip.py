@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contentfilter.containers.ziparchive import ZipArchive
 from contentfilter.containers.zipmember import AES, Member
 from contentfilter.part import Context, Found, Part
+from contentfilter.scanners.zip_unlocking import locked_members
 
 _PICTURES = (
     (b"\x89PNG\r\n\x1a\n", (b".png",)),
@@ -16,8 +17,6 @@ _PICTURES = (
     (b"\xd7\xcd\xc6\x9a", (b".wmf",)),
 )
 """How pictures begin and what they are called in a document: what is both, nobody runs."""
-_LISTED = 20
-"""Locked or unreadable members that are named one by one."""
 
 
 class Zip:
@@ -43,9 +42,9 @@ class Zip:
             yield part.found("archive-encrypted", "its directory")
             yield part.unscanned("encrypted", "ZIP directory")
         if locked:
-            yield part.found("archive-encrypted", f"{len(locked)} members, {locked[0].text_name!r:.100}")
-            for member in locked[:_LISTED]:
-                yield self._child(part, member, b"", document).unscanned("encrypted", "ZIP member")
+            yield from locked_members(
+                part, locked, context, lambda member, data: self._child(part, member, data, document)
+            )
         expanded = 0
         for member in archive.members:
             if member.is_folder or (member.encrypted and member.methods == [AES]):

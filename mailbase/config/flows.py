@@ -40,6 +40,7 @@ _TAGGED = (
     "office-dde",
     "office-remote-template",
     "office-default-password",
+    "archive-default-password",
     "ole-object",
     "archive-malformed",
     "pdf-javascript",
