@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.threads import deferToThreadPool
 
-from contentfilter.clamd import Clamd
+from contentfilter.engines.assembly import Engines
 from contentfilter.inspector import Backends, MailInspector
 from contentfilter.macros.allowlist import Allowlist
 from contentfilter.macros.file import AllowlistError
@@ -38,6 +38,7 @@ from mailbase.metrics import new_registry, site
 from mailbase.service import Service
 from mailbase.spamtraps import Spamtraps
 from mailbase.starting import make_log, raise_descriptor_limit
+from mailbase.vocabulary import Action, Flow
 
 NEEDS_RESTART = ("listeners", "control", "metrics", "message_size_limit", "spool", "timeouts")
 """Settings of ``contentfilter`` that a reload does not change."""
@@ -75,6 +76,9 @@ class Daemon:
         content = settings.contentfilter
         self.pool = Pool(reactor, content.workers, launcher(reactor, settings, log), log, self.metrics)
         self.metrics.watch(self.pool)
+        self.engines = Engines(reactor, log, self.metrics.tested)
+        self.engines.configure(content)
+        self.metrics.watch_engines(lambda: self.engines.active)
         self._connect(settings)
         self._allowed = Allowlist(content.allowed_macros, log, time.time)
         self.splits = Splits(reactor.seconds, self._is_upstream, self.metrics.split)
@@ -135,6 +139,7 @@ class Daemon:
 
     def _begin(self) -> None:
         self.pool.start()
+        self.engines.start()
         for port in self.ports:
             port.start()
 
@@ -144,6 +149,7 @@ class Daemon:
         for port in self.ports:
             port.stop()
         await self.pool.stop()
+        self.engines.stop()
         self._disconnect()
 
     def problem(self) -> str:
@@ -153,6 +159,8 @@ class Daemon:
         for port in self.ports:
             if not port.ready:
                 return f"the reinjection port {port.address} has not answered yet"
+        if self.engines.missing and _all_waits(self.settings):
+            return f"the virus engine {self.engines.missing} does not answer, or misses the test virus"
         return ""
 
     def _status(self, _request: dict[str, Any]) -> dict[str, Any]:
@@ -187,7 +195,7 @@ class Daemon:
         return Backends(
             settings=settings,
             pool=self.pool,
-            clamd=Clamd(self._reactor, content.clamd) if content.clamd is not None else None,
+            engines=self.engines.active,
             policyd=self._policyd,
             quarantine=Quarantine(content.quarantine.folder, self._in_thread),
             reporter=self._reporter,
@@ -237,6 +245,7 @@ class Daemon:
         if content.workers != old.contentfilter.workers:
             self.pool.reconfigure(content.workers, launcher(self._reactor, settings, self._log))
         self._allowed.path = content.allowed_macros
+        self.engines.configure(content)
         self.inspector.backends = self._backends(settings)
         self._log.info("reloaded", servers=len(settings.registry.servers))
         changed = [
@@ -252,6 +261,11 @@ class Daemon:
 
     def _in_thread(self, work: Callable[[], T]) -> Deferred[T]:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)
+
+
+def _all_waits(settings: Settings) -> bool:
+    """Whether mail that an engine could not look at is deferred in every flow."""
+    return all(settings.flows.of(flow).unscanned["engine-failed"] is Action.DEFER for flow in Flow)
 
 
 def launcher(reactor: Any, settings: Settings, log: Log) -> ProcessLauncher:

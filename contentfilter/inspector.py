@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.internet.interfaces import IReactorTime
 
 from contentfilter.disposition import Answer, Disposition
+from contentfilter.engines.seat import Name as EngineName
 from contentfilter.envelope import Envelope
 from contentfilter.macros.allowlist import Allowlist
 from contentfilter.metrics import Metrics, Stage
@@ -57,8 +58,10 @@ class Pool(Protocol):
     ) -> ScanResult | ScanFailed: ...
 
 
-class Clamd(Protocol):
-    """A virus scanner."""
+class Engine(Protocol):
+    """A virus engine; see :class:`contentfilter.engines.engine.Engine`."""
+
+    name: EngineName
 
     async def scan(self, message: Spool, timeout: float | None = None) -> ScanResult | ScanFailed: ...
 
@@ -90,7 +93,7 @@ class Backends:
     Arguments:
         settings: in force.
         pool: of scan workers.
-        clamd: None if none is configured.
+        engines: that look for viruses.
         policyd: for the ticket.
         quarantine: for what must be kept.
         reporter: told what became of each mail with a ticket.
@@ -102,7 +105,7 @@ class Backends:
 
     settings: Settings
     pool: Pool
-    clamd: Clamd | None
+    engines: Sequence[Engine]
     policyd: Policyd
     quarantine: Quarantine
     reporter: Reporter
@@ -163,8 +166,9 @@ class MailInspector:
         # The scanners need no ticket and the ticket no scanner, so they run side by side. The results stand
         # in the order of this list, whoever is first.
         scans = [watch.of("workers", self._scan(backends.pool, spool, deadline))]
-        if backends.clamd is not None:
-            scans.append(watch.of("clamd", backends.clamd.scan(spool, self._left(deadline))))
+        scans += [
+            watch.of(engine.name, self._examine(engine, spool, deadline)) for engine in backends.engines
+        ]
         asking = self._known(envelope, spool, listener, deadline, watch)
         known, results = await _both(asking, scans)
         ticket, flow = known.ticket, known.flow
@@ -229,6 +233,11 @@ class MailInspector:
 
     def _left(self, deadline: float) -> float:
         return deadline - RESERVE - self._clock.seconds()
+
+    async def _examine(self, engine: Engine, spool: Spool, deadline: float) -> ScanResult | ScanFailed:
+        result = await engine.scan(spool, self._left(deadline))
+        self._metrics.examined(engine.name, result)
+        return result
 
     async def _scan(self, pool: Pool, spool: Spool, deadline: float) -> ScanResult | ScanFailed:
         try:

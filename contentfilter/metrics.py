@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
+from contentfilter.engines.engine import Engine
+from contentfilter.engines.metrics import EngineCollector
+from contentfilter.engines.seat import NAMES as ENGINES
+from contentfilter.engines.seat import Name as EngineName
+from contentfilter.engines.watch import OUTCOMES as SELF_TESTS
+from contentfilter.engines.watch import Outcome as SelfTested
 from contentfilter.pool.member import Fate
 from contentfilter.pool.pool import Pool
 from contentfilter.recipients import Share
 from contentfilter.reporting import FATES as REPORTED
 from contentfilter.reporting import Fate as Reported
-from contentfilter.results import ScanFailed
+from contentfilter.results import ScanFailed, ScanResult
 from contentfilter.splits import EVENTS as SPLITS
 from contentfilter.splits import Event as Split
 from contentfilter.steps import End
@@ -22,14 +28,17 @@ from contentfilter.verdict import POINTS, Verdict
 from mailbase.config import FINDING_NAMES
 from mailbase.vocabulary import UNSCANNED_REASONS, Action, Finding, Flow, Unscanned
 
-Stage = Literal["ticket", "evidence", "workers", "clamd", "quarantine", "total"]
+Stage = Literal["ticket", "evidence", "workers", "clamd", "command", "quarantine", "total"]
 
-STAGES: tuple[Stage, ...] = ("ticket", "evidence", "workers", "clamd", "quarantine", "total")
+STAGES: tuple[Stage, ...] = get_args(Stage)
 FATES: tuple[Fate, ...] = ("recycled", "failed", "killed", "crashed")
 FAILURES = {
     "workers": ("crashed", "timed-out", "out-of-memory", "unavailable", "protocol", "overload"),
-    "clamd": ("crashed", "timed-out", "unavailable", "protocol"),
+    "clamd": ("crashed", "timed-out", "unavailable", "protocol", "overload"),
+    "command": ("crashed", "timed-out", "unavailable", "protocol", "overload"),
 }
+EXAMINED = ("clean", "found", "unscanned", "failed")
+"""What an engine says of a mail; what it did not look into counts as such also where it found something."""
 TICKETS = ("found", "missing", "unknown", "unavailable")
 """How asking for a ticket ended: resolved, no header line, resolves to nothing, no answer."""
 PROTOCOLS = ("smtp", "lmtp")
@@ -72,6 +81,18 @@ class Metrics:
             "contentfilter_scanner_failures",
             "Scanners that could not do their work.",
             ["scanner", "reason"],
+            registry=registry,
+        )
+        self.engine_scans = Counter(
+            "contentfilter_engine_scans",
+            "Mails that an engine was given, by what it said.",
+            ["engine", "result"],
+            registry=registry,
+        )
+        self.self_tests = Counter(
+            "contentfilter_engine_self_tests",
+            "Tests whether an engine finds the test virus.",
+            ["engine", "result"],
             registry=registry,
         )
         self.quarantine_failures = Counter(
@@ -161,6 +182,11 @@ class Metrics:
         for scanner, reasons in FAILURES.items():
             for reason in reasons:
                 self.failures.labels(scanner, reason)
+        for engine in ENGINES:
+            for result in EXAMINED:
+                self.engine_scans.labels(engine, result)
+            for outcome in SELF_TESTS:
+                self.self_tests.labels(engine, outcome)
         for protocol in PROTOCOLS:
             self.connections.labels(protocol)
             self.refused.labels(protocol)
@@ -209,6 +235,31 @@ class Metrics:
     def split(self, event: Split) -> None:
         """See :class:`contentfilter.splits.Splits`."""
         self.splits.labels(event).inc()
+
+    def examined(self, engine: EngineName, result: ScanResult | ScanFailed) -> None:
+        """An engine has said what it knows of a mail, or has not."""
+        match result:
+            case ScanFailed():
+                said = "failed"
+            case ScanResult(unscanned=gaps) if gaps:
+                said = "unscanned"
+            case ScanResult(findings=findings):
+                said = "found" if findings else "clean"
+        self.engine_scans.labels(engine, said).inc()
+
+    # The engines'
+
+    def tested(self, engine: EngineName, outcome: SelfTested) -> None:
+        """A self-test has ended."""
+        self.self_tests.labels(engine, outcome).inc()
+
+    def watch_engines(self, engines: Callable[[], Sequence[Engine]]) -> None:
+        """Show how the engines stand, each time somebody asks.
+
+        Arguments:
+            engines: tells which are in force.
+        """
+        self._registry.register(EngineCollector(engines))
 
     def looked_at(self, result: Looked) -> None:
         """It was tried to find out about the client of an upstream relay."""

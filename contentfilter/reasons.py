@@ -49,6 +49,7 @@ REASONS: dict[str, Reason] = {
     ),
     "html-smuggling": Reason("is a web page that hides a file", "Please attach the file itself."),
     "virus": Reason("contains malware"),
+    "virus-suspected": Reason("looks like malware or fraud"),
     "too-deep": Reason("is nested too deeply to be checked", "Please attach the files by themselves."),
     "too-large": Reason("is too large to be checked", "Please send less at once."),
 }
@@ -60,5 +61,6 @@ UNSCANNED: dict[str, Reason] = {
     "malformed": Reason("is damaged and cannot be checked", "Please create it again."),
     "timed-out": Reason("took too long to check", "Please send it in a simpler form."),
     "failed": Reason("could not be checked", "Please send it in another format."),
+    "engine-failed": Reason("could not be checked for viruses", "Please try again later."),
     "unsupported": Reason("has a format that cannot be checked", "Please send it in another format."),
 }

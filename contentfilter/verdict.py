@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from contentfilter.engines.seat import NAMES as ENGINES
 from contentfilter.policy import Policy
 from contentfilter.reasons import REASONS, UNSCANNED, Reason
 from contentfilter.results import ScanFailed, ScanResult
@@ -189,6 +190,8 @@ def _action(fact: Fact, flow: Flow, policy: Policy) -> Action:
 
 
 def _failure(failed: ScanFailed) -> str:
+    if failed.scanner in ENGINES:
+        return "engine-failed"
     return "timed-out" if failed.reason == "timed-out" else "failed"
 
 

@@ -80,7 +80,16 @@ class Unscanned:
 
 
 UNSCANNED_REASONS = frozenset(
-    {"encrypted", "too-large", "too-deep", "malformed", "timed-out", "failed", "unsupported"}
+    {
+        "encrypted",
+        "too-large",
+        "too-deep",
+        "malformed",
+        "timed-out",
+        "failed",
+        "engine-failed",
+        "unsupported",
+    }
 )
 """Why a part may end unscanned; each can be given an action in the configuration."""
 

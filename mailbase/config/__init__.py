@@ -2,7 +2,6 @@
 
 from mailbase.config.changes import changes
 from mailbase.config.contentfilter import (
-    ClamdSettings,
     ContentfilterSettings,
     ListenerSettings,
     QuarantineSettings,
@@ -11,6 +10,7 @@ from mailbase.config.contentfilter import (
     WorkerSettings,
 )
 from mailbase.config.dns import DnsSettings
+from mailbase.config.engines import ClamdSettings, CommandSettings
 from mailbase.config.flows import FINDING_NAMES, OWN_FAULTS, FlowSettings, FlowsSettings
 from mailbase.config.identity import IdentitySettings
 from mailbase.config.loading import load, loads
@@ -25,6 +25,7 @@ __all__ = [
     "FINDING_NAMES",
     "OWN_FAULTS",
     "ClamdSettings",
+    "CommandSettings",
     "ConfigError",
     "ContentfilterSettings",
     "DnsSettings",

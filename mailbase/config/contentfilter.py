@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
+from mailbase.config.engines import ClamdSettings, CommandSettings
 from mailbase.config.places import ConnectPlace, FilePath, ListenPlace, OptionalListenPlace, SocketPath
 from mailbase.config.units import Duration, Size, between
 from mailbase.documents import Count, FilledListing, Section, Text
@@ -64,15 +65,6 @@ class WorkerSettings(Section):
     """Messages that may wait for a worker."""
 
 
-class ClamdSettings(Section):
-    address: ConnectPlace = "unix:/run/clamav/clamd.ctl"
-    """clamd's socket."""
-    timeout: Annotated[Duration, between("1s", "10m")] = 30.0
-    """Seconds for one message."""
-    max_size: Annotated[Size, between("1KiB", "4GiB")] = 25 << 20
-    """Octets of the largest message that is given to clamd (its StreamMaxLength)."""
-
-
 class QuarantineSettings(Section):
     folder: FilePath = Path("/var/spool/postwarden/quarantine")
     """One file per message."""
@@ -96,6 +88,8 @@ class ContentfilterSettings(Section):
     workers: WorkerSettings = WorkerSettings()
     clamd: ClamdSettings | None = None
     """Absent: no clamd."""
+    command: CommandSettings | None = None
+    """Absent: no second engine."""
     quarantine: QuarantineSettings = QuarantineSettings()
     allowed_macros: FilePath = Path("/var/lib/postwarden/allowed-macros.json")
     """The macros that the postmaster allows; ``contentfilter macros`` writes it."""

@@ -47,6 +47,7 @@ _TAGGED = (
     "pdf-launch",
     "mime-ambiguous",
     "html-smuggling",
+    "virus-suspected",
 )
 """Seen in malware and in honest mail; refusing all of it would cost more than it brings."""
 _ACCEPTED = ("pdf-owner-restricted", "office-macro-allowed")
@@ -59,6 +60,7 @@ _UNSCANNED = {
     # Our own fault: the sender tries again.
     "failed": Action.DEFER,
     "timed-out": Action.DEFER,
+    "engine-failed": Action.DEFER,
     # The finding that comes with it (office-encrypted, pdf-encrypted, archive-encrypted) decides.
     "encrypted": Action.ACCEPT,
     "malformed": Action.TAG,
@@ -66,7 +68,7 @@ _UNSCANNED = {
     "too-deep": Action.TAG,
     "unsupported": Action.TAG,
 }
-OWN_FAULTS = frozenset({"failed", "timed-out"})
+OWN_FAULTS = frozenset({"failed", "timed-out", "engine-failed"})
 """Reasons for which even upstream relays may be deferred: 451 is no bounce, and trouble of ours ends."""
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr
 
 from mailbase.config.contentfilter import ContentfilterSettings
 from mailbase.config.dns import DnsSettings
+from mailbase.config.engines import engine_conflicts
 from mailbase.config.flows import FlowsSettings, flow_conflicts
 from mailbase.config.identity import IdentitySettings
 from mailbase.config.lists import list_conflicts
@@ -89,17 +90,15 @@ def conflicts(settings: Settings) -> Iterator[tuple[Location, str]]:
             f"expected at least dns.timeout ({format_duration(dns.timeout)}), "
             f"got {format_duration(dns.deadline)}",
         )
-    waits: list[tuple[Location, float]] = [(("workers", "deadline"), content.workers.deadline)]
-    if content.clamd:
-        waits.append((("clamd", "timeout"), content.clamd.timeout))
     limit = content.timeouts.reinject
-    for location, seconds in waits:
-        if seconds > limit:
-            yield (
-                ("contentfilter", *location),
-                f"expected at most contentfilter.timeouts.reinject ({format_duration(limit)}), "
-                f"got {format_duration(seconds)}",
-            )
+    if content.workers.deadline > limit:
+        yield (
+            ("contentfilter", "workers", "deadline"),
+            f"expected at most contentfilter.timeouts.reinject ({format_duration(limit)}), "
+            f"got {format_duration(content.workers.deadline)}",
+        )
+    for location, message in engine_conflicts(content.clamd, content.command, limit):
+        yield ("contentfilter", *location), message
     yield from _places(settings)
 
 

@@ -174,7 +174,7 @@ def test_a_clamd_that_never_answers_holds_up_nothing_but_its_mail(start, mark, t
     with socket.socket(socket.AF_UNIX) as deaf:
         deaf.bind(path)
         deaf.listen(100)
-        gateway = start(clamd={"address": f"unix:{path}", "timeout": "1s"})
+        gateway = start(clamd={"addresses": f"unix:{path}", "timeout": "1s"})
         descriptors = Path(f"/proc/{gateway.contentfilter.pid}/fd")
         before = len(list(descriptors.iterdir()))
         with ThreadPoolExecutor(20) as senders:

@@ -14,6 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from contentfilter.disposition import Answer, Deliver, Disposition
+from contentfilter.engines.seat import Name as EngineName
 from contentfilter.envelope import Client, Envelope
 from contentfilter.envelope import Path as MailPath
 from contentfilter.inspector import RESERVE, TICKET_TIMEOUT, Backends, MailInspector, ticket_id
@@ -72,6 +73,7 @@ class FakePool:
 class FakeClamd:
     result: Any = field(default_factory=ScanResult)
     answer: Deferred[Any] | None = None
+    name: EngineName = "clamd"
 
     async def scan(self, message: Spool, timeout: float | None = None) -> Any:
         return self.result if self.answer is None else await self.answer
@@ -120,7 +122,15 @@ class Scene:
         self.found: tuple[Hop | None, Evidence | None] = (None, None)
         self.registry = CollectorRegistry()
         self.pool, self.policyd, self.quarantine = FakePool(), FakePolicyd(), FakeQuarantine()
-        self.backends = Backends(self.settings, self.pool, clamd, self.policyd, self.quarantine, self, self)  # type: ignore[arg-type]
+        self.backends = Backends(
+            self.settings,
+            self.pool,  # type: ignore[arg-type]
+            [clamd] if clamd is not None else [],
+            self.policyd,
+            self.quarantine,  # type: ignore[arg-type]
+            self,
+            self,
+        )
         log = Log("test", stream=self.output)
         self.inspector = MailInspector(
             self.clock, self.backends, log, Metrics(self.registry), lambda: 1795312800.0
@@ -516,7 +526,7 @@ def test_our_own_mistake_is_raised_not_passed(tmp_path):
     scene.start().addErrback(failures.append)
     scene.pool.answer.errback(ZeroDivisionError())
     assert failures[0].check(ZeroDivisionError)
-    assert scene.backends.clamd.answer.called  # type: ignore[union-attr]
+    assert scene.backends.engines[0].answer.called  # type: ignore[attr-defined]
 
 
 def test_every_label_starts_at_zero(scene):

@@ -169,9 +169,9 @@ def test_header_lines():
 
 
 def test_a_failure_that_policy_passes_is_written_on_the_mail():
-    policy = Policy(FLOWS.inbound.actions, {**FLOWS.inbound.unscanned, "failed": Action.TAG})
+    policy = Policy(FLOWS.inbound.actions, {**FLOWS.inbound.unscanned, "engine-failed": Action.TAG})
     tagged = decide(ID, Flow.INBOUND, policy, [ScanFailed("clamd", "unavailable")])
     assert tagged.action is Action.TAG
-    assert b'X-P-Unscanned: failed "clamd"' in tagged.header("X-P")
+    assert b'X-P-Unscanned: engine-failed "clamd"' in tagged.header("X-P")
     # An overload is ours to bear, whatever the policy.
     assert decide(ID, Flow.INBOUND, policy, [BUSY]).action is Action.DEFER

@@ -198,6 +198,46 @@ CASES = {
             "f.yaml:3: contentfilter.clamd.timeout: expected at most contentfilter.timeouts.reinject (75s), got 2m",
         ],
     ),
+    "engines": (
+        "contentfilter:\n"
+        "  clamd: {addresses: ['unix:/a', 'unix:/a'], at_once: 0}\n"
+        "  command: {run: [clamscan], clean: [0, 256], name: 'FOUND'}\n",
+        [
+            "f.yaml:2: contentfilter.clamd.addresses: expected each address once",
+            "f.yaml:2: contentfilter.clamd.at_once: expected 1 to 200, got 0",
+            "f.yaml:3: contentfilter.command.clean[1]: expected 0 to 255, got 256",
+            "f.yaml:3: contentfilter.command.name: expected a regular expression with a group (...) around the name, "
+            "got 'FOUND'",
+            "f.yaml:3: contentfilter.command.run: expected the program's path from the root, such as "
+            "/usr/bin/clamscan, got 'clamscan'",
+        ],
+    ),
+    "many clamds": (
+        "contentfilter: {clamd: {addresses: ['a:1', 'a:2', 'a:3', 'a:4', 'a:5', 'a:6', 'a:7', 'a:8', 'a:9']}}",
+        ["f.yaml:1: contentfilter.clamd.addresses: expected at most 8 addresses, got 9"],
+    ),
+    "no clamd": (
+        "contentfilter: {clamd: {addresses: []}, command: {timeout: 1m}}",
+        [
+            "f.yaml:1: contentfilter.clamd.addresses: expected at least one entry",
+            "f.yaml:1: contentfilter.command.run: is missing and has no default",
+        ],
+    ),
+    "statuses": (
+        "contentfilter:\n  command: {run: [/bin/x], infected: [1, 0], incomplete: [1], timeout: 80s, name: '(x'}\n",
+        [
+            "f.yaml:2: contentfilter.command.name: expected a regular expression, got '(x': "
+            "missing ), unterminated subpattern at position 0",
+        ],
+    ),
+    "statuses twice": (
+        "contentfilter:\n  command: {run: [/bin/x], infected: [1, 0], incomplete: [1], timeout: 80s}\n",
+        [
+            "f.yaml:2: contentfilter.command.incomplete: exit status 1 is in infected already",
+            "f.yaml:2: contentfilter.command.infected: exit status 0 is in clean already",
+            "f.yaml:2: contentfilter.command.timeout: expected at most contentfilter.timeouts.reinject (75s), got 80s",
+        ],
+    ),
     "socket mode": (
         "policyd: {socket_mode: 999}",
         ["f.yaml:1: policyd.socket_mode: expected a file mode such as 0660, got 999"],

@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel
 
 from mailbase.config import FINDING_NAMES, ConfigError, Settings, loads
+from mailbase.config.engines import CommandSettings
 from mailbase.config.lists import ListKind, ListSettings
 from mailbase.registry.file import RegistryFile
 from mailbase.vocabulary import UNSCANNED_REASONS, Flow
@@ -90,6 +91,11 @@ def test_the_documented_default_is_the_default(key: str) -> None:
     if key.startswith("contentfilter.clamd."):
         absent = loads("contentfilter: {clamd: {}}")
         assert loads("contentfilter: {clamd: {}}", [f"{key}={plain_defaults()[key]}"]) == absent
+    elif key.startswith("contentfilter.command."):
+        absent = loads("contentfilter: {command: {run: /bin/true}}")
+        assert (
+            loads("contentfilter: {command: {run: /bin/true}}", [f"{key}={plain_defaults()[key]}"]) == absent
+        )
     elif key.startswith("policyd.lists.NAME."):
         kind = "dnsbl" if key.endswith(".families") else "rhsbl"
         lists = f"policyd: {{lists: {{name: {{kind: {kind}, zone: x.example}}}}}}"
@@ -153,9 +159,24 @@ def test_the_full_example_names_every_key() -> None:
                 yield from there(value, path.rstrip(".") + "[].")
 
     named = {re.sub(r"\.limits\.[^.]+", ".limits.NAME", key) for key in there(example, "")}
-    elsewhere = re.compile(r"flows\.(outbound\.|submission\.|upstream\.limits)|policyd\.lists\.NAME\.")
+    elsewhere = re.compile(
+        r"flows\.(outbound\.|submission\.|upstream\.limits)|policyd\.lists\.NAME\.|contentfilter\.command"
+    )
     wanted = {key for key in keys(Settings) if not elsewhere.match(key)}
     assert wanted - named == set()
+
+
+def test_the_example_of_a_second_engine_that_is_commented_out_names_every_key_and_shows_the_defaults() -> (
+    None
+):
+    text = (Path(__file__).parents[3] / "examples" / "postwarden.yaml").read_text(encoding="utf-8")
+    command = re.search(r"^  # command:\n(?:  #   .*\n)+", text, re.M)
+    assert command is not None
+    configuration = {"contentfilter": yaml.safe_load(re.sub(r"^  # ", "  ", command[0], flags=re.M))}
+    shown = loads(yaml.safe_dump(configuration, sort_keys=False)).contentfilter.command
+    assert shown is not None
+    assert shown.model_fields_set == set(CommandSettings.model_fields)
+    assert shown == CommandSettings(run=shown.run)
 
 
 def test_the_example_of_lists_that_is_commented_out_names_every_key_and_loads() -> None:

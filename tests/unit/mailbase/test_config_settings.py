@@ -61,6 +61,7 @@ def test_upstream_mail_is_never_refused_by_default() -> None:
     assert {name for name, action in flow.unscanned.items() if action is Action.DEFER} == {
         "failed",
         "timed-out",
+        "engine-failed",
     }
 
 
@@ -165,7 +166,7 @@ def test_relative_paths_start_from_the_folder_of_the_file(
         "registry: registry.yaml\n"
         "store: {url: 'sqlite:p.sqlite'}\n"
         "policyd: {listen: ['unix:p'], control: c, greylist: {clients: [data:allowlist_clients, clients]}}\n"
-        "contentfilter: {spool: {folder: spool}, clamd: {address: 'unix:/run/clamd'}}\n"
+        "contentfilter: {spool: {folder: spool}, clamd: {addresses: 'unix:clamd'}}\n"
     )
     monkeypatch.chdir(tmp_path)
     settings = load(Path("etc/w.yaml"))
@@ -176,7 +177,7 @@ def test_relative_paths_start_from_the_folder_of_the_file(
     assert settings.policyd.greylist.clients == ("data:allowlist_clients", f"{folder}/clients")
     assert settings.contentfilter.spool.folder == folder / "spool"
     assert settings.contentfilter.clamd is not None
-    assert settings.contentfilter.clamd.address == "unix:/run/clamd"
+    assert settings.contentfilter.clamd.addresses == (f"unix:{folder}/clamd",)
 
 
 def test_a_store_in_memory_has_no_folder(tmp_path: Path) -> None:

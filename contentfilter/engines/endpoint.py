@@ -1,0 +1,243 @@
+"""One clamd: its connections, and whether it answers.
+
+Connections are kept for the next message. Whatever goes wrong, clamd is asked for its version before it gets
+the next message: at once, then with growing pauses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
+from twisted.internet.error import ConnectError, ConnectingCancelledError
+from twisted.internet.error import TimeoutError as ConnectTimeout
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.protocol import Factory
+
+from contentfilter.engines.answers import judge, signatures_made
+from contentfilter.engines.conversation import Conversation, instream, version
+from contentfilter.engines.seat import Message
+from contentfilter.results import ScanFailed, ScanResult
+from mailbase.config.places import Systemd, Tcp, Unix, parse_place
+from mailbase.logs import Log
+from mailbase.replies import printable
+
+IDLE = 15.0
+"""Seconds after which a connection without question is closed; clamd does so after 30 (IdleTimeout)."""
+REFRESH = 300.0
+"""Seconds between two questions for the version while all is well."""
+PROBE = 5.0
+"""Seconds for the answer to a question for the version."""
+RETRY = 0.25
+"""Seconds until the next such question after one without answer, doubled up to ``MAX_RETRY``."""
+MAX_RETRY = 2.0
+
+
+class Settings(Protocol):
+    """What of ``contentfilter.clamd`` is read here."""
+
+    @property
+    def suspected(self) -> Sequence[str]: ...
+
+
+class Endpoint:
+    """See :class:`contentfilter.engines.seat.Seat`.
+
+    Arguments:
+        reactor: for connections and time.
+        place: as in ``contentfilter.clamd.addresses``.
+        settings: ``contentfilter.clamd`` of the configuration.
+        log: for its becoming silent and answering again.
+        changed: told when it becomes usable, or no more so.
+    """
+
+    def __init__(
+        self, reactor: Any, place: str, settings: Settings, log: Log, changed: Callable[[], None]
+    ) -> None:
+        self.place = place
+        self.blind = False
+        self.busy = 0
+        self.signatures = 0.0
+        self._reactor = reactor
+        self._settings = settings
+        self._log = log
+        self._changed = changed
+        self._answers = True
+        self._told = False
+        self._pause = RETRY
+        self._probe: Any = None
+        self._idle: dict[Conversation, Any] = {}
+        self._closed = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether mail is given to it: it answered last time, and finds the test virus."""
+        return self._answers and not self.blind
+
+    async def look(self, message: Message, seconds: float) -> ScanResult | ScanFailed:
+        """What this clamd says of ``message``; after a failure it gets no more until it has answered.
+
+        Raises:
+            OSError: the message cannot be read, or is not what came in.
+        """
+        started = self._reactor.seconds()
+        self.busy += 1
+        try:
+            answer = await self._ask(instream(message), seconds)
+        finally:
+            self.busy -= 1
+        result = answer if isinstance(answer, ScanFailed) else self._judge(answer, started)
+        if isinstance(result, ScanFailed):
+            self._trouble(result)
+        return result
+
+    def start(self) -> None:
+        """Ask for the version, now and from time to time: is it there, and how old are its signatures?"""
+        self._check_later(0.0)
+
+    def close(self) -> None:
+        """Close what is idle; what is under way is closed at its end."""
+        self._closed = True
+        if self._probe is not None and self._probe.active():
+            self._probe.cancel()
+        for conversation in list(self._idle):
+            conversation.abandon(_SILENT)
+
+    def _judge(self, answer: bytes, started: float) -> ScanResult | ScanFailed:
+        return judge(answer, self._reactor.seconds() - started, self._settings.suspected)
+
+    # Connections
+
+    async def _ask(self, question: Iterator[bytes], seconds: float) -> bytes | ScanFailed:
+        late = ScanFailed("clamd", "timed-out", f"no answer within {seconds:g} s")
+        if seconds <= 0:
+            return late
+        asking = _Asking(late)
+        timer = self._reactor.callLater(seconds, asking.give_up)
+        try:
+            conversation = self._take()
+            if conversation is None:
+                factory = Factory.forProtocol(lambda: Conversation(self._forget))
+                opened = await asking.open(self._endpoint(seconds).connect(factory))
+                if isinstance(opened, ScanFailed):
+                    return opened
+                conversation = opened
+            asking.conversation = conversation
+            answer = await conversation.ask(question)
+        except Exception:
+            # Nobody waits any more, or there is nothing to ask.
+            asking.give_up()
+            raise
+        finally:
+            if timer.active():
+                timer.cancel()
+        self._keep(conversation)
+        return answer
+
+    def _endpoint(self, seconds: float) -> IStreamClientEndpoint:
+        match parse_place(self.place):
+            case Unix(path):
+                return UNIXClientEndpoint(self._reactor, path, timeout=seconds)  # type: ignore[no-untyped-call]
+            case Tcp(host, port):
+                return HostnameEndpoint(self._reactor, host or "localhost", port, timeout=seconds)
+            case Systemd():
+                raise ValueError("contentfilter.clamd.addresses: expected an address to connect to")
+
+    def _take(self) -> Conversation | None:
+        """An idle connection, the one that was used last."""
+        if not self._idle:
+            return None
+        conversation, timer = self._idle.popitem()
+        timer.cancel()
+        return conversation
+
+    def _keep(self, conversation: Conversation) -> None:
+        if conversation.lost:
+            return
+        if self._closed:
+            conversation.abandon(_SILENT)
+            return
+        self._idle[conversation] = self._reactor.callLater(IDLE, conversation.abandon, _SILENT)
+
+    def _forget(self, conversation: Conversation) -> None:
+        timer = self._idle.pop(conversation, None)
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    # Health
+
+    def _trouble(self, failed: ScanFailed) -> None:
+        """It gets no mail until it has answered."""
+        self._log.warning("engine-trouble", engine="clamd", place=self.place, detail=failed.detail)
+        if self._answers:
+            self._answers = False
+            self._pause = RETRY
+            # A refused connection will be refused again at once.
+            self._check_later(0.0 if failed.reason != "unavailable" else RETRY)
+            self._changed()
+
+    def _check_later(self, seconds: float) -> None:
+        if self._probe is not None and self._probe.active():
+            self._probe.cancel()
+        if not self._closed:
+            self._probe = self._reactor.callLater(seconds, self._begin_check)
+
+    def _begin_check(self) -> None:
+        Deferred.fromCoroutine(self._check())
+
+    async def _check(self) -> None:
+        answer = await self._ask(version(), PROBE)
+        made = None if isinstance(answer, ScanFailed) else signatures_made(answer)
+        if made is not None:
+            self.signatures = made
+            self._check_later(REFRESH)
+            if self._told:
+                self._log.info("engine-answers", engine="clamd", place=self.place)
+                self._told = False
+            if not self._answers:
+                self._answers = True
+                self._changed()
+            return
+        detail = answer.detail if isinstance(answer, ScanFailed) else f"not clamd: {printable(answer, 100)}"
+        if not self._told:
+            self._log.error("engine-down", engine="clamd", place=self.place, detail=detail)
+            self._told = True
+        self._answers = False
+        self._check_later(self._pause)
+        self._pause = min(2 * self._pause, MAX_RETRY)
+        self._changed()
+
+
+class _Asking:
+    """One question, from the connection to the answer, that can be given up at any time."""
+
+    def __init__(self, late: ScanFailed) -> None:
+        self._late = late
+        self._over = False
+        self._connecting: Deferred[Any] | None = None
+        self.conversation: Conversation | None = None
+
+    async def open(self, connecting: Deferred[Any]) -> Conversation | ScanFailed:
+        self._connecting = connecting
+        try:
+            conversation: Conversation = await connecting
+        except ConnectingCancelledError:
+            if self._over:
+                return self._late
+            raise
+        except (ConnectError, OSError) as error:
+            slow = isinstance(error, ConnectTimeout)
+            return ScanFailed("clamd", "timed-out" if slow else "unavailable", printable(str(error)))
+        return conversation
+
+    def give_up(self) -> None:
+        self._over = True
+        if self.conversation is not None:
+            self.conversation.abandon(self._late)
+        elif self._connecting is not None:
+            self._connecting.cancel()
+
+
+_SILENT = ScanFailed("clamd", "unavailable", "not needed any more")

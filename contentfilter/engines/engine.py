@@ -1,0 +1,192 @@
+"""Gives messages to the seats of an engine, and knows what to do while one is gone.
+
+A message goes to the seat that has the fewest, among those that answer; to the first of these in the
+configuration where several have as few. One that is lost on the way goes to another, or again to the same.
+While no seat answers, messages wait for one to come back, but not long after the last one went: a clamd that
+is being restarted costs a moment, one that is gone must not hold up Postfix.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+
+from contentfilter.engines.seat import Message, Name, Seat
+from contentfilter.results import ScanFailed, ScanResult
+from mailbase.vocabulary import Unscanned
+
+MAX_LOST = 2
+"""Times that a message may be lost under way: more of them, and it may be the message that ends the
+engine."""
+
+
+class Terms(Protocol):
+    """What every engine has in the configuration.
+
+    Attributes:
+        timeout: seconds for a message, waiting included.
+        max_size: octets of the largest message.
+        at_once: messages at once at each seat.
+        wait: seconds that messages wait for a seat to come back, from when the last one went.
+    """
+
+    @property
+    def timeout(self) -> float: ...
+    @property
+    def max_size(self) -> int: ...
+    @property
+    def at_once(self) -> int: ...
+    @property
+    def wait(self) -> float: ...
+
+
+class Engine:
+    """A virus engine.
+
+    Arguments:
+        clock: the reactor's.
+        name: of the engine.
+        terms: of the configuration.
+        make: makes the seats, in the order of the configuration; each is to call what it is given when it
+        becomes
+            usable, or no more so.
+
+    Attributes:
+        moved: messages that were given to another seat, or again, since the first did not answer.
+    """
+
+    def __init__(
+        self, clock: Any, name: Name, terms: Terms, make: Callable[[Callable[[], None]], Sequence[Seat]]
+    ) -> None:
+        self.name = name
+        self.moved = 0
+        self._clock = clock
+        self._terms = terms
+        self._waiting: deque[_Turn] = deque()
+        self._patience: Any = None
+        self._given_up = False
+        self.seats: Sequence[Seat] = tuple(make(self.reseat))
+
+    @property
+    def waiting(self) -> int:
+        """Messages that wait for a seat."""
+        return len(self._waiting)
+
+    async def scan(self, message: Message, timeout: float | None = None) -> ScanResult | ScanFailed:
+        """What the engine says of ``message``.
+
+        Arguments:
+            timeout: seconds, waiting included; at most, and by default, the configured ones.
+
+        Raises:
+            OSError: the message cannot be read, or is not what came in.
+        """
+        terms = self._terms
+        if message.size > terms.max_size:
+            detail = f"{message.size} octets; {self.name} gets at most {terms.max_size}"
+            return ScanResult(unscanned=(Unscanned("", "too-large", detail),))
+        seconds = terms.timeout if timeout is None else min(timeout, terms.timeout)
+        end = self._clock.seconds() + seconds
+        tried: Counter[Seat] = Counter()
+        lost = 0
+        while True:
+            seat = self._free(tried) if not self._waiting else None
+            if seat is None:
+                turn = await self._turn(tried, end)
+                if isinstance(turn, ScanFailed):
+                    return turn
+                seat = turn
+            left = end - self._clock.seconds()
+            others = any(other.usable for other in self.seats if other is not seat)
+            tried[seat] += 1
+            try:
+                outcome = await seat.look(message, left / 2 if others else left)
+            finally:
+                self.reseat()
+            if isinstance(outcome, ScanResult):
+                return outcome
+            # Where no connection could be made, neither has done anything to the other.
+            lost += outcome.reason != "unavailable"
+            tries = sum(tried.values())
+            if lost >= MAX_LOST or tries >= MAX_LOST + len(self.seats) or self._clock.seconds() >= end:
+                return outcome
+            self.moved += 1
+
+    def reseat(self) -> None:
+        """A seat may have become usable, or no more so: look who can be given what waits."""
+        if any(seat.usable for seat in self.seats):
+            self._given_up = False
+            if self._patience is not None:
+                self._patience.cancel()
+                self._patience = None
+        elif self._patience is None and not self._given_up:
+            self._patience = self._clock.callLater(self._terms.wait, self._give_up)
+        while self._waiting and (seat := self._free(self._waiting[0].tried)) is not None:
+            self._waiting.popleft().end(seat)
+
+    def start(self) -> None:
+        """Begin to look after the seats."""
+        for seat in self.seats:
+            seat.start()
+
+    def close(self) -> None:
+        """Let go of what is kept for later; what is under way ends as it will."""
+        for seat in self.seats:
+            seat.close()
+
+    def _free(self, tried: Counter[Seat]) -> Seat | None:
+        """The seat for a message that was at ``tried`` before."""
+        free = [seat for seat in self.seats if seat.usable and seat.busy < self._terms.at_once]
+        return min(free, key=lambda seat: (tried[seat], seat.busy), default=None)
+
+    async def _turn(self, tried: Counter[Seat], end: float) -> Seat | ScanFailed:
+        """Wait for a seat that has time for one more message."""
+        if self._given_up:
+            return self._gone()
+        seconds = end - self._clock.seconds()
+        if seconds <= 0:
+            return ScanFailed(self.name, "timed-out", "no time left")
+        turn = _Turn(tried, self._waiting.remove)
+        self._waiting.append(turn)
+        timer = self._clock.callLater(seconds, self._late, turn, seconds)
+        try:
+            return await turn.seat
+        finally:
+            if timer.active():
+                timer.cancel()
+
+    def _late(self, turn: _Turn, seconds: float) -> None:
+        self._waiting.remove(turn)
+        if any(seat.usable for seat in self.seats):
+            turn.end(ScanFailed(self.name, "overload", f"waited {seconds:g} s for {self.name} to have time"))
+        else:
+            turn.end(self._gone())
+
+    def _gone(self) -> ScanFailed:
+        return ScanFailed(self.name, "unavailable", f"{self.name} does not answer")
+
+    def _give_up(self) -> None:
+        """None has come back: from now on messages do not wait for that."""
+        self._patience = None
+        self._given_up = True
+        while self._waiting:
+            self._waiting.popleft().end(self._gone())
+
+
+class _Turn:
+    """A message that waits.
+
+    Arguments:
+        tried: where it was before.
+        leave: takes it out of the queue.
+    """
+
+    def __init__(self, tried: Counter[Seat], leave: Callable[[_Turn], None]) -> None:
+        self.tried = tried
+        self.seat: Deferred[Seat | ScanFailed] = Deferred(lambda _cancelled: leave(self))
+
+    def end(self, outcome: Seat | ScanFailed) -> None:
+        self.seat.callback(outcome)
