@@ -47,6 +47,8 @@ REASONS: dict[str, Reason] = {
     "mime-ambiguous": Reason(
         "has a structure that can be read in several ways", "Please send it with another mail program."
     ),
+    "external-body": Reason("leaves its content elsewhere", "Please attach the content itself."),
+    "message-partial": Reason("is a piece of a message that was sent in several", "Please send it whole."),
     "html-smuggling": Reason("is a web page that hides a file", "Please attach the file itself."),
     "virus": Reason("contains malware"),
     "virus-suspected": Reason("looks like malware or fraud"),
@@ -56,6 +58,7 @@ REASONS: dict[str, Reason] = {
 
 UNSCANNED: dict[str, Reason] = {
     "encrypted": Reason("is encrypted and cannot be checked", _OPENLY),
+    "mail-encrypted": Reason("is encrypted and cannot be checked", "Please send it without encryption."),
     "too-large": REASONS["too-large"],
     "too-deep": REASONS["too-deep"],
     "malformed": Reason("is damaged and cannot be checked", "Please create it again."),

@@ -82,6 +82,7 @@ class Unscanned:
 UNSCANNED_REASONS = frozenset(
     {
         "encrypted",
+        "mail-encrypted",
         "too-large",
         "too-deep",
         "malformed",

@@ -34,6 +34,8 @@ _REJECTED = (
     # Else ten thousand empty files in front of a macro would carry it past us.
     "too-deep",
     "too-large",
+    # No mail program of today puts the pieces together, and nobody who looks at one of them can check it.
+    "message-partial",
 )
 """What a recipient must not get: runs code, or hides its content from us."""
 _TAGGED = (
@@ -46,6 +48,7 @@ _TAGGED = (
     "pdf-javascript",
     "pdf-launch",
     "mime-ambiguous",
+    "external-body",
     "html-smuggling",
     "virus-suspected",
 )
@@ -63,6 +66,8 @@ _UNSCANNED = {
     "engine-failed": Action.DEFER,
     # The finding that comes with it (office-encrypted, pdf-encrypted, archive-encrypted) decides.
     "encrypted": Action.ACCEPT,
+    # People who write to each other in private; no program opens it without their keys.
+    "mail-encrypted": Action.TAG,
     "malformed": Action.TAG,
     "too-large": Action.TAG,
     "too-deep": Action.TAG,
