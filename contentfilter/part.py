@@ -46,6 +46,7 @@ class Part:
             document's own, since that is what people know.
         name: the file name that it would be saved under, as it was given; empty for a text without one. It
             makes nothing harmless, but tells what a double click would do with the content.
+        charset: what its header declares, of text that lies in a message; see :mod:`contentfilter.text`.
     """
 
     path: str
@@ -53,6 +54,7 @@ class Part:
     depth: int = 0
     inside: str = ""
     name: str = ""
+    charset: str = ""
 
     def child(self, name: str, data: Content) -> Part:
         """A member of this container."""

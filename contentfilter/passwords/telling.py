@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from contentfilter.limits import KIB, MIB, Budget, ScanOptions
 from contentfilter.message import MessageReader, Wire
-from contentfilter.message.header import decode_words
+from contentfilter.message.parameters import decode_words
 from contentfilter.part import Content, Part
 from contentfilter.passwords.words import candidates
 

@@ -19,6 +19,7 @@ from contentfilter.scanners.sheet_text import SheetText
 from contentfilter.scanners.tar import Tar
 from contentfilter.scanners.unsupported import Unsupported
 from contentfilter.scanners.vba import Vba
+from contentfilter.scanners.wide_text import WideText
 
 SCANNERS: dict[str, Scanner] = {
     scanner.name: scanner
@@ -32,6 +33,7 @@ SCANNERS: dict[str, Scanner] = {
         ActiveMime(),
         SheetText(),
         Pdf(),
+        WideText(),
         Email(),
         Zip(),
         OleObjects(),

@@ -10,8 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contentfilter.limits import Budget, ScanOptions
-from contentfilter.message import BytesWire, FileWire, MessageReader
-from contentfilter.message.header import boundaries, decode_words, file_name, parse
+from contentfilter.message import BytesWire, FileWire, MessageReader, base64text, encodings, oldfiles
+from contentfilter.message.boundary import MAX_BOUNDARY, boundaries
+from contentfilter.message.filename import file_names, worst
+from contentfilter.message.header import parse
+from contentfilter.message.parameters import decode_words, parameters
 from contentfilter.message.wire import Wire
 from contentfilter.part import Part
 from contentfilter.scan import scan_message
@@ -145,7 +148,32 @@ def test_damaged_messages_are_read_without_stumbling(sample: tuple[bytes, list[b
 @EXAMPLES
 @given(NOISE, st.text(max_size=60))
 def test_header_values_are_read_without_stumbling(value: bytes, text: str):
-    parse(value)
-    assert all(0 < len(item) <= 250 for item in boundaries(value))
-    file_name(value, "filename")
+    header = parse(value)
+    assert -1 <= header.early_end <= len(value)
+    assert all(0 < len(item) <= MAX_BOUNDARY for item in boundaries(value, value).candidates)
+    parameters(value, "filename")
+    assert worst(file_names([value], [value])) in ["", *file_names([value], [value])]
     decode_words(text)
+
+
+@EXAMPLES
+@given(NOISE, st.sampled_from([b"=", b"-_", b"\n", b"A", b"#", b" "]), st.integers(0, 60))
+def test_encodings_are_read_without_stumbling(data: bytes, sprinkled: bytes, every: int):
+    text = base64.b64encode(data)
+    if every:
+        text = sprinkled.join(text[at : at + every] for at in range(0, len(text), every))
+    found = base64text.decode(BytesWire(text), 0, len(text))
+    assert len(found.readings) <= 12
+    assert all(len(reading) <= len(text) for reading in found.readings)
+    readings, _doubtful = encodings.other_readings(data)
+    assert all(len(reading) <= len(data) + 1 for reading in readings)
+    for _name, content in oldfiles.files_in_text(data):
+        assert len(content) <= 255 * len(data)
+
+
+@EXAMPLES
+@given(st.binary(min_size=1, max_size=300))
+def test_what_is_written_by_the_rules_has_one_reading(data: bytes):
+    text = base64.encodebytes(data)
+    found = base64text.decode(BytesWire(text), 0, len(text))
+    assert (found.readings, found.doubtful, found.complete) == ([data], False, True)

@@ -9,13 +9,13 @@ import random
 
 import pytest
 
-from contentfilter.message import encodings
+from contentfilter.message import base64text, encodings, oldfiles
 from contentfilter.message.wire import BytesWire
 
 
 def base64_of(text: bytes) -> tuple[list[bytes], bool]:
-    readings, complete = encodings.base64_readings(BytesWire(text), 0, len(text))
-    return [bytes(reading) for reading in readings], complete
+    found = base64text.decode(BytesWire(text), 0, len(text))
+    return [bytes(reading) for reading in found.readings], found.complete
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 57, 58, 787_000, 3_000_000])
@@ -24,7 +24,11 @@ def test_base64_over_windows(size: int, line: int):
     data = random.Random(size).randbytes(size)
     raw = base64.b64encode(data)
     text = b"\r\n".join(raw[at : at + line] for at in range(0, len(raw), line))
-    assert base64_of(text) == ([data], True)
+    readings, complete = base64_of(text)
+    assert readings[0] == data
+    assert complete
+    if line % 4 == 0:
+        assert readings == [data]
 
 
 def test_base64_without_its_padding():
@@ -41,12 +45,23 @@ def test_base64_with_padding_between_windows():
     assert data[:-1] + data in readings
 
 
-def test_base64_with_a_few_letters_after_the_padding_has_one_reading():
-    assert base64_of(b"aGVsbG8=\r\nfooter") == ([b"hello"], True)
+@pytest.mark.parametrize("footer", [b"footer", b"_____\r\na list\r\n", b"-- \r\nsee http://list.example/a/b"])
+def test_base64_with_a_footer_is_in_no_doubt(footer: bytes):
+    text = b"aGVsbG8=\r\n" + footer
+    found = base64text.decode(BytesWire(text), 0, len(text))
+    assert found.readings[0] == b"hello"
+    assert not found.doubtful
+
+
+def test_base64_that_goes_on_after_the_padding_is_in_doubt():
+    text = b"aGVsbG8=\r\n" + base64.b64encode(b"and what else there is to say")
+    found = base64text.decode(BytesWire(text), 0, len(text))
+    assert found.doubtful
+    assert b"helloand what else there is to say" in found.readings
 
 
 def test_base64_pieces_are_bounded():
-    readings, complete = base64_of(b"aGVsbG8=" * 5000)
+    readings, complete = base64_of(b"aGVsbG8=" * 150_000)
     assert not complete
     assert readings[0] == b"hello"
 
@@ -71,8 +86,8 @@ def test_uuencode_of_encoders_that_differ():
     backticks = blanks.replace(b" ", b"`").replace(b"begin`644`f", b"begin 644 f")
     trailing = b"begin 644 f\n" + b"".join(line[:-1] + b"x\n" for line in lines) + b"`\nend\n"
     for text in (blanks, backticks, trailing):
-        assert list(encodings.uuencoded(text)) == [(b"f", data)]
+        assert list(oldfiles.uuencoded(text)) == [(b"f", data)]
 
 
 def test_uuencode_that_breaks_off_gives_what_was_there():
-    assert list(encodings.uuencoded(b"begin 644 f\n%:&5L;&\\\nnothing of the kind\n")) == [(b"f", b"hello")]
+    assert list(oldfiles.uuencoded(b"begin 644 f\n%:&5L;&\\\nnothing of the kind\n")) == [(b"f", b"hello")]

@@ -1,0 +1,38 @@
+"""The name of an attachment (RFC 2183 2.3), of all that programs may show the one that is worst."""
+
+from __future__ import annotations
+
+from contentfilter.message.parameters import decode_words, parameters
+
+_RUNS = (
+    "exe scr com bat cmd pif msi msp cpl dll jar js jse vbs vbe wsf wsh hta lnk ps1 reg chm scf url "
+    "iso img vhd one"
+)
+_MACROS = "docm dotm xlsm xltm xlam xlsb pptm potm ppam ppsm sldm xll doc xls ppt dot mht"
+_CONTAINERS = "zip rar 7z cab arj ace tar gz tgz bz2 xz zst lzh eml msg htm html svg rtf pdf"
+_HARM = {
+    end: harm for harm, ends in enumerate((_CONTAINERS, _MACROS, _RUNS), start=1) for end in ends.split()
+}
+"""What a suffix promises, by rank."""
+
+
+def file_names(dispositions: list[bytes], types: list[bytes]) -> list[str]:
+    """All file names of a part, those of Content-Disposition first, as users see them."""
+    found: dict[str, None] = {}
+    for values, key in ((dispositions, "filename"), (types, "name")):
+        for value in values:
+            for text in parameters(value, key):
+                # RFC 2231 forbids encoded words here; programs write them all the same.
+                found[decode_words(text).replace("\\", "/").rsplit("/", 1)[-1]] = None
+    return [name for name in found if name]
+
+
+def worst(names: list[str]) -> str:
+    """The name whose suffix promises most harm, the first of equals; empty for none."""
+    return max(names, key=lambda name: _HARM.get(suffix(name), 0), default="")
+
+
+def suffix(name: str) -> str:
+    """What stands after the last dot, in lower case; empty if there is none."""
+    _stem, dot, end = name.rstrip(" .").rpartition(".")
+    return end.lower() if dot else ""

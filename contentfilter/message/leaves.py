@@ -1,0 +1,275 @@
+"""The content of leaf parts, decoded in every way, and what hides in text that is none of the structure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+
+from contentfilter.limits import KIB, MIB, Budget
+from contentfilter.message import base64text, encodings
+from contentfilter.message.delimiters import LINE_WORK
+from contentfilter.message.header import Header, parse
+from contentfilter.message.oldfiles import binhexed, files_in_text, uuencode_body
+from contentfilter.message.variants import is_strange
+from contentfilter.message.wire import Wire
+from contentfilter.part import Content, Found, Part, base_name, clean_name
+from mailbase.vocabulary import Finding, Unscanned
+
+AMBIGUOUS = "mime-ambiguous"
+
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
+_HEAD_STEP = 8 * KIB
+_HIDDEN = re.compile(
+    rb"[\r\n][ \t\v\f:]{0,20}content-(?:type|transfer-encoding|disposition)"
+    rb"[ \t]*(?:\([^()\r\n]{0,60}\))?[ \t]*:"
+)
+_FIRST_WINDOW, _WINDOW = 4 * KIB, MIB
+_MAX_TEXT = 8 * MIB
+"""Text of this size is looked into for files and for broken escapes; more is no text."""
+_TELLING = 512
+"""Octets that tell text from other content."""
+_LEAST_OUTSIDE = 40
+
+
+class Leaves:
+    """Reads what has no parts, and keeps account of what has been read.
+
+    Arguments:
+        wire: where the message's octets are.
+        budget: bounds.
+        path: what stands before the part numbers; empty for the mail itself.
+        depth: containers around this message, for the parts handed out.
+        known: digests of contents that were handed out, where a second reading is to bring new ones only.
+
+    Attributes:
+        plain: the part that was handed out last is text without a name, as it stands.
+        strange: NUL or bare CR stand where programs may take them for structure.
+    """
+
+    def __init__(self, wire: Wire, budget: Budget, path: str, depth: int, known: set[bytes]) -> None:
+        self.wire = wire
+        self.budget = budget
+        self.depth = depth
+        self.known = known
+        self._root = path
+        self._prefix = path + "/" if path else ""
+        self._seen: set[tuple[int, int, str]] = set()
+        self.plain = False
+        self.strange = False
+
+    def take(self, start: int, end: int, reading: str) -> bool:
+        """Whether this reading of this stretch is new and there is work left to spend on it."""
+        if (start, end, reading) in self._seen:
+            return False
+        self._seen.add((start, end, reading))
+        return self.budget.take_work(end - start)
+
+    def path(self, number: str) -> str:
+        """The path of the part with this number; of the message itself for none."""
+        return self._prefix + number if number else self._root
+
+    def ambiguous(self, number: str, detail: str) -> Finding:
+        return Finding(AMBIGUOUS, self.path(number), detail)
+
+    # Readings that are compared.
+
+    def noting(self, items: Iterator[Found]) -> Iterator[Found]:
+        """``items``, whose contents are known from now on."""
+        for item in items:
+            if isinstance(item, Part):
+                self.known.add(_digest(item.data))
+            yield item
+
+    def doubted(self, items: Iterator[Found], number: str, why: str) -> Iterator[Found]:
+        """What is new in ``items``, a reading that only some clients have, and that it is."""
+        surprise = False
+        for item in items:
+            if isinstance(item, Part):
+                digest = _digest(item.data)
+                if digest in self.known:
+                    continue
+                self.known.add(digest)
+                surprise = surprise or not self.plain
+            yield item
+        if surprise:
+            yield self.ambiguous(number, why)
+
+    # Leaves.
+
+    def leaf(self, header: Header, start: int, end: int, number: str) -> Iterator[Found]:
+        """The content from start to end, in every encoding that its header may mean."""
+        for encoding in header.encodings:
+            if not self.take(start, end, encoding):
+                continue
+            yield from self.content(header, start, end, encoding, number)
+            # A colon is in no base64: then no header hides in it.
+            if encoding == "base64" and self.wire.find(b":", start, end) < 0:
+                continue
+            found = False
+            for item in self.hidden(start, end, number):
+                found = True
+                yield item
+            if found and encoding == "base64":
+                yield self.ambiguous(number, "a part inside base64")
+
+    def content(self, header: Header, start: int, end: int, encoding: str, number: str) -> Iterator[Found]:
+        """One reading of a leaf, and the files that stand inside its text."""
+        text: Content = b""
+        if 0 < self.budget.options.leaf_size < end - start:
+            yield self.part(number, header.name, b"")
+            return
+        if encoding == "base64":
+            decoded = base64text.decode(self.wire, start, end)
+            if decoded.doubtful:
+                yield self.ambiguous(number, "base64 that programs decode differently")
+            if not decoded.complete:
+                yield Unscanned(self.path(number), "malformed", "base64 in too many pieces")
+            readings = decoded.readings
+            if decoded.odd and end - start <= _MAX_TEXT:
+                text = self.wire.text(start, end)
+        else:
+            readings = self.decode(start, end, encoding)
+            if encoding == "identity":
+                self.strange = self.strange or any(map(is_strange, readings))
+            if encoding == "quoted-printable" and b"=" in (raw := self._short_text(start, end)):
+                self.strange = self.strange or is_strange(raw)
+                others, doubtful = encodings.other_readings(raw)
+                readings += [other for other in others if other not in readings]
+                if doubtful:
+                    yield self.ambiguous(number, "broken quoted-printable")
+        name, charset = header.name, header.charset
+        while readings:
+            data = readings.pop(0)
+            yield self.part(number, name, data, charset, encoding)
+            if encoding != "base64" or b"\0" not in data[:_TELLING]:
+                yield from self._files(data, number, name)
+            del data
+        if text:
+            self.strange = self.strange or is_strange(bytes(text))
+            yield from self._files(text, number, name)
+
+    def _short_text(self, start: int, end: int) -> bytes:
+        return self.wire.text(start, end) if end - start <= _MAX_TEXT else b""
+
+    def _files(self, text: Content, number: str, name: str) -> Iterator[Found]:
+        """Files that stand inside text the way it was before MIME."""
+        if len(text) > _MAX_TEXT:
+            text = text[:_MAX_TEXT]
+        for inner, content in files_in_text(text):
+            if not self.budget.take_work(least=LINE_WORK):
+                return
+            if content:
+                self.plain = False
+                inner_name = inner.strip().decode("utf-8", "replace")
+                yield self.part(self._name(number, name), inner_name, content)
+
+    def decode(self, start: int, end: int, encoding: str) -> list[bytes | bytearray]:
+        """What programs make of this stretch in this encoding."""
+        match encoding:
+            case "base64":
+                return base64text.decode(self.wire, start, end).readings
+            case "quoted-printable":
+                return [encodings.quoted_printable(self.wire, start, end)]
+            case "uuencode":
+                return [uuencode_body(self.wire.text(start, end))]
+            case "binhex":
+                return [content for _name, content in binhexed(self._short_text(start, end)) if content]
+            case _:
+                return [self.wire.text(start, end)]
+
+    def part(self, number: str, name: str, data: Content, charset: str = "", encoding: str = "") -> Part:
+        """A part to be scanned."""
+        self.plain = encoding == "identity" and not name
+        path = self.path(self._name(number, name))
+        return Part(path, data, self.depth, name=base_name(name), charset=charset)
+
+    def _name(self, number: str, name: str) -> str:
+        return f"{number}/{clean_name(name)}" if name else number
+
+    # What lies outside the structure.
+
+    def outside(self, start: int, end: int, number: str) -> Iterator[Found]:
+        """Text before the first delimiter or after the last: clients hide it, or take it for parts."""
+        self.strange = self.strange or is_strange(self.wire.raw(start, min(end, start + MIB)))
+        if end - start < _LEAST_OUTSIDE:
+            return
+        found = False
+        for item in self.hidden(start, end, number):
+            found = True
+            yield item
+        if not found:
+            for item in self._files(self._short_text(start, end), number, ""):
+                found = True
+                yield item
+        if found:
+            yield self.ambiguous(number, "a part outside the delimiters")
+
+    def hidden(self, start: int, end: int, number: str) -> Iterator[Found]:
+        """Parts whose header stands in the midst of text, as in quoted or damaged messages.
+
+        Each reaches to the next header or hyphens. Inner structure needs no care: every header in it is met.
+        """
+        line = self._find_header(max(start - 1, 0), end)
+        while line >= 0 and not self.budget.exhausted:
+            if not self.budget.take_work():
+                return
+            header, body, _large = self.header(line, end)
+            following = self._find_header(max(body - 1, line + 9), end)
+            stop = following if following >= 0 else end
+            hyphens = self.wire.find(b"\n--", max(line, body - 1), stop)
+            stop = hyphens if hyphens >= 0 else stop
+            early = line + header.early_end if header.early_end > 0 else body
+            for begin in dict.fromkeys((body, early)):
+                for encoding in header.encodings:
+                    if begin < stop and self.take(begin, stop, encoding):
+                        yield from self.content(header, begin, stop, encoding, number)
+            line = following
+
+    def _find_header(self, start: int, end: int) -> int:
+        """Where the first line after start begins that is a Content field; -1 for none."""
+        size = _FIRST_WINDOW
+        while start < end:
+            stop = min(end, start + size)
+            size = min(4 * size, _WINDOW)
+            window = self.wire.raw(start, min(end, stop + 60)).lower()
+            if b"content-" in window and (match := _HIDDEN.search(window)):
+                return start + match.start() + 1
+            start = stop
+        return -1
+
+    def header(self, start: int, end: int) -> tuple[Header, int, bool]:
+        """The header at start, where the body begins, and whether the header was too large to parse whole."""
+        limit = self.budget.options.header_size
+        for size in (_HEAD_STEP, limit):
+            block = self.wire.text(start, min(end, start + size))
+            if block.startswith((b"\n", b"\r\n")):
+                return parse(b""), start + block.index(b"\n") + 1, False
+            if match := _EMPTY_LINE.search(block):
+                # Dots taken out before this place shift it; only a stuffed header line does that.
+                body = self._after_empty_line(start, end, match)
+                return self._parsed(block[: match.start() + 1]), body, False
+            if start + size >= end:
+                return self._parsed(block), end, False
+        body = self._after_empty_line(start + limit - 4, end, None)
+        return self._parsed(block), body, True
+
+    def _parsed(self, block: bytes) -> Header:
+        header = parse(block)
+        self.strange = self.strange or header.strange
+        return header
+
+    def _after_empty_line(self, start: int, end: int, match: re.Match[bytes] | None) -> int:
+        if match is not None and self.wire.raw(start + match.start(), start + match.end()) == match[0]:
+            return start + match.end()
+        places = [
+            at + len(empty)
+            for empty in (b"\n\r\n", b"\n\n")
+            if (at := self.wire.find(empty, start, end)) >= 0
+        ]
+        return min(places, default=end)
+
+
+def _digest(data: Content) -> bytes:
+    """Tells contents apart, but not by the octets that :mod:`contentfilter.message.variants` clears away."""
+    return hashlib.blake2b(data.translate(None, b"\r\n\0"), digest_size=16).digest()

@@ -1,0 +1,167 @@
+"""Files that stand inside text: in the encodings that were there before MIME, or in base64 by itself."""
+
+from __future__ import annotations
+
+import binascii
+import re
+import struct
+from collections.abc import Iterator
+
+from contentfilter.limits import MIB
+from contentfilter.message.base64text import quads
+from contentfilter.part import Content
+
+MAX_FILE = 64 * MIB
+"""Octets that run lengths may expand to."""
+
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/\s]")
+_SPACE = b" \t\r\n\v\f"
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_JUNK = bytes(set(range(256)) - set(_ALPHABET + b"="))
+
+_UU_BEGIN = re.compile(rb"(?:\A|[\r\n])begin(?:-base64)?[ \t]+[0-7]{3,5}[ \t]+([^\r\n]{1,300})(?:\r\n|\r|\n)")
+_YENC_BEGIN = re.compile(
+    rb"(?:\A|\n)=ybegin [^\r\n]{0,300}?name=([^\r\n]{1,300})\r?\n(?:=ypart [^\r\n]*\r?\n)?"
+)
+_YENC_ESCAPE = re.compile(rb"=(.)", re.DOTALL)
+_YENC_SHIFT = bytes((byte - 42) & 255 for byte in range(256))
+
+_BINHEX_ALPHABET = b"!\"#$%&'()*+,-012345689@ABCDEFGHIJKLMNPQRSTUVXYZ[`abcdefhijklmpqr"
+_TO_BASE64 = bytes.maketrans(_BINHEX_ALPHABET, _ALPHABET)
+_NOT_BINHEX = bytes(set(range(256)) - set(_BINHEX_ALPHABET))
+_BINHEX_START = re.compile(rb"(?:\A|[\r\n])[ \t]*:([!\"#$%&'()*+,\-0-9@A-Z\[`a-r]{10})")
+
+_MAGIC = (
+    b"UEsDB",  # ZIP
+    b"0M8R4KGx",  # OLE
+    b"JVBERi",  # PDF
+    b"e1xydG",  # RTF
+    b"TVqQAA",  # programs of Windows
+    b"UmFyIR",  # RAR
+    b"N3q8ry",  # 7z
+    b"QWN0aXZlTWltZQ",  # ActiveMime
+)
+"""How documents, archives and programs begin in base64."""
+
+
+def files_in_text(data: Content) -> Iterator[tuple[bytes, bytes]]:
+    """Files that stand inside text: name and content, which is empty for what only looks like a file."""
+    for needle, decode in ((b"begin", uuencoded), (b"=ybegin ", yencoded), (b"BinHex", binhexed)):
+        if needle in data:
+            yield from decode(data)
+    for content in bare_base64(data):
+        yield b"", content
+
+
+def bare_base64(data: Content) -> Iterator[bytes]:
+    """What stands in base64 in the midst of text and begins like a document, an archive or a program."""
+    for magic in _MAGIC:
+        at = data.find(magic)
+        while at >= 0:
+            stop = _NOT_BASE64.search(data, at)
+            end = stop.start() if stop else len(data)
+            if not at or data[at - 1] not in _ALPHABET:
+                yield quads(bytes(data[at:end]).translate(None, _SPACE))
+            at = data.find(magic, end)
+
+
+def uuencoded(data: Content) -> Iterator[tuple[bytes, bytes]]:
+    """The files in ``begin MODE NAME`` … ``end`` blocks (POSIX uuencode, both forms): name and content.
+
+    A line that looks like a beginning and has no data after it yields empty content.
+    """
+    at = 0
+    while match := _UU_BEGIN.search(data, at):
+        if b"begin-base64" in match.group(0)[:14]:
+            end = data.find(b"\n====", match.end())
+            end = len(data) if end < 0 else end
+            at = end
+            yield match[1], quads(bytes(data[match.end() : end]).translate(None, _JUNK).split(b"=")[0])
+        else:
+            at, content = _uu_lines(data, match.end())
+            yield match[1], content
+        at = max(at, match.end() - 1)
+
+
+def _uu_lines(data: Content, at: int) -> tuple[int, bytes]:
+    out, decode = [], binascii.a2b_uu
+    while at < len(data):
+        stop = data.find(b"\n", at)
+        stop = len(data) if stop < 0 else stop
+        line = bytes(data[at : min(stop, at + 256)]).rstrip(b"\r\n")
+        at = stop + 1
+        if not line:
+            continue
+        if line.startswith(b"end") and len(line.rstrip()) == 3:
+            break
+        try:
+            out.append(decode(line))
+        except binascii.Error:
+            # Encoders differ in how they pad the last quad (as in Python's own uu module).
+            try:
+                out.append(decode(line[: 1 + ((((line[0] - 32) & 63) * 4 + 2) // 3)]))
+            except binascii.Error:
+                break
+    return at, b"".join(out)
+
+
+def uuencode_body(data: Content) -> bytes:
+    """A body whose Content-Transfer-Encoding says uuencode; the begin line may be missing."""
+    for _name, content in uuencoded(data):
+        return content
+    return _uu_lines(data, 0)[1]
+
+
+def yencoded(data: Content) -> Iterator[tuple[bytes, bytes]]:
+    """The files in ``=ybegin`` … ``=yend`` blocks (yEnc 1.3): name and content."""
+    at = 0
+    while match := _YENC_BEGIN.search(data, at):
+        end = data.find(b"\n=yend", match.end() - 1)
+        end = len(data) if end < 0 else end
+        body = bytes(data[match.end() : end]).removesuffix(b"\r").replace(b"\r\n", b"").replace(b"\n", b"")
+        body = _YENC_ESCAPE.sub(lambda m: bytes(((m[1][0] - 64) & 255,)), body)
+        yield match[1].strip(), body.translate(_YENC_SHIFT)
+        at = max(end, match.end())
+
+
+def binhexed(data: Content) -> Iterator[tuple[bytes, bytes]]:
+    """The files in BinHex 4.0 (RFC 1741): name, and each fork that holds something."""
+    # Its first line tells what it is; a header that says so may stand in for it.
+    at = max(data.find(b"BinHex"), 0)
+    while match := _BINHEX_START.search(data, at):
+        start = match.start(1)
+        end = data.find(b":", start)
+        end = len(data) if end < 0 else end
+        text = bytes(data[start:end]).translate(None, _NOT_BINHEX).translate(_TO_BASE64)
+        yield from _forks(_run_lengths(quads(text)))
+        at = end
+
+
+def _run_lengths(data: bytes) -> bytes:
+    """``X 0x90 N`` stands for N times X; ``0x90 0x00`` for 0x90 itself."""
+    pieces = data.split(b"\x90")
+    out = bytearray(pieces[0])
+    for piece in pieces[1:]:
+        count = piece[0] if piece else 1
+        if count == 0:
+            out += b"\x90"
+        elif out:
+            out += out[-1:] * (count - 1)
+        out += piece[1:]
+        if len(out) > MAX_FILE:
+            break
+    return bytes(out)
+
+
+def _forks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    size = data[0] if data else 0
+    head = data[1 + size : 1 + size + 21]
+    if not 1 <= size <= 63 or len(head) < 21:
+        yield b"", data
+        return
+    name = data[1 : 1 + size]
+    of_data, of_resources = struct.unpack(">II", head[11:19])
+    at = 1 + size + 21
+    yield name, data[at : at + of_data]
+    if of_resources:
+        yield name, data[at + of_data + 2 : at + of_data + 2 + of_resources]

@@ -1,0 +1,44 @@
+"""A message as it is for programs that stumble over NUL and bare CR, or clear them away.
+
+Postfix lets both through. A line end that only some see, or a header line that ends early for programs
+written in C, makes another message of the same octets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from contentfilter.limits import MIB
+
+MAX_SIZE = 16 * MIB
+"""Octets of a message that is read again so."""
+
+_BARE_CR = re.compile(rb"\r(?!\n)")
+_BLANK_CR = re.compile(rb"[ \t]*\r(?!\n)")
+_IN_STRUCTURE = re.compile(
+    rb"\r(?!\n)[ \t\0\r]{0,20}(?:--|content-)"
+    rb"|(?:\A|\n)(?:--|content-)[^\n]{0,200}(?:\0|\r(?!\n))",
+    re.IGNORECASE,
+)
+_AFTER_NUL = re.compile(rb"\0[^\r\n]*")
+
+
+def is_strange(text: bytes | bytearray) -> bool:
+    """Whether there is a NUL in the text, or a CR that ends no line."""
+    return b"\0" in text or _BARE_CR.search(text) is not None
+
+
+def in_structure(data: bytes) -> bool:
+    """Whether one of them stands at a delimiter or in a MIME field."""
+    return _IN_STRUCTURE.search(data) is not None
+
+
+def variants(data: bytes) -> Iterator[bytes]:
+    """The messages that programs make of ``data``."""
+    if _BARE_CR.search(data):
+        yield _BLANK_CR.sub(b"\r\n", data)
+        yield _BARE_CR.sub(b"", data)
+    if b"\0" in data:
+        yield data.replace(b"\0", b"")
+        yield _AFTER_NUL.sub(b"", data)
