@@ -12,7 +12,9 @@ from contentfilter.scanners.encrypted_office import EncryptedOffice
 from contentfilter.scanners.executable import Executable
 from contentfilter.scanners.legacy_office import LegacyOffice
 from contentfilter.scanners.office_xml import OfficeXml
+from contentfilter.scanners.ole_links import OleLinks
 from contentfilter.scanners.ole_objects import OleObjects
+from contentfilter.scanners.open_document import OpenDocument
 from contentfilter.scanners.pdf import Pdf
 from contentfilter.scanners.rtf import Rtf
 from contentfilter.scanners.sheet_text import SheetText
@@ -28,7 +30,9 @@ SCANNERS: dict[str, Scanner] = {
         EncryptedOffice(),
         Vba(),
         LegacyOffice(),
+        OleLinks(),
         OfficeXml(),
+        OpenDocument(),
         Rtf(),
         ActiveMime(),
         SheetText(),

@@ -1,4 +1,4 @@
-"""Word's and Excel's binary formats: Excel 4 macros, DDE links and DDE fields."""
+"""Word's and Excel's binary formats: old macros, DDE links and fields, templates from elsewhere."""
 
 from __future__ import annotations
 
@@ -6,22 +6,33 @@ import re
 from collections.abc import Iterator
 
 from contentfilter.containers.biff import Workbook, read_workbook, starts_stream
+from contentfilter.containers.word_binary import WordDocument
 from contentfilter.limits import MIB
 from contentfilter.part import Context, Found, Part
+from contentfilter.scanners.remote import is_remote
+from contentfilter.scanners.word_fields import judge_fields
+from mailbase.vocabulary import Finding
 
 _MAX_STREAM = 64 * MIB
 _WORD = "worddocument"
 _EXCEL = ("workbook", "book")
-_FIELD = re.compile(rb'\x13[ \t"]{0,20}(DDE(?:AUTO)?)[ \t"]([^\x13-\x15]{0,200})', re.IGNORECASE)
-_WIDE_FIELD = re.compile(
-    rb'\x13\x00(?:[ \t"]\x00){0,20}(D\x00D\x00E\x00(?:A\x00U\x00T\x00O\x00)?)[ \t"]\x00'
-    rb"((?:[^\x13-\x15]\x00){0,200})",
+_FIELD = re.compile(
+    rb'\x13[ \t"]{0,20}(?:DDE|QUOTE|INCLUDETEXT|LINK[ \t]|RD[ \t]'
+    rb'|\x13[ \t"\x13]{0,20}(?:REF|SET|DOC|QUOTE|DDE))',
     re.IGNORECASE,
 )
+_WIDE_FIELD = re.compile(
+    rb'\x13\0(?:[ \t"]\0){0,20}(?:D\0D\0E|Q\0U\0O\0T|I\0N\0C\0L\0U\0D\0E\0T|L\0I\0N\0K\0[ \t]|R\0D\0[ \t]'
+    rb'|\x13\0(?:[ \t"\x13]\0){0,20}(?:R\0E\0F|S\0E\0T|D\0O\0C|Q\0U\0O|D\0D\0E))',
+    re.IGNORECASE,
+)
+"""Fields of note, in either width of characters."""
+_WINDOW, _OVERLAP = 8192, 2048
+"""Octets that are read from where a field begins, and those read again, since the end may cut one."""
 
 
 class LegacyOffice:
-    """Finds ``office-xlm-macro`` and ``office-dde``."""
+    """Finds ``office-macro``, ``office-xlm-macro``, ``office-dde`` and ``office-remote-template``."""
 
     name = "legacy-office"
 
@@ -38,7 +49,7 @@ class LegacyOffice:
                 old = stream.key == "book" and not any(other.key == "workbook" for other in file.streams)
                 yield from _workbook(part, read_workbook(file.read(stream, _MAX_STREAM)), old)
             elif stream.key == _WORD:
-                yield from _fields(part, file.read(stream, _MAX_STREAM))
+                yield from _word(part, WordDocument(file, stream))
 
 
 def _workbook(part: Part, book: Workbook, old: bool) -> Iterator[Found]:
@@ -54,12 +65,32 @@ def _workbook(part: Part, book: Workbook, old: bool) -> Iterator[Found]:
         yield part.found("office-dde", f"link {link!r:.200}")
 
 
-def _fields(part: Part, data: bytes | bytearray) -> Iterator[Found]:
-    """Field codes stand between 0x13 and 0x14 or 0x15 (MS-DOC 2.8.25), in either width of characters."""
-    if b"DDE" in data or b"dde" in data or b"Dde" in data:
-        for match in _FIELD.finditer(data):
-            yield part.found("office-dde", f"field {bytes(match[0][1:]).decode('latin-1')!r:.200}")
-            break
-    for match in _WIDE_FIELD.finditer(data):
-        yield part.found("office-dde", f"field {bytes(match[0][2:]).decode('utf-16-le', 'replace')!r:.200}")
-        break
+def _word(part: Part, document: WordDocument) -> Iterator[Found]:
+    if document.has_word_basic():
+        yield part.found("office-macro", "WordBasic")
+    if is_remote(template := document.template()):
+        yield part.found("office-remote-template", f"template {template[:200]}")
+    seen = set()
+    for text in _windows(document):
+        for found in judge_fields(part, text):
+            if isinstance(found, Finding):
+                if found.name in seen:
+                    continue
+                seen.add(found.name)
+            yield found
+        if "office-dde" in seen:
+            return
+
+
+def _windows(document: WordDocument) -> Iterator[str]:
+    """Texts in which there are fields of note, wherever they stand."""
+    data = document.data
+    for source, pattern, charset in (
+        (data, _FIELD, "latin-1"),
+        (data, _WIDE_FIELD, "utf-16-le"),
+        (document.text().encode("utf-16-le", "replace"), _WIDE_FIELD, "utf-16-le"),
+    ):
+        at = 0
+        while match := pattern.search(source, at):
+            yield bytes(source[match.start() : match.start() + _WINDOW]).decode(charset, "replace")
+            at = max(match.end(), match.start() + _WINDOW - _OVERLAP)

@@ -1,7 +1,7 @@
 """Office's XML: the parts of OOXML and OpenDocument packages, and the flat formats (Word 2003 XML, Flat OPC,
 SpreadsheetML). Each piece of XML is judged by itself, under whatever name it came.
 
-It is searched, not parsed: no entity is expanded and no document is too broken.
+It is searched, not parsed; see :mod:`contentfilter.containers.markup`.
 """
 
 from __future__ import annotations
@@ -12,40 +12,64 @@ import re
 from collections.abc import Iterator
 
 from contentfilter.containers.biff import xlsb_dde
+from contentfilter.containers.markup import (
+    ATTRIBUTES,
+    PREFIX,
+    as_utf8,
+    attributes,
+    elements,
+    joined,
+    unescaped,
+)
+from contentfilter.limits import MIB
 from contentfilter.part import Content, Context, Found, Part
+from contentfilter.scanners.remote import is_active, is_remote
+from contentfilter.scanners.word_fields import BEGIN, END, SEPARATE, judge_fields
 
 _BASE64_JUNK = bytes(
     set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 )
-_BINARY = re.compile(rb"<(?:[\w.-]+:)?(?:binData|binaryData)\b[^<>]{0,500}>([^<]*)")
+_BINARY = re.compile(PREFIX + rb"(?:binData|binaryData|binary-data)(?=[\s/>])" + ATTRIBUTES + rb">([^<]*)")
 _FIELD_TOKEN = re.compile(
-    rb"<(?:[\w.-]+:)?(?:(instrText|delInstrText)\b[^<>]{0,500}>([^<]*)"
-    rb"|fldChar\b[^<>]{0,500}?fldCharType\s*=\s*[\"'](begin|separate|end)"
-    rb"|fldSimple\b[^<>]{0,500}?instr\s*=\s*(?:\"([^\"]*)|'([^']*)))"
+    PREFIX
+    + rb"(?:(instrText|delInstrText)(?=[\s/>])"
+    + ATTRIBUTES
+    + rb">([^<]*)|(fldChar|fldSimple)(?=[\s/>])"
+    + ATTRIBUTES
+    + rb")"
 )
-_QUOTE = re.compile(r"QUOTE((?:\s+\"?\d{1,5}\"?)+)", re.IGNORECASE)
-_DDE_FIELD = re.compile(r"(?:^|[\x13\"])\s*DDE(?:AUTO)?(?=[\s\"\x13]|$)", re.IGNORECASE)
 _DDE_ELEMENTS = (
-    (b"Link", re.compile(rb"<(?:[\w.-]+:)?ddeLink\b[^<>]{0,1000}")),
-    (b"Formula", re.compile(rb"Formula\s*=\s*\"\s*=\s*([A-Za-z][\w.]{0,40})\|([^\"]{0,300}?)!")),
-    (b"dde-", re.compile(rb"<(?:[\w.-]+:)?dde-source\b[^<>]{0,1000}", re.IGNORECASE)),
+    (b"Link", re.compile(PREFIX + rb"ddeLink(?=[\s/>])" + ATTRIBUTES)),
+    (b"|", re.compile(rb"Formula\s*=\s*[\"']\s*=\s*([A-Za-z][\w.]{0,40})\|([^\"<]{0,300}?)!")),
+    (
+        b"|",
+        re.compile(
+            PREFIX
+            + rb"f(?=[\s>])"
+            + ATTRIBUTES
+            + rb">[\s=+@-]*[A-Za-z][\w.]{0,40}\|(?:'|&apos;|&#39;)[^<]{0,300}!"
+        ),
+    ),
+    (b"dde-", re.compile(PREFIX + rb"dde-source(?=[\s/>])" + ATTRIBUTES, re.IGNORECASE)),
+    (b"DDE", re.compile(rb"formula\s*=\s*[\"'](?:\w{1,10}:)?\s*=[^\"<]{0,200}?\bDDE\s*\([^\"<]{0,300}")),
+    (b"ppaction", re.compile(rb"ppaction://program[^\"'<]{0,300}", re.IGNORECASE)),
 )
-"""SpreadsheetML links, formulas of Excel 2003 XML, OpenDocument."""
-_RELATION = re.compile(rb"<(?:[\w.-]+:)?Relationship\b([^<>]{0,8000})", re.IGNORECASE)
-_ATTRIBUTE = re.compile(rb"([\w:]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
-_REMOTE_KINDS = ("/attachedtemplate", "/oleobject", "/frame", "/subdocument", "/afchunk", "/vbaproject")
-_REMOTE = re.compile(
-    r"(?:https?|ftp|mhtml|ms-\w+|x-usc|its|\w+\+https?):|(?:file:)?[/\\]{2,}[^/\\\s]*[^/\\:\s]{2,}[/\\]", re.I
-)
-_MACRO_SHEET = re.compile(rb"<(?:[\w.-]+:)?macrosheet\b", re.IGNORECASE)
-_BASIC = re.compile(rb"<(?:[\w.-]+:)?module\b[^<>]{0,1000}script:language=\"StarBasic\"[^<>]{0,1000}>([^<]*)")
-_MAX_FIELDS = 20_000
+"""SpreadsheetML links and formulas, Excel 2003 XML, OpenDocument, PowerPoint's actions."""
+_REMOTE_KINDS = (
+    "/attachedtemplate", "/oleobject", "/frame", "/subdocument", "/afchunk", "/vbaproject", "/package",
+    "/control", "/mailmergesource", "/mailmergeheadersource", "/transform", "/attachedtoolbars",
+    "/slideupdateurl", "/externallink", "/slidemaster", "/slidelayout", "/slide",
+)  # fmt: skip
+_MACRO_SHEETS = ("/xlmacrosheet", "/xlintlmacrosheet")
+_MACRO_SHEET = re.compile(PREFIX + rb"macrosheet(?=[\s/>])", re.IGNORECASE)
+_STYLESHEET = re.compile(rb"<\?xml-stylesheet\b([^<]{0,2000}?)\?>")
+_MAX_FIELDS = 100_000
 _MAX_RELATIONS = 50_000
 
 
 class OfficeXml:
-    """Finds ``office-dde``, ``office-remote-template``, ``office-xlm-macro``, and in OpenDocument
-    ``office-encrypted`` and ``office-macro``; hands out binary data that is kept in XML."""
+    """Finds ``office-dde``, ``office-remote-template`` and ``office-xlm-macro``; hands out binary data kept
+    in XML."""
 
     name = "office-xml"
 
@@ -53,48 +77,38 @@ class OfficeXml:
         if xlsb_dde(part.data):
             yield part.found("office-dde", "link")
             return
-        data = as_utf8_xml(part.data)
-        if data is None:
+        source = as_utf8(part.data)
+        if source is None:
             return
-        if b"in" in data and (b"binData" in data or b"binaryData" in data):
+        data: Content = source
+        # Only texts can be cut in the middle; names and attributes cannot.
+        binary = b"inData" in data or b"inaryData" in data or b"inary-data" in data
+        fields = b"nstrText" in data or b"fldSimple" in data
+        if (binary or fields) and (b"<!" in data or data.find(b"<?", 2) > 0):
+            whole = joined(data)
+            if whole is None:
+                yield part.unscanned("too-large", "sections of XML")
+            else:
+                data = whole
+        if binary:
             for number, match in enumerate(_BINARY.finditer(data)):
                 if number >= context.options.members or context.budget.exhausted:
                     yield part.unscanned("too-large", "binary data in XML")
                     break
-                if content := _base64(match[1]):
+                if content := _base64(match[2]):
                     yield part.piece("binary data", content)
-        if b"instrText" in data or b"nstrText" in data or b"fldSimple" in data:
-            yield from _fields(part, data)
+        if fields:
+            yield from judge_fields(part, _instructions(data))
         for sign, pattern in _DDE_ELEMENTS:
             if sign in data and (link := pattern.search(data)):
-                yield part.found("office-dde", _shown(link[0]))
+                yield part.found("office-dde", unescaped(link[0])[:200].strip())
         if b"elationship" in data:
             yield from _relations(part, data)
+        if b"mso-application" in source[:4096]:
+            yield from _stylesheet(part, source)
         head = data[:4096].lower()
-        if _MACRO_SHEET.search(head) or (b"content-types" in head and b"macrosheet" in data.lower()):
+        if _MACRO_SHEET.search(head) or (b"content-types" in head and "macrosheet" in _lower(data)):
             yield part.found("office-xlm-macro", "macro sheet")
-        if b"encryption-data" in data and b"manifest" in head:
-            yield part.found("office-encrypted", "OpenDocument")
-            yield part.unscanned("encrypted", "OpenDocument")
-        if b"StarBasic" in data and any(_basic_code(match[1]) for match in _BASIC.finditer(data)):
-            yield part.found("office-macro", "OpenDocument Basic")
-
-
-def as_utf8_xml(data: Content) -> bytes | bytearray | None:
-    """``data`` in UTF-8 (or a charset that has ASCII) if it looks like XML; None if it doesn't."""
-    if data[:1] == b"<":
-        if data[1:2] == b"\0":
-            return bytes(data).decode("utf-16-le", "replace").encode("utf-8", "replace")
-        return data
-    head = data[:64]
-    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\0<")):
-        charset = "utf-16-be" if head.startswith((b"\xfe\xff", b"\0<")) else "utf-16-le"
-        text = bytes(data).decode(charset, "replace").lstrip("\ufeff \t\r\n")
-        return text.encode("utf-8", "replace") if text.startswith("<") else None
-    if head.startswith((b"\xef\xbb\xbf", b" ", b"\t", b"\r", b"\n")):
-        bare = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
-        return data if bare.startswith(b"<") else None
-    return None
 
 
 def _base64(text: bytes) -> bytes:
@@ -103,71 +117,74 @@ def _base64(text: bytes) -> bytes:
     return binascii.a2b_base64(text + b"=" * (-len(text) % 4))
 
 
-def _shown(raw: bytes) -> str:
-    return html.unescape(bytes(raw).decode("utf-8", "replace"))[:200]
+def _lower(data: Content) -> str:
+    text = bytes(data[: 4 * MIB])
+    return (
+        html.unescape(text.decode("utf-8", "replace")) if b"&" in text else text.decode("latin-1")
+    ).lower()
 
 
-def _fields(part: Part, data: Content) -> Iterator[Found]:
-    """Word's fields: an instruction may be cut over runs, nested, or spelt in numbers by QUOTE."""
+def _instructions(data: Content) -> str:
+    """The instructions of Word's fields with the marks between them; an instruction may be cut over runs."""
     text: list[str] = []
-    depth = 0
+    depth, stray = 0, False
     for count, match in enumerate(_FIELD_TOKEN.finditer(data)):
         if count >= _MAX_FIELDS:
-            yield part.unscanned("too-large", "fields")
             break
         if match[1]:
-            text.append(_shown_all(match[2]))
-        elif match[3] == b"begin":
-            depth += 1
-            if depth == 1:
-                text.append("\x13")
-        elif match[3] == b"end":
-            depth = max(0, depth - 1)
-        elif match[3] is None:
-            text.append("\x13" + _shown_all(match[4] or match[5] or b"") + "\x13")
-    joined = "".join(text)
-    plain = _QUOTE.sub(lambda m: "".join(chr(int(n) & 0xFFFF) for n in re.findall(r"\d+", m[1])), joined)
-    for reading in dict.fromkeys((joined, plain, re.sub(r"\s+", "", plain))):
-        if match_dde := _DDE_FIELD.search(reading):
-            field = reading[match_dde.start() :].strip('\x13" ').split("\x13")[0]
-            yield part.found("office-dde", f"field {field[:160].strip()!r}")
-            return
-
-
-def _shown_all(raw: bytes) -> str:
-    return html.unescape(bytes(raw[:20_000]).decode("utf-8", "replace"))
+            if not depth and not stray:
+                text.append(BEGIN)
+                stray = True
+            text.append(unescaped(match[3]))
+            continue
+        if stray:
+            text.append(END)
+            stray = False
+        values = attributes(match[5])
+        if match[4] == b"fldSimple":
+            text += (BEGIN, values.get(b"instr", ""), END)
+            continue
+        match values.get(b"fldchartype", "").strip():
+            case "begin":
+                depth += 1
+                text.append(BEGIN)
+            case "separate":
+                text.append(SEPARATE)
+            case "end":
+                depth = max(0, depth - 1)
+                text.append(END)
+    return "".join(text)
 
 
 def _relations(part: Part, data: Content) -> Iterator[Found]:
     """Relationships (ECMA-376 part 2) that make Office fetch a template or object from elsewhere."""
-    external = (match for match in _RELATION.finditer(data) if b"xternal" in match[1])
-    for count, match in enumerate(external):
+    told = set()
+    for count, match in enumerate(elements(data, b"Relationship")):
         if count >= _MAX_RELATIONS:
             yield part.unscanned("too-large", "relationships")
             return
-        values = {
-            name.rsplit(b":", 1)[-1].lower(): html.unescape((double or single).decode("utf-8", "replace"))
-            for name, double, single in _ATTRIBUTE.findall(match[1])
-        }
-        kind, target = values.get(b"type", "").lower(), values.get(b"target", "").strip()
-        if (
-            values.get(b"targetmode", "").lower() == "external"
-            and kind.endswith(_REMOTE_KINDS)
-            and is_remote(target)
-        ):
-            yield part.found("office-remote-template", f"{kind.rsplit('/', 1)[-1]} {target[:200]}")
+        raw = match[1]
+        if b"xternal" not in raw and b"acro" not in raw and b"&" not in raw:
+            continue
+        values = attributes(raw)
+        kind, target = values.get(b"type", "").strip().lower(), values.get(b"target", "").strip()
+        if kind.endswith(_MACRO_SHEETS):
+            name, detail = "office-xlm-macro", "macro sheet"
+        elif values.get(b"targetmode", "").strip().lower() != "external":
+            continue
+        elif is_active(target) or (kind.endswith(_REMOTE_KINDS) and is_remote(target)):
+            name, detail = "office-remote-template", f"{kind.rsplit('/', 1)[-1]} {target[:200]}"
+        else:
+            continue
+        if name not in told:
+            told.add(name)
+            yield part.found(name, detail)
+
+
+def _stylesheet(part: Part, data: Content) -> Iterator[Found]:
+    """A document of Office whose XSLT, which can hold scripts, comes from elsewhere."""
+    for match in _STYLESHEET.finditer(data, 0, 65_536):
+        target = attributes(match[1]).get(b"href", "")
+        if is_remote(target):
+            yield part.found("office-remote-template", f"xml-stylesheet {target[:200]}")
             return
-
-
-def is_remote(target: str) -> bool:
-    """Whether a link leads to another machine."""
-    return _REMOTE.match(target.strip()) is not None
-
-
-def _basic_code(raw: bytes) -> bool:
-    """Whether StarBasic source holds more than the empty Main that each new module begins with."""
-    lines = [line.strip().lower() for line in html.unescape(raw.decode("utf-8", "replace")).splitlines()]
-    code = [
-        line for line in lines if line and not line.startswith(("'", "rem ", "option ")) and line != "rem"
-    ]
-    return any(not line.startswith(("sub main", "end sub")) for line in code)

@@ -1,4 +1,4 @@
-"""RTF: embedded objects, DDE fields, remote templates.
+"""RTF (Rich Text Format 1.9.1): embedded objects, fields, templates from elsewhere.
 
 Word reads RTF in its own way, and documents are written to be read by it alone. Object data is therefore
 collected in each of the ways that are known: with and without nested groups, with and without its habit of
@@ -11,22 +11,30 @@ import binascii
 import re
 from collections.abc import Iterator
 
-from contentfilter.limits import MIB
 from contentfilter.part import Content, Context, Found, Part
-from contentfilter.scanners.office_xml import is_remote
+from contentfilter.scanners.ole_links import EQUATION_NAMES
 from contentfilter.scanners.ole_objects import native
+from contentfilter.scanners.remote import is_remote
+from contentfilter.scanners.word_fields import BEGIN, END, MAX_TEXT, judge_fields
 
 _START = b"{\\rt"
-_TOKEN = re.compile(rb"\\'(..)|\\bin(-?\d{1,10})? ?|\\[a-zA-Z]+-?\d* ?|\\.|([{}])|([^\\{}]+)", re.DOTALL)
+_SEARCHED = 4096
+"""Octets in which a document may begin; what stands before is not shown by Word, or shown as text."""
+_TOKEN = re.compile(
+    rb"\\'(..)|\\bin(?![a-zA-Z])(-?\d{1,10})? ?|\\[a-zA-Z]+-?\d* ?|(\\.)|([{}])|([^\\{}]+)", re.DOTALL
+)
 _HEX = b"0123456789abcdefABCDEF"
 _NO_HEX = bytes(set(range(256)) - set(_HEX))
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _MAX_OBJECTS = 200
 _MAX_TOKENS = 300_000
-_FIELD = re.compile(r"\s*\"?\s*DDE(?:AUTO)?\b", re.IGNORECASE)
-_TEMPLATE = re.compile(rb"\\\*\s*\\template\b([^}]{1,2000})")
-_UNICODE = re.compile(r"\\u(-?\d{1,6}) ?\??")
-_CONTROL = re.compile(rb"\\[a-zA-Z]+-?\d* ?|[{}\r\n]")
+_MAX_FIELDS, _MAX_FIELD, _MAX_FIELD_OCTETS = 20_000, 16_384, 8 << 20
+_TEXT_TOKEN = re.compile(
+    rb"\\'([0-9a-fA-F]{2})|\\(fldinst|fldrslt)(?![a-zA-Z])-?\d* ?|\\u(-?\d{1,6}) ?|\\uc(\d{1,4}) ?"
+    rb"|\\[a-zA-Z]+-?\d* ?|\\([~_-])|\\([{}\\])|\\.|([{}])|[\r\n]+|([^\\{}\r\n]+)",
+    re.DOTALL,
+)
+_REPLACEMENT = re.compile(rb"\\'[0-9a-fA-F]{2}|[^\\{}\r\n]", re.DOTALL)
 
 
 class Rtf:
@@ -36,18 +44,16 @@ class Rtf:
 
     def scan(self, part: Part, context: Context) -> Iterator[Found]:
         data = part.data
-        if data[:1] not in (b"{", b" ", b"\t", b"\r", b"\n", b"\0", b"\xef") or _START not in data[:256]:
+        if data.find(_START, 0, _SEARCHED) < 0:
             return
         yield from self._objects(part)
-        for at in _places(data, b"\\fldinst", 5000):
-            text = _plain(data[at + 8 : at + 2000])
-            if _FIELD.match(text):
-                yield part.found("office-dde", f"field {text[:160].strip()!r}")
-                break
-        for match in _TEMPLATE.finditer(data):
-            target = _UNICODE.sub(lambda m: chr(int(m[1]) & 0xFF), bytes(match[1]).decode("latin-1"))
-            if is_remote(_plain(target.encode("latin-1", "replace")).strip()):
-                yield part.found("office-remote-template", target.strip()[:200])
+        if b"\\objupdate" in data:
+            yield part.found("ole-object", "object that is loaded when the document is opened")
+        yield from judge_fields(part, _fields(data))
+        for at in _places(data, b"\\template", 100):
+            target = _text(data, at + 9)[0].strip()
+            if is_remote(target):
+                yield part.found("office-remote-template", f"template {target[:200]}")
                 break
 
     def _objects(self, part: Part) -> Iterator[Found]:
@@ -60,20 +66,23 @@ class Rtf:
             tokens -= used
             if tokens <= 0:
                 yield part.unscanned("too-large", "RTF object")
-            seen = set()
+            seen: set[bytes] = set()
             for data in readings:
-                for name, content in _embedded(data):
-                    if (key := bytes(content[:4096])) not in seen:
+                for item in _embedded(part, data):
+                    key = bytes(item.data[:4096]) if isinstance(item, Part) else repr(item).encode()
+                    if key not in seen:
                         seen.add(key)
-                        if name:
-                            yield part.found("ole-object", f"package {name!r:.100}")
-                        yield part.piece(name or "RTF object", content)
+                        yield item
 
 
 def object_readings(data: Content, at: int, limit: int) -> tuple[list[bytes], int]:
-    """The octets of an object whose data begins at ``at``, as they may be read, and the tokens it took."""
-    flat, nested_free, quirky = bytearray(), bytearray(), bytearray()
-    depth = count = 0
+    """The octets of an object whose data begins at ``at``, as they may be read, and the tokens it took.
+
+    Groups inside may count or not, or only those that are no destinations to be ignored (``\\*``); and an
+    escape may take a half octet before it along.
+    """
+    every, outer, open_ones, quirky = bytearray(), bytearray(), bytearray(), bytearray()
+    depth = count = ignored = 0
     end = len(data)
     while at < end and count < limit:
         match = _TOKEN.match(data, at)
@@ -81,64 +90,143 @@ def object_readings(data: Content, at: int, limit: int) -> tuple[list[bytes], in
             break
         count += 1
         at = match.end()
-        if text := match[4]:
+        if text := match[5]:
             digits = text.translate(None, _NO_HEX)
-            flat += digits
+            every += digits
             quirky += digits
             if not depth:
-                nested_free += digits
-        elif brace := match[3]:
+                outer += digits
+            if not ignored:
+                open_ones += digits
+        elif brace := match[4]:
             depth += 1 if brace == b"{" else -1
             if depth < 0:
                 break
+            if depth < ignored:
+                ignored = 0
         elif match[1]:
             if len(quirky) & 1:
                 del quirky[-1]
-        elif match[0].startswith(b"\\bin") and match[2]:
+        elif match[3]:
+            if match[3] == b"\\*" and depth and not ignored:
+                ignored = depth
+        elif match[2]:
             raw = data[at : at + max(0, int(match[2]))]
             at += len(raw)
-            for target in (flat, nested_free, quirky):
+            for target in (every, outer, open_ones, quirky):
                 target += binascii.hexlify(raw)
     readings = [
         binascii.unhexlify(digits[: len(digits) & ~1])
-        for digits in dict.fromkeys(map(bytes, (quirky, flat, nested_free)))
+        for digits in dict.fromkeys(map(bytes, (quirky, every, outer, open_ones)))
     ]
     return readings, count
 
 
-def _embedded(data: bytes) -> Iterator[tuple[str, Content]]:
-    """Contents of an OLE 1.0 object (MS-OLEDS 2.2): a compound file, a package, or what its class makes."""
+def _embedded(part: Part, data: bytes) -> Iterator[Found]:
+    """What is in an OLE 1.0 object (MS-OLEDS 2.2): a compound file, a package, other data, a link."""
     at = data.find(_OLE)
+    kind, after = _counted(data, 8)
+    kind = kind.lower()
+    if kind.startswith(EQUATION_NAMES):
+        yield part.found("ole-object", "equation of the old Equation Editor")
     if at >= 0:
-        yield "", data[at:]
+        yield part.piece("RTF object", data[at:])
         return
     if len(data) < 12:
         return
-    at = 8
-    kind = b""
-    for number in range(3):
-        size = int.from_bytes(data[at : at + 4], "little")
-        if size > 4096:
-            return
-        if number == 0:
-            kind = data[at + 4 : at + 4 + size].rstrip(b"\0").lower()
-        at += 4 + size
-    content = data[at + 4 :]
+    topic, after = _counted(data, after)
+    item, after = _counted(data, after)
+    if data[4:8] == b"\x01\0\0\0":
+        for target in (topic, item):
+            if is_remote(target.decode("latin-1")):
+                yield part.found("office-remote-template", f"link {target[:200].decode('latin-1')}")
+                return
+    if after < 0:
+        return
+    content = data[after + 4 :]
     if kind == b"package":
-        yield native(b"\0\0\0\0" + content)
+        name, packed = native(b"\0\0\0\0" + content)
+        yield part.found("ole-object", f"package {name!r:.100}")
+        yield part.piece(name or "RTF object", packed)
     elif content:
-        yield "", content
+        yield part.piece("RTF object", content)
+
+
+def _counted(data: bytes, at: int) -> tuple[bytes, int]:
+    """A text behind its length, and where it ends; -1 if there is none."""
+    if not 0 <= at <= len(data) - 4:
+        return b"", -1
+    size = int.from_bytes(data[at : at + 4], "little")
+    if size > 4096:
+        return b"", -1
+    return data[at + 4 : at + 4 + size].rstrip(b"\0"), at + 4 + size
 
 
 def _places(data: Content, word: bytes, limit: int) -> Iterator[int]:
+    """Where that control word stands, at most so often."""
     at = data.find(word)
     while at >= 0 and limit:
-        yield at
-        limit -= 1
-        at = data.find(word, at + len(word))
+        end = at + len(word)
+        if not data[end : end + 1].isalpha():
+            yield at
+            limit -= 1
+        at = data.find(word, end)
 
 
-def _plain(raw: Content) -> str:
-    """Text without its control words; hexadecimal escapes decoded."""
-    text = re.sub(rb"\\'([0-9a-fA-F]{2})", lambda m: bytes((int(m[1], 16),)), bytes(raw[: 2 * MIB]))
-    return _CONTROL.sub(b"", text).decode("latin-1")
+def _fields(data: Content) -> str:
+    """The instructions of all fields, with marks; fields inside others in their place."""
+    out: list[str] = []
+    room, done = _MAX_FIELD_OCTETS, 0
+    for at in _places(data, b"\\fldinst", _MAX_FIELDS):
+        if at < done:
+            continue
+        text, done = _text(data, at + 8)
+        room -= done - at
+        if room < 0:
+            # Longer than is looked at; whoever judges it says so.
+            return "".join(out) + BEGIN * MAX_TEXT
+        out += (BEGIN, text, END)
+    return "".join(out)
+
+
+def _text(data: Content, at: int) -> tuple[str, int]:
+    """The text from ``at`` to the end of its group, without control words, and where that is.
+
+    A field inside has its marks; what it last resulted in is left out.
+    """
+    out: list[str] = []
+    inner: list[int] = []
+    depth, skipped, replaced = 0, 0, 1
+    stop = min(len(data), at + _MAX_FIELD)
+    while at < stop and (match := _TEXT_TOKEN.match(data, at, stop)):
+        at = match.end()
+        if brace := match[7]:
+            depth += 1 if brace == b"{" else -1
+            if depth < skipped:
+                skipped = 0
+            if inner and depth < inner[-1]:
+                inner.pop()
+                out.append(END)
+            if depth < 0:
+                break
+        elif match[4]:
+            replaced = min(int(match[4]), 8)
+        elif match[2] == b"fldinst":
+            inner.append(depth)
+            out.append(BEGIN)
+        elif match[2]:
+            skipped = skipped or max(depth, 1)
+        elif skipped:
+            continue
+        elif match[1]:
+            out.append(chr(int(match[1], 16)))
+        elif match[3]:
+            out.append(chr(int(match[3]) & 0xFFFF))
+            # Characters for readers without Unicode follow, as many as \\uc says.
+            for _ in range(replaced):
+                if (other := _REPLACEMENT.match(data, at, stop)) is None:
+                    break
+                at = other.end()
+        elif text := match[6] or match[8]:
+            out.append(text.decode("latin-1"))
+    return "".join(out), at
