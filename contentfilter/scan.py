@@ -18,7 +18,7 @@ from contentfilter.passwords.passwords import Passwords
 from contentfilter.passwords.telling import told_by_mail, told_by_name
 from contentfilter.results import ScanResult
 from contentfilter.scanners import SCANNERS
-from contentfilter.scanners.vba import load_oletools
+from contentfilter.scanners.vba import load_olevba
 from mailbase.vocabulary import Finding, Unscanned
 
 __all__ = ["ScanOptions", "preload", "scan_document", "scan_message", "scan_wire"]
@@ -79,7 +79,7 @@ def preload() -> None:
     """Import what scanners import when they first need it, so that no mail has to wait for it."""
     import msoffcrypto  # noqa: F401
 
-    load_oletools()
+    load_olevba()
     libarchive.available()
 
 

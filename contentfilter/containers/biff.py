@@ -66,14 +66,18 @@ def starts_stream(data: Content) -> bool:
     return data[6] in (0x05, 0x06, 0x10, 0x20, 0x40, 0x00) and data[7] in (0, 1)
 
 
-def read_workbook(data: Content) -> Workbook:
-    """The globals of a ``Workbook`` or ``Book`` stream."""
+def read_workbook(data: Content, alone: bool = False) -> Workbook:
+    """The globals of a ``Workbook`` or ``Book`` stream.
+
+    Arguments:
+        alone: there is no compound file around it, so its sheets follow one another (Excel 4 and older).
+    """
     book = Workbook()
     old = data[1:2] != b"\x08" or data[4:6] == b"\x00\x05"  # before BIFF8
     sheets = 0
     for number, (kind, at, size) in enumerate(records(data)):
         book.cut = number == _MAX_RECORDS - 1
-        if kind == _EOF or len(book.macro_sheets) + len(book.links) >= _MAX_FACTS:
+        if (kind == _EOF and not alone) or len(book.macro_sheets) + len(book.links) >= _MAX_FACTS:
             break
         if kind == _FILEPASS:
             book.encrypted = True
@@ -86,9 +90,19 @@ def read_workbook(data: Content) -> Workbook:
                 book.macro_sheets.append(_sheet_name(data[at + 6 : at + size]))
         elif kind == _BOUNDSHEET and size >= 8 and data[at + 5] & 0x0F == _MODULE_SHEET:
             book.modules.append(_sheet_name(data[at + 6 : at + size]))
+        elif kind == _BOUNDSHEET and size >= 8 and _begins_macros(data, data[at : at + 4]):
+            # It says that it is something else.
+            book.macro_sheets.append(_sheet_name(data[at + 6 : at + size]))
         elif kind == _SUPBOOK or (kind == _EXTERNSHEET and old):
             book.links += _link(data[at : at + min(size, 600)], kind == _SUPBOOK)
     return book
+
+
+def _begins_macros(data: Content, place: Content) -> bool:
+    """Whether the sheet at ``place`` begins like one of macros."""
+    start = int.from_bytes(place, "little")
+    head = data[start : start + 8]
+    return len(head) == 8 and head[0] | head[1] << 8 in _BOF and head[6] | head[7] << 8 == _MACRO_SHEET_BOF
 
 
 def _has_formulas(data: Content, start: int) -> bool:

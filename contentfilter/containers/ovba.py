@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +22,12 @@ _LEAST = 256
 MARK = b"Attribut"
 """How each module's source begins; uncompressible, so it stands in the compressed stream as it is."""
 _PCODE_MARK = b"\xfe\xca\x01\x00"
+_PROCEDURE = 0x96
+"""Instruction with which the line of a Sub or Function begins, in compiled code."""
+_MODULES = b"\x0f\0\x02\0\0\0"
+"""PROJECTMODULES (MS-OVBA 2.3.4.2.3), in each directory before its modules."""
+_REFERENCE = re.compile(rb"\*\\([A-Ha-h])([^\0\r\n]{1,1000})")
+_MAX_REFERENCES = 1000
 
 _BITS = [4] * 17 + [max(4, (size - 1).bit_length()) for size in range(17, 4097)]
 """Bits of a copy token's offset, by the octets expanded so far in the chunk (MS-OVBA 2.4.1.3.19.1)."""
@@ -110,12 +118,15 @@ class Module:
         return self.stomped or has_code(self.code)
 
 
-def modules(file: CompoundFile, limit: int) -> Iterator[Module]:
+def modules(file: CompoundFile, limit: int, references: list[str] | None = None) -> Iterator[Module]:
     """The modules of every VBA project in ``file``: by its ``dir`` stream, then what else looks like one.
+
+    A directory that says nothing of modules counts as one that cannot be read.
 
     Arguments:
         limit: octets of source, and of directories, that are expanded in all. The last module handed out
             has :attr:`Module.cut` set when it was reached.
+        references: gets the paths of projects and libraries that are loaded with the project.
     """
     by_name: dict[str, list[Entry]] = {}
     for stream in file.streams:
@@ -125,7 +136,17 @@ def modules(file: CompoundFile, limit: int) -> Iterator[Module]:
     for entry in by_name.get("dir", ()):
         directory = decompress(file.read(entry, _MAX_STREAM), max(room, 0))
         room -= len(directory)
-        for name, offset in _listed(directory):
+        if references is not None:
+            references += _referenced(directory)
+        listed = list(_listed(directory))
+        if (
+            not listed
+            and _MODULES not in directory
+            and entry.parent is not None
+            and entry.parent.key == "vba"
+        ):
+            yield Module(entry.path, "", readable=False)
+        for name, offset in listed:
             for stream in _same_name(by_name, name, entry.parent):
                 if id(stream) in done:
                     continue
@@ -143,6 +164,14 @@ def modules(file: CompoundFile, limit: int) -> Iterator[Module]:
         room -= len(code)
         if code:
             yield Module(stream.path, code.decode("latin-1"), cut=room <= 0)
+
+
+def _referenced(directory: bytes) -> Iterator[str]:
+    """Paths in the references of a directory (MS-OVBA 2.1.1.8: LibidReference, ProjectReference)."""
+    for match in itertools.islice(_REFERENCE.finditer(directory), _MAX_REFERENCES):
+        text = match[2].decode("latin-1")
+        pieces = text.split("#")
+        yield pieces[3] if match[1] in b"GHgh" and len(pieces) > 3 else text
 
 
 def _same_name(by_name: dict[str, list[Entry]], name: bytes, parent: Entry | None) -> list[Entry]:
@@ -187,7 +216,7 @@ def _module(file: CompoundFile, stream: Entry, offset: int, limit: int) -> Modul
     if not source:
         source = carve(data, limit)
     code = source.decode("latin-1")
-    stomped = not has_code(code) and _compiled_lines(data[: offset or None]) > _attribute_lines(code)
+    stomped = not has_code(code) and _is_compiled(data[: offset or None], code)
     return Module(stream.path, code, bool(source), stomped)
 
 
@@ -204,18 +233,22 @@ def carve(data: Content, limit: int) -> bytes:
     return bytes(out[:limit])
 
 
-def _compiled_lines(data: Content) -> int:
-    """Lines of compiled code in a module's performance cache that are not empty."""
+def _is_compiled(data: Content, code: str) -> bool:
+    """Whether a module's performance cache holds compiled code of which the source shows nothing."""
     at = data.rfind(_PCODE_MARK)
     if at < 0 or at + 6 > len(data):
-        return 0
+        return False
     count = int.from_bytes(data[at + 4 : at + 6], "little")
-    lengths = (
-        int.from_bytes(data[line + 4 : line + 6], "little")
-        for line in range(at + 6, min(at + 6 + 12 * count, len(data) - 11), 12)
-    )
-    return sum(1 for length in lengths if length)
+    table, begin = at + 6, at + 6 + 12 * count + 10
+    lines = 0
+    for entry in range(table, min(table + 12 * count, len(data) - 11), 12):
+        if int.from_bytes(data[entry + 4 : entry + 6], "little"):
+            lines += 1
+            place = begin + int.from_bytes(data[entry + 8 : entry + 12], "little")
+            if int.from_bytes(data[place : place + 2], "little") & 0x3FF == _PROCEDURE:
+                return True
+    return lines > _shown_lines(code)
 
 
-def _attribute_lines(code: str) -> int:
+def _shown_lines(code: str) -> int:
     return sum(1 for line in code.splitlines() if line.strip() and not line.lower().startswith("attribute "))

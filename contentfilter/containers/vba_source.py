@@ -6,24 +6,24 @@ import re
 from collections.abc import Iterator
 
 _CONTINUED = re.compile(r"[ \t]_[ \t]*\n")
-_BLANKS = re.compile(r"[ \t\f\v\xa0]+")
 _COMMENT = re.compile(r"'|rem(?: |\Z)")
 
 
 def lines_of(source: str) -> Iterator[str]:
     """The lines of ``source`` that are not empty, attributes left out.
 
-    Continued lines are joined; outside of strings all is lower case, and white space is one blank.
+    Continued lines are joined; outside of strings all is lower case, and white space is one blank, or none
+    beside a string.
     """
     text = source.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
     for line in _CONTINUED.sub(" ", text).split("\n"):
         if '"' in line:
             # Every second piece is inside quotation marks; a mark in a string is written twice.
             pieces = line.split('"')
-            pieces[::2] = [_BLANKS.sub(" ", piece).lower() for piece in pieces[::2]]
-            normal = '"'.join(pieces).strip(" ")
+            pieces[::2] = [" ".join(piece.split()).lower() for piece in pieces[::2]]
+            normal = '"'.join(pieces)
         else:
-            normal = _BLANKS.sub(" ", line).strip(" ").lower()
+            normal = " ".join(line.split()).lower()
         if normal and not _is_attribute(normal):
             yield normal
 

@@ -38,7 +38,7 @@ class LegacyOffice:
 
     def scan(self, part: Part, context: Context) -> Iterator[Found]:
         if starts_stream(part.data):
-            yield from _workbook(part, read_workbook(part.data), old=True)
+            yield from _workbook(part, read_workbook(part.data, alone=True), old=True)
             return
         file = context.cfb
         if file is None:

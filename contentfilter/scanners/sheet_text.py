@@ -1,51 +1,73 @@
-"""Tables as text: DDE formulas in CSV, Excel 4 macros in SYLK."""
+"""Tables as text, and HTML that a spreadsheet opens: DDE formulas, Excel 4 macros in SYLK, web queries."""
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 
-from contentfilter.limits import MIB
-from contentfilter.part import Context, Found, Part
+from contentfilter.limits import KIB, MIB
+from contentfilter.part import Content, Context, Found, Part
+from contentfilter.scanners.remote import is_remote
 
-_SEARCHED = 4 * MIB
+_BINARY_SEARCHED = 4 * MIB
+"""Octets of what does not begin like text that are searched."""
 _LINK = re.compile(
-    rb"\|(?<=[\w.]\|)\s{0,20}(?:'[^'\x00-\x08\n-\x1f\x7f]{1,500}'|[\w .:\\/$()&-]{1,200})![\w'$\"]"
+    rb"\|(?<=[\w.]\|)\s{0,20}(?:'[^'\x00-\x08\n-\x1f\x7f]{1,500}'|&(?:#39|apos);[^\x00-\x08\n-\x1f\x7f]{1,500}?"
+    rb"&(?:#39|apos);|[\w .:\\/$()&-]{1,200})![\w$'\"]"
 )
 """The link of a DDE formula, ``program|topic!item``, from its bar on: a rare character is found fast."""
 _FIELD = re.compile(
-    rb"(?:(?<![^\r\n,;\t'])[ ]{0,20}[=+@-][\w ().:$&<>=*/^+%-]{0,200}"
+    rb"(?:(?<![^\r\n,;\t'>])[ ]{0,20}[=+@-][\w ().:$&<>=*/^+%,-]{0,200}"
     rb"|\"\s{0,20}[=+@-][^\x00-\x1f\x7f\"]{0,200})"
     rb"(?<![\w.])\"?[A-Za-z][\w.]{0,60}\Z"
 )
-"""The formula's field up to the bar; it begins after a line end, a separator or a quote. What may stand in it
-is kept narrow: octets that are no text at all look like almost everything now and then."""
+"""The formula's field up to the bar; it begins after a line end, a separator, a tag or a quote. What may stand
+in it is kept narrow: octets that are no text at all look like almost everything now and then."""
 _BEFORE = 300
 """Octets before the bar that are looked at."""
-_LINKS = 20_000
-"""Links that are looked at; random octets of this size have a thousand."""
+_LINKS = 200_000
+"""Links that are looked at; 4 MiB of random octets have a thousand."""
+_FUNCTION = re.compile(rb"(?<![^\r\n,;\t\"'>])\s{0,20}=\s{0,20}DDE\s{0,20}\(\s{0,20}[\"'&]", re.IGNORECASE)
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _SYLK_MACRO = re.compile(rb"(?:\A|\n)O;(?:[^\r\n]*;)?E(?:;|\r|\n|\Z)")
 _SYLK_NAME = re.compile(rb"(?:\A|\n)NN;N(?:auto_|AUTO_|Auto_)")
+_QUERY = re.compile(rb"\s{0,100}WEB\r?\n\d{1,9}\r?\n\s{0,100}([^\r\n]{1,2000})", re.IGNORECASE)
+_MAX_WIDE = 32 * MIB
 
 
 class SheetText:
-    """Finds ``office-dde`` and ``office-xlm-macro``."""
+    """Finds ``office-dde``, ``office-xlm-macro`` and ``office-remote-template``."""
 
     name = "sheet-text"
 
     def scan(self, part: Part, context: Context) -> Iterator[Found]:
         data = part.data
-        if data.startswith(b"ID;"):
-            if _SYLK_MACRO.search(data, 0, _SEARCHED) or _SYLK_NAME.search(data, 0, _SEARCHED):
-                yield part.found("office-xlm-macro", "SYLK")
-        elif data.find(b"|", 0, _SEARCHED) < 0 or b"\0" in data[:256] or data[:1] == b"<":
+        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            data = bytes(data[:_MAX_WIDE]).decode("utf-16", "replace").encode("utf-8", "replace")
+        elif b"\0" in data[:256]:
             return
-        for number, link in enumerate(_LINK.finditer(data, 0, _SEARCHED)):
+        if data.startswith(b"ID;") and (_SYLK_MACRO.search(data) or _SYLK_NAME.search(data)):
+            yield part.found("office-xlm-macro", "SYLK")
+        if (query := _QUERY.match(data)) and is_remote(target := query[1].decode("latin-1")):
+            yield part.found("office-remote-template", f"web query {target[:200]}")
+        yield from _formulas(part, data)
+
+
+def _formulas(part: Part, data: Content) -> Iterator[Found]:
+    end = _BINARY_SEARCHED if _NO_TEXT.search(data, 0, 4 * KIB) else len(data)
+    if data.find(b"|", 0, end) >= 0:
+        for number, link in enumerate(_LINK.finditer(data, 0, end)):
             if number == _LINKS:
                 yield part.unscanned("too-large", "links in a table")
                 return
             bar = link.start()
             if field := _FIELD.search(data[max(0, bar - _BEFORE) : bar]):
-                formula = (field[0] + link[0]).decode("latin-1").strip(' "')
-                yield part.found("office-dde", f"formula {formula!r:.200}")
+                yield part.found("office-dde", f"formula {_shown(field[0] + link[0])!r}")
                 return
+    if (b"DDE" in data or b"dde" in data) and (function := _FUNCTION.search(data, 0, end)):
+        yield part.found("office-dde", f"formula {_shown(data[function.start() : function.start() + 200])!r}")
+
+
+def _shown(raw: Content) -> str:
+    return html.unescape(bytes(raw).decode("latin-1")).strip(' "\r\n\t,;>')[:180]

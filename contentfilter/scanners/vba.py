@@ -1,9 +1,9 @@
-"""VBA macros in OLE compound files: documents of Word, Excel, PowerPoint, Publisher, Visio, and the
-``vbaProject.bin`` of OOXML ones, which is such a file as well.
+"""VBA macros in OLE compound files: documents of Word, Excel, PowerPoint, Publisher, Visio, Project, and the
+``vbaProject.bin`` of OOXML ones, which is such a file as well; and, as far as they can be seen, in Access
+databases.
 
-Our own reader of the VBA streams finds the source code; whether it looks malicious is MacroRaptor's rule
-(oletools): something that runs by itself, and writes or executes. A project that our reader cannot make
-sense of is shown to olevba as well.
+Our own reader of the VBA streams finds the source code. A project that it cannot make sense of is shown to
+olevba as well.
 """
 
 from __future__ import annotations
@@ -14,59 +14,68 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Iterator
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from contentfilter.containers import ovba
 from contentfilter.containers.cfb import CompoundFile
-from contentfilter.containers.vba_source import has_code
+from contentfilter.containers.vba_source import has_code, lines_of
+from contentfilter.limits import MIB
 from contentfilter.macros.digest import digest_of
 from contentfilter.part import Context, Found, Part
+from contentfilter.scanners.macro_words import TELLING, suspicious, words_of
+from contentfilter.scanners.remote import is_remote
+
+_SIGNS = frozenset({"dir", "_vba_project", "vba"})
+_ACCESS = (b"Standard Jet DB", b"Standard ACE DB")
+_IDENTIFIER = re.compile(rb"[A-Za-z]\w{2,60}")
+_MAX_NAMES = 4 * MIB
 
 
 class Vba:
-    """Finds ``office-macro`` and ``office-macro-suspicious``."""
+    """Finds ``office-macro``, ``office-macro-suspicious``, and ``office-remote-template`` for a project that
+    another is loaded with."""
 
     name = "vba"
 
     def scan(self, part: Part, context: Context) -> Iterator[Found]:
         file = context.cfb
+        limit = context.options.code_size
         if file is None:
             if context.cfb_problem:
                 yield part.unscanned("malformed", f"OLE file: {context.cfb_problem}")
-                if source := ovba.carve(part.data, context.options.code_size):
-                    yield from judge(part, source.decode("latin-1"), "in a damaged file")
+                yield from _carved(part, limit, "in a damaged file")
+            elif part.data[4:19] in _ACCESS:
+                yield from _carved(part, limit, "in a database")
             return
         if not has_project(file, part):
             return
-        sources, names, unreadable, stomped, cut = [], [], 0, False, False
-        for module in ovba.modules(file, context.options.code_size):
-            unreadable += not module.readable
-            stomped |= module.stomped
-            cut |= module.cut
-            if module.executable:
-                names.append(module.stream)
-            sources.append(module.code)
+        modules, references, cut = [], list[str](), False
+        for module in ovba.modules(file, limit, references):
+            modules.append(module)
             if module.cut:
+                cut = True
                 yield part.unscanned("too-large", "VBA source")
+        remote = next(filter(is_remote, references), "")
+        if remote:
+            yield part.found("office-remote-template", f"VBA project that loads {remote[:200]}")
+        names = [module.stream for module in modules if module.executable]
+        unreadable = sum(not module.readable for module in modules)
+        stomped = any(module.stomped for module in modules)
+        sources = [module.code for module in modules]
         if unreadable and not names:
             sources.append(_olevba(part))
             if not has_code(sources[-1]):
                 yield part.unscanned("malformed", f"{unreadable} VBA modules cannot be read")
-        code = "\n".join(sources)
+        elif not names and file.damaged:
+            yield from _carved(part, limit, "in a damaged file")
+            return
+        digest = ""
+        # What was not read in whole, or does not run as it reads, is nothing to allow.
+        if names and not (unreadable or stomped or cut or remote or file.damaged or _hides(file, sources)):
+            digest = digest_of(sources)
         detail = f"VBA in {', '.join(names[:3])}" + (", source removed" if stomped else "")
-        # What was not read in whole is nothing to allow.
-        digest = "" if unreadable or stomped or cut or file.damaged else digest_of(sources)
-        yield from judge(part, code, detail, bool(names), digest)
-
-
-@functools.cache
-def load_oletools() -> tuple[Any, Any]:
-    """The modules mraptor and olevba; importing them takes a tenth of a second and warns a lot."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from oletools import mraptor, olevba
-    return mraptor, olevba
+        yield from judge(part, sources, detail, bool(names), digest)
 
 
 def has_project(file: CompoundFile, part: Part) -> bool:
@@ -74,70 +83,53 @@ def has_project(file: CompoundFile, part: Part) -> bool:
     return any(entry.key in _SIGNS for entry in file.entries) or ovba.MARK in part.data
 
 
-_SIGNS = frozenset({"dir", "_vba_project", "vba"})
+def judge(
+    part: Part, sources: Iterable[str], detail: str, certain: bool = False, digest: str = ""
+) -> Iterator[Found]:
+    """The findings that macro source gives cause to.
 
-
-def judge(part: Part, code: str, detail: str, certain: bool = False, digest: str = "") -> Iterator[Found]:
-    """The findings that macro source gives cause to."""
-    if not certain and not has_code(code):
+    Arguments:
+        certain: there is a macro, whether or not the source shows it.
+        digest: by which it can be allowed.
+    """
+    if not certain and not any(map(has_code, sources)):
         return
     yield part.found("office-macro", detail, digest)
-    if reasons := suspicious(code):
+    code = "\n".join(line for source in sources for line in lines_of(source))
+    reasons = suspicious(code)
+    if not reasons and detail.endswith("source removed"):
+        reasons = ["source removed"]
+    if reasons:
         yield part.found("office-macro-suspicious", ", ".join(reasons), digest)
 
 
-def suspicious(code: str) -> list[str]:
-    """What MacroRaptor objects to in VBA source: what starts it, and what it does; empty if nothing."""
-    starting, writing, running = _rules()
-    _mraptor, olevba = load_oletools()
-    code = olevba.vba_collapse_long_lines(code)
-    if not (starts := starting.search(code)):
-        return []
-    acts = [_first(code, *rule) for rule in (writing, running)]
-    return [starts.group()[:40], *filter(None, acts)] if any(acts) else []
+def _carved(part: Part, limit: int, where: str) -> Iterator[Found]:
+    if source := ovba.carve(part.data, limit):
+        yield from judge(part, [source.decode("latin-1")], where)
 
 
-_Rule: TypeAlias = tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]
+def _hides(file: CompoundFile, sources: Iterable[str]) -> bool:
+    """Whether the compiled code names what its source does not: Office may run the one for the other."""
+    compiled: set[str] = set()
+    for stream in file.streams:
+        if stream.key == "_vba_project":
+            names = _IDENTIFIER.findall(file.read(stream, _MAX_NAMES))
+            compiled |= TELLING.intersection(name.decode("latin-1").lower() for name in names)
+    return bool(compiled) and not compiled.issubset(words_of("\n".join(sources)))
 
 
 @functools.cache
-def _rules() -> tuple[re.Pattern[str], _Rule, _Rule]:
-    """MacroRaptor's patterns for what starts by itself, writes, and executes.
-
-    Two of its alternatives, ``Open … For Output`` and ``Declare … Lib``, take quadratic time in a line's
-    length. They come last, and are taken out here and looked for in two steps.
-    """
-    mraptor, _olevba = load_oletools()
-    words = r"(?i)\b(?:Write|Append|Binary|Output|Random)\b"
-    return (
-        mraptor.re_autoexec,
-        _rule(mraptor.re_write, mraptor.RE_OPEN_WRITE, r"(?i)\bOpen\b", words),
-        _rule(mraptor.re_execute, mraptor.RE_DECLARE_LIB, r"(?i)\bDeclare\b", r"(?i)\bLib\b"),
-    )
-
-
-def _rule(pattern: re.Pattern[str], slow: str, first: str, second: str) -> _Rule:
-    plain = re.compile(pattern.pattern.removesuffix("|" + slow))
-    return plain, re.compile(first), re.compile(second)
-
-
-def _first(code: str, plain: re.Pattern[str], opening: re.Pattern[str], closing: re.Pattern[str]) -> str:
-    """What the rule matches first, shortened; empty if nothing."""
-    if match := plain.search(code):
-        return match.group()[:40]
-    at = 0
-    while match := opening.search(code, at):
-        end = code.find("\n", match.end())
-        end = len(code) if end < 0 else end
-        if closing.search(code, match.end(), end):
-            return code[match.start() : min(end, match.start() + 40)]
-        at = end
-    return ""
+def load_olevba() -> Any:
+    """The module olevba; importing it takes a tenth of a second and warns a lot."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from oletools import olevba
+    return olevba
 
 
 def _olevba(part: Part) -> str:
     """The source as olevba reads it; empty if it finds none or fails."""
-    _mraptor, olevba = load_oletools()
+    olevba = load_olevba()
     logging.getLogger("olevba").setLevel(logging.CRITICAL + 1)
     quiet = io.StringIO()
     with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):

@@ -9,12 +9,12 @@ import pytest
 from contentfilter.containers.cfb import CompoundFile
 from contentfilter.containers.ovba import Module, carve, decompress, modules
 from contentfilter.containers.vba_source import has_code
-from contentfilter.scanners.vba import load_oletools
+from contentfilter.scanners.vba import load_olevba
 from tests.samples.compound import Tree, compound_file, vba_compress, vba_storage
 from tests.samples.office import EMPTY, MACRO, TAME
 
 LIMIT = 1 << 20
-_mraptor, olevba = load_oletools()
+olevba = load_olevba()
 
 
 def read(tree: Tree, limit: int = LIMIT) -> list[Module]:
