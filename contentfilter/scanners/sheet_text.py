@@ -22,11 +22,11 @@ _FIELD = re.compile(
     rb"|\"\s{0,20}[=+@-][^\x00-\x1f\x7f\"]{0,200})"
     rb"(?<![\w.])\"?[A-Za-z][\w.]{0,60}\Z"
 )
-"""The formula's field up to the bar; it begins after a line end, a separator, a tag or a quote. What may stand
-in it is kept narrow: octets that are no text at all look like almost everything now and then."""
+"""The formula's field up to the bar; it begins after a line end, a separator, a tag or a quote. What may
+stand in it is kept narrow: octets that are no text at all look like almost everything now and then."""
 _BEFORE = 300
 """Octets before the bar that are looked at."""
-_LINKS = 200_000
+_LINKS = 100_000
 """Links that are looked at; 4 MiB of random octets have a thousand."""
 _FUNCTION = re.compile(rb"(?<![^\r\n,;\t\"'>])\s{0,20}=\s{0,20}DDE\s{0,20}\(\s{0,20}[\"'&]", re.IGNORECASE)
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")

