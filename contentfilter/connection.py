@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from contentfilter.envelope import Envelope
+from contentfilter.metering import Stage
 from contentfilter.reinjection import Delivery
 from contentfilter.session import Session
 from contentfilter.smtp.client import Outcome
@@ -93,6 +94,8 @@ class ProxyConnection(Protocol):
         self._delivery: Delivery | None = None
         self._data_started = 0.0
         self._data_ended = 0.0
+        self._reinject_began = 0.0
+        self._taken: dict[str, float] = {}
         self._silent_at = 0.0
         self._timer: Any = None
 
@@ -191,6 +194,7 @@ class ProxyConnection(Protocol):
                     self._store(data)
                 case OpenSpool():
                     self._data_started = self._reactor.seconds()
+                    self._taken = {}
                     self._spool = Spool(self._owner.folder, self._owner.memory)
                 case Inspect(envelope=envelope):
                     self._inspect(envelope)
@@ -252,6 +256,7 @@ class ProxyConnection(Protocol):
         if self._spool is None:
             raise RuntimeError("nothing to inspect")
         self._data_ended = self._reactor.seconds()
+        self._took("receive", self._data_ended - self._data_started)
         self._turn += 1
         deadline = self._data_ended + self._owner.reinject_within
         turn = self._turn
@@ -305,6 +310,7 @@ class ProxyConnection(Protocol):
     def _reinject(self, command: Reinject) -> None:
         if self._spool is None:
             raise RuntimeError("nothing to reinject")
+        self._reinject_began = self._reactor.seconds()
         not_after = self._data_ended + self._owner.reinject_within
         delivery = self._owner.port.deliver(command.job, command.header, self._spool, not_after)
         self._delivery = delivery
@@ -312,7 +318,12 @@ class ProxyConnection(Protocol):
 
     def _delivery_ended(self, outcome: Outcome) -> None:
         self._delivery = None
+        self._took("reinjection", self._reactor.seconds() - self._reinject_began)
         self._event(DeliveryEnded(outcome))
+
+    def _took(self, stage: Stage, seconds: float) -> None:
+        self._taken[f"seconds_{stage}"] = seconds
+        self._owner.meter.took(stage, seconds)
 
     def _record(self, record: Record) -> None:
         owner, envelope = self._owner, record.envelope
@@ -333,6 +344,7 @@ class ProxyConnection(Protocol):
             recipients=len(envelope.recipients),
             size=record.size,
             seconds=seconds,
+            **self._taken,
             reply=None if record.reply is None else _without_addresses(str(record.reply)),
             detail=_without_addresses(record.detail),
         )

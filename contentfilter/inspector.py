@@ -18,7 +18,8 @@ from contentfilter.disposition import Answer, Disposition
 from contentfilter.engines.seat import Name as EngineName
 from contentfilter.envelope import Envelope
 from contentfilter.macros.allowlist import Allowlist
-from contentfilter.metrics import Metrics, Stage
+from contentfilter.metering import Stage
+from contentfilter.metrics import Metrics
 from contentfilter.policy import Policies
 from contentfilter.quarantine import Quarantine
 from contentfilter.received import Hop
@@ -165,7 +166,7 @@ class MailInspector:
         watch = _Stopwatch(self._clock, self._metrics)
         # The scanners need no ticket and the ticket no scanner, so they run side by side. The results stand
         # in the order of this list, whoever is first.
-        scans = [watch.of("workers", self._scan(backends.pool, spool, deadline))]
+        scans = [watch.of("workers", self._scan(backends.pool, spool, deadline, watch))]
         scans += [
             watch.of(engine.name, self._examine(engine, spool, deadline)) for engine in backends.engines
         ]
@@ -239,12 +240,18 @@ class MailInspector:
         self._metrics.examined(engine.name, result)
         return result
 
-    async def _scan(self, pool: Pool, spool: Spool, deadline: float) -> ScanResult | ScanFailed:
+    async def _scan(
+        self, pool: Pool, spool: Spool, deadline: float, watch: _Stopwatch
+    ) -> ScanResult | ScanFailed:
         try:
             descriptor = spool.as_fd()
         except OSError as error:
             return ScanFailed("workers", "unavailable", f"no descriptor: {error.strerror}")
-        return await pool.scan(descriptor, spool.wire_size, self._left(deadline))
+        began = self._clock.seconds()
+        result = await pool.scan(descriptor, spool.wire_size, self._left(deadline))
+        if isinstance(result, ScanResult):
+            watch.note("wait", max(0.0, self._clock.seconds() - began - result.seconds))
+        return result
 
     async def _ticket(self, policyd: Policyd, envelope: Envelope, spool: Spool) -> Ticket | None:
         """What policyd knows of the mail; None if it knows nothing, or does not answer."""
@@ -396,8 +403,11 @@ class _Stopwatch:
         try:
             return await work
         finally:
-            self._taken[stage] = self._clock.seconds() - started
-            self._metrics.took(stage, self._taken[stage])
+            self.note(stage, self._clock.seconds() - started)
+
+    def note(self, stage: Stage, seconds: float) -> None:
+        self._taken[stage] = seconds
+        self._metrics.took(stage, seconds)
 
     def finish(self) -> dict[Stage, float]:
         total = self._clock.seconds() - self._started

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 from contentfilter.steps import End
+
+Stage = Literal[
+    "receive",
+    "ticket",
+    "evidence",
+    "wait",
+    "workers",
+    "clamd",
+    "command",
+    "quarantine",
+    "total",
+    "reinjection",
+]
+"""What takes time between DATA and our reply. ``workers`` has the ``wait`` for one in it, ``total`` is from
+the end of data to the verdict, in which all but the first and the last run side by side."""
+STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 class ProxyMeter(Protocol):
@@ -27,8 +43,11 @@ class ProxyMeter(Protocol):
             seconds: from DATA to our reply.
         """
 
-    def mismatched(self) -> None:
-        """The bytes to be sent are not those that came in. Must never happen."""
+    def took(self, stage: Stage, seconds: float) -> None:
+        """A stage of a transaction took so long."""
+
+    def compared(self, same: bool) -> None:
+        """The bytes to be sent were compared with those that came in; that they differ must never happen."""
 
     def probed(self, ready: bool) -> None:
         """The reinjection port was asked for its extensions; whether it answered."""
@@ -45,6 +64,8 @@ class NoMeter:
 
     def ended(self, protocol: str, end: End, size: int, seconds: float) -> None: ...
 
-    def mismatched(self) -> None: ...
+    def took(self, stage: Stage, seconds: float) -> None: ...
+
+    def compared(self, same: bool) -> None: ...
 
     def probed(self, ready: bool) -> None: ...

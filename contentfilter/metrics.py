@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
@@ -13,6 +12,7 @@ from contentfilter.engines.seat import NAMES as ENGINES
 from contentfilter.engines.seat import Name as EngineName
 from contentfilter.engines.watch import OUTCOMES as SELF_TESTS
 from contentfilter.engines.watch import Outcome as SelfTested
+from contentfilter.metering import STAGES, Stage
 from contentfilter.pool.member import Fate
 from contentfilter.pool.pool import Pool
 from contentfilter.recipients import Share
@@ -28,9 +28,6 @@ from contentfilter.verdict import POINTS, Verdict
 from mailbase.config import FINDING_NAMES
 from mailbase.vocabulary import UNSCANNED_REASONS, Action, Finding, Flow, Unscanned
 
-Stage = Literal["ticket", "evidence", "workers", "clamd", "command", "quarantine", "total"]
-
-STAGES: tuple[Stage, ...] = get_args(Stage)
 FATES: tuple[Fate, ...] = ("recycled", "failed", "killed", "crashed")
 FAILURES = {
     "workers": ("crashed", "timed-out", "out-of-memory", "unavailable", "protocol", "overload"),
@@ -72,7 +69,7 @@ class Metrics:
         self.parts = Counter("contentfilter_parts", "Parts and members visited.", registry=registry)
         self.seconds = Histogram(
             "contentfilter_scan_seconds",
-            "Time from end-of-data to the verdict, and of each stage.",
+            "Time of each stage; total: from end-of-data to the verdict.",
             ["stage"],
             buckets=_SECONDS,
             registry=registry,
@@ -160,6 +157,11 @@ class Metrics:
             "contentfilter_connections_refused",
             "Connections turned away: too many, not ready, or shutting down.",
             ["protocol"],
+            registry=registry,
+        )
+        self.bodies = Counter(
+            "contentfilter_bodies_compared",
+            "Mails whose outgoing octets were compared with the incoming ones: each that is passed.",
             registry=registry,
         )
         self.mismatches = Counter(
@@ -302,8 +304,10 @@ class Metrics:
         self.transactions.labels(protocol, end).inc()
         self.transaction_seconds.labels(protocol).observe(max(0.0, seconds))
 
-    def mismatched(self) -> None:
-        self.mismatches.inc()
+    def compared(self, same: bool) -> None:
+        self.bodies.inc()
+        if not same:
+            self.mismatches.inc()
 
     def probed(self, ready: bool) -> None:
         self.probes.labels("answered" if ready else "failed").inc()

@@ -179,8 +179,9 @@ class Delivery(Protocol):
 
     def _write_end(self, data: bytes) -> None:
         """Write ``data``, the last of the content, and the end of data, if it is right and in time."""
-        if self._spool is None or self._hash.digest() != self._spool.digest:
-            self._port.meter.mismatched()
+        same = self._spool is not None and self._hash.digest() == self._spool.digest
+        self._port.meter.compared(same)
+        if not same:
             self._perform(self._engine.fail("spooled bytes differ from received bytes", Result.MISMATCH))
         elif self._reactor.seconds() >= self._not_after:
             self._timed_out()

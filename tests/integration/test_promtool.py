@@ -16,6 +16,8 @@ RULES = EXAMPLES / "prometheus" / "alerts.yml"
 GATEWAY = 'gateway="mx"'
 HOURS = 3
 """How long every series goes on."""
+DAYS = 5
+"""Likewise, where a case is about days: with a sample each hour."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,10 @@ class Case:
     quiet: dict[str, str]
     at: str = "2h"
     labels: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def takes_days(self) -> bool:
+        return self.at.endswith("d")
 
 
 def up(job: str, value: int) -> dict[str, str]:
@@ -208,6 +214,43 @@ CASES = [
         labels={"reason": "unavailable", "scanner": "clamd"},
     ),
     Case(
+        "ContentfilterEngineDown",
+        stays("contentfilter_engine_up", 'engine="clamd", seat="2"', 0)
+        | stays("contentfilter_engine_up", 'engine="clamd", seat="1"', 1),
+        stays("contentfilter_engine_up", 'engine="clamd", seat="2"', 1),
+        labels={"engine": "clamd", "seat": "2"},
+    ),
+    Case(
+        "ContentfilterEngineBlind",
+        grows("contentfilter_engine_self_tests_total", 'engine="clamd", result="missed"'),
+        stays("contentfilter_engine_self_tests_total", 'engine="clamd", result="missed"', 3)
+        | grows("contentfilter_engine_self_tests_total", 'engine="clamd", result="passed"'),
+        labels={"engine": "clamd", "result": "missed"},
+    ),
+    Case(
+        "ContentfilterEngineStumbles",
+        grows("contentfilter_engine_moved_total", 'engine="clamd"', 6)
+        | grows("contentfilter_engine_scans_total", 'engine="clamd", result="clean"', 100),
+        grows("contentfilter_engine_moved_total", 'engine="clamd"', 4)
+        | grows("contentfilter_engine_scans_total", 'engine="clamd", result="clean"', 100),
+        labels={"engine": "clamd"},
+    ),
+    Case(
+        "ContentfilterEngineBusy",
+        stays("contentfilter_engine_waiting", 'engine="clamd"', 6),
+        stays("contentfilter_engine_waiting", 'engine="clamd"', 5),
+        labels={"engine": "clamd"},
+    ),
+    Case(
+        "ContentfilterSignaturesOld",
+        # Time begins at the epoch here.
+        stays("contentfilter_engine_signatures_timestamp_seconds", 'engine="clamd", seat="1"', 1),
+        stays("contentfilter_engine_signatures_timestamp_seconds", 'engine="clamd", seat="1"', 4 * 86400)
+        | stays("contentfilter_engine_signatures_timestamp_seconds", 'engine="command", seat="1"', 0),
+        at="4d",
+        labels={"engine": "clamd", "seat": "1"},
+    ),
+    Case(
         "ContentfilterWorkersDie",
         grows("contentfilter_workers_ended_total", 'fate="crashed"'),
         grows("contentfilter_workers_ended_total", 'fate="killed"', 0.1)
@@ -304,12 +347,15 @@ def test_every_alert_has_its_case():
     assert [case.alert for case in CASES] == [rule["alert"] for rule in rules()]
 
 
-def test_each_alert_fires_when_it_should_and_not_before(promtool, tmp_path):
+@pytest.mark.parametrize(("days", "interval", "steps"), [(False, "1m", HOURS * 60), (True, "1h", DAYS * 24)])
+def test_each_alert_fires_when_it_should_and_not_before(promtool, tmp_path, days, interval, steps):
     """Every case is a gateway of its own, once in trouble and once at its best."""
     severities = {rule["alert"]: rule["labels"]["severity"] for rule in rules()}
     series: dict[str, str] = {}
     expected = []
     for case in CASES:
+        if case.takes_days is not days:
+            continue
         for state, given in (("trouble", case.fires), ("best", case.quiet)):
             gateway = f"{case.alert}-{state}"
             series |= {
@@ -333,14 +379,12 @@ def test_each_alert_fires_when_it_should_and_not_before(promtool, tmp_path):
                 }
             )
     test = {
-        "interval": "1m",
-        "input_series": [
-            {"series": name, "values": f"{values}x{HOURS * 60}"} for name, values in series.items()
-        ],
+        "interval": interval,
+        "input_series": [{"series": name, "values": f"{values}x{steps}"} for name, values in series.items()],
         "promql_expr_test": expected,
     }
     path = tmp_path / "alerts_test.yml"
     path.write_text(
-        yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [test]})
+        yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": interval, "tests": [test]})
     )
     assert promtool("test", "rules", path) == ""

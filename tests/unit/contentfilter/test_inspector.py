@@ -224,6 +224,43 @@ def test_a_macro_is_refused_with_name_contact_and_id(scene):
     assert "seconds_workers=" in line
 
 
+def test_the_time_of_every_stage_is_told(tmp_path):
+    scene = Scene(tmp_path, clamd=FakeClamd(answer=Deferred()))
+    scene.pool.answer = Deferred()
+    scene.start(TICKETED)
+    scene.clock.advance(3.0)
+    scene.pool.answer.callback(ScanResult(seconds=1.0))
+    scene.clock.advance(2.0)
+    scene.backends.engines[0].answer.callback(ScanResult())  # type: ignore[attr-defined]
+    line = scene.output.getvalue()
+    for told in (
+        "seconds_wait=2",
+        "seconds_workers=3",
+        "seconds_clamd=5",
+        "seconds_total=5",
+        "seconds_ticket=0",
+    ):
+        assert told in line
+    for stage, seconds in {"wait": 2, "workers": 3, "clamd": 5, "total": 5, "ticket": 0}.items():
+        assert scene.count("contentfilter_scan_seconds_sum", stage=stage) == seconds
+        assert scene.count("contentfilter_scan_seconds_count", stage=stage) == 1
+    assert scene.count("contentfilter_engine_scans_total", engine="clamd", result="clean") == 1
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (ScanResult((VIRUS,)), "found"),
+        (ScanResult(unscanned=(Unscanned("", "too-large"),)), "unscanned"),
+        (ScanFailed("clamd", "unavailable"), "failed"),
+    ],
+)
+def test_what_an_engine_says_is_counted(tmp_path, result, said):
+    scene = Scene(tmp_path, clamd=FakeClamd(result))
+    scene.inspect()
+    assert scene.count("contentfilter_engine_scans_total", engine="clamd", result=said) == 1
+
+
 def test_policyd_is_asked_about_the_topmost_line_and_its_answer_rules(scene):
     scene.policyd.answer = {"found": True, "flow": "submission", "user": "anna"}
     decision, disposition = scene.inspect(TICKETED)

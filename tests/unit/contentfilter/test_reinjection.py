@@ -52,10 +52,12 @@ class Line(StringTransport):
 class Meter(NoMeter):
     def __init__(self) -> None:
         self.mismatches = 0
+        self.compared_bodies = 0
         self.probes: list[bool] = []
 
-    def mismatched(self) -> None:
-        self.mismatches += 1
+    def compared(self, same: bool) -> None:
+        self.compared_bodies += 1
+        self.mismatches += not same
 
     def probed(self, ready: bool) -> None:
         self.probes.append(ready)
@@ -131,6 +133,7 @@ def test_delivery_sends_header_and_spool_unchanged(tmp_path: Path) -> None:
     assert rig.outcomes == []
     rig.say(b"250 2.0.0 queued\r\n")
     assert rig.outcome.result is Result.DELIVERED
+    assert (rig.meter.compared_bodies, rig.meter.mismatches) == (1, 0)
     assert rig.sent.endswith(b"\r\n.\r\n"), "the connection waits for the next mail: test_idle"
 
 
@@ -216,7 +219,7 @@ def test_delivery_altered_bytes_never_get_their_end(tmp_path: Path) -> None:
         assert rig.outcome.replies == (TROUBLE,)
         assert not rig.content.endswith(b".\r\n")
         assert rig.line.disconnected
-        assert rig.meter.mismatches == 1
+        assert (rig.meter.compared_bodies, rig.meter.mismatches) == (1, 1)
 
 
 def test_delivery_unreadable_spool(tmp_path: Path) -> None:

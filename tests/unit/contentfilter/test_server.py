@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from contentfilter import connection
 from contentfilter.disposition import Answer, Deliver, Disposition
 from contentfilter.envelope import Envelope
-from contentfilter.metering import NoMeter
+from contentfilter.metering import NoMeter, Stage
 from contentfilter.reinjection import ReinjectionPort
 from contentfilter.server import ProxyFactory, filter_name
 from contentfilter.spool import Spool
@@ -84,6 +84,7 @@ class Meter(NoMeter):
         self.open = 0
         self.away = 0
         self.ends: list[End] = []
+        self.stages: dict[str, float] = {}
 
     def connected(self, protocol: str) -> None:
         self.open += 1
@@ -96,6 +97,9 @@ class Meter(NoMeter):
 
     def ended(self, protocol: str, end: End, size: int, seconds: float) -> None:
         self.ends.append(end)
+
+    def took(self, stage: Stage, seconds: float) -> None:
+        self.stages[stage] = seconds
 
 
 class Rig:
@@ -200,7 +204,10 @@ def test_server_carries_a_mail(tmp_path: Path) -> None:
     assert codes(client.say(MESSAGE)) == [250, 250, 354]
     back = rig.back().say(b"220 hi\r\n", EHLO, b"250 ok\r\n" * 3, b"354 go\r\n")
     back.line.flush()
+    rig.reactor.advance(2)
     back.say(b"250-2.0.0 Ok\r\n250 2.0.0 queued as 4711\r\n", b"221 bye\r\n").lose()
+    assert rig.meter.stages == {"receive": 0, "reinjection": 2}
+    assert "seconds_receive=0 seconds_reinjection=2" in rig.log
     assert b"\r\nXFORWARD NAME=n ADDR=192.0.2.9\r\nMAIL FROM:" in back.line.value()
     assert client.line.take() == b"250-2.0.0 Ok\r\n250 2.0.0 queued as 4711\r\n"
     ((envelope, wire, deadline),) = rig.inspector.seen

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from twisted.internet.task import Clock
 
 import contentfilter.metrics
+from contentfilter.engines.assembly import Engines
 from mailbase.config import load
 from mailbase.logs import Log
 from mailbase.metrics import new_registry
@@ -32,6 +33,9 @@ flows:
   inbound:
     checks: {dnsbl: {points: {some: 1}}}
     limits: {some: {per: client, of: messages, limit: 10, within: 1h}}
+contentfilter:
+  clamd: {}
+  command: {run: /bin/true}
 """
 """Turns on what has series only where it is configured."""
 
@@ -53,6 +57,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Series:
     theirs = new_registry("contentfilter")
     counted = contentfilter.metrics.Metrics(theirs)
     counted.watch(type("Pool", (), {"busy": 0, "idle": 0, "waiting": 0}))  # type: ignore[arg-type]
+    engines = Engines(Reactor(), Log("contentfilter", stream=io.StringIO()), counted.tested)
+    engines.configure(load(folder / "c.yaml").contentfilter)
+    counted.watch_engines(lambda: engines.active)
     series: Series = {}
     for job, registry in (("policyd", on_disk), ("policyd", on_redis), ("contentfilter", theirs)):
         added = {"job": job, **_static_labels(job)}
