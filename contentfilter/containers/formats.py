@@ -60,6 +60,7 @@ CAB = Format("CAB", ("cab",))
 ISO = Format("ISO 9660", ("iso9660",))
 LHA = Format("LHA", ("lha",))
 CPIO = Format("cpio", ("cpio",))
+TAR = Format("TAR", ("tar",))
 ZSTD = _compressed("Zstandard", "zstd")
 RPM = Format("RPM", ("cpio",), ("rpm", "gzip", "bzip2", "xz", "lzma", "zstd"))
 

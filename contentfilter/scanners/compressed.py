@@ -1,20 +1,26 @@
-"""Single compressed files (gzip, bzip2, xz), with all the streams that may follow one another in them."""
+"""Single compressed files (gzip, bzip2, xz, lzma), with all the streams that follow one another in them."""
 
 from __future__ import annotations
 
 import bz2
 import lzma
+import re
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from contentfilter.limits import KIB, MIB
 from contentfilter.part import Content, Context, Found, Part
 
-_STEP = 256 * KIB
+_STEP = 4 * KIB
+"""Octets that go in at once; how much a bomb took is known no better."""
 _MEMORY = 256 * MIB
 _MAX_STREAMS = 10_000
 _SUFFIXES = frozenset({"gz", "bz2", "xz", "lzma", "zst", "lz4", "lz", "z"})
+_PADDING = re.compile(rb"\0+")
+"""Behind a stream, as tapes have it."""
+_BZIP2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")
 
 
 class _Stream(Protocol):
@@ -25,61 +31,76 @@ class _Stream(Protocol):
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
-_FORMATS: tuple[tuple[str, bytes, Callable[[], _Stream]], ...] = (
-    ("gzip", b"\x1f\x8b\x08", lambda: zlib.decompressobj(31)),
-    ("bzip2", b"BZh", bz2.BZ2Decompressor),
-    ("xz", b"\xfd7zXZ\0", lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MEMORY)),
-)
-_BZIP2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")
+@dataclass(frozen=True, slots=True)
+class _Format:
+    kind: str
+    magic: bytes
+    stream: Callable[[], _Stream]
+
+
+_GZIP = _Format("gzip", b"\x1f\x8b\x08", lambda: zlib.decompressobj(31))
+_BZIP2 = _Format("bzip2", b"BZh", bz2.BZ2Decompressor)
+_XZ = _Format("xz", b"\xfd7zXZ\0", lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MEMORY))
+_LZMA = _Format("lzma", b"\x5d\0\0", lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_MEMORY))
+_MAGIC = tuple(form.magic for form in (_GZIP, _BZIP2, _XZ, _LZMA))
 
 
 class Compressed:
-    """Finds ``archive-bomb``; hands out the content."""
+    """Finds ``archive-bomb``, ``archive-malformed``; hands out the content."""
 
     name = "compressed"
 
     def scan(self, part: Part, context: Context) -> Iterator[Found]:
-        data = part.data
-        for kind, magic, stream in _FORMATS:
-            if data.startswith(magic) and (kind != "bzip2" or data[4:10] in _BZIP2_BLOCKS):
-                yield from self._content(part, context, kind, magic, stream)
-
-    def _content(
-        self, part: Part, context: Context, kind: str, magic: bytes, new: Callable[[], _Stream]
-    ) -> Iterator[Found]:
-        content, used, problem = _expand(part.data, magic, new, context.budget.allowance())
-        if problem == "too-large" and context.budget.is_bomb(used, len(content)):
-            yield part.found("archive-bomb", kind)
+        if not part.data.startswith(_MAGIC) or (form := _format(part.data)) is None:
+            return
+        budget = context.budget
+        content, used, problem = _expand(part.data, form, budget.allowance(), lambda: budget.late)
+        if problem == "too-large" and budget.is_bomb(used, len(content)):
+            yield part.found("archive-bomb", form.kind)
+        if problem == "malformed" and not content:
+            yield part.found("archive-malformed", form.kind)
         if problem:
-            yield part.unscanned(problem, kind)
+            yield part.unscanned(problem, form.kind)
         if content:
             yield part.child(bare_name(part.path), content)
 
 
-def _expand(
-    data: Content, magic: bytes, new: Callable[[], _Stream], limit: int
-) -> tuple[bytearray, int, str]:
+def _format(data: Content) -> _Format | None:
+    if data.startswith(_GZIP.magic):
+        return _GZIP
+    if data.startswith(_XZ.magic):
+        return _XZ
+    if data.startswith(_BZIP2.magic):
+        return _BZIP2 if data[4:10] in _BZIP2_BLOCKS else None
+    # The size is unknown or under 256 GiB, and the first octet of the data is always zero.
+    sized = data[5:13] == b"\xff" * 8 or data[10:13] == b"\0\0\0"
+    return _LZMA if sized and data[13:14] == b"\0" else None
+
+
+def _expand(data: Content, form: _Format, limit: int, late: Callable[[], bool]) -> tuple[bytearray, int, str]:
     """What comes out, how much of ``data`` that took, and what is wrong, if anything."""
     out, at = bytearray(), 0
     try:
         for _ in range(_MAX_STREAMS):
-            stream = new()
+            stream = form.stream()
             while not stream.eof:
                 if at >= len(data):
                     return out, at, "malformed"
+                if late():
+                    return out, at, "timed-out"
                 out += stream.decompress(bytes(data[at : at + _STEP]), limit - len(out) + 1)
                 at = min(at + _STEP, len(data))
                 if len(out) > limit:
                     return out[:limit], at - len(getattr(stream, "unconsumed_tail", b"")), "too-large"
             at -= len(stream.unused_data)
-            while data[at : at + 1] == b"\0":  # padding, as tapes have it
-                at += 1
+            if padding := _PADDING.match(data, at):
+                at = padding.end()
             if at >= len(data):
                 return out, at, ""
-            if not data.startswith(magic, at):
+            if not data.startswith(form.magic, at):
                 return out, at, "malformed"
-    except (zlib.error, OSError, EOFError, lzma.LZMAError, ValueError):
-        return out, at, "malformed"
+    except (zlib.error, OSError, EOFError, lzma.LZMAError, ValueError) as error:
+        return out, at, "too-large" if "emory" in str(error) else "malformed"
     return out, at, "too-large"
 
 
