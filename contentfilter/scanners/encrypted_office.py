@@ -8,51 +8,121 @@ from __future__ import annotations
 
 import io
 import logging
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from contentfilter.containers.biff import open_default, read_workbook
+from contentfilter.containers.access import is_access, lock_of
+from contentfilter.containers.biff import open_default, read_workbook, starts_stream
 from contentfilter.containers.cfb import MAGIC, CompoundFile, Entry
+from contentfilter.containers.ooxmllock import LockError, UnknownLock, read_lock
 from contentfilter.limits import KIB
-from contentfilter.part import Context, Found, Part
+from contentfilter.part import Content, Context, Found, Part
+from contentfilter.passwords.passwords import Password
 
-DEFAULT_PASSWORDS = ("VelvetSweatshop", "/01Hannes Ruescher/01")
+EXCEL, POWERPOINT = "VelvetSweatshop", "/01Hannes Ruescher/01"
+DEFAULT_PASSWORDS = (EXCEL, POWERPOINT, "")
+"""What the programs try by themselves, and what nobody needs to know."""
 
-_COST = 160_000
+_LEGACY_COST = 20_000
 _ENCRYPTED_POWERPOINT = 0xF3D1C4DF
+_MARKS = (
+    (_ENCRYPTED_POWERPOINT.to_bytes(4, "little"), (0xE391C05F).to_bytes(4, "little")),
+    ("EncryptedSummary".encode("utf-16-le"), "DecryptedSummary".encode("utf-16-le")),
+)
+"""What says of a presentation that it is encrypted, and what stands there else (MS-PPT 2.3.2)."""
 _FIB_ENCRYPTED = 0x0100
 _WORD_MAGIC = (b"\xec\xa5", b"\xdc\xa5", b"\xdb\xa5", b"\x5e\xa6")
+_WORD_ALONE = (b"\xdb\xa5\x2d\0", b"\x9b\xa5\x21\0", b"\xfe\x37\0\x23")
+"""Word 1, 2 and 5 kept the same header in a file without containers."""
+_RIGHTS = ("\tdrmcontent", "\tdrmviewercontent", "drmencrypteddataspace", "drmencryptedtransform")
+_RIGHTS_ALONE = (b"\x76\xe8\x04\x60\xc4\x11\xe3\x86", b".pfile")
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """How a document is locked.
+
+    Arguments:
+        kind: in words.
+        cost: microseconds of one attempt.
+        open: gives what a password opens, None for a wrong one; absent if no password is of any use here.
+        damaged: what a password needs is missing, so nobody can open it.
+    """
+
+    kind: str
+    cost: int = _LEGACY_COST
+    open: Callable[[str], Content | None] | None = None
+    damaged: bool = False
 
 
 class EncryptedOffice:
-    """Finds ``office-encrypted`` and ``office-default-password``; hands out what a default password opens."""
+    """Finds ``office-encrypted`` and ``office-default-password``; hands out what a password opens."""
 
     name = "encrypted-office"
 
     def scan(self, part: Part, context: Context) -> Iterator[Found]:
-        file = context.cfb
-        if file is None:
+        lock = _lock(part, context)
+        if lock is None:
             return
-        kind = encryption(file)
-        if not kind:
+        if lock.damaged:
+            yield part.unscanned(
+                "malformed", f"{lock.kind}, encrypted, without the data that a password needs"
+            )
             return
-        if kind == "OOXML" and damaged(file):
-            yield part.unscanned("malformed", "encrypted OOXML without the data that a password needs")
+        opened = _open(lock, context)
+        if opened is None:
+            yield part.found("office-encrypted", lock.kind)
+            yield part.unscanned("encrypted", lock.kind)
             return
-        for password in context.passwords.attempts(_COST, DEFAULT_PASSWORDS) if affordable(file) else ():
-            content = _open(part, file, password.text)
-            if content is None:
-                continue
+        password, content = opened
+        if password.told:
+            yield part.found("office-encrypted", f"{lock.kind}, the mail tells the password")
+            yield part.piece("what a password in the mail opens", content)
+        else:
+            yield part.found("office-default-password", lock.kind)
+            yield part.piece("what a default password opens", content)
+
+
+def _open(lock: Lock, context: Context) -> tuple[Password, Content] | None:
+    if lock.open is None:
+        return None
+    for password in context.passwords.attempts(lock.cost, DEFAULT_PASSWORDS):
+        content = lock.open(password.text)
+        if content is not None:
             context.passwords.opened(password)
-            if password.told:
-                yield part.found("office-encrypted", f"{kind}, the mail tells the password")
-                yield part.piece("what a password in the mail opens", content)
-            else:
-                yield part.found("office-default-password", kind)
-                yield part.piece("what a default password opens", content)
-            return
-        yield part.found("office-encrypted", kind)
-        yield part.unscanned("encrypted", kind)
+            return password, content
+    return None
+
+
+def _lock(part: Part, context: Context) -> Lock | None:
+    """The document's lock; None if it has none."""
+    data, file = part.data, context.cfb
+    if file is not None:
+        return _of_compound(part, file, context.budget.allowance)
+    if is_access(data) and (kind := lock_of(data)):
+        return Lock(kind)
+    if starts_stream(data) and read_workbook(data).encrypted:
+        return Lock("Excel", open=lambda password: open_default(data) if password == EXCEL else None)
+    if data.startswith(_WORD_ALONE) and int.from_bytes(data[10:12], "little") & _FIB_ENCRYPTED:
+        return Lock("Word")
+    if data.startswith(_RIGHTS_ALONE):
+        return Lock("rights management")
+    return None
+
+
+def _of_compound(part: Part, file: CompoundFile, allowance: Callable[[], int]) -> Lock | None:
+    kind = encryption(file)
+    if not kind:
+        return None
+    if kind == "OOXML":
+        return _ooxml(file, allowance)
+    if kind == "rights management":
+        return Lock(kind)
+    streams = {stream.key: stream for stream in reversed(file.streams)}
+    if kind == "Excel" and "workbook" not in streams:
+        book = file.read(streams["book"])
+        return Lock(kind, open=lambda password: open_default(book) if password == EXCEL else None)
+    return Lock(kind, open=_Legacy(part.data).open)
 
 
 def encryption(file: CompoundFile) -> str:
@@ -60,6 +130,8 @@ def encryption(file: CompoundFile) -> str:
     streams: dict[str, Entry] = {}
     for stream in file.streams:
         streams.setdefault(stream.key, stream)
+    if any(entry.key in _RIGHTS for entry in file.entries):
+        return "rights management"
     if "encryptedpackage" in streams or "encryptioninfo" in streams:
         return "OOXML"
     if "worddocument" in streams:
@@ -78,51 +150,46 @@ def encryption(file: CompoundFile) -> str:
     return ""
 
 
-_SPIN_COUNT = re.compile(rb"spinCount\s*=\s*[\"'](\d{1,18})")
-_MAX_SPIN_COUNT = 1_000_000
-"""Office writes 100,000 and accepts up to 10,000,000 (MS-OFFCRYPTO 2.3.4.10)."""
-_AGILE = b"\x04\x00\x04\x00"
-_REQUIRED = (
-    b"saltSize", b"blockSize", b"keyBits", b"hashSize", b"cipherAlgorithm", b"cipherChaining",
-    b"hashAlgorithm", b"saltValue", b"spinCount", b"encryptedVerifierHashInput",
-    b"encryptedVerifierHashValue", b"encryptedKeyValue",
-)  # fmt: skip
-
-
-def damaged(file: CompoundFile) -> bool:
-    """Whether agile encryption's description lacks an attribute that its schema requires (MS-OFFCRYPTO
-    2.3.4.10), so that no program can open the document with any password."""
-    for stream in file.streams:
-        if stream.key == "encryptioninfo":
-            info = file.read(stream, 64 * KIB)
-            return info.startswith(_AGILE) and not all(name + b"=" in info for name in _REQUIRED)
-    return False
-
-
-def affordable(file: CompoundFile) -> bool:
-    """Whether one attempt takes well under a second: the document itself says how often to hash."""
-    for stream in file.streams:
-        if stream.key == "encryptioninfo":
-            counts = _SPIN_COUNT.findall(file.read(stream, 64 * KIB))
-            return all(int(count) <= _MAX_SPIN_COUNT for count in counts)
-    return True
-
-
-def _open(part: Part, file: CompoundFile, password: str) -> bytes | None:
-    """The document without its lock; None if the password doesn't fit or the format is unknown."""
-    import msoffcrypto
-
-    for stream in file.streams:
-        if stream.key == "book":
-            return open_default(file.read(stream)) if password == DEFAULT_PASSWORDS[0] else None
-    out = io.BytesIO()
-    logging.getLogger("msoffcrypto").setLevel(logging.CRITICAL + 1)
+def _ooxml(file: CompoundFile, allowance: Callable[[], int]) -> Lock:
+    streams = {stream.key: stream for stream in reversed(file.streams)}
+    if "encryptioninfo" not in streams or "encryptedpackage" not in streams:
+        return Lock("OOXML")
     try:
-        document = msoffcrypto.OfficeFile(io.BytesIO(part.data))
-        # Its verify_password fails for SHA-1 (the stored hash is padded); a wrong key shows in the result.
-        document.load_key(password=password)
-        document.decrypt(out)
-    except Exception:  # noqa: BLE001 - the library lets whatever its parsers raise through; the file stays locked
-        return None
-    content = out.getvalue()
-    return content if content.startswith((b"PK", MAGIC)) else None
+        lock = read_lock(file.read(streams["encryptioninfo"], 64 * KIB))
+    except LockError:
+        return Lock("OOXML", damaged=True)
+    except UnknownLock as error:
+        return Lock(f"OOXML, {error}")
+
+    def open_with(password: str) -> Content | None:
+        key = lock.key(password)
+        if key is None:
+            return None
+        return lock.decrypt(key, file.read(streams["encryptedpackage"]), allowance())
+
+    return Lock("OOXML", lock.cost, open_with)
+
+
+class _Legacy:
+    """Word's, Excel's and PowerPoint's binary formats, by msoffcrypto: XOR, RC4, RC4 of the CryptoAPI."""
+
+    def __init__(self, data: Content) -> None:
+        self._data = data
+
+    def open(self, password: str) -> Content | None:
+        import msoffcrypto
+
+        logging.getLogger("msoffcrypto").setLevel(logging.CRITICAL + 1)
+        out = io.BytesIO()
+        try:
+            document = msoffcrypto.OfficeFile(io.BytesIO(self._data))
+            document.load_key(password=password)  # raises for a wrong one
+            document.decrypt(out)
+        except Exception:  # noqa: BLE001 - the library lets whatever its parsers raise through; the file stays locked
+            return None
+        content = out.getvalue()
+        if not content.startswith(MAGIC):
+            return None
+        for mark, plain in _MARKS:  # which the library leaves in
+            content = content.replace(mark, plain)
+        return content

@@ -1,0 +1,258 @@
+"""Locked Office documents: which kinds there are, what opens them, and what only looks locked."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import itertools
+import struct
+import time
+from dataclasses import replace
+
+import pytest
+from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contentfilter.containers.access import lock_of
+from contentfilter.containers.ooxmllock import Agile, LockError, Standard, UnknownLock, read_lock
+from contentfilter.scan import ScanOptions, scan_document, scan_message
+from tests.samples.compound import compound_file
+from tests.samples.messages import attachment, message, multipart, text
+from tests.samples.office import BOF, EOF, doc, docm, docx, encrypted_ooxml, record, workbook, xls
+
+MACROS = {"office-macro", "office-macro-suspicious"}
+
+
+def mail(*parts: bytes) -> tuple[set[str], set[str]]:
+    result = scan_message(message(multipart(*parts)))
+    assert "failed" not in {entry.reason for entry in result.unscanned}, result.unscanned
+    return {found.name for found in result.findings}, {entry.reason for entry in result.unscanned}
+
+
+def scanned(data: bytes, options: ScanOptions | None = None) -> tuple[set[str], set[str]]:
+    result = scan_document("x", data, options)
+    assert "failed" not in {entry.reason for entry in result.unscanned}, result.unscanned
+    return {found.name for found in result.findings}, {entry.reason for entry in result.unscanned}
+
+
+# OOXML.
+
+
+def standard(package: bytes, password: str, bits: int = 128) -> bytes:
+    """As Office 2007 locks it (MS-OFFCRYPTO 2.3.4.5 to 2.3.4.9)."""
+
+    def sha1(data: bytes) -> bytes:
+        return hashlib.sha1(data).digest()
+
+    salt = bytes(range(16))
+    digest = sha1(salt + password.encode("utf-16-le"))
+    for number in range(50_000):
+        digest = sha1(struct.pack("<I", number) + digest)
+    digest = sha1(digest + bytes(4)).ljust(64, b"\0")
+    key = b"".join(sha1(bytes(mask ^ octet for octet in digest)) for mask in (0x36, 0x5C))[: bits // 8]
+    encrypt = Cipher(algorithms.AES(key), modes.ECB()).encryptor().update
+    verifier = b"sixteen octets.."
+    header = struct.pack("<8I", 0x24, 0, 0x660E, 0x8004, bits, 0x18, 0, 0) + "AES\0".encode("utf-16-le")
+    info = struct.pack("<HHII", 3, 2, 0x24, len(header)) + header + struct.pack("<I", 16) + salt
+    info += encrypt(verifier) + struct.pack("<I", 20) + encrypt(sha1(verifier).ljust(32, b"\0"))
+    body = struct.pack("<Q", len(package)) + encrypt(package + bytes(-len(package) % 16))
+    return compound_file({"EncryptionInfo": info, "EncryptedPackage": body})
+
+
+LOCKED = {
+    "agile": lambda password: encrypted_ooxml(docm(), password),
+    "standard": lambda password: standard(docm(), password),
+    "standard, 256 bits": lambda password: standard(docm(), password, 256),
+}
+
+
+@pytest.mark.parametrize("lock", LOCKED.values(), ids=LOCKED.keys())
+def test_what_opens_a_document(lock):
+    assert scanned(lock("secret")) == ({"office-encrypted"}, {"encrypted"})
+    for password in ("VelvetSweatshop", "/01Hannes Ruescher/01", ""):
+        assert scanned(lock(password)) == ({"office-default-password", *MACROS}, set())
+    data = lock("Kx7-gehéim")
+    for parts in itertools.permutations((text("Passwort: Kx7-gehéim\r\n".encode()), attachment(data))):
+        assert mail(*parts) == ({"office-encrypted", *MACROS}, set())
+
+
+def agile(**changed: str) -> bytes:
+    file = io.BytesIO(encrypted_ooxml(docx(), "secret"))
+    import olefile
+
+    info = olefile.OleFileIO(file).openstream("EncryptionInfo").read()
+    for name, value in changed.items():
+        at = info.rindex(f' {name}="'.encode())
+        end = info.index(b'"', at + len(name) + 3)
+        info = info[:at] + f' {name}="{value}"'.encode() + info[end + 1 :]
+    return compound_file({"EncryptionInfo": info, "EncryptedPackage": bytes(5000)})
+
+
+@pytest.mark.parametrize("spin", [10_000_000, 4_000_001])
+def test_document_that_wants_too_much_work_is_not_tried(spin: int):
+    started = time.process_time()
+    assert scanned(agile(spinCount=str(spin))) == ({"office-encrypted"}, {"encrypted"})
+    assert time.process_time() - started < 0.5
+
+
+def test_work_on_many_documents_is_bounded():
+    data = agile(spinCount="1000000")
+    started = time.process_time()
+    parts = [attachment(data, f"{n}.docx") for n in range(20)]
+    assert mail(text(b"one two three four five\r\n"), *parts) == ({"office-encrypted"}, {"encrypted"})
+    assert time.process_time() - started < 15
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"spinCount": "10000001"},
+        {"spinCount": "x"},
+        {"keyBits": "99"},
+        {"blockSize": "1"},
+        {"saltValue": "x"},
+        {"encryptedKeyValue": "AAAA"},
+    ],
+)
+def test_lock_that_no_program_could_open_is_damage(changed: dict[str, str]):
+    assert scanned(agile(**changed)) == (set(), {"malformed"})
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        struct.pack("<HHI", 4, 3, 0x10) + bytes(100),
+        struct.pack("<HHI", 3, 3, 0x10) + bytes(100),
+        struct.pack("<HHI", 9, 9, 0) + bytes(100),
+        struct.pack("<HHI", 4, 4, 0x40) + b"<keyData/><keyEncryptors uri='certificate'/>",
+    ],
+    ids=["extensible", "extensible, old", "unknown", "certificate"],
+)
+def test_locks_that_nothing_here_opens(info: bytes):
+    data = compound_file({"EncryptionInfo": info, "EncryptedPackage": bytes(5000)})
+    assert scanned(data) == ({"office-encrypted"}, {"encrypted"})
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        compound_file({"EncryptedPackage": bytes(5000)}),
+        compound_file({"\x06DataSpaces": {"D": {"DRMEncryptedDataSpace": b"x"}}, "EncryptedPackage": b"x"}),
+        compound_file({"\tDRMContent": bytes(5000), "WordDocument": bytes(5000)}),
+        b"\x76\xe8\x04\x60\xc4\x11\xe3\x86" + bytes(100),
+        b".pfile\2\0" + bytes(100),
+    ],
+    ids=["no lock", "rights, ooxml", "rights, doc", "rights, message", "rights, any file"],
+)  # fmt: skip
+def test_rights_management_is_a_lock(data: bytes):
+    assert scanned(data) == ({"office-encrypted"}, {"encrypted"})
+
+
+def test_what_opens_is_bounded():
+    data = encrypted_ooxml(docm(), "VelvetSweatshop")
+    assert scanned(data, ScanOptions(member_size=1000))[0] >= {"office-default-password"}
+
+
+@given(st.binary(max_size=300))
+def test_any_octets_are_a_lock_or_none(info: bytes):
+    for head in (struct.pack("<HHI", 4, 4, 0x40), struct.pack("<HHI", 3, 2, 0x24), b""):
+        with contextlib.suppress(LockError, UnknownLock):
+            assert isinstance(read_lock(head + info), (Agile, Standard))
+
+
+def test_lock_cut_or_changed_anywhere():
+    import olefile
+
+    file = olefile.OleFileIO(io.BytesIO(encrypted_ooxml(docx(), "x")))
+    info = file.openstream("EncryptionInfo").read()
+    for at in range(len(info)):
+        for broken in (info[:at], info[:at] + bytes((info[at] ^ 1,)) + info[at + 1 :]):
+            try:
+                lock = read_lock(broken)
+            except (LockError, UnknownLock):
+                continue
+            if isinstance(lock, Agile):
+                assert replace(lock, spin=1).key("wrong") is None
+
+
+# Binary formats.
+
+
+def test_what_only_looks_locked():
+    # Recommended as read-only (fReadOnlyRecommended, 0x0400), write reservation, protected sheets.
+    assert scanned(doc(None, flags=0x0400)) == (set(), set())
+    assert scanned(doc(None, flags=0x0800)) == (set(), set())
+    sharing = record(0x005B, struct.pack("<HHH", 1, 0x1234, 0))
+    assert scanned(xls(workbook(sharing, record(0x0012, b"\1\0"), record(0x0013, b"\x34\x12")))) == (
+        set(),
+        set(),
+    )
+    protected = docx(
+        extra={"xl/workbook.xml": b'<workbook><workbookProtection lockStructure="1"/></workbook>'}
+    )
+    assert scanned(protected) == (set(), set())
+    assert scanned(docx(extra={"word/settings.xml": b'<w:documentProtection w:hash="x"/>'})) == (set(), set())
+
+
+def test_workbook_without_a_container():
+    for magic in (0x0009, 0x0209, 0x0409):
+        head = record(magic, struct.pack("<HHH", 0, 0x10, 0))
+        assert scanned(head + record(0x002F, b"\x12\x34\x56\x78") + EOF)[0] == {"office-encrypted"}
+    default = (
+        record(0x0409, struct.pack("<HHH", 0, 0x10, 0)) + record(0x002F, bytes.fromhex("59b30a9a")) + EOF
+    )
+    assert scanned(default)[0] == {"office-default-password"}
+
+
+def test_word_without_a_container():
+    head = struct.pack("<HHHHHH", 0xA5DB, 0x2D, 0, 0, 0, 0x0100)
+    assert scanned(head + bytes(500)) == ({"office-encrypted"}, {"encrypted"})
+    assert "office-encrypted" not in scanned(head[:10] + bytes(500))[0]
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_lock_of_a_workbook_that_cannot_be_opened(kind: int):
+    data = xls(BOF + record(0x002F, struct.pack("<H", kind) + bytes(52)) + EOF)
+    assert scanned(data) == ({"office-encrypted"}, {"encrypted"})
+
+
+# Access.
+
+
+def access(
+    version: int, password: str = "", key: int = 0, engine: str = "Jet", day: float = 40000.5
+) -> bytes:
+    plain = bytearray(128)
+    struct.pack_into("<I", plain, 0x3E - 0x18, key)
+    raw = password.encode("utf-16-le" if version else "ascii")
+    struct.pack_into("<d", plain, 0x72 - 0x18, day)
+    mask = struct.pack("<i", int(day)) if version and day == day else bytes(4)
+    for at in range(40 if version else 20):
+        plain[0x42 - 0x18 + at] = (raw[at] if at < len(raw) else 0) ^ mask[at % 4]
+    size = 128 if version else 126
+    # RC4 with that key takes nothing but a key of 32 bits; four times the same is the same stream.
+    masked = Cipher(ARC4(b"\xc7\xda\x39\x6b" * 4), None).encryptor().update(bytes(plain[:size]))
+    head = f"\0\1\0\0Standard {engine} DB\0".encode() + bytes((version, 0, 0, 0))
+    return (head + masked).ljust(4096, b"\0")
+
+
+@pytest.mark.parametrize(
+    ("data", "lock"),
+    [
+        (access(0), ""),
+        (access(1), ""),
+        (access(2, engine="ACE"), ""),
+        (access(1, key=77), ""),
+        (access(0, "secret"), "Access, a password"),
+        (access(1, "secret"), "Access, a password"),
+        (access(1, "x", day=float("nan")), "Access, a password"),
+        (access(2, key=77, engine="ACE"), "Access, encrypted"),
+        (access(1)[:60], ""),
+    ],
+)
+def test_databases(data: bytes, lock: str):
+    assert lock_of(data) == lock
+    assert ("office-encrypted" in scanned(data)[0]) == bool(lock)
