@@ -16,9 +16,11 @@ from contentfilter.scanners.ole_links import OleLinks
 from contentfilter.scanners.ole_objects import OleObjects
 from contentfilter.scanners.open_document import OpenDocument
 from contentfilter.scanners.pdf import Pdf
+from contentfilter.scanners.private_mail import PrivateMail
 from contentfilter.scanners.rtf import Rtf
 from contentfilter.scanners.sheet_text import SheetText
 from contentfilter.scanners.tar import Tar
+from contentfilter.scanners.tnef import Tnef
 from contentfilter.scanners.unsupported import Unsupported
 from contentfilter.scanners.vba import Vba
 from contentfilter.scanners.wide_text import WideText
@@ -39,6 +41,8 @@ SCANNERS: dict[str, Scanner] = {
         Pdf(),
         WideText(),
         Email(),
+        PrivateMail(),
+        Tnef(),
         Zip(),
         OleObjects(),
         Compressed(),

@@ -9,7 +9,6 @@ from contentfilter.part import Context, Found, Part
 _UNSUPPORTED = (
     (0, b"`\xea", "ARJ"),
     (7, b"**ACE**", "ACE"),
-    (0, b"\x78\x9f\x3e\x22", "TNEF"),
     (0, b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d", "OneNote"),
     (4, b"Standard Jet DB", "Access"),
     (4, b"Standard ACE DB", "Access"),
