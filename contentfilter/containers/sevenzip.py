@@ -1,9 +1,10 @@
 """7z archives: their headers read by our own rules, to know what is locked and what unpacking costs.
 
 Interface: :func:`read_7z` gives the folders (7z's word for a run of files compressed together) with their
-coders, and where the packed streams lie; :func:`repaired` is the archive as 7-Zip takes it when its start
-header was wiped. The members themselves are libarchive's work. A folder with the coder :data:`AES` is
-encrypted: its properties, and ``SevenZip.packed``, are what somebody with a password needs.
+coders and files, and where the packed streams lie; :func:`repaired` is the archive as 7-Zip takes it when its
+start header was wiped; :func:`write_7z` makes an archive of some folders, for libarchive to expand. A folder
+with the coder ``AES`` is encrypted: who has a password decrypts its packed stream
+(:func:`packed_streams`), takes the coder out (``Folder.without_coder``) and writes the rest anew.
 
 Source: 7zFormat.txt of the LZMA SDK.
 """
@@ -13,113 +14,51 @@ from __future__ import annotations
 import lzma
 import struct
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from contentfilter.containers.sevenzip_streams import (
+    COPY,
+    COUNT,
+    CRC,
+    ENCODED,
+    END,
+    FILES,
+    FOLDER,
+    HEADER,
+    LZMA,
+    LZMA2,
+    MAIN_STREAMS,
+    MORE_STREAMS,
+    NAMES,
+    PACK_INFO,
+    PROPERTIES,
+    SIZE,
+    SUBSTREAMS,
+    UNPACK_INFO,
+    UNPACK_SIZE,
+    Coder,
+    Folder,
+    Numbers,
+    SevenZipError,
+    Streams,
+    read_names,
+    read_streams,
+)
 from contentfilter.limits import KIB, MIB
 
 Content: TypeAlias = bytes | bytearray
 
 MAGIC = b"7z\xbc\xaf\x27\x1c"
-AES = b"\x06\xf1\x07\x01"
-COPY, LZMA, LZMA2, PPMD = b"\0", b"\x03\x01\x01", b"\x21", b"\x03\x04\x01"
 
 _START = 32
 """Octets of the signature header, from which all positions are counted."""
-_END, _HEADER, _PROPERTIES, _MORE_STREAMS, _MAIN_STREAMS = 0, 1, 2, 3, 4
-_PACK_INFO, _UNPACK_INFO, _SIZE, _CRC, _FOLDER, _UNPACK_SIZE, _ENCODED = 6, 7, 9, 10, 11, 12, 0x17
 _MAX_HEADER = 32 * MIB
-_MAX_STREAMS = 100_000
-_MAX_CODERS = 32
 _MAX_LAYERS = 8
 """Times that a header may be compressed."""
 _TAIL = 512
 """Octets at the end in which 7-Zip looks for a header that nothing points at."""
-
-
-class SevenZipError(Exception):
-    """Not to be read as a 7z archive.
-
-    Arguments:
-        reason: ``malformed``, ``unsupported`` or ``too-large``.
-        detail: in words.
-    """
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.reason = reason
-        self.detail = detail
-
-
-@dataclass(frozen=True, slots=True)
-class Coder:
-    """One step of the way from packed to plain.
-
-    Arguments:
-        method: its id.
-        properties: what the method needs to know.
-        inputs: streams that go in, when unpacking.
-        outputs: streams that come out.
-    """
-
-    method: bytes
-    properties: bytes
-    inputs: int = 1
-    outputs: int = 1
-
-    @property
-    def memory(self) -> int:
-        """Octets of dictionary that unpacking takes."""
-        if self.method == LZMA and len(self.properties) >= 5:
-            return int.from_bytes(self.properties[1:5], "little")
-        if self.method == LZMA2 and self.properties:
-            bits = self.properties[0] & 63
-            return 0xFFFFFFFF if bits >= 40 else (2 | bits & 1) << (bits // 2 + 11)
-        if self.method == PPMD and len(self.properties) >= 5:
-            return int.from_bytes(self.properties[1:5], "little")
-        return 0
-
-
-@dataclass(slots=True)
-class Folder:
-    """Files that are compressed together.
-
-    Arguments:
-        coders: their order says nothing; ``bonds`` ties them.
-        bonds: pairs of input and output stream that are tied together.
-        streams: inputs that come from packed streams, in the order of those.
-        first: the first of its packed streams.
-        sizes: octets that come out of each output.
-        crc: of the unpacked data, where it is known.
-    """
-
-    coders: list[Coder]
-    bonds: list[tuple[int, int]]
-    streams: list[int]
-    first: int = 0
-    sizes: list[int] = field(default_factory=list)
-    crc: int | None = None
-
-    @property
-    def encrypted(self) -> bool:
-        return any(coder.method == AES for coder in self.coders)
-
-    @property
-    def memory(self) -> int:
-        return sum(coder.memory for coder in self.coders)
-
-
-@dataclass(slots=True)
-class Streams:
-    """Packed streams, and the folders made of them.
-
-    Arguments:
-        packed: position and size of each, in the octets that were given.
-        folders: in their order.
-    """
-
-    packed: list[tuple[int, int]] = field(default_factory=list)
-    folders: list[Folder] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -148,16 +87,16 @@ def read_7z(data: Content, start: int = 0) -> SevenZip:
     header = _next_header(data, start)
     archive = SevenZip()
     for _ in range(_MAX_LAYERS):
-        reader = _Numbers(header)
-        kind = reader.octet() if header else _END
-        if kind == _HEADER:
+        reader = Numbers(header)
+        kind = reader.octet() if header else END
+        if kind == HEADER:
             _read_header(reader, archive, start + _START)
             return archive
-        if kind != _ENCODED:
+        if kind != ENCODED:
             if header:
                 raise SevenZipError("malformed", "no header")
             return archive
-        archive.header = _read_streams(reader, start + _START)
+        archive.header = read_streams(reader, start + _START)
         unpacked = _unpack_header(data, archive)
         if unpacked is None:
             return archive
@@ -173,9 +112,7 @@ def repaired(data: Content, start: int = 0) -> bytes | None:
     if any(data[start + 8 : start + _START]) or len(data) < start + _START + 2:
         return None
     floor = max(start + _START, len(data) - _TAIL)
-    at = max(
-        data.rfind(bytes((_ENCODED, _PACK_INFO)), floor), data.rfind(bytes((_HEADER, _MAIN_STREAMS)), floor)
-    )
+    at = max(data.rfind(bytes((ENCODED, PACK_INFO)), floor), data.rfind(bytes((HEADER, MAIN_STREAMS)), floor))
     if at < 0:
         return None
     header = bytes(data[at:])
@@ -246,131 +183,70 @@ def _filter(coder: Coder) -> dict[str, int]:
     }
 
 
-class _Numbers:
-    """Takes a header apart, piece by piece.
-
-    Raises:
-        SevenZipError: it ends early.
-    """
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    def octet(self) -> int:
-        return self.take(1)[0]
-
-    def take(self, size: int) -> bytes:
-        raw = self._data[self._at : self._at + size]
-        if len(raw) < size:
-            raise SevenZipError("malformed", "its header ends early")
-        self._at += size
-        return raw
-
-    def number(self) -> int:
-        """As many octets follow the first as it has ones in front; its other bits are the highest."""
-        first = self.octet()
-        mask, value = 0x80, 0
-        for count in range(8):
-            if not first & mask:
-                return value | (first & (mask - 1)) << (8 * count)
-            value |= self.octet() << (8 * count)
-            mask >>= 1
-        return value
-
-    def count(self, limit: int) -> int:
-        value = self.number()
-        if value > limit:
-            raise SevenZipError("too-large", "its header")
-        return value
-
-    def checksums(self, count: int) -> list[int | None]:
-        if self.octet():
-            defined = [True] * count
-        else:
-            bits = self.take((count + 7) // 8)
-            defined = [bool(bits[n // 8] & 0x80 >> n % 8) for n in range(count)]
-        return [int.from_bytes(self.take(4), "little") if there else None for there in defined]
-
-
-def _read_header(reader: _Numbers, archive: SevenZip, base: int) -> None:
+def _read_header(reader: Numbers, archive: SevenZip, base: int) -> None:
     kind = reader.octet()
-    if kind == _PROPERTIES:
+    if kind == PROPERTIES:
         while reader.number():
             reader.take(reader.number())
         kind = reader.octet()
-    if kind == _MORE_STREAMS:
-        _read_streams(reader, base)
+    if kind == MORE_STREAMS:
+        read_streams(reader, base)
         kind = reader.octet()
-    if kind == _MAIN_STREAMS:
-        archive.main = _read_streams(reader, base)
+    if kind == MAIN_STREAMS:
+        archive.main = read_streams(reader, base)
+        kind = reader.octet()
+    if kind == FILES:
+        read_names(reader, archive.main)
 
 
-def _read_streams(reader: _Numbers, base: int) -> Streams:
-    streams = Streams()
-    kind = reader.number()
-    if kind == _PACK_INFO:
-        at = base + reader.number()
-        count = reader.count(_MAX_STREAMS)
-        while (kind := reader.number()) != _END:
-            if kind == _SIZE:
-                for _ in range(count):
-                    size = reader.number()
-                    streams.packed.append((at, size))
-                    at += size
-            elif kind == _CRC:
-                reader.checksums(count)
-            else:
-                raise SevenZipError("malformed", "its header")
-        kind = reader.number()
-    if kind == _UNPACK_INFO:
-        _read_folders(reader, streams)
-        kind = reader.number()
-    # How the folders are divided into files follows; that is for whoever unpacks them.
-    return streams
+def packed_streams(data: Content, streams: Streams, folder: Folder) -> list[bytes]:
+    """The packed streams of a folder, in the order of ``folder.streams``."""
+    places = streams.packed[folder.first : folder.first + len(folder.streams)]
+    return [bytes(data[at : at + size]) for at, size in places]
 
 
-def _read_folders(reader: _Numbers, streams: Streams) -> None:
-    if reader.number() != _FOLDER:
-        raise SevenZipError("malformed", "its header")
-    count = reader.count(_MAX_STREAMS)
-    if reader.octet():
-        raise SevenZipError("unsupported", "folders in a stream of their own")
-    first = 0
-    for _ in range(count):
-        folder = _read_folder(reader)
-        folder.first = first
-        first += len(folder.streams)
-        streams.folders.append(folder)
-    if reader.number() != _UNPACK_SIZE:
-        raise SevenZipError("malformed", "its header")
-    for folder in streams.folders:
-        folder.sizes = [reader.number() for coder in folder.coders for _ in range(coder.outputs)]
-    while (kind := reader.number()) != _END:
-        if kind != _CRC:
-            raise SevenZipError("malformed", "its header")
-        for folder, crc in zip(streams.folders, reader.checksums(count), strict=True):
-            folder.crc = crc
+def write_7z(folders: Iterable[tuple[Folder, list[bytes]]]) -> bytes:
+    """An archive of folders with their packed streams, whose header is not compressed."""
+    listed = list(folders)
+    packed = [stream for _folder, streams in listed for stream in streams]
+    out = bytearray((HEADER, MAIN_STREAMS, PACK_INFO)) + _number(0) + _number(len(packed))
+    out += bytes((SIZE,)) + b"".join(_number(len(stream)) for stream in packed) + bytes((END,))
+    out += bytes((UNPACK_INFO, FOLDER)) + _number(len(listed)) + b"\0"
+    out += b"".join(_folder(folder) for folder, _streams in listed)
+    out += bytes((UNPACK_SIZE,)) + b"".join(_number(size) for folder, _ in listed for size in folder.sizes)
+    out += bytes((END, SUBSTREAMS, COUNT)) + b"".join(_number(len(folder.files)) for folder, _ in listed)
+    out += bytes((SIZE,))
+    out += b"".join(_number(entry.size) for folder, _ in listed for entry in folder.files[:-1])
+    files = [entry for folder, _streams in listed for entry in folder.files]
+    out += bytes((CRC,)) + _checksums([entry.crc for entry in files]) + bytes((END, END))
+    names = b"\0" + b"".join(entry.name.encode("utf-16-le", "replace") + b"\0\0" for entry in files)
+    out += bytes((FILES,)) + _number(len(files)) + bytes((NAMES,)) + _number(len(names)) + names
+    out += bytes((END, END))
+    body = b"".join(packed)
+    fields = struct.pack("<QQI", len(body), len(out), zlib.crc32(out))
+    return MAGIC + b"\0\4" + struct.pack("<I", zlib.crc32(fields)) + fields + body + out
 
 
-def _read_folder(reader: _Numbers) -> Folder:
-    coders = []
-    for _ in range(reader.count(_MAX_CODERS)):
-        flags = reader.octet()
-        method = reader.take(flags & 15)
-        inputs, outputs = (reader.count(_MAX_CODERS), reader.count(_MAX_CODERS)) if flags & 0x10 else (1, 1)
-        properties = reader.take(reader.count(_MAX_STREAMS)) if flags & 0x20 else b""
-        coders.append(Coder(method, properties, inputs, outputs))
-    inputs, outputs = sum(coder.inputs for coder in coders), sum(coder.outputs for coder in coders)
-    if not outputs:
-        raise SevenZipError("malformed", "a folder without coders")
-    bonds = [(reader.number(), reader.number()) for _ in range(outputs - 1)]
-    free = inputs - len(bonds)
-    if free <= 0:
-        raise SevenZipError("malformed", "a folder without data")
-    if free == 1:
-        tied = {bond[0] for bond in bonds}
-        streams = [number for number in range(inputs) if number not in tied][:1]
-    else:
-        streams = [reader.number() for _ in range(free)]
-    return Folder(coders, bonds, streams)
+def _folder(folder: Folder) -> bytes:
+    out = _number(len(folder.coders))
+    for coder in folder.coders:
+        flags = len(coder.method) | (0x20 if coder.properties else 0)
+        simple = coder.inputs == coder.outputs == 1
+        out += bytes((flags if simple else flags | 0x10,)) + coder.method
+        out += b"" if simple else _number(coder.inputs) + _number(coder.outputs)
+        out += _number(len(coder.properties)) + coder.properties if coder.properties else b""
+    out += b"".join(_number(takes) + _number(gives) for takes, gives in folder.bonds)
+    return out + (b"".join(map(_number, folder.streams)) if len(folder.streams) > 1 else b"")
+
+
+def _checksums(values: list[int | None]) -> bytes:
+    bits = bytearray((len(values) + 7) // 8)
+    for number, value in enumerate(values):
+        if value is not None:
+            bits[number // 8] |= 0x80 >> number % 8
+    known = b"".join(struct.pack("<I", value) for value in values if value is not None)
+    return b"\0" + bytes(bits) + known
+
+
+def _number(value: int) -> bytes:
+    return bytes((value,)) if value < 0x80 else b"\xff" + struct.pack("<Q", value)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from contentfilter.containers.formats import Located
-from contentfilter.containers.sevenzip import SevenZip, SevenZipError, read_7z, repaired
+from contentfilter.containers.sevenzip import SevenZip, packed_streams, read_7z, repaired, write_7z
+from contentfilter.containers.sevenzip_streams import SevenZipError
 from contentfilter.limits import MIB
-from contentfilter.part import Context, Found, Part
+from contentfilter.part import Content, Context, Found, Part
 from contentfilter.scanners.unpacking import Unpacking, members
 
 MAX_DICTIONARY = 256 * MIB
@@ -39,8 +40,24 @@ def seven_zip_members(part: Part, context: Context, located: Located) -> Iterato
         yield part.unscanned("too-large", f"7z: needs {memory // MIB} MiB of memory")
     elif directory.locked:
         unpacking.locked()
+    elif any(folder.encrypted for folder in directory.main.folders):
+        yield from _open_folders(data, directory, unpacking, located)
     else:
         yield from members(unpacking, located.format, data, start)
-        if not unpacking.any_locked and any(folder.encrypted for folder in folders):
-            unpacking.locked()
     yield from unpacking.ended()
+
+
+def _open_folders(
+    data: Content, directory: SevenZip, unpacking: Unpacking, located: Located
+) -> Iterator[Found]:
+    """What is not encrypted, without what is: libarchive stops at a folder that it cannot decrypt."""
+    streams = directory.main
+    for folder in streams.folders:
+        if folder.encrypted:
+            for entry in folder.files:
+                unpacking.locked(entry.name)
+    plain = [
+        (folder, packed_streams(data, streams, folder)) for folder in streams.folders if not folder.encrypted
+    ]
+    if plain:
+        yield from members(unpacking, located.format, write_7z(plain), 0)

@@ -6,7 +6,9 @@ import contextlib
 
 import pytest
 
-from contentfilter.containers.sevenzip import MAGIC, SevenZipError, read_7z, repaired
+from contentfilter.containers.libarchive import Reader
+from contentfilter.containers.sevenzip import MAGIC, packed_streams, read_7z, repaired, write_7z
+from contentfilter.containers.sevenzip_streams import Coder, Folder, SevenZipError
 from contentfilter.results import ScanResult
 from contentfilter.scan import scan_document
 from contentfilter.scanners.archive_7z import MAX_DICTIONARY
@@ -41,10 +43,13 @@ def test_members(header):
 
 @pytest.mark.parametrize("header", PACKED)
 def test_locked_member_among_plain_ones(header):
-    data = seven_zip(locked("shut"), compressed("b.doc", docm()), packed_header=header)
+    first, last = compressed("a.txt", b"text"), compressed("b.doc", docm())
+    data = seven_zip(locked("shut"), first, locked("too"), last, packed_header=header)
     result = scan(data)
     assert names(result) >= {"archive-encrypted", "office-macro"}
-    assert reasons(result) == {("x/shut", "encrypted")}
+    assert reasons(result) == {("x/shut", "encrypted"), ("x/too", "encrypted")}
+    assert "x/b.doc" in {finding.part for finding in result.findings}
+    assert "2 members" in next(item.detail for item in result.findings if item.name == "archive-encrypted")
 
 
 @pytest.mark.parametrize("coders", [(AES,), (AES, LZMA2)])
@@ -67,6 +72,43 @@ def test_what_a_password_would_need_is_there():
     assert folder.bonds == [(1, 0)]
     assert folder.streams == [0]
     assert folder.sizes == [128, 100]
+    assert [(entry.name, entry.size) for entry in folder.files] == [("b", 100)]
+
+
+@pytest.mark.parametrize("content", [docm(), b"text"])
+def test_archive_without_its_lock_opens(content: bytes):
+    plain = compressed("b.doc", content)
+    shut = seven_zip(stored("a", b"12345"), File("b.doc", plain.packed, plain.size, (AES, LZMA2)))
+    archive = read_7z(shut)
+    folder = archive.main.folders[1]
+    bare = folder.without_coder(0)
+    assert (bare.bonds, bare.streams, bare.sizes) == ([], [0], [len(content)])
+    # Here "decrypting" changes nothing.
+    again = write_7z([(bare, packed_streams(shut, archive.main, folder))])
+    [found] = read_7z(again).main.folders
+    assert (found.coders, found.sizes, found.files) == (bare.coders, bare.sizes, bare.files)
+    result = scan(again)
+    assert ("office-macro" in names(result)) == (content != b"text")
+    assert not result.unscanned
+
+
+def test_taking_a_coder_out_of_a_tangle():
+    """BCJ2 takes four streams; here two of them come through LZMA and one is encrypted."""
+    bcj2, pack = Coder(b"\x03\x03\x01\x1b", b"", 4, 1), Coder(b"\x21", b"\x18")
+    lock = Coder(b"\x06\xf1\x07\x01", b"")
+    folder = Folder([pack, lock, bcj2], [(2, 0), (3, 1)], [0, 1, 4, 5], 0, [10, 20, 30])
+    bare = folder.without_coder(1)
+    assert bare == Folder([pack, bcj2], [(1, 0)], [0, 2, 3, 4], 0, [10, 30])
+
+
+def test_archives_of_libarchive_written_anew():
+    members = {"a": b"text" * 50, "empty": b"", "b.doc": docm()}
+    data = written("7zip", members)
+    streams = read_7z(data).main
+    again = write_7z([(folder, packed_streams(data, streams, folder)) for folder in streams.folders])
+    with Reader(again, ("7zip",)) as reader:
+        found = {entry.name: bytes(reader.extract(1 << 20, lambda: False).data) for entry in reader.entries()}
+    assert found == {name: content for name, content in members.items() if content}
 
 
 def test_wiped_start_hides_nothing():
