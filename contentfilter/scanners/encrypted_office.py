@@ -35,7 +35,9 @@ _WORD_MAGIC = (b"\xec\xa5", b"\xdc\xa5", b"\xdb\xa5", b"\x5e\xa6")
 _WORD_ALONE = (b"\xdb\xa5\x2d\0", b"\x9b\xa5\x21\0", b"\xfe\x37\0\x23")
 """Word 1, 2 and 5 kept the same header in a file without containers."""
 _RIGHTS = ("\tdrmcontent", "\tdrmviewercontent", "drmencrypteddataspace", "drmencryptedtransform")
-_RIGHTS_ALONE = (b"\x76\xe8\x04\x60\xc4\x11\xe3\x86", b".pfile")
+_RIGHTS_ALONE = b".pfile"
+_RIGHTS_MESSAGE = b"\x76\xe8\x04\x60\xc4\x11\xe3\x86"
+"""``message.rpmsg``: Outlook's whole message, encrypted to its recipients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,9 @@ class EncryptedOffice:
     name = "encrypted-office"
 
     def scan(self, part: Part, context: Context) -> Iterator[Found]:
+        if part.data.startswith(_RIGHTS_MESSAGE):
+            yield part.unscanned("mail-encrypted", "rights management")
+            return
         lock = _lock(part, context)
         if lock is None:
             return
