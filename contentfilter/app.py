@@ -14,6 +14,7 @@ from twisted.internet.threads import deferToThreadPool
 
 from contentfilter.engines.assembly import Engines
 from contentfilter.inspector import Backends, MailInspector
+from contentfilter.intake import Intake
 from contentfilter.macros.allowlist import Allowlist
 from contentfilter.macros.file import AllowlistError
 from contentfilter.macros.file import read as read_allowed
@@ -76,6 +77,8 @@ class Daemon:
         content = settings.contentfilter
         self.pool = Pool(reactor, content.workers, launcher(reactor, settings, log), log, self.metrics)
         self.metrics.watch(self.pool)
+        self.intake = Intake(lambda: self.pool.waiting, content.workers, content.spool.total, self.metrics)
+        self.metrics.watch_intake(self.intake)
         self.engines = Engines(reactor, log, self.metrics.tested)
         self.engines.configure(content)
         self.metrics.watch_engines(lambda: self.engines.active)
@@ -99,6 +102,7 @@ class Daemon:
                 settings.identity.hostname,
                 port,
                 self.inspector,
+                self.intake,
                 log,
                 self.metrics,
                 delivered=lambda decision_id, reply: self._reporter.delivered(decision_id, reply),
@@ -244,6 +248,7 @@ class Daemon:
             self._connect(settings)
         if content.workers != old.contentfilter.workers:
             self.pool.reconfigure(content.workers, launcher(self._reactor, settings, self._log))
+            self.intake.bounds = content.workers
         self._allowed.path = content.allowed_macros
         self.engines.configure(content)
         self.inspector.backends = self._backends(settings)

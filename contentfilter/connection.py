@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from contentfilter.envelope import Envelope
+from contentfilter.intake import Shortage
 from contentfilter.metering import Stage
 from contentfilter.reinjection import Delivery
 from contentfilter.session import Session
@@ -42,6 +43,7 @@ from contentfilter.steps import (
     Stop,
     Store,
     TakeBack,
+    TurnAway,
     Verdict,
 )
 from mailbase.replies import Reply
@@ -78,7 +80,7 @@ class ProxyConnection(Protocol):
         self._owner = factory
         self._reactor = factory.reactor
         self._engine = ServerEngine(factory.profile.lmtp)
-        self._session = Session(factory.profile, lambda: factory.port.offer, factory.splits)
+        self._session = Session(factory.profile, lambda: factory.port.offer, factory.splits, self._is_busy)
         self._out: list[bytes] = []
         self._pumping = False
         self._choked = False
@@ -87,6 +89,9 @@ class ProxyConnection(Protocol):
         self._large = False
         self._lost = False
         self._spool: Spool | None = None
+        self._held = 0
+        """Octets of the message in hand, as the intake counts them."""
+        self._shortage: Shortage | None = None
         self._turn = 0
         """Number of the current inspection; the result of an earlier one counts for nothing."""
         self._inspection: Deferred[Any] | None = None
@@ -192,6 +197,8 @@ class ProxyConnection(Protocol):
                     self._out.append(self._engine.reply(reply))
                 case Store(data=data):
                     self._store(data)
+                case TurnAway(envelope=envelope):
+                    self._turn_away(envelope)
                 case OpenSpool():
                     self._data_started = self._reactor.seconds()
                     self._taken = {}
@@ -234,15 +241,37 @@ class ProxyConnection(Protocol):
 
     # What the session commands.
 
+    def _is_busy(self) -> bool:
+        self._shortage = self._owner.intake.shortage()
+        return self._shortage is not None
+
+    def _turn_away(self, envelope: Envelope) -> None:
+        self._owner.log.warning(
+            "mail-kept-out",
+            shortage=self._shortage,
+            client=envelope.client.address,
+            sender=envelope.sender.address,
+            recipients=len(envelope.recipients),
+        )
+
     def _store(self, data: bytes) -> None:
+        owner = self._owner
         if self._spool is None:
             return
+        if not owner.intake.take(len(data)):
+            owner.log.warning("spool-full", octets=owner.intake.octets, limit=owner.intake.total)
+            self._no_space()
+            return
         try:
+            self._held += len(data)
             self._spool.write(data)
         except OSError as error:
-            self._owner.log.error("spool-failed", folder=str(self._owner.folder), error=str(error))
-            self._close_spool()
-            self._run(self._session.handle(SpoolFailed()))
+            owner.log.error("spool-failed", folder=str(owner.folder), error=str(error))
+            self._no_space()
+
+    def _no_space(self) -> None:
+        self._close_spool()
+        self._run(self._session.handle(SpoolFailed()))
 
     def _close_spool(self) -> None:
         if self._large:
@@ -251,6 +280,8 @@ class ProxyConnection(Protocol):
         if self._spool is not None:
             self._spool.close()
             self._spool = None
+        self._owner.intake.give_back(self._held)
+        self._held = 0
 
     def _inspect(self, envelope: Envelope) -> None:
         if self._spool is None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, Protocol, get_args
 
+from contentfilter.intake import Meter as IntakeMeter
+from contentfilter.intake import Shortage
 from contentfilter.steps import End
 
 Stage = Literal[
@@ -23,7 +25,7 @@ the end of data to the verdict, in which all but the first and the last run side
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
-class ProxyMeter(Protocol):
+class ProxyMeter(IntakeMeter, Protocol):
     """Counters of the SMTP side. Every label is one of a small closed set."""
 
     def connected(self, protocol: str) -> None:
@@ -55,6 +57,8 @@ class ProxyMeter(Protocol):
 
 class NoMeter:
     """Counts nothing."""
+
+    def kept_out(self, shortage: Shortage) -> None: ...
 
     def connected(self, protocol: str) -> None: ...
 

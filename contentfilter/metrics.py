@@ -12,6 +12,7 @@ from contentfilter.engines.seat import NAMES as ENGINES
 from contentfilter.engines.seat import Name as EngineName
 from contentfilter.engines.watch import OUTCOMES as SELF_TESTS
 from contentfilter.engines.watch import Outcome as SelfTested
+from contentfilter.intake import SHORTAGES, Intake, Shortage
 from contentfilter.metering import STAGES, Stage
 from contentfilter.pool.member import Fate
 from contentfilter.pool.pool import Pool
@@ -159,6 +160,12 @@ class Metrics:
             ["protocol"],
             registry=registry,
         )
+        self.mails_kept_out = Counter(
+            "contentfilter_messages_kept_out",
+            "Messages not let in: too many wait for a worker, or too much is on its way.",
+            ["shortage"],
+            registry=registry,
+        )
         self.bodies = Counter(
             "contentfilter_bodies_compared",
             "Mails whose outgoing octets were compared with the incoming ones: each that is passed.",
@@ -206,6 +213,7 @@ class Metrics:
             (self.workers_ended, FATES),
             (self.reloads, ("ok", "refused")),
             (self.probes, ("answered", "failed")),
+            (self.mails_kept_out, SHORTAGES),
         ):
             for value in values:
                 counter.labels(value)
@@ -299,6 +307,18 @@ class Metrics:
 
     def turned_away(self, protocol: str) -> None:
         self.refused.labels(protocol).inc()
+
+    def kept_out(self, shortage: Shortage) -> None:
+        self.mails_kept_out.labels(shortage).inc()
+
+    def watch_intake(self, intake: Intake) -> None:
+        """Show how much mail is on its way, each time somebody asks."""
+        octets = Gauge(
+            "contentfilter_spool_bytes",
+            "Octets of messages in hand, in memory and in files.",
+            registry=self._registry,
+        )
+        octets.set_function(lambda: intake.octets)
 
     def ended(self, protocol: str, end: End, size: int, seconds: float) -> None:
         self.transactions.labels(protocol, end).inc()

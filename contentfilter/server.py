@@ -13,6 +13,7 @@ from twisted.internet.protocol import Factory
 from contentfilter.connection import ProxyConnection
 from contentfilter.disposition import Disposition
 from contentfilter.envelope import Envelope
+from contentfilter.intake import Intake
 from contentfilter.metering import NoMeter, ProxyMeter
 from contentfilter.reinjection import ReinjectionPort
 from contentfilter.session import NOT_READY, STOPPING, Profile
@@ -76,6 +77,7 @@ class ProxyFactory(Factory):
         hostname: the gateway's name; see :func:`filter_name`.
         port: its reinjection port, started.
         inspector: decides.
+        intake: lets mail in, or not.
         log: one line for each mail.
         meter: counts.
         max_connections: clients at once.
@@ -94,6 +96,7 @@ class ProxyFactory(Factory):
         hostname: str,
         port: ReinjectionPort,
         inspector: Inspector,
+        intake: Intake,
         log: Log,
         meter: ProxyMeter | None = None,
         max_connections: int = MAX_CONNECTIONS,
@@ -105,6 +108,7 @@ class ProxyFactory(Factory):
         self.listener = listener
         self.port = port
         self.inspector = inspector
+        self.intake = intake
         self.log = log
         self.meter: ProxyMeter = meter if meter is not None else NoMeter()
         self.delivered = delivered

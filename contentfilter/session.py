@@ -53,6 +53,7 @@ from contentfilter.steps import (
     Stop,
     Store,
     TakeBack,
+    TurnAway,
     Verdict,
 )
 from mailbase.replies import Reply
@@ -65,6 +66,7 @@ BYE = Reply(221, "2.0.0", "Bye")
 STOPPING = Reply(421, "4.3.2", "Shutting down")
 TIMED_OUT = Reply(421, "4.4.2", "Timed out")
 NOT_READY = Reply(421, "4.3.2", "Not ready, try again later")
+BUSY = Reply(451, "4.3.2", "Too busy to take this message, try again later")
 TOO_BIG = Reply(552, "5.3.4", "Message exceeds the size limit")
 NO_SPACE = Reply(452, "4.3.1", "Insufficient system storage")
 BAD_SIZE = Reply(501, "5.5.4", "Bad SIZE value")
@@ -124,13 +126,21 @@ class Session:
         profile: configuration.
         offer: the extensions that the reinjection port last announced.
         splits: mails whose recipients must come one after another; None for LMTP.
+        busy: whether no message can be taken now; asked at each DATA.
     """
 
-    def __init__(self, profile: Profile, offer: Callable[[], Offer], splits: Splits | None = None) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        offer: Callable[[], Offer],
+        splits: Splits | None = None,
+        busy: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._profile = profile
         self._splits = splits
         self._parting: Parting | None = None
         self._offer_now = offer
+        self._busy_now = busy
         self._offer = Offer()
         self._phase = _Phase.COMMANDS
         self._stopping = False
@@ -167,6 +177,9 @@ class Session:
                 return self._mail(event)
             case Rcpt():
                 return self._rcpt(event)
+            case Data() if self._busy_now():
+                # The transaction stays as it is: the client may reset it, or try DATA again.
+                return [Say(BUSY), TurnAway(self._current())]
             case Data():
                 self._phase = _Phase.DATA
                 self._size = 0

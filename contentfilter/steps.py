@@ -93,6 +93,17 @@ class Say:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnAway:
+    """No message can be taken now; DATA was answered with 451.
+
+    Arguments:
+        envelope: whose.
+    """
+
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
 class OpenSpool:
     """A message begins."""
 
@@ -180,6 +191,7 @@ class Close:
 
 Command: TypeAlias = (
     Say
+    | TurnAway
     | OpenSpool
     | Store
     | CloseSpool

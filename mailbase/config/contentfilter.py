@@ -39,6 +39,8 @@ class SpoolSettings(Section):
     """Holds messages beyond ``memory``, as unlinked files."""
     memory: Annotated[Size, between("0KiB", "64MiB")] = 1 << 20
     """Octets of one message kept in memory before a file is used."""
+    total: Annotated[Size, between("64MiB", "1024GiB")] = 4 << 30
+    """Octets of all messages in hand, in memory and in files."""
 
 
 class TimeoutSettings(Section):

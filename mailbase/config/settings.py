@@ -19,7 +19,7 @@ from mailbase.config.privacy import LoggingSettings, PrivacySettings
 from mailbase.config.replies import reply_conflicts
 from mailbase.config.spamtraps import SpamtrapSettings
 from mailbase.config.store import StoreSettings, store_conflicts
-from mailbase.config.units import format_duration
+from mailbase.config.units import format_duration, format_size
 from mailbase.documents import Location, Section
 from mailbase.documents.problems import dotted
 from mailbase.registry.model import EMPTY, Registry
@@ -91,6 +91,12 @@ def conflicts(settings: Settings) -> Iterator[tuple[Location, str]]:
             f"got {format_duration(dns.deadline)}",
         )
     limit = content.timeouts.reinject
+    if content.spool.total < content.message_size_limit:
+        yield (
+            ("contentfilter", "spool", "total"),
+            "expected at least contentfilter.message_size_limit "
+            f"({format_size(content.message_size_limit)}), got {format_size(content.spool.total)}",
+        )
     if content.workers.deadline > limit:
         yield (
             ("contentfilter", "workers", "deadline"),

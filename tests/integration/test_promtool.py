@@ -267,6 +267,11 @@ CASES = [
         stays("contentfilter_connections_refused_total", 'protocol="smtp"', 8),
     ),
     Case(
+        "ContentfilterKeepsOut",
+        grows("contentfilter_messages_kept_out_total", 'shortage="backlog"'),
+        stays("contentfilter_messages_kept_out_total", 'shortage="backlog"', 8),
+    ),
+    Case(
         "ContentfilterSlow",
         takes("contentfilter_scan_seconds", 10, 100, "20", 'stage="total"'),
         takes("contentfilter_scan_seconds", 4, 100, "20", 'stage="total"'),

@@ -17,12 +17,14 @@ from twisted.python.failure import Failure
 from contentfilter import connection
 from contentfilter.disposition import Answer, Deliver, Disposition
 from contentfilter.envelope import Envelope
+from contentfilter.intake import Intake, Shortage
 from contentfilter.metering import NoMeter, Stage
 from contentfilter.reinjection import ReinjectionPort
 from contentfilter.server import ProxyFactory, filter_name
 from contentfilter.spool import Spool
 from contentfilter.steps import End
 from mailbase.config import ContentfilterSettings, ListenerSettings, SpoolSettings
+from mailbase.config.contentfilter import WorkerSettings
 from mailbase.logs import Log
 from mailbase.replies import Reply
 
@@ -85,6 +87,10 @@ class Meter(NoMeter):
         self.away = 0
         self.ends: list[End] = []
         self.stages: dict[str, float] = {}
+        self.shortages: list[Shortage] = []
+
+    def kept_out(self, shortage: Shortage) -> None:
+        self.shortages.append(shortage)
 
     def connected(self, protocol: str) -> None:
         self.open += 1
@@ -110,6 +116,8 @@ class Rig:
         self.stream = io.StringIO()
         self.inspector = Inspector()
         self.meter = Meter()
+        self.waiting = 0
+        self.intake = Intake(lambda: self.waiting, WorkerSettings(backlog=3), 100_000, self.meter)
         log = Log("test", stream=self.stream)
         listener = ListenerSettings(listen="127.0.0.1:10024", protocol=protocol, reinject="127.0.0.1:10025")
         content = ContentfilterSettings(
@@ -123,6 +131,7 @@ class Rig:
             "mx.example",
             self.port,
             self.inspector,
+            self.intake,
             log,
             self.meter,
             connections,
@@ -457,6 +466,84 @@ def test_server_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert "spool-failed" in rig.log
     client.say(MESSAGE)
     assert len(rig.inspector.seen) == 1
+
+
+def test_server_keeps_mail_out_while_too_many_wait(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    client = rig.client()
+    client.say(HELLO + ENVELOPE)
+    rig.waiting = 3
+    assert client.say(b"DATA\r\n") == b"451 4.3.2 Too busy to take this message, try again later\r\n"
+    assert (rig.meter.shortages, rig.meter.ends) == (["backlog"], [])
+    assert "mail-kept-out" in rig.log
+    assert "shortage=backlog" in rig.log
+    # The transaction goes on as the client likes: once more, or another one.
+    rig.waiting = 2
+    assert client.say(b"DATA\r\n").startswith(b"354")
+    client.say(b"Hi\r\n.\r\n")
+    rig.settle()
+    assert codes(client.line.take()) == [250]
+    rig.waiting = 3
+    assert client.say(ENVELOPE + b"DATA\r\n").endswith(b"try again later\r\n")
+    assert client.say(b"RSET\r\nQUIT\r\n").startswith(b"250 2.0.0 Ok\r\n221")
+    assert rig.deliveries == 1
+
+
+def test_server_a_backlog_of_none_lets_in_what_a_worker_can_take_at_once() -> None:
+    waiting = 0
+    intake = Intake(lambda: waiting, WorkerSettings(backlog=0), 1 << 20, Meter())
+    assert intake.shortage() is None
+    waiting = 1
+    assert intake.shortage() == "backlog"
+
+
+def test_server_keeps_mail_out_while_too_much_is_on_its_way(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    first, second, third = rig.client(), rig.client(), rig.client()
+    for client in (first, second, third):
+        client.say(HELLO + ENVELOPE)
+    first.say(b"DATA\r\n" + b"x" * 60_000 + b"\r\n")
+    second.say(b"DATA\r\n" + b"y" * 30_000 + b"\r\n")
+    assert rig.intake.octets == 90_000
+    # A message that finds no more room is read to its end and then refused.
+    second.say(b"y" * 10_000 + b"\r\n")
+    assert rig.intake.octets == 60_000
+    assert second.say(b".\r\n") == b"452 4.3.1 Insufficient system storage\r\n"
+    assert "spool-full" in rig.log
+    first.say(b"x" * 39_998 + b"\r\n")
+    assert rig.intake.octets == 100_000
+    assert third.say(b"DATA\r\n").startswith(b"451 4.3.2")
+    assert rig.meter.shortages == ["spool", "spool"]
+    first.lose()
+    assert rig.intake.octets == 0
+    assert third.say(b"DATA\r\n").startswith(b"354")
+
+
+@pytest.mark.parametrize("end", ["delivered", "refused", "gone", "broken", "too-large", "bare-lf"])
+def test_server_gives_back_what_a_mail_took(
+    tmp_path: Path, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path, message_size_limit=1 << 16)
+    client = rig.client()
+    if end == "refused":
+        rig.inspector.disposition = Answer(NO)
+    if end == "broken":
+        monkeypatch.setattr(ReinjectionPort, "deliver", lambda *_: 1 / 0)
+    client.say(HELLO + ENVELOPE + b"DATA\r\nSubject: x\r\n")
+    assert rig.intake.octets == 10
+    match end:
+        case "gone":
+            client.lose()
+        case "too-large":
+            client.say(b"x" * 70_000 + b"\r\n.\r\n")
+        case "bare-lf":
+            client.say(b"x\nx\r\n.\r\n")
+        case _:
+            client.say(b".\r\n")
+    if end == "delivered":
+        assert rig.intake.octets == 12
+        rig.settle()
+    assert rig.intake.octets == 0
 
 
 def test_server_too_large_message_is_discarded_to_its_end(tmp_path: Path) -> None:

@@ -198,6 +198,12 @@ CASES = {
             "f.yaml:3: contentfilter.clamd.timeout: expected at most contentfilter.timeouts.reinject (75s), got 2m",
         ],
     ),
+    "spool": (
+        "contentfilter:\n  message_size_limit: 200MiB\n  spool: {total: 100MiB}\n",
+        [
+            "f.yaml:3: contentfilter.spool.total: expected at least contentfilter.message_size_limit (200MiB), got 100MiB",
+        ],
+    ),
     "engines": (
         "contentfilter:\n"
         "  clamd: {addresses: ['unix:/a', 'unix:/a'], at_once: 0}\n"
