@@ -44,6 +44,7 @@ REASONS: dict[str, Reason] = {
     "pdf-javascript": Reason("contains JavaScript", "Please send a PDF without it."),
     "pdf-launch": Reason("starts programs when it is opened", "Please send a PDF that does not."),
     "executable": Reason("is a program", "Please share it by another way than mail."),
+    "name-mismatch": Reason("has a name that misleads about it", "Please name it after what it is."),
     "mime-ambiguous": Reason(
         "has a structure that can be read in several ways", "Please send it with another mail program."
     ),

@@ -11,6 +11,7 @@ from contentfilter.scanners.email import Email
 from contentfilter.scanners.encrypted_office import EncryptedOffice
 from contentfilter.scanners.executable import Executable
 from contentfilter.scanners.legacy_office import LegacyOffice
+from contentfilter.scanners.misnamed import Misnamed
 from contentfilter.scanners.office_xml import OfficeXml
 from contentfilter.scanners.ole_links import OleLinks
 from contentfilter.scanners.ole_objects import OleObjects
@@ -18,6 +19,7 @@ from contentfilter.scanners.open_document import OpenDocument
 from contentfilter.scanners.pdf import Pdf
 from contentfilter.scanners.private_mail import PrivateMail
 from contentfilter.scanners.rtf import Rtf
+from contentfilter.scanners.scripts import Scripts
 from contentfilter.scanners.sheet_text import SheetText
 from contentfilter.scanners.tar import Tar
 from contentfilter.scanners.tnef import Tnef
@@ -29,6 +31,8 @@ SCANNERS: dict[str, Scanner] = {
     scanner.name: scanner
     for scanner in (
         Executable(),
+        Scripts(),
+        Misnamed(),
         EncryptedOffice(),
         Vba(),
         LegacyOffice(),

@@ -51,6 +51,7 @@ _TAGGED = (
     "external-body",
     "html-smuggling",
     "virus-suspected",
+    "name-mismatch",
 )
 """Seen in malware and in honest mail; refusing all of it would cost more than it brings."""
 _ACCEPTED = ("pdf-owner-restricted", "office-macro-allowed")

@@ -234,9 +234,10 @@ def test_programs(data: bytes, program: bool):
 
 def test_program_in_an_archive_under_another_name():
     result = scan_document("a.zip", plain_zip({"readme.txt": PROGRAM}))
-    assert [(finding.name, finding.part) for finding in result.findings] == [
-        ("executable", "a.zip/readme.txt")
-    ]
+    assert {(finding.name, finding.part) for finding in result.findings} == {
+        ("executable", "a.zip/readme.txt"),
+        ("name-mismatch", "a.zip/readme.txt"),
+    }
 
 
 def test_picture_that_is_a_script_as_well_is_not_taken_for_a_picture():

@@ -1,0 +1,70 @@
+"""What a file's name tells: how Windows reads its suffix, and whether it is made to mislead people.
+
+Interface: :func:`suffix`, :func:`suffixes`, :func:`deception`. A name makes nothing harmless; that content is
+a script is often told by nothing else, since it is text like any other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_STRIPPED = " .\t\r\n\v\f\"'\u00a0\u3000"
+"""Windows drops dots and spaces at the end of a name; mail programs the rest."""
+_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x01-\x1f\x7f]")
+_OVERRIDES = re.compile("[\u202d\u202e]")
+_GAP = re.compile("[ \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000\u3164]{12,}\\S{0,3}\\.[^.]{1,10}$")
+_MAX_SUFFIX = 20
+
+_DOCUMENTS = (
+    "pdf doc docx docm rtf odt xls xlsx xlsm ods csv ppt pptx odp txt jpg jpeg png gif bmp tif tiff "
+    "mp3 mp4 wav avi mov eml msg"
+)
+DOCUMENTS = frozenset(_DOCUMENTS.split())
+"""What people take for a thing to read."""
+_OPENED = (
+    "exe scr com pif cpl dll msi msp bat cmd ps1 js jse vbs vbe wsf wsh wsc sct hta lnk url scf reg chm jar "
+    "jnlp msc iso img vhd vhdx settingcontent-ms library-ms searchconnector-ms appref-ms application "
+    "appinstaller msix html htm xhtml shtml mht mhtml svg one command desktop"
+)
+_PROGRAMS = frozenset(_OPENED.split())
+"""What opens or runs instead, where such a name stands in front."""
+
+
+def suffixes(name: str) -> Iterator[str]:
+    """What may be taken for the suffix of this name, lower case: as it stands, up to a NUL, without what is
+    not seen."""
+    seen = set()
+    for reading in (name, *name.split("\0", 1)[:1]) if "\0" in name else (name,):
+        for text in (reading,) if reading.isascii() and reading.isprintable() else (reading, _bare(reading)):
+            _stem, dot, end = text.rstrip(_STRIPPED).rpartition(".")
+            end = end.lower()
+            if dot and end not in seen and len(end) <= _MAX_SUFFIX:
+                seen.add(end)
+                yield end
+
+
+def suffix(name: str) -> str:
+    """The suffix as it stands; empty if there is none."""
+    return next(suffixes(name), "")
+
+
+def deception(name: str) -> str:
+    """In which way the name misleads, in words; empty if it doesn't."""
+    if "\0" in name:
+        return "NUL in the name"
+    if not name.isascii() and _OVERRIDES.search(name):
+        return "the name's direction is overridden"
+    if _GAP.search(name):
+        return "blanks in front of the suffix"
+    bare = name.rstrip(_STRIPPED).lower()
+    stem, _dot, last = bare.rpartition(".")
+    if last in _PROGRAMS:
+        shown = stem.rstrip(_STRIPPED).rpartition(".")[2]
+        if shown in DOCUMENTS and shown != last:
+            return f"two suffixes, .{shown} and .{last}"
+    return ""
+
+
+def _bare(name: str) -> str:
+    return _INVISIBLE.sub("", name)

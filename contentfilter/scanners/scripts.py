@@ -1,0 +1,161 @@
+"""Scripts and other texts that run, or start something, when they are opened with a double click.
+
+Some tell by their content what they are. Others are text like any other, and only the suffix decides that a
+script host gets them; then any content counts, since these hosts run what they can and skip the rest.
+docs/findings.md has the list of suffixes with the reason for each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from contentfilter.filename import suffixes
+from contentfilter.part import Content, Context, Found, Part
+from contentfilter.scanners.opening import opening
+
+SUFFIXES = {
+    "js": "Windows Script Host",
+    "jse": "Windows Script Host",
+    "vbs": "Windows Script Host",
+    "vbe": "Windows Script Host",
+    "wsf": "Windows Script Host",
+    "wsh": "Windows Script Host",
+    "wsc": "script component",
+    "sct": "script component",
+    "hta": "HTML application",
+    "bat": "command interpreter",
+    "cmd": "command interpreter",
+    "ps1": "PowerShell",
+    "psc1": "PowerShell",
+    "reg": "registry entries",
+    "msc": "management console",
+    "scf": "Explorer command",
+    "jnlp": "Java Web Start",
+    "application": "ClickOnce",
+    "appref-ms": "ClickOnce",
+    "appinstaller": "app installer",
+    "settingcontent-ms": "settings shortcut",
+    "library-ms": "Windows library",
+    "searchconnector-ms": "search connector",
+    "search-ms": "saved search",
+    "command": "macOS Terminal",
+    "terminal": "macOS Terminal",
+    "tool": "macOS Terminal",
+}
+"""What opens a file of that name with a double click."""
+
+_TO_READ = frozenset({"txt", "text", "log", "md", "rst", "csv", "diff", "patch", "asc", "eml", "tex"})
+"""Suffixes of text that is opened to be read; a program quoted in it is text."""
+
+_ENCODED = re.compile(rb"#@~\^[a-z0-9+/]{6}==")
+
+
+def _within(outer: bytes, inner: bytes) -> re.Pattern[bytes]:
+    return re.compile(outer + rb".{0,2000}" + inner, re.DOTALL)
+
+
+_MARKUP = (
+    (b"hta:appl", re.compile(rb"<hta:application\b"), "HTML application"),
+    (b"mmc_cons", re.compile(rb"<mmc_consolefile\b"), "management console"),
+    (b"scriptlet", re.compile(rb"<(?:\w+:)?scriptlet\b"), "script component"),
+    (b"<registration", re.compile(rb"<component\b[^>]{0,200}>\s*<registration\b"), "script component"),
+    (
+        b"<job",
+        re.compile(rb"<job\b[^>]{0,300}>.{0,2000}<script\s+language\b", re.DOTALL),
+        "Windows Script Host",
+    ),
+    (
+        b"<librarydesc",
+        re.compile(rb"<librarydescription\b[^>]{0,200}schemas\.microsoft\.com/"),
+        "Windows library",
+    ),
+    (b"<searchconn", re.compile(rb"<searchconnectordescription\b"), "search connector"),
+    (b"<persistedq", re.compile(rb"<persistedquery\b"), "saved search"),
+    (b"<deeplink", _within(rb"<pcsettings\b", rb"<deeplink\b"), "settings shortcut"),
+    (b"<jnlp", re.compile(rb"<jnlp\b"), "Java Web Start"),
+    (b"<appinst", re.compile(rb"<appinstaller\b[^>]{0,200}\.microsoft\.com/"), "app installer"),
+    (
+        b"deployment",
+        re.compile(rb"<(?:\w+:)?assembly\b.{0,4000}<(?:\w+:)?deployment\b", re.DOTALL),
+        "ClickOnce",
+    ),
+    (
+        b"<plist",
+        re.compile(rb"<key>url</key>\s*<string>\s*(?:file|smb|afp|ftp|x-\w+|ssh|vnc):"),
+        "macOS location",
+    ),
+    (b"<plist", re.compile(rb"<key>commandstring</key>"), "macOS Terminal"),
+)
+"""What stands in it, the element that tells, and what opens it."""
+_REGISTRY = (b"windows registry editor version ", b"regedit4")
+_CLICK_ONCE = re.compile(rb"[^\r\n#]{1,1000}#[^\r\n]{1,500}publickeytoken=")
+_AWAY = rb"(?:file:|[\\/]{2}|search-ms:|ms-[\w-]+:|javascript:|vbscript:|data:|mhtml:)"
+_SHORTCUT = re.compile(rb"^[ \t]*(?:url|iconfile|workingdirectory)[ \t]*=[ \t]*\"?" + _AWAY, re.MULTILINE)
+_COMMAND = re.compile(rb"^[ \t]*(?:command|iconfile)[ \t]*=", re.MULTILINE)
+_DESKTOP = re.compile(
+    rb"^exec(?:\[[^\]\r\n]{0,20}\])?[ \t]*=[^\r\n]{0,2000}?"
+    rb"(?:\b(?:ba|da|z|k|c)?sh['\"]?[ \t]+-\w*c\b|\bcurl\b|\bwget\b|\bbase64\b|\bpython[\d.]*['\"]?[ \t]+-c\b"
+    rb"|\bperl['\"]?[ \t]+-\w*e\b|/tmp/|\$\(|`|\bxxd\b|\bnc[ \t])",
+    re.MULTILINE,
+)
+
+
+class Scripts:
+    """Finds ``executable`` in text."""
+
+    name = "scripts"
+
+    def scan(self, part: Part, context: Context) -> Iterator[Found]:
+        data = part.data
+        if not data:
+            return
+        if part.name:
+            for end in suffixes(part.name):
+                if end in SUFFIXES:
+                    yield part.found("executable", f"script .{end}: {SUFFIXES[end]}")
+                    return
+        if kind := script(data, part.name):
+            yield part.found("executable", kind)
+
+
+def script(data: Content, name: str) -> str:
+    """What runs, told by the content; empty if nothing does.
+
+    Arguments:
+        name: of the file. A text without one, or one that is opened to be read, may quote a program; there only
+            what nobody can read counts.
+    """
+    head = opening(data)
+    first = head[:1]
+    if first == b"#":
+        return "encoded script" if _ENCODED.match(head) else ""
+    if first not in b"<[rwhf" or not name or not _TO_READ.isdisjoint(suffixes(name)):
+        return ""
+    if first == b"<":
+        return _markup(head)
+    if first == b"[":
+        return _entries(head)
+    if head.startswith(_REGISTRY):
+        return "registry entries"
+    if head.startswith((b"http", b"file:")) and _CLICK_ONCE.match(head):
+        return "ClickOnce"
+    return ""
+
+
+def _markup(head: bytes) -> str:
+    for sign, pattern, kind in _MARKUP:
+        if sign in head and pattern.search(head):
+            return kind
+    return ""
+
+
+def _entries(head: bytes) -> str:
+    """Texts of sections and entries: shortcuts to web pages and the like, if they lead elsewhere."""
+    if head.startswith(b"[internetshortcut") and _SHORTCUT.search(head):
+        return "shortcut to a file or program"
+    if head.startswith(b"[shell]") and _COMMAND.search(head):
+        return "Explorer command"
+    if head.startswith(b"[desktop entry]") and (match := _DESKTOP.search(head)):
+        return f"desktop entry {match[0][:100].decode('latin-1')!r}"
+    return ""

