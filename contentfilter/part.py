@@ -63,9 +63,14 @@ class Part:
             path = path[: MAX_PATH // 2] + "..." + path[-MAX_PATH // 2 :]
         return Part(path, data, self.depth + 1, name=base_name(name))
 
-    def piece(self, name: str, data: Content) -> Part:
-        """A piece of this document: an embedded object, a macro project, what stands behind a password."""
-        return Part(self.path, data, self.depth + 1, clean_name(name), base_name(name))
+    def piece(self, name: str, data: Content, file_name: str = "") -> Part:
+        """A piece of this document: an embedded object, a macro project, what stands behind a password.
+
+        Arguments:
+            name: in words of ours, or its own.
+            file_name: under which it would be saved, if it is a file.
+        """
+        return Part(self.path, data, self.depth + 1, clean_name(name), base_name(file_name))
 
     def found(self, name: str, detail: str = "", digest: str = "") -> Finding:
         """A finding in this part."""

@@ -26,6 +26,7 @@ class Policy:
         quarantine_at: points from which on it is quarantined; likewise.
         protected: False for a domain that wants no protection: nothing that is found leads to anything.
         instead: what is done where others are refused, for addresses that take complaints; None: refused.
+        passed_scripts: suffixes of scripts that are let through.
     """
 
     actions: Mapping[str, Action]
@@ -34,6 +35,7 @@ class Policy:
     quarantine_at: float | None = None
     protected: bool = True
     instead: Action | None = None
+    passed_scripts: frozenset[str] = frozenset()
 
 
 class Policies:
@@ -89,9 +91,10 @@ class Policies:
         if complaints:
             # Complaints quote what they complain of.
             tag_at = quarantine_at = None
-        key = (tuple(actions.items()), tuple(unscanned.items()), tag_at, quarantine_at, protected, instead)
-        policy = Policy(actions, unscanned, tag_at, quarantine_at, protected, instead)
-        return self._made.setdefault(key, policy)
+        passed = frozenset(settings.passed_scripts)
+        rest = (tag_at, quarantine_at, protected, instead, passed)
+        policy = Policy(actions, unscanned, *rest)
+        return self._made.setdefault((tuple(actions.items()), tuple(unscanned.items()), *rest), policy)
 
 
 def _lay_over(flow: Flow, table: dict[str, Action], own: Mapping[str, Action]) -> None:

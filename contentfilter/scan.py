@@ -19,6 +19,7 @@ from contentfilter.passwords.telling import told_by_mail, told_by_name
 from contentfilter.results import ScanResult
 from contentfilter.scanners import SCANNERS
 from contentfilter.scanners.vba import load_olevba
+from mailbase.scripts import suffix_of
 from mailbase.vocabulary import Finding, Unscanned
 
 __all__ = ["ScanOptions", "preload", "scan_document", "scan_message", "scan_wire"]
@@ -165,7 +166,8 @@ class _Walk:
         if isinstance(item, Unscanned) and item.reason in _BUDGETS:
             # A part that ran into a bound of ours may hide anything: that is a finding, wherever it happened.
             self._add(Finding(item.reason, item.part, item.detail))
-        kind = item.name if isinstance(item, Finding) else item.reason
+        # Scripts that are let through must not crowd out the programs behind them.
+        kind = item.name + suffix_of(item.detail) if isinstance(item, Finding) else item.reason
         count = self._listed.get(kind, 0)
         if count >= self._budget.options.listed:
             return

@@ -16,6 +16,7 @@ from contentfilter.reasons import REASONS, UNSCANNED, Reason
 from contentfilter.results import ScanFailed, ScanResult
 from mailbase.evidence import Evidence
 from mailbase.replies import MAX_REPLY_TEXT, Reply, header_line, name, printable
+from mailbase.scripts import suffix_of
 from mailbase.vocabulary import SEVERITY, Action, Finding, Flow, Unscanned, fold
 
 Fact: TypeAlias = Finding | Unscanned | ScanFailed
@@ -169,6 +170,8 @@ def _action(fact: Fact, flow: Flow, policy: Policy) -> Action:
     if not policy.protected:
         return Action.ACCEPT
     match fact:
+        case Finding("executable", _, detail) if suffix_of(detail) in policy.passed_scripts:
+            return Action.ACCEPT
         case Finding(finding):
             # A finding that no table knows is none to let pass.
             action = policy.actions.get(finding, Action.REJECT)

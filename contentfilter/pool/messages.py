@@ -18,6 +18,7 @@ from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, cast, get_args
 
 from contentfilter.macros.digest import is_digest
 from contentfilter.results import ScanResult
+from mailbase.scripts import suffix_of
 from mailbase.vocabulary import UNSCANNED_REASONS, Finding, Unscanned
 
 MAX_TASK = 16 * 1024
@@ -116,7 +117,7 @@ def encode(answer: Answer) -> bytes:
         case Ready(missing):
             body = {"ready": [_bounded(text) for text in missing]}
         case Done(result, retire):
-            findings = _representative(result.findings, lambda finding: finding.name)
+            findings = _representative(result.findings, lambda f: (f.name, suffix_of(f.detail)))
             unscanned = _representative(result.unscanned, lambda part: part.reason)
             body = {
                 "findings": [

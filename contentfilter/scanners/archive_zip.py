@@ -84,7 +84,10 @@ class Zip:
                 yield child
 
     def _child(self, part: Part, member: Member, data: bytes | bytearray, document: bool) -> Part:
-        return (part.piece if document else part.child)(member.text_name, data)
+        if document:
+            # It may be opened as an archive all the same.
+            return part.piece(member.text_name, data, member.text_name)
+        return part.child(member.text_name, data)
 
 
 def _is_picture(archive: ZipArchive, member: Member) -> bool:

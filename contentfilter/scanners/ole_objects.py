@@ -52,7 +52,7 @@ class OleObjects:
                 if data[4:6] == _PACKAGE:
                     name, content = native(data)
                     yield part.found("ole-object", f"package {name!r:.100}")
-                    yield part.piece(name or stream.path, content)
+                    yield part.piece(name or stream.path, content, name)
                 else:
                     yield part.piece(stream.path, data[4:])
             elif key == _OUTLOOK_DATA:

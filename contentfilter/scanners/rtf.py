@@ -147,7 +147,7 @@ def _embedded(part: Part, data: bytes) -> Iterator[Found]:
     if kind == b"package":
         name, packed = native(b"\0\0\0\0" + content)
         yield part.found("ole-object", f"package {name!r:.100}")
-        yield part.piece(name or "RTF object", packed)
+        yield part.piece(name or "RTF object", packed, name)
     elif content:
         yield part.piece("RTF object", content)
 

@@ -13,37 +13,7 @@ from collections.abc import Iterator
 from contentfilter.filename import suffixes
 from contentfilter.part import Content, Context, Found, Part
 from contentfilter.scanners.opening import opening
-
-SUFFIXES = {
-    "js": "Windows Script Host",
-    "jse": "Windows Script Host",
-    "vbs": "Windows Script Host",
-    "vbe": "Windows Script Host",
-    "wsf": "Windows Script Host",
-    "wsh": "Windows Script Host",
-    "wsc": "script component",
-    "sct": "script component",
-    "hta": "HTML application",
-    "bat": "command interpreter",
-    "cmd": "command interpreter",
-    "ps1": "PowerShell",
-    "psc1": "PowerShell",
-    "reg": "registry entries",
-    "msc": "management console",
-    "scf": "Explorer command",
-    "jnlp": "Java Web Start",
-    "application": "ClickOnce",
-    "appref-ms": "ClickOnce",
-    "appinstaller": "app installer",
-    "settingcontent-ms": "settings shortcut",
-    "library-ms": "Windows library",
-    "searchconnector-ms": "search connector",
-    "search-ms": "saved search",
-    "command": "macOS Terminal",
-    "terminal": "macOS Terminal",
-    "tool": "macOS Terminal",
-}
-"""What opens a file of that name with a double click."""
+from mailbase.scripts import SUFFIXES, detail
 
 _TO_READ = frozenset({"txt", "text", "log", "md", "rst", "csv", "diff", "patch", "asc", "eml", "tex"})
 """Suffixes of text that is opened to be read; a program quoted in it is text."""
@@ -113,7 +83,7 @@ class Scripts:
         if part.name:
             for end in suffixes(part.name):
                 if end in SUFFIXES:
-                    yield part.found("executable", f"script .{end}: {SUFFIXES[end]}")
+                    yield part.found("executable", detail(end))
                     return
         if kind := script(data, part.name):
             yield part.found("executable", kind)
@@ -123,8 +93,8 @@ def script(data: Content, name: str) -> str:
     """What runs, told by the content; empty if nothing does.
 
     Arguments:
-        name: of the file. A text without one, or one that is opened to be read, may quote a program; there only
-            what nobody can read counts.
+        name: of the file. A text without one, or one that is opened to be read, may quote a program; there
+            only what nobody can read counts.
     """
     head = opening(data)
     first = head[:1]

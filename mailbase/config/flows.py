@@ -16,9 +16,10 @@ from mailbase.config.evidence import (
     lay_over,
 )
 from mailbase.config.limits import LimitsTable, limit_conflicts
-from mailbase.documents import Flag, Section
-from mailbase.documents.problems import Location, nearest
+from mailbase.documents import Flag, Listing, Section, Text
+from mailbase.documents.problems import Location, nearest, shown
 from mailbase.points import Threshold
+from mailbase.scripts import SUFFIXES
 from mailbase.vocabulary import UNSCANNED_REASONS, Action, Flow
 
 _REJECTED = (
@@ -115,6 +116,13 @@ def reason_name(name: str) -> str:
     return name
 
 
+def _script(name: str) -> str:
+    suffix = name.removeprefix(".").lower()
+    if suffix not in SUFFIXES:
+        raise ValueError(f"no script is told by the suffix {shown(suffix)}" + nearest(suffix, SUFFIXES))
+    return suffix
+
+
 _frozen = AfterValidator(lambda table: MappingProxyType(dict(table)))
 _plain = PlainSerializer(dict)
 
@@ -130,6 +138,8 @@ class FlowSettings(Section):
     """Finding name → action; every name is there."""
     unscanned: Annotated[Mapping[Annotated[str, AfterValidator(reason_name)], Action], _frozen, _plain]
     """Reason why a part was not scanned → action; every reason is there."""
+    passed_scripts: Listing[Annotated[Text, AfterValidator(_script)]] = ()
+    """Suffixes of scripts that are let through, though ``executable`` is found in them."""
     checks: ChecksSettings
     """What policyd's checks look at, and what their facts are worth."""
     defer_at: Threshold = None

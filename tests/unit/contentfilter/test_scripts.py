@@ -7,10 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from contentfilter.policy import Policies
+from contentfilter.pool.messages import Done, decode, encode
 from contentfilter.scan import scan_document, scan_message
-from contentfilter.scanners.scripts import SUFFIXES
+from contentfilter.verdict import decide
+from mailbase.config import FINDING_NAMES, ConfigError, loads
+from mailbase.scripts import SUFFIXES, detail, suffix_of
+from mailbase.vocabulary import Action, Flow
 from tests.samples.archives import plain_zip
 from tests.samples.messages import attachment, message, multipart, text
+from tests.samples.programs import pe
 
 JSCRIPT = b'var s = new ActiveXObject("WScript.Shell");\r\ns.Run("calc");\r\n'
 REGISTRY = b"Windows Registry Editor Version 5.00\r\n\r\n[HKEY_CURRENT_USER\\Software]\r\n"
@@ -57,6 +63,11 @@ def test_in_mail_and_archive():
     assert parts == ["2/a.js", "3/b.zip/b/a.vbs"]
 
 
+def test_in_what_pretends_to_be_a_document():
+    whole = plain_zip({"[Content_Types].xml": b"<Types/>", "_rels/.rels": b"<x/>", "invoice.js": JSCRIPT})
+    assert found(whole, "a.zip") == [detail("js") + " in invoice.js"]
+
+
 @pytest.mark.parametrize("name", ["x", "a.pdf", "invoice", "a.xml"])
 @pytest.mark.parametrize("wide", ["", "utf-16", "utf-16-le", "utf-8-sig"])
 @pytest.mark.parametrize(
@@ -97,7 +108,7 @@ def test_in_mail_and_archive():
 def test_what_tells_by_its_content(data: bytes, kind: str, name: str, wide: str):
     if wide:
         data = data.decode().encode(wide)
-    assert found(data, name) == [kind]
+    assert found(data, name)[0] == kind
 
 
 @pytest.mark.parametrize(
@@ -193,3 +204,41 @@ def test_every_suffix_is_documented():
     listed = re.search(r"<!-- suffixes -->(.*?)<!-- end -->", page, re.DOTALL)
     assert listed is not None
     assert set(re.findall(r"`\.([\w-]+)`", listed[1])) == set(SUFFIXES)
+
+
+# Scripts that the postmaster lets through.
+
+
+def action(data: bytes, passed: str) -> Action:
+    """What inbound mail's policy says to an archive, by way of a worker's answer."""
+    settings = loads(f"flows: {{inbound: {{passed_scripts: [{passed}]}}}}")
+    answer = decode(encode(Done(scan_document("a.zip", data)))[4:], FINDING_NAMES)
+    assert isinstance(answer, Done)
+    return decide("id", Flow.INBOUND, Policies(settings).of_flow(Flow.INBOUND), [answer.result]).action
+
+
+def test_scripts_that_are_let_through():
+    page = plain_zip({"site/index.html": b"<html>", "site/a.js": JSCRIPT, "site/b.js": JSCRIPT})
+    assert action(page, "") is Action.REJECT
+    assert action(page, "js") is action(page, ".JS, vbs") is Action.ACCEPT
+    assert action(page, "vbs") is Action.REJECT
+    assert action(plain_zip({"a.js": JSCRIPT, "b.vbs": b"x"}), "js") is Action.REJECT
+    assert action(plain_zip({"a.js": pe()}), "js") is Action.REJECT
+
+
+def test_scripts_that_are_let_through_do_not_crowd_out_others():
+    members = {f"{number}.{end}": b"x" for number in range(60) for end in ("js", "bat", "cmd")}
+    assert action(plain_zip(members), "js, bat, cmd") is Action.ACCEPT
+    assert action(plain_zip(members | {"z.vbs": b"x"}), "js, bat, cmd") is Action.REJECT
+    assert action(plain_zip(members | {"z.exe": pe()}), "js, bat, cmd") is Action.REJECT
+
+
+def test_a_suffix_that_is_none_of_a_script():
+    with pytest.raises(ConfigError, match="no script is told by the suffix 'exe'"):
+        loads("flows: {inbound: {passed_scripts: [exe]}}")
+
+
+@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+def test_detail_and_suffix(suffix: str):
+    assert suffix_of(detail(suffix)) == suffix
+    assert suffix_of("PE") == suffix_of("") == suffix_of("script") == ""
