@@ -189,7 +189,7 @@ def test_tar(form: int):
 @pytest.mark.parametrize(
     "data",
     [
-        b"\x78\x9f\x3e\x22" + bytes(50),
+        b"vhdxfile" + bytes(50),
     ],
 )
 def test_archives_that_nothing_opens_are_told(data: bytes):
