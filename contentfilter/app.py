@@ -5,14 +5,16 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.threads import deferToThreadPool
 
+from contentfilter.account import outcome
 from contentfilter.engines.assembly import Engines
+from contentfilter.explaining import VERB as EXPLAIN
 from contentfilter.inspector import Backends, MailInspector
 from contentfilter.intake import Intake
 from contentfilter.macros.allowlist import Allowlist
@@ -31,6 +33,7 @@ from contentfilter.splits import Splits
 from contentfilter.upstream import Investigator
 from mailbase import __version__
 from mailbase.config import FINDING_NAMES, ConfigError, ContentfilterSettings, Settings, load
+from mailbase.control import ControlError
 from mailbase.control.peer import ControlClient, ask_once
 from mailbase.control.server import ControlServer
 from mailbase.evidence import VERB as EVIDENCE
@@ -133,7 +136,8 @@ class Daemon:
         for listener, factory in zip(content.listeners, self.factories, strict=True):
             service.listen(listener.listen, factory)
         service.listen(
-            f"unix:{content.control}", ControlServer({"status": self._status}, self._reactor, self._log)
+            f"unix:{content.control}",
+            ControlServer({"status": self._status, EXPLAIN: self._explain}, self._reactor, self._log),
         )
         if content.metrics:
             http: Any = site(self._registry, self.problem)
@@ -175,6 +179,14 @@ class Daemon:
             "problem": self.problem(),
             "workers": {"busy": pool.busy, "idle": pool.idle, "waiting": pool.waiting},
         }
+
+    def _explain(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """``term``: a decision id. What is remembered of that mail, as policyd's journal would tell it."""
+        decision_id = request.get("term")
+        if not isinstance(decision_id, str):
+            raise ControlError("expected term: a decision id")
+        told = self.inspector.recent.get(decision_id, None)
+        return iter([] if told is None else [dict(outcome(decision_id, told))])
 
     # Configuration
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from contentfilter import explaining
 from contentfilter.macros import commands as macros
 from contentfilter.macros.file import AllowlistError, read
 from contentfilter.quarantine import Entry, QuarantineError, entries, find
@@ -77,6 +78,16 @@ def _parser() -> argparse.ArgumentParser:
     _json(scan)
     scan.set_defaults(run=_scan)
 
+    explain = _command(
+        commands,
+        "explain",
+        "say what was found in a mail, and what was done",
+        "contentfilter explain 0g8p2k4x6c1zq",
+    )
+    _id(explain)
+    _json(explain)
+    explain.set_defaults(run=_explain)
+
     quarantine = commands.add_parser("quarantine", help="look into the quarantine")
     verbs = quarantine.add_subparsers(metavar="COMMAND", required=True)
 
@@ -132,6 +143,7 @@ def _id(parser: argparse.ArgumentParser) -> None:
 
 
 def _decision(text: str) -> str:
+    text = text.lower()
     if not is_id(text):
         raise argparse.ArgumentTypeError(f"{printable(text, 40)!r} is no decision id")
     return text
@@ -193,6 +205,10 @@ def _print_line(row: dict[str, Any]) -> None:
 
 def _complain(text: str) -> None:
     print(f"contentfilter: {printable(text, 400)}", file=sys.stderr)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    return explaining.explain(_settings(options), options.id, sys.stdout, options.json)
 
 
 def _list(options: argparse.Namespace) -> int:

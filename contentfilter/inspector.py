@@ -7,13 +7,14 @@ Every wait here ends before the mail's own deadline; trouble of ours ends as 451
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.internet.interfaces import IReactorTime
 
+from contentfilter.account import REMEMBERED, Told, brief, content
 from contentfilter.disposition import Answer, Disposition
 from contentfilter.engines.seat import Name as EngineName
 from contentfilter.envelope import Envelope
@@ -37,6 +38,7 @@ from mailbase.ids import IdSource, is_id
 from mailbase.logs import Log
 from mailbase.report import MAX_FINDINGS, Report
 from mailbase.spamtraps import Spamtraps
+from mailbase.store.recent import Recent
 from mailbase.ticket import HEADER, Ticket
 from mailbase.vocabulary import Action, Finding, Flow, Unscanned
 
@@ -139,6 +141,9 @@ class MailInspector:
         metrics: counts.
         now: seconds since the epoch.
         splits: remembers mails whose recipients need different answers.
+
+    Attributes:
+        recent: the latest decisions, by id.
     """
 
     def __init__(
@@ -157,6 +162,7 @@ class MailInspector:
         self._now = now
         self._splits = splits if splits is not None else Splits(clock.seconds)
         self._ids = IdSource()
+        self.recent: Recent[str, Told | None] = Recent(REMEMBERED)
 
     async def inspect(
         self, envelope: Envelope, spool: Spool, listener: ListenerSettings, deadline: float
@@ -195,11 +201,16 @@ class MailInspector:
         verdict = shares[0].verdict
         self._metrics.decided(verdict, spool.size)
         self._metrics.recipients_decided(flow, shares)
-        self._metrics.parts.inc(sum(result.parts for result in results if isinstance(result, ScanResult)))
         self._metrics.spamtraps.inc(len(traps))
-        self._log_verdict(shares, envelope, spool.size, known, disposition, watch, len(traps))
+        taken = watch.finish()
+        self._log_verdict(shares, envelope, spool.size, known, disposition, taken, len(traps))
+        parts = sum(result.parts for result in results if isinstance(result, ScanResult))
+        reply = str(disposition.reply) if isinstance(disposition, Answer) else ""
+        self._metrics.parts.inc(parts)
+        told = Told(self._now(), flow, shares, reply, parts, taken)
+        self.recent.put(decision, told)
         if ticket is not None:
-            backends.reporter.report(_report(ticket, verdict, spool.size, known))
+            backends.reporter.report(_report(ticket, told, spool.size, known))
         return decision, disposition
 
     def take_back(self, kept: str) -> None:
@@ -306,7 +317,7 @@ class MailInspector:
         size: int,
         known: _Known,
         disposition: Disposition,
-        watch: _Stopwatch,
+        taken: Mapping[Stage, float],
         traps: int,
     ) -> None:
         verdict, ticket, evidence = shares[0].verdict, known.ticket, known.evidence
@@ -320,13 +331,13 @@ class MailInspector:
         unprotected = sum(len(share.places) for share in shares if not share.protected)
         if unprotected:
             found["unprotected"] = unprotected
-        seconds = {f"seconds_{stage}": taken for stage, taken in watch.finish().items()}
+        seconds = {f"seconds_{stage}": number for stage, number in taken.items()}
         self._log.info(
             "verdict",
             id=verdict.id,
             flow=verdict.flow,
             action=verdict.action,
-            cause=None if verdict.cause is None else _brief(verdict.cause),
+            cause=None if verdict.cause is None else brief(verdict.cause),
             client=envelope.client.address,
             sender=envelope.sender.address,
             user=ticket.user if ticket else "",
@@ -379,14 +390,25 @@ def spamtraps(envelope: Envelope, ticket: Ticket | None, traps: Spamtraps) -> fr
     )
 
 
-def _report(ticket: Ticket, verdict: Verdict, size: int, known: _Known) -> Report:
+def _report(ticket: Ticket, told: Told, size: int, known: _Known) -> Report:
+    verdict = told.shares[0].verdict
     names = [fact.name for fact in verdict.facts if isinstance(fact, Finding)]
     if known.client is not None and known.evidence is not None:
         # policyd has it on no ticket, and whoever asks why should find it.
         names += known.evidence.facts
     found = tuple(dict.fromkeys(names))[:MAX_FINDINGS]
     origin = unpack(known.client.address) if known.client is not None else ""
-    return Report(ticket.id, ticket.client, ticket.sender, verdict.action, found, size, origin)
+    return Report(
+        ticket.id,
+        ticket.client,
+        ticket.sender,
+        verdict.action,
+        found,
+        size,
+        origin,
+        told.reply,
+        content(told),
+    )
 
 
 class _Stopwatch:
@@ -430,16 +452,8 @@ async def _both(
     return known, results
 
 
-def _brief(fact: Finding | Unscanned | ScanFailed) -> str:
-    match fact:
-        case Finding(name, part, detail) | Unscanned(part, name, detail) | ScanFailed(part, name, detail):
-            text = f"{name}:{part}" if part else name
-            text = f"{text}({detail})" if detail else text
-            return f"{text}#{fact.digest}" if isinstance(fact, Finding) and fact.digest else text
-
-
 def _listed(verdict: Verdict, kind: type[Finding | Unscanned | ScanFailed]) -> str:
-    facts = [_brief(fact) for fact in verdict.facts if isinstance(fact, kind)]
+    facts = [brief(fact) for fact in verdict.facts if isinstance(fact, kind)]
     return ", ".join(facts[:MAX_LOGGED]) + (
         f" and {len(facts) - MAX_LOGGED} more" if facts[MAX_LOGGED:] else ""
     )

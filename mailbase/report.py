@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypedDict
 
 from mailbase.vocabulary import Action
 
@@ -14,6 +15,39 @@ QUEUED = "queued"
 """Likewise, once Postfix has taken the mail: the ticket's ``id`` and the ``queue_id`` behind the filter."""
 MAX_FINDINGS = 20
 MAX_NAME = 60
+MAX_TEXT = 300
+"""Characters of a reply, of a fact's part and of its detail."""
+MAX_STAGES = 20
+KINDS = ("finding", "unscanned", "failure")
+
+
+class ContentFact(TypedDict):
+    """What a scanner established: a finding, a part that was not scanned, or a scanner that failed."""
+
+    kind: str
+    name: str
+    part: str
+    detail: str
+
+
+class Content(TypedDict):
+    """What contentfilter can say of a decision on a mail's content.
+
+    Attributes:
+        flow: whose policy it was.
+        cause: the fact that decided, in short.
+        actions: one for each group of recipients with whom the same is done: ``reject 2``.
+        facts: what was found, the most telling first.
+        parts: how many there were in the mail.
+        seconds: by stage.
+    """
+
+    flow: str
+    cause: str
+    actions: list[str]
+    facts: list[ContentFact]
+    parts: int
+    seconds: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +62,8 @@ class Report:
         findings: names of what was found in it.
         size: octets, un-stuffed.
         origin: address of the client that an upstream relay had the mail from; empty where it is not known.
+        reply: what the client was told, if it was contentfilter's decision.
+        content: the decision in full; None from a contentfilter that does not tell.
     """
 
     id: str
@@ -37,6 +73,8 @@ class Report:
     findings: tuple[str, ...] = ()
     size: int = 0
     origin: str = ""
+    reply: str = ""
+    content: Content | None = field(default=None, hash=False)
 
     @property
     def final(self) -> bool:
@@ -67,6 +105,8 @@ class Report:
                 findings=tuple(_text(name)[:MAX_NAME] for name in findings[:MAX_FINDINGS]),
                 size=size,
                 origin=_text(data.get("origin", "")),
+                reply=_text(data.get("reply", ""))[:MAX_TEXT],
+                content=None if data.get("content") is None else _content(data["content"]),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a report: {error!r}") from error
@@ -77,3 +117,40 @@ def _text(value: object) -> str:
         raise TypeError(f"expected text, got {type(value).__name__}")
     # JSON may hold lone surrogates, which no table and no log can.
     return value.encode("utf-8", "replace").decode("utf-8")
+
+
+def _content(data: Any) -> Content:
+    if not isinstance(data, Mapping):
+        raise TypeError("expected content: a mapping")
+    facts, seconds, parts, actions = data["facts"], data["seconds"], data["parts"], data["actions"]
+    if not isinstance(facts, list) or not isinstance(seconds, Mapping) or not isinstance(actions, list):
+        raise TypeError("expected facts and actions: lists, and seconds: a mapping")
+    if not isinstance(parts, int) or isinstance(parts, bool):
+        raise TypeError("expected parts: a number")
+    return Content(
+        flow=_text(data["flow"])[:MAX_NAME],
+        cause=_text(data["cause"])[:MAX_TEXT],
+        actions=[_text(action)[:MAX_NAME] for action in actions[:MAX_FINDINGS]],
+        facts=[_fact(fact) for fact in facts[:MAX_FINDINGS]],
+        parts=parts,
+        seconds={
+            _text(stage)[:MAX_NAME]: _seconds(taken) for stage, taken in [*seconds.items()][:MAX_STAGES]
+        },
+    )
+
+
+def _fact(data: Any) -> ContentFact:
+    if not isinstance(data, Mapping) or data.get("kind") not in KINDS:
+        raise TypeError("expected a fact")
+    return ContentFact(
+        kind=data["kind"],
+        name=_text(data["name"])[:MAX_NAME],
+        part=_text(data["part"])[:MAX_TEXT],
+        detail=_text(data["detail"])[:MAX_TEXT],
+    )
+
+
+def _seconds(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise TypeError("expected seconds: numbers")
+    return float(value)

@@ -236,7 +236,15 @@ class Daemon:
 
     def _reported(self, ticket: Ticket, report: Report, final: bool) -> None:
         if self.journal is not None:
-            self.journal.outcome(report.id, report.action.value, findings=report.findings)
+            seconds = report.content["seconds"].get("total", 0.0) if report.content is not None else 0.0
+            self.journal.outcome(
+                report.id,
+                report.action.value,
+                reply=report.reply,
+                findings=report.findings,
+                seconds=seconds,
+                content=report.content,
+            )
 
     async def _drain(self) -> None:
         self.maps.finish()

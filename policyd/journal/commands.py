@@ -178,11 +178,19 @@ def _tell_outcome(stream: TextIO, row: Mapping[str, Any]) -> None:
     stream.write(f"{_moment(row['time'])}  {row['id']}  {what}  {row['action'].upper()}\n")
     for name, value in (
         ("found", ", ".join(row["findings"])),
+        ("unscanned", ", ".join(_names(row, "unscanned"))),
+        ("failed", ", ".join(_names(row, "failure"))),
         ("queue id", row["queue_id"]),
         ("answer", row["reply"]),
     ):
         if value:
             stream.write(f"  {name:<11}{printable(value, MAX_WIDTH)}\n")
+
+
+def _names(row: Mapping[str, Any], kind: str) -> list[str]:
+    """The facts of that kind that contentfilter has told; "contentfilter explain ID" says all of them."""
+    facts = (row.get("content") or {}).get("facts", ())
+    return [f"{fact['name']} {fact['part']}".strip() for fact in facts if fact["kind"] == kind]
 
 
 def _moment(seconds: float) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
+from mailbase.report import Content, ContentFact
 from mailbase.vocabulary import Action
 from policyd.account import account, describe
 from policyd.decision import Decision
@@ -66,6 +67,7 @@ OUTCOMES = (
     Column("reply", "TEXT"),
     Column("findings", "TEXT"),
     Column("seconds", "REAL"),
+    Column("content", "TEXT"),
 )
 """The columns of what became of a mail afterwards."""
 
@@ -82,6 +84,7 @@ class Outcome:
         queue_id: under which Postfix queued it behind the filter; empty where it did not.
         findings: their names.
         seconds: that it took.
+        content: the decision in full, if contentfilter has told it.
     """
 
     time: float
@@ -91,6 +94,7 @@ class Outcome:
     queue_id: str = ""
     findings: tuple[str, ...] = ()
     seconds: float = 0.0
+    content: Content | None = None
 
 
 def decision_row(noted: Noted, masks: Masks) -> Row:
@@ -153,7 +157,22 @@ def outcome_row(outcome: Outcome, masks: Masks) -> Row:
         "" if masks.hidden else outcome.reply[:MAX_REPLY],
         json.dumps(outcome.findings)[:MAX_FACTS],
         outcome.seconds,
+        _told(outcome.content, masks.hidden),
     )
+
+
+def _told(content: Content | None, hidden: bool) -> str:
+    if content is None:
+        return ""
+    if hidden:
+        # As for the reply.
+        content = content.copy()
+        content["cause"] = ""
+        content["facts"] = [
+            ContentFact(kind=fact["kind"], name=fact["name"], part="", detail="") for fact in content["facts"]
+        ]
+    text = json.dumps(content, separators=(",", ":"))
+    return text if len(text) <= MAX_FACTS else ""
 
 
 def describe_decision(row: Row) -> dict[str, Any]:
@@ -171,6 +190,7 @@ def describe_outcome(row: Row) -> dict[str, Any]:
     """A row of :data:`OUTCOMES` likewise."""
     told: dict[str, Any] = dict(zip((column.name for column in OUTCOMES), row, strict=True))
     told["findings"] = _loaded(told["findings"])
+    told["content"] = json.loads(told["content"]) if told["content"] else None
     return {"kind": "outcome", **told}
 
 

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 
 from mailbase.logs import Log
+from mailbase.report import Content
 from mailbase.store.errors import StoreError, describe
 from mailbase.store.worker import ThreadWorker, Worker
 from mailbase.vocabulary import Action
@@ -159,12 +160,13 @@ class Journal:
         queue_id: str = "",
         findings: tuple[str, ...] = (),
         seconds: float = 0.0,
+        content: Content | None = None,
     ) -> None:
         """Take note of what became of a mail; see :class:`~policyd.journal.entry.Outcome`."""
         if len(self._outcomes) >= MAX_PENDING:
             self.status.dropped += 1
             return
-        outcome = Outcome(self._now(), decision_id, action, reply, queue_id, findings, seconds)
+        outcome = Outcome(self._now(), decision_id, action, reply, queue_id, findings, seconds, content)
         self._outcomes.append(outcome)
         self._wake()
 

@@ -11,6 +11,7 @@ import sqlite3
 
 import pytest
 
+from contentfilter import cli as contentfilter_cli
 from policyd import cli
 from policyd.protocol import REQUEST_TYPE
 from postwarden.demo import samples
@@ -55,6 +56,19 @@ def policyd(gateway):
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             status = cli.main([*words, "--config", str(gateway.config)])
+        return status, [json.loads(line) for line in printed.getvalue().splitlines() if line[:1] == "{"]
+
+    return run
+
+
+@pytest.fixture
+def contentfilter(gateway):
+    """Likewise of contentfilter."""
+
+    def run(*words: str) -> tuple[int, list[dict]]:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            status = contentfilter_cli.main([*words, "--config", str(gateway.config)])
         return status, [json.loads(line) for line in printed.getvalue().splitlines() if line[:1] == "{"]
 
     return run
@@ -116,7 +130,7 @@ def test_it_is_found_by_client_network_sender_recipient_and_domain(outside, poli
 
 @pytest.mark.parametrize("before_queue", [True, False])
 def test_a_mail_is_found_by_its_queue_id_with_what_became_of_it(
-    outside, policyd, gateway, mark, before_queue
+    outside, policyd, contentfilter, gateway, mark, before_queue
 ):
     """Before the queue the id is that of the Postfix behind contentfilter, which answers."""
     mail = samples.mail(mark)
@@ -135,6 +149,10 @@ def test_a_mail_is_found_by_its_queue_id_with_what_became_of_it(
     assert [row["stage"] for row in decisions][-1] in ("DATA", "END-OF-MESSAGE")
     assert len({row["instance"] for row in decisions}) == 1
     tickets = [row["id"] for row in decisions if row["stage"] == "DATA"]
+    _, content = contentfilter("explain", tickets[0])
+    assert [row["action"] for row in content] == ["accept", "queued"]
+    assert content[0]["content"]["seconds"].keys() >= {"workers", "total", "ticket"}
+    assert content[0]["content"]["parts"] > 0
     assert {row["id"] for row in rows if row["kind"] == "outcome"} == set(tickets)
 
 

@@ -278,9 +278,15 @@ def test_policyd_is_told_what_became_of_a_mail_with_a_ticket(scene):
     scene.policyd.answer = {"found": True, "flow": "inbound"}
     scene.pool.result = ScanResult((MACRO, MACRO, VIRUS))
     scene.inspect(TICKETED)
-    assert scene.reports == [
-        Report(ID, "203.0.113.9", "Sender@x.example", Action.REJECT, ("office-macro", "virus"), len(TICKETED))
-    ]
+    (report,) = scene.reports
+    assert replace(report, reply="", content=None) == Report(
+        ID, "203.0.113.9", "Sender@x.example", Action.REJECT, ("office-macro", "virus"), len(TICKETED)
+    )
+    assert report.reply.startswith('554 5.7.1 The attachment "a.docm"')
+    assert report.content is not None
+    assert report.content["cause"] == "office-macro:2/a.docm"
+    assert [fact["name"] for fact in report.content["facts"]] == ["office-macro", "office-macro", "virus"]
+    assert scene.inspector.recent.get(ID, None) is not None
 
 
 def test_without_a_ticket_there_is_nothing_to_tell(scene):

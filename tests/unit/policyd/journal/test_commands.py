@@ -62,6 +62,7 @@ OUTCOME = {
     "reply": "554 5.7.1 The attachment",
     "findings": ["office-macro"],
     "seconds": 0.3,
+    "content": None,
 }
 TOLD = """\
 2027-01-15 08:00:00.123  1xh8m627722vw  RCPT  inbound  REJECT  12.3 ms

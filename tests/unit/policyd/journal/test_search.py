@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from mailbase.logs import Log
+from mailbase.report import Content, ContentFact
 from mailbase.vocabulary import Action
 from policyd.journal import finding
 from policyd.journal.masks import Masks
 from policyd.journal.search import search_for
+
+CONTENT = Content(
+    flow="inbound",
+    cause="ole-object:2/a.docm(x)",
+    actions=["tag 1"],
+    facts=[ContentFact(kind="finding", name="ole-object", part="2/a.docm", detail="in a.docm")],
+    parts=3,
+    seconds={"workers": 0.4, "total": 0.5},
+)
 
 
 def secret() -> Callable[[str], str]:
@@ -132,7 +143,13 @@ def test_what_became_of_the_mail_stands_with_it(desk: Any) -> None:
     data = desk.note(Action.ACCEPT, instance="i", protocol_state="DATA", recipient="")
     desk.clock.advance(1.0)
     desk.journal.outcome(
-        data.id, "accept", reply="250 Ok", queue_id="9F00AA11", findings=("ole-object",), seconds=0.5
+        data.id,
+        "accept",
+        reply="250 Ok",
+        queue_id="9F00AA11",
+        findings=("ole-object",),
+        seconds=0.5,
+        content=CONTENT,
     )
     outcome = {
         "kind": "outcome",
@@ -143,6 +160,7 @@ def test_what_became_of_the_mail_stands_with_it(desk: Any) -> None:
         "reply": "250 Ok",
         "findings": ["ole-object"],
         "seconds": 0.5,
+        "content": CONTENT,
     }
     for term in (rcpt.id, data.id, "9F00AA11", "192.0.2.1"):
         told = desk.explain(term)
@@ -196,6 +214,16 @@ def test_every_search_uses_an_index(desk: Any) -> None:
     assert plans
     assert not [plan for plan in plans if plan.startswith("SCAN") and "CONSTANT" not in plan]
     assert not [plan for plan in plans if "TEMP B-TREE" in plan]
+
+
+def test_names_of_attachments_are_personal_too(make_desk: Callable[..., Any]) -> None:
+    desk = make_desk(pseudonym=secret())
+    data = desk.note(Action.REJECT, protocol_state="DATA", recipient="")
+    desk.journal.outcome(data.id, "reject", reply="554 a.docm", content=CONTENT)
+    told = desk.explain(data.id)[-1]
+    assert "a.docm" not in json.dumps(told)
+    assert told["content"]["facts"] == [{**CONTENT["facts"][0], "part": "", "detail": ""}]
+    assert told["content"]["seconds"] == CONTENT["seconds"]
 
 
 def test_pseudonyms_are_kept_in_place_of_people(make_desk: Callable[..., Any]) -> None:
