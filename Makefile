@@ -35,6 +35,12 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
 
+# Coverage-guided fuzzing is large and not part of the tests.
+$(VENV)/.fuzz: requirements-fuzz.lock $(VENV)/.dev
+	@echo "Installing atheris from requirements-fuzz.lock …"
+	@$(PIP) --require-hashes -r requirements-fuzz.lock
+	@touch $@
+
 # pyspf's source archive holds the RFC 7208 test suite; the one that is installed, by its hash.
 $(VENV)/.spf-suite: requirements.lock $(VENV)/.run
 	@echo "Fetching the RFC 7208 test suite in pyspf's source archive …"
@@ -77,6 +83,11 @@ test: test-packages ## every test: unit, fuzz, and integration with a real Postf
 unit: $(VENV)/.dev $(VENV)/.spf-suite ## the tests that need no other program
 	$(BIN)/pytest -q --numprocesses auto tests/unit tests/fuzz
 
+SECONDS ?= 600
+.PHONY: fuzz
+fuzz: $(VENV)/.fuzz ## fuzz the readers, guided by coverage: SECONDS=600 for each, TARGET=message for one
+	$(BIN)/python tests/fuzz/guided/run.py --seconds $(SECONDS) $(TARGET)
+
 .PHONY: lint
 lint: $(VENV)/.dev ## ruff, mypy --strict and the layers
 	$(BIN)/ruff check .
@@ -116,8 +127,9 @@ lock: $(VENV)/.dev ## pin the newest dependencies that setup.cfg admits
 	$(COMPILE) --upgrade --extra build --output-file requirements.lock setup.cfg
 	$(COMPILE) --upgrade --extra build --extra test --extra lint --extra lock -c requirements.lock \
 		--output-file requirements-dev.lock setup.cfg
+	$(COMPILE) --upgrade --extra build --extra fuzz -c requirements.lock --output-file requirements-fuzz.lock setup.cfg
 
 .PHONY: clean
 clean: ## remove everything that was built
-	rm -rf $(VENV) .run .bench build dist ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .run .bench .fuzz build dist ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
