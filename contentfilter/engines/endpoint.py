@@ -165,6 +165,8 @@ class Endpoint:
         timer = self._idle.pop(conversation, None)
         if timer is not None and timer.active():
             timer.cancel()
+            # clamd has closed what was kept: perhaps it has ended. The next mail should not find that out.
+            self._check_later(0.0)
 
     # Health
 

@@ -284,7 +284,18 @@ def test_what_nobody_asked_for_ends_an_idle_connection():
     scene[0].says = lambda _message: b"stream: Eicar FOUND"
     scene.scan()
     assert scene.results[1].findings == (Finding("virus", "", "Eicar"),)
-    assert len(scene[0].connections) == 2
+    assert len(scene[0].connections) > 1
+
+
+def test_that_it_has_ended_is_noticed_before_the_next_mail():
+    scene = Scene()
+    scene.scan()
+    scene[0].die()
+    scene.settle()
+    assert not scene.engine.seats[0].usable
+    scene[0].there = True
+    scene.pass_time(1)
+    assert scene.engine.seats[0].usable
 
 
 def test_an_answer_may_come_octet_by_octet():

@@ -1,0 +1,213 @@
+"""Every metric that contentfilter exports is moved by what it is to tell of: none is there for show.
+
+Each entry of the table makes something happen to the daemon as it is wired; a metric without an entry fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contentfilter.metering import STAGES
+from contentfilter.results import ScanResult
+from mailbase.vocabulary import Finding, Unscanned
+
+from .wired import REGISTRY, UPSTREAM, Wired
+
+Happening = Callable[[Wired], object]
+
+MACRO = Finding("office-macro", "2/a.docm")
+DDE = Finding("office-dde", "2/a.docx")
+
+
+def mail(wired: Wired) -> None:
+    """One comes in and is passed on."""
+    assert wired.mail().startswith("250 "), wired.stream.getvalue()
+
+
+def mail_with_something_in_it(wired: Wired) -> None:
+    wired.result = ScanResult((MACRO,), (Unscanned("3", "encrypted"),), 2)
+    assert wired.mail().startswith("554 ")
+
+
+def mail_that_is_quarantined(wired: Wired) -> None:
+    wired.result = ScanResult((MACRO,))
+    assert "quarantined" in wired.mail(client=UPSTREAM)
+
+
+def disk_is_full(wired: Wired) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    wired.patch.setattr("contentfilter.quarantine.Quarantine.keep", full)
+    wired.result = ScanResult((MACRO,))
+    assert wired.mail(client=UPSTREAM).startswith("451 ")
+
+
+def mail_without_an_answer(wired: Wired) -> None:
+    wired.result = None
+    wired.mail()
+    wired.pass_time(60, 1)
+
+
+def mail_with_a_ticket(wired: Wired) -> None:
+    wired.mail(ticket={})
+
+
+def mail_with_points(wired: Wired) -> None:
+    wired.mail(ticket={"points": 5, "findings": [{"name": "helo.not-fqdn"}]})
+
+
+def mail_of_an_upstream(wired: Wired) -> None:
+    wired.mail(
+        client=UPSTREAM,
+        head=b"Received: from helo.example (helo.example [192.0.2.99]) by relay.example with ESMTP id 1\r\n",
+    )
+
+
+def mail_that_comes_apart(wired: Wired) -> None:
+    wired.result = ScanResult((DDE,))
+    assert wired.mail("r@inst.example", "r@strict.example").startswith("451 ")
+
+
+def worker_is_killed(wired: Wired) -> None:
+    wired.pass_time()
+    wired.worker.events.ended("SIGKILL")
+
+
+def reload(wired: Wired) -> None:
+    wired.write(REGISTRY + "  new.example: {addresses: [192.0.2.40], domains: {new.example: }}\n")
+    wired.daemon.reload()
+
+
+def connection_before_postfix_is_there(wired: Wired) -> None:
+    wired.postfix = b""
+    wired.pass_time()
+    wired.connect()
+
+
+def more_mails_than_may_wait(wired: Wired) -> None:
+    """One worker, and none may wait."""
+    wired.result = None
+    wired.daemon.intake.bounds = type("None", (), {"backlog": 1})()
+    for _ in range(3):
+        wired.mail()
+
+
+def mail_under_way(wired: Wired) -> None:
+    wired.pass_time()
+    wired.begin()
+
+
+def mail_is_changed_on_its_way(wired: Wired) -> None:
+    """By whatever: the hash of what came in is not that of what would go out."""
+    wired.patch.setattr("contentfilter.spool.Spool.digest", b"another")
+    wired.patch.setattr("contentfilter.engines.conversation.intact", lambda pieces, _digest: pieces)
+    assert wired.mail().startswith("451 ")
+
+
+def two_mails_for_one_worker(wired: Wired) -> None:
+    wired.result = None
+    for _ in range(2):
+        wired.mail()
+
+
+# Virus engines
+
+
+def engine_dies(wired: Wired) -> None:
+    wired.pass_time()
+    wired.clamds["unix:/a"].die()
+    wired.pass_time()
+
+
+def engine_dies_with_a_mail(wired: Wired) -> None:
+    wired.pass_time()
+    wired.clamds["unix:/a"].closes = True
+    mail(wired)
+
+
+def engines_are_busy(wired: Wired) -> None:
+    wired.pass_time()
+    for server in wired.clamds.values():
+        server.says = lambda _message: b""
+    for _ in range(3):
+        wired.mail()
+
+
+MOVED_BY: dict[str, Happening] = {
+    "messages": mail,
+    "message_bytes": mail,
+    "findings": mail_with_something_in_it,
+    "unscanned": mail_with_something_in_it,
+    "parts": mail,
+    "scan_seconds": mail,
+    "scanner_failures": mail_without_an_answer,
+    "engine_scans": mail,
+    "engine_self_tests": Wired.pass_time,
+    "engine_up": engine_dies,
+    "engine_busy": engines_are_busy,
+    "engine_waiting": engines_are_busy,
+    "engine_moved": engine_dies_with_a_mail,
+    "engine_signatures_timestamp_seconds": Wired.pass_time,
+    "quarantine_failures": disk_is_full,
+    "tickets": mail,
+    "reports": mail_with_a_ticket,
+    "evidence": mail_of_an_upstream,
+    "by_points": mail_with_points,
+    "recipients": mail,
+    "unprotected_recipients": lambda wired: wired.mail("r@free.example"),
+    "splits": mail_that_comes_apart,
+    "spamtrap_recipients": lambda wired: wired.mail("trap@inst.example", "r@inst.example"),
+    "workers_ended": worker_is_killed,
+    "reloads": reload,
+    "transactions": mail,
+    "transaction_seconds": mail,
+    "connections": lambda wired: (wired.pass_time(), wired.connect()),
+    "connections_refused": connection_before_postfix_is_there,
+    "messages_kept_out": more_mails_than_may_wait,
+    "spool_bytes": mail_under_way,
+    "bodies_compared": mail,
+    "body_mismatches": mail_is_changed_on_its_way,
+    "reinjection_probes": Wired.pass_time,
+    "workers": Wired.pass_time,
+    "workers_queue": two_mails_for_one_worker,
+}
+"""What moves each metric; the names without "contentfilter_"."""
+STILL = {"info"}
+"""Tell what does not change while the daemon runs."""
+STAGE_BY: dict[str, Happening] = {
+    **dict.fromkeys(STAGES, mail),
+    "evidence": mail_of_an_upstream,
+    "quarantine": mail_that_is_quarantined,
+}
+
+
+@pytest.fixture
+def wired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wired]:
+    made = Wired(tmp_path, monkeypatch)
+    yield made
+    made.end()
+
+
+def test_each_has_its_entry(wired: Wired) -> None:
+    assert {name.removeprefix("contentfilter_") for name in wired.families()} == MOVED_BY.keys() | STILL
+
+
+@pytest.mark.parametrize("name", MOVED_BY)
+def test_it_moves(wired: Wired, name: str) -> None:
+    before = wired.samples(f"contentfilter_{name}")
+    assert before, "not even a zero is exported"
+    MOVED_BY[name](wired)
+    assert wired.samples(f"contentfilter_{name}") != before
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "command"])
+def test_every_stage_is_timed(wired: Wired, stage: str) -> None:
+    counted = "contentfilter_scan_seconds_count", frozenset({("stage", stage)})
+    assert wired.samples("contentfilter_scan_seconds")[counted] == 0
+    STAGE_BY[stage](wired)
+    assert wired.samples("contentfilter_scan_seconds")[counted] == 1
