@@ -31,7 +31,7 @@ _MAX_TOKENS = 300_000
 _MAX_FIELDS, _MAX_FIELD, _MAX_FIELD_OCTETS = 20_000, 16_384, 8 << 20
 _TEXT_TOKEN = re.compile(
     rb"\\'([0-9a-fA-F]{2})|\\(fldinst|fldrslt)(?![a-zA-Z])-?\d* ?|\\u(-?\d{1,6}) ?|\\uc(\d{1,4}) ?"
-    rb"|\\[a-zA-Z]+-?\d* ?|\\([~_-])|\\([{}\\])|\\.|([{}])|[\r\n]+|([^\\{}\r\n]+)",
+    rb"|\\(~|(?:par|tab|line)(?![a-zA-Z])-?\d* ?)|\\[a-zA-Z]+-?\d* ?|\\([{}\\])|\\.|([{}])|[\r\n]+|([^\\{}\r\n]+)",
     re.DOTALL,
 )
 _REPLACEMENT = re.compile(rb"\\'[0-9a-fA-F]{2}|[^\\{}\r\n]", re.DOTALL)
@@ -227,6 +227,8 @@ def _text(data: Content, at: int) -> tuple[str, int]:
                 if (other := _REPLACEMENT.match(data, at, stop)) is None:
                     break
                 at = other.end()
+        elif match[5]:
+            out.append(" ")
         elif text := match[6] or match[8]:
             out.append(text.decode("latin-1"))
     return "".join(out), at
