@@ -31,7 +31,8 @@ _MAX_TOKENS = 300_000
 _MAX_FIELDS, _MAX_FIELD, _MAX_FIELD_OCTETS = 20_000, 16_384, 8 << 20
 _TEXT_TOKEN = re.compile(
     rb"\\'([0-9a-fA-F]{2})|\\(fldinst|fldrslt)(?![a-zA-Z])-?\d* ?|\\u(-?\d{1,6}) ?|\\uc(\d{1,4}) ?"
-    rb"|\\(~|(?:par|tab|line)(?![a-zA-Z])-?\d* ?)|\\[a-zA-Z]+-?\d* ?|\\([{}\\])|\\.|([{}])|[\r\n]+|([^\\{}\r\n]+)",
+    rb"|\\(~|(?:par|tab|line)(?![a-zA-Z])-?\d* ?)|\\[a-zA-Z]+-?\d* ?|\\([{}\\])|\\.|([{}])|[\r\n]+"
+    rb"|([^\\{}\r\n]+)",
     re.DOTALL,
 )
 _REPLACEMENT = re.compile(rb"\\'[0-9a-fA-F]{2}|[^\\{}\r\n]", re.DOTALL)

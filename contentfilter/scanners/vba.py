@@ -63,18 +63,19 @@ class Vba:
         unreadable = sum(not module.readable for module in modules)
         stomped = any(module.stomped for module in modules)
         sources = [module.code for module in modules]
-        if unreadable and not names:
-            sources.append(_olevba(part))
-            if not has_code(sources[-1]):
-                yield part.unscanned("malformed", f"{unreadable} VBA modules cannot be read")
-        elif not names and file.damaged:
-            yield from _carved(part, limit, "in a damaged file")
-            return
+        if not names and (unreadable or file.damaged):
+            sources.append(ovba.carve(part.data, limit).decode("latin-1"))
+            if unreadable and not has_code(sources[-1]):
+                sources.append(_olevba(part))
+                if not has_code(sources[-1]):
+                    yield part.unscanned("malformed", f"{unreadable} VBA modules cannot be read")
         digest = ""
         # What was not read in whole, or does not run as it reads, is nothing to allow.
         if names and not (unreadable or stomped or cut or remote or file.damaged or _hides(file, sources)):
             digest = digest_of(sources)
-        detail = f"VBA in {', '.join(names[:3])}" + (", source removed" if stomped else "")
+        detail = f"VBA in {', '.join(names[:3]) or 'a damaged file'}" + (
+            ", source removed" if stomped else ""
+        )
         yield from judge(part, sources, detail, bool(names), digest)
 
 

@@ -472,3 +472,26 @@ def test_visual_basic_of_excel_95_is_not_looked_into():
     module = record(0x0085, struct.pack("<IBB", 0x1000, 0, 6) + b"\x07Module1")
     data = xls(BOF.replace(b"\x00\x06", b"\x00\x05") + module + EOF, "Book")
     assert unscanned(data) == {"unsupported"}
+
+
+def sheet(kind: int, *cells: bytes) -> bytes:
+    return record(0x0809, struct.pack("<HHHHII", 0x0600, kind, 0, 0, 0, 0)) + b"".join(cells) + EOF
+
+
+@pytest.mark.parametrize("hidden", [0, 1, 2])
+def test_macro_sheet_that_claims_to_be_another(hidden: int):
+    def book(kind: int, claimed: int) -> bytes:
+        entry = record(0x0085, struct.pack("<IBB", 0, hidden, claimed) + b"\x05\x00Sheet")
+        start = len(workbook(entry))
+        entry = record(0x0085, struct.pack("<IBB", start, hidden, claimed) + b"\x05\x00Sheet")
+        return xls(workbook(entry) + sheet(kind, record(0x0006, bytes(30))))
+
+    assert found(book(0x0040, 0)) == found(book(0x0040, 1)) == found(book(0x0040, 2)) == {"office-xlm-macro"}
+    assert found(book(0x0010, 0)) == set()
+
+
+def test_macro_sheet_behind_others_without_a_compound_file():
+    head = record(0x0409, struct.pack("<HHH", 0, 0x0100, 0))
+    table, macros = (record(0x0409, struct.pack("<HHH", 0, kind, 0)) + EOF for kind in (0x0010, 0x0040))
+    assert found(head + table) == set()
+    assert found(head + table + macros) == {"office-xlm-macro"}
