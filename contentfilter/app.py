@@ -26,6 +26,7 @@ from contentfilter.pool.pool import Pool
 from contentfilter.pool.process import ProcessLauncher
 from contentfilter.pool.worker import Settings as WorkerSettings
 from contentfilter.quarantine import Quarantine, QuarantineError, prepare
+from contentfilter.recall import Recall
 from contentfilter.reinjection import ReinjectionPort
 from contentfilter.reporting import Reporter
 from contentfilter.server import ProxyFactory, filter_name
@@ -88,8 +89,9 @@ class Daemon:
         self._connect(settings)
         self._allowed = Allowlist(content.allowed_macros, log, time.time)
         self.splits = Splits(reactor.seconds, self._is_upstream, self.metrics.split)
+        self.recall = Recall(reactor.seconds, content.workers.remember, self.metrics)
         self.inspector = MailInspector(
-            reactor, self._backends(settings), log, self.metrics, time.time, self.splits
+            reactor, self._backends(settings), log, self.metrics, time.time, self.splits, self.recall
         )
         self.ports = [
             ReinjectionPort(
@@ -261,6 +263,8 @@ class Daemon:
         if content.workers != old.contentfilter.workers:
             self.pool.reconfigure(content.workers, launcher(self._reactor, settings, self._log))
             self.intake.bounds = content.workers
+            self.recall.lifetime = content.workers.remember
+            self.recall.clear()
         self._allowed.path = content.allowed_macros
         self.engines.configure(content)
         self.inspector.backends = self._backends(settings)

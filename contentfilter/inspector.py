@@ -23,6 +23,7 @@ from contentfilter.metering import Stage
 from contentfilter.metrics import Metrics
 from contentfilter.policy import Policies
 from contentfilter.quarantine import Quarantine
+from contentfilter.recall import Recall
 from contentfilter.received import Hop
 from contentfilter.recipients import Share, differ, dispose, in_one_answer, judge, places_of, with_action
 from contentfilter.results import ScanFailed, ScanResult
@@ -141,6 +142,7 @@ class MailInspector:
         metrics: counts.
         now: seconds since the epoch.
         splits: remembers mails whose recipients need different answers.
+        recall: remembers what the workers said; None: nothing does.
 
     Attributes:
         recent: the latest decisions, by id.
@@ -154,7 +156,9 @@ class MailInspector:
         metrics: Metrics,
         now: Callable[[], float],
         splits: Splits | None = None,
+        recall: Recall | None = None,
     ) -> None:
+        self._recall = recall if recall is not None else Recall(clock.seconds, 0.0, metrics)
         self.backends = backends
         self._clock = clock
         self._log = log
@@ -255,13 +259,20 @@ class MailInspector:
         self, pool: Pool, spool: Spool, deadline: float, watch: _Stopwatch
     ) -> ScanResult | ScanFailed:
         try:
+            key = self._recall.key(spool)
+            if (known := self._recall.answer(key)) is not None:
+                return known
             descriptor = spool.as_fd()
         except OSError as error:
-            return ScanFailed("workers", "unavailable", f"no descriptor: {error.strerror}")
+            return ScanFailed("workers", "unavailable", f"the message cannot be read: {error.strerror}")
         began = self._clock.seconds()
         result = await pool.scan(descriptor, spool.wire_size, self._left(deadline))
         if isinstance(result, ScanResult):
             watch.note("wait", max(0.0, self._clock.seconds() - began - result.seconds))
+        try:
+            self._recall.note(key, spool, result)
+        except (OSError, ValueError) as error:
+            self._log.warning("scan-not-remembered", error=str(error))
         return result
 
     async def _ticket(self, policyd: Policyd, envelope: Envelope, spool: Spool) -> Ticket | None:

@@ -16,6 +16,7 @@ from contentfilter.intake import SHORTAGES, Intake, Shortage
 from contentfilter.metering import STAGES, Stage
 from contentfilter.pool.member import Fate
 from contentfilter.pool.pool import Pool
+from contentfilter.recall import RECALLED, Recalled
 from contentfilter.recipients import Share
 from contentfilter.reporting import FATES as REPORTED
 from contentfilter.reporting import Fate as Reported
@@ -166,6 +167,12 @@ class Metrics:
             ["shortage"],
             registry=registry,
         )
+        self.scans_recalled = Counter(
+            "contentfilter_scans_recalled",
+            "Messages not scanned again: what is in them was known, or that they end workers.",
+            ["what"],
+            registry=registry,
+        )
         self.bodies = Counter(
             "contentfilter_bodies_compared",
             "Mails whose outgoing octets were compared with the incoming ones: each that is passed.",
@@ -214,6 +221,7 @@ class Metrics:
             (self.reloads, ("ok", "refused")),
             (self.probes, ("answered", "failed")),
             (self.mails_kept_out, SHORTAGES),
+            (self.scans_recalled, RECALLED),
         ):
             for value in values:
                 counter.labels(value)
@@ -307,6 +315,10 @@ class Metrics:
 
     def turned_away(self, protocol: str) -> None:
         self.refused.labels(protocol).inc()
+
+    def recalled(self, what: Recalled) -> None:
+        """See :class:`contentfilter.recall.Recall`."""
+        self.scans_recalled.labels(what).inc()
 
     def kept_out(self, shortage: Shortage) -> None:
         self.mails_kept_out.labels(shortage).inc()

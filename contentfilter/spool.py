@@ -62,6 +62,19 @@ class Spool:
         """SHA-256 of all that was written."""
         return self._hash.digest()
 
+    def digest_from(self, offset: int) -> bytes:
+        """SHA-256 of what was written from ``offset`` on.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: the spool is closed.
+        """
+        seen = hashlib.sha256()
+        while chunk := self._read(offset, CHUNK):
+            seen.update(chunk)
+            offset += len(chunk)
+        return seen.digest()
+
     def chunks(self, size: int = CHUNK) -> Iterator[bytes]:
         """The wire form from its beginning, in pieces of at most ``size`` octets.
 

@@ -65,6 +65,8 @@ class WorkerSettings(Section):
     """Messages until a worker is replaced by a fresh one."""
     backlog: Annotated[Count, between(0, 100_000)] = 200
     """Messages that may wait for a worker."""
+    remember: Annotated[Duration, between("0s", "1d")] = 3600.0
+    """Seconds that is remembered what a message held, or that it ended a worker; 0: not at all."""
 
 
 class QuarantineSettings(Section):

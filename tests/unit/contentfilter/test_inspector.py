@@ -22,6 +22,7 @@ from contentfilter.macros.allowlist import Allowlist
 from contentfilter.macros.entry import entry_of
 from contentfilter.macros.file import change
 from contentfilter.metrics import Metrics
+from contentfilter.recall import Recall
 from contentfilter.received import Hop
 from contentfilter.recipients import LEFT_OUT
 from contentfilter.results import ScanFailed, ScanResult
@@ -133,8 +134,14 @@ class Scene:
         )
         log = Log("test", stream=self.output)
         self.inspector = MailInspector(
-            self.clock, self.backends, log, Metrics(self.registry), lambda: 1795312800.0
+            self.clock,
+            self.backends,
+            log,
+            metrics := Metrics(self.registry),
+            lambda: 1795312800.0,
+            recall=Recall(self.clock.seconds, 3600.0, metrics),
         )
+        self.folder = tmp_path
         self.spool = Spool(tmp_path, 1 << 20)
 
     async def look(
@@ -158,6 +165,7 @@ class Scene:
         lmtp: bool = False,
         inseparable: bool = False,
     ) -> Deferred[tuple[str, Disposition]]:
+        self.spool = Spool(self.folder, 1 << 20)
         self.spool.write(wire)
         envelope = Envelope(
             MailPath("Sender@x.example", b"<Sender@x.example>"),
@@ -222,6 +230,27 @@ def test_a_macro_is_refused_with_name_contact_and_id(scene):
     ):
         assert item in line
     assert "seconds_workers=" in line
+
+
+def test_the_same_mail_is_given_to_the_workers_once(scene):
+    scene.pool.result = ScanResult((MACRO,), (), 5)
+    for trace in (b"Received: from a\r\n", b"Received: from b\r\n"):
+        _, disposition = scene.inspect(trace + b"Subject: hi\r\n\r\nbody\r\n")
+        assert reply(disposition) == (554, "5.7.1")
+    assert len(scene.pool.asked) == 1
+    assert scene.count("contentfilter_findings_total", name="office-macro") == 2
+    assert scene.count("contentfilter_parts_total") == 5
+    assert scene.count("contentfilter_scans_recalled_total", what="result") == 1
+
+
+def test_a_mail_that_ended_a_worker_is_answered_without_another_one(scene):
+    scene.pool.result = ScanFailed("workers", "crashed", "worker ended: SIGSEGV")
+    for _ in range(3):
+        _, disposition = scene.inspect()
+        assert reply(disposition) == (451, "4.3.0")
+    assert len(scene.pool.asked) == 1
+    assert scene.count("contentfilter_scans_recalled_total", what="failure") == 2
+    assert "not tried again: worker ended: SIGSEGV" in scene.output.getvalue()
 
 
 def test_the_time_of_every_stage_is_told(tmp_path):
@@ -660,7 +689,7 @@ def test_while_they_wait_they_are_remembered(scene):
     scene.pool.result = ScanResult((MACRO,))
     scene.inspect(recipients=MIXED[:2])
     scene.pool.result = ScanFailed("workers", "overload")
-    _, disposition = scene.inspect(recipients=MIXED[:1])
+    _, disposition = scene.inspect(b"Subject: hi\r\n\r\nchanged\r\n", recipients=MIXED[:1])
     assert reply(disposition) == (451, "4.3.2")
     assert scene.inspector._splits.recipients == 2
 
