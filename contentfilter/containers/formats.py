@@ -92,7 +92,7 @@ def find_formats(data: Content) -> Iterator[Located]:
     """The archives in ``data``: the one that it is, and those that lie behind something else."""
     if (first := _at_start(data)) is not None:
         yield Located(first, 0)
-    if data[0x8001:0x8006] == b"CD001":
+    if data[0x8001:0x8006] in (b"CD001", b"BEA01"):
         yield Located(ISO, 0)
     for magic, kind in _STUBBED:
         at = data.find(magic, 1, STUB)

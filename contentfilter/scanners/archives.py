@@ -1,13 +1,15 @@
-"""Archives that libarchive opens: 7z, RAR, CAB, ISO 9660, LHA, cpio, ar, XAR, RPM, and compressed files that
-Python has no library for. See :mod:`contentfilter.containers.formats` for how they are told."""
+"""Archives other than ZIP and TAR: 7z, RAR, CAB, images of discs, LHA, cpio, ar, XAR, RPM, WARC, and files
+compressed by what Python has no library for. :mod:`contentfilter.containers.formats` tells them apart."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contentfilter.containers.formats import RAR4, RAR5, SEVEN_ZIP, find_formats
+from contentfilter.containers.formats import CAB, ISO, RAR4, RAR5, SEVEN_ZIP, find_formats
 from contentfilter.part import Context, Found, Part
 from contentfilter.scanners.archive_7z import seven_zip_members
+from contentfilter.scanners.archive_cab import cabinet_members
+from contentfilter.scanners.archive_disc import disc_members
 from contentfilter.scanners.archive_rar import rar_members
 from contentfilter.scanners.unpacking import Unpacking, members
 
@@ -26,6 +28,10 @@ class Archives:
                 yield from seven_zip_members(part, context, located)
             elif located.format in (RAR4, RAR5):
                 yield from rar_members(part, context, located)
+            elif located.format is CAB:
+                yield from cabinet_members(part, context, located)
+            elif located.format is ISO:
+                yield from disc_members(part, context)
             else:
                 unpacking = Unpacking(part, context, located.format.kind)
                 yield from members(unpacking, located.format, part.data, located.start)

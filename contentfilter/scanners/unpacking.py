@@ -85,16 +85,19 @@ class Unpacking:
             yield self.part.child(name, b"").unscanned("encrypted", f"{self.kind} member")
 
 
-def members(unpacking: Unpacking, wanted: Format, data: Content, start: int) -> Iterator[Found]:
+def members(
+    unpacking: Unpacking, wanted: Format, data: Content, start: int, options: str = ""
+) -> Iterator[Found]:
     """The members of an archive that libarchive opens.
 
     Arguments:
         wanted: the format.
         data: the archive, as a rule the part's own octets.
         start: where in ``data`` it begins.
+        options: for libarchive.
     """
     try:
-        with Reader(data, wanted.formats, wanted.filters, start=start) as reader:
+        with Reader(data, wanted.formats, wanted.filters, start=start, options=options) as reader:
             yield from _entries(reader, unpacking, wanted.single)
     except ArchiveError as error:
         if error.reason == "encrypted":

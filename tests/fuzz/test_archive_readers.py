@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from contentfilter.scan import ScanOptions, scan_document
 from tests.fuzz.guided import rar_archive, sevenzip_archive, tar_archive, zip_archive
 from tests.samples.cabinets import cab, lha
+from tests.samples.discs import udf
 from tests.samples.written import compressed, written
 
 EXAMPLES = settings(max_examples=150, deadline=None)
@@ -25,6 +26,8 @@ WHOLE = [
     *(compressed(kind, b"text " * 50) for kind in ("zstd", "lz4", "lzip", "compress")),
     *(pack(b"text " * 50) for pack in (gzip.compress, bz2.compress, lzma.compress)),
     cab(MEMBERS),
+    cab(MEMBERS, 1),
+    udf(MEMBERS),
     lha(MEMBERS),
     *(seed for module in TARGETS for seed in module.SEEDS),
 ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Mapping
 
 
 def cab(members: Mapping[str, bytes], folder_method: int = 0) -> bytes:
-    """A cabinet with one folder (MS-CAB), whose data is not compressed whatever ``folder_method`` says."""
+    """A cabinet with one folder (MS-CAB), stored (0) or compressed by MSZIP (1)."""
     content = b"".join(members.values())
     blocks = [content[at : at + 0x8000] for at in range(0, len(content), 0x8000)]
     files, at = b"", 0
@@ -17,11 +18,25 @@ def cab(members: Mapping[str, bytes], folder_method: int = 0) -> bytes:
         at += len(data)
     files_at = 36 + 8
     data_at = files_at + len(files)
-    body = b"".join(struct.pack("<IHH", 0, len(block), len(block)) + block for block in blocks)
+    packed = [_mszip(content, at) for at in range(0, len(content), 0x8000)] if folder_method == 1 else blocks
+    body = b"".join(
+        struct.pack("<IHH", 0, len(data), len(block)) + data
+        for data, block in zip(packed, blocks, strict=True)
+    )
     folder = struct.pack("<IHH", data_at, len(blocks), folder_method)
     head = struct.pack("<4sIIIIIBBHHHHH", b"MSCF", 0, data_at + len(body), 0, files_at, 0, 3, 1, 1,
                        len(members), 0, 1, 0)  # fmt: skip
     return head + folder + files + body
+
+
+def _mszip(content: bytes, at: int) -> bytes:
+    """One block, which refers to what is before it."""
+    window = content[max(0, at - 0x8000) : at]
+    if window:
+        stream = zlib.compressobj(9, zlib.DEFLATED, -15, zdict=window)
+    else:
+        stream = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return b"CK" + stream.compress(content[at : at + 0x8000]) + stream.flush()
 
 
 def lha(members: Mapping[str, bytes], method: bytes = b"-lh0-") -> bytes:

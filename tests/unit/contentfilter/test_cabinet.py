@@ -1,0 +1,126 @@
+"""Microsoft cabinets: stored, MSZIP, split over several, damaged."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+
+import pytest
+
+from contentfilter.containers.cabinet import MSZIP, CabinetError, read_cabinet, unpack
+from contentfilter.results import ScanResult
+from contentfilter.scan import ScanOptions, scan_document
+from tests.samples.cabinets import cab
+from tests.samples.office import docm
+
+TEXT = b"the quick brown fox\n" * 4000
+
+
+def scan(data: bytes, options: ScanOptions | None = None) -> ScanResult:
+    result = scan_document("x", data, options)
+    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
+    return result
+
+
+def places(result: ScanResult) -> set[str]:
+    return {finding.part for finding in result.findings if finding.name == "office-macro"} - {"x"}
+
+
+def reasons(result: ScanResult) -> set[str]:
+    return {item.reason for item in result.unscanned}
+
+
+@pytest.mark.parametrize("method", [0, MSZIP])
+def test_files(method: int):
+    members = {"a.txt": TEXT, "folder/b.doc": docm(), "c": os.urandom(40_000)}
+    data = b"stub" + cab(members, method)
+    found = read_cabinet(data, 4, 10)
+    assert [file.name for file in found.files] == list(members)
+    assert bytes(unpack(data, found, found.folders[0], 1 << 20, lambda: False).data) == b"".join(
+        members.values()
+    )
+    result = scan(cab(members, method))
+    assert places(result) == {"x/folder/b.doc"}
+    assert not result.unscanned
+
+
+def test_reserved_fields():
+    plain = cab({"a": b"text"})
+    head = bytearray(plain[:36])
+    struct.pack_into("<I", head, 16, 44 + 4 + 8 + 2)
+    struct.pack_into("<H", head, 30, 4)
+    folder = struct.pack("<IHH", 44 + 4 + 8 + 2 + 18, 1, 0)
+    block = struct.pack("<IHH", 0, 4, 4) + b"??" + b"text"
+    data = bytes(head) + struct.pack("<HBB", 8, 2, 2) + bytes(8) + folder + b"!!" + plain[44:62] + block
+    found = read_cabinet(data, 0, 10)
+    assert bytes(unpack(data, found, found.folders[0], 100, lambda: False).data) == b"text"
+
+
+def test_one_of_several():
+    data = bytearray(cab({"a.doc": docm(), "b": b"x"}))
+    struct.pack_into("<H", data, 30, 2)
+    data[36:36] = b"next.cab\0disk 2\0"
+    for place in (8, 16):
+        struct.pack_into("<I", data, place, struct.unpack_from("<I", data, place)[0] + 16)
+    struct.pack_into("<I", data, 52, struct.unpack_from("<I", data, 52)[0] + 16)
+    last = data.index(b"b\0", 60) - 16
+    struct.pack_into("<H", data, last + 8, 0xFFFE)
+    result = scan(bytes(data))
+    assert places(result) == {"x/a.doc"}
+    assert reasons(result) == {"unsupported"}
+
+
+@pytest.mark.parametrize(
+    ("method", "reason"), [(2, "unsupported"), (7, "unsupported"), (0x1503, "malformed")]
+)
+def test_other_compressions(method: int, reason: str):
+    data = bytearray(cab({"a": TEXT}))
+    struct.pack_into("<H", data, 42, method)
+    assert reasons(scan(bytes(data))) == {reason}
+
+
+@pytest.mark.parametrize("limit", [len(TEXT) - 1, len(TEXT)])
+@pytest.mark.parametrize("method", [0, MSZIP])
+def test_size_is_bounded(method: int, limit: int):
+    result = scan(cab({"a": TEXT}, method), ScanOptions(member_size=limit))
+    assert reasons(result) == ({"too-large"} if limit < len(TEXT) else set())
+
+
+@pytest.mark.parametrize("limit", [2, 3])
+def test_files_are_bounded(limit: int):
+    result = scan(cab({f"{n}": b"x" for n in range(3)}), ScanOptions(members=limit))
+    assert reasons(result) == ({"too-large"} if limit < 3 else set())
+
+
+def test_folders_that_share_their_data_cost_no_more_than_a_message_may():
+    """Many folders of the same blocks, one octet of each taken: the work is counted, not the outcome."""
+    content = zlib.compress(bytes(0x8000), 9, -15)
+    block = struct.pack("<IHH", 0, len(content) + 2, 0x8000) + b"CK" + content
+    count, blocks = 50, 200
+    files_at = 36 + 8 * count
+    files = b"".join(
+        struct.pack("<IIHHHH", 1, 0x8000 * blocks - 1, number, 0x21, 0, 0) + b"%d\0" % number
+        for number in range(count)
+    )
+    folders = struct.pack("<IHH", files_at + len(files), blocks, MSZIP) * count
+    body = block * blocks
+    head = struct.pack("<4sIIIIIBBHHHHH", b"MSCF", 0, files_at + len(files) + len(body), 0, files_at, 0, 3, 1,
+                       count, count, 0, 1, 0)  # fmt: skip
+    result = scan(head + folders + files + body, ScanOptions(work=64 << 20))
+    assert "too-large" in reasons(result)
+    assert result.parts <= 12
+
+
+def test_cut_and_changed():
+    data = cab({"a": b"some text", "b": b"more"})
+    for size in range(8, len(data)):
+        assert scan(data[:size]).unscanned, size
+    for at in range(8, len(data)):
+        for octet in (0, 0xFF, data[at] ^ 1):
+            scan(data[:at] + bytes([octet]) + data[at + 1 :])
+
+
+def test_no_cabinet():
+    with pytest.raises(CabinetError):
+        read_cabinet(b"MSCF", 0, 10)
