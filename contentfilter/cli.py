@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,13 +14,14 @@ from typing import Any
 from contentfilter import explaining
 from contentfilter.macros import commands as macros
 from contentfilter.macros.file import AllowlistError, read
+from contentfilter.progress import Progress
 from contentfilter.quarantine import Entry, QuarantineError, entries, find
 from mailbase.config import ConfigError, Settings, load
 from mailbase.ids import is_id
 from mailbase.printing import wants_json, write
 from mailbase.replies import printable
 from mailbase.service import ListenError
-from mailbase.vocabulary import Flow
+from mailbase.vocabulary import Action, Flow
 
 OK, NEGATIVE, USAGE, BAD_CONFIG = 0, 1, 2, 78
 DEFAULT_CONFIG = Path("/etc/postwarden/postwarden.yaml")
@@ -74,6 +77,12 @@ def _parser() -> argparse.ArgumentParser:
         default=Flow.INBOUND,
         metavar="FLOW",
         help=f"whose policy decides: {', '.join(Flow)}; default: %(default)s",
+    )
+    scan.add_argument(
+        "--jobs",
+        type=_jobs,
+        metavar="N",
+        help="files at once; default: processors there are, or contentfilter.workers.count if that is more",
     )
     _json(scan)
     scan.set_defaults(run=_scan)
@@ -142,6 +151,12 @@ def _id(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", type=_decision, help="decision id, as in the log and the reply")
 
 
+def _jobs(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 256):
+        raise argparse.ArgumentTypeError("expected 1 to 256")
+    return int(text)
+
+
 def _decision(text: str) -> str:
     text = text.lower()
     if not is_id(text):
@@ -179,9 +194,24 @@ def _scan(options: argparse.Namespace) -> int:
 
     from contentfilter.offline import make_scan
 
-    as_json = wants_json(sys.stdout, options.json)
-    scan = make_scan(reactor, settings, options.flow, _print_json if as_json else _print_line, _complain)
-    scan.run(options.paths)
+    progress = Progress(sys.stderr, time.monotonic)
+    print_row = _print_json if wants_json(sys.stdout, options.json) else _print_line
+
+    def show(row: dict[str, Any]) -> None:
+        progress.clear()
+        print_row(row)
+        progress.step(row["disposition"] != Action.ACCEPT or bool(row["findings"]))
+
+    def complain(text: str) -> None:
+        progress.clear()
+        _complain(text)
+
+    jobs = options.jobs or max(os.cpu_count() or 1, settings.contentfilter.workers.count)
+    scan = make_scan(reactor, settings, options.flow, jobs, show, complain)
+    try:
+        scan.run(options.paths)
+    finally:
+        progress.clear()
     if scan.unreadable:
         return USAGE
     return NEGATIVE if scan.objectionable else OK

@@ -102,6 +102,7 @@ class Scan:
         pool: not started.
         settings: for policy and contact.
         flow: whose policy decides.
+        jobs: files at once, as many as the pool has workers.
         show: gets each result, in the order of the files.
         complain: gets what cannot be read, or went wrong in us.
 
@@ -116,6 +117,7 @@ class Scan:
         pool: Pool,
         settings: Settings,
         flow: Flow,
+        jobs: int,
         show: Callable[[dict[str, Any]], None],
         complain: Callable[[str], None],
     ) -> None:
@@ -124,6 +126,7 @@ class Scan:
         self._settings = settings
         self._policies = Policies(settings)
         self._flow = flow
+        self._jobs = jobs
         self._show = show
         self._complain = complain
         self._ids = IdSource()
@@ -150,7 +153,7 @@ class Scan:
     async def _all(self, paths: Iterable[Path]) -> None:
         self._pool.start()
         # A file's time begins when a worker is there for it, so no more are handed over than can be taken.
-        turns = DeferredSemaphore(self._settings.contentfilter.workers.count)
+        turns = DeferredSemaphore(self._jobs)
         waiting: deque[Deferred[dict[str, Any] | None]] = deque()
         for path in files(paths, self._cannot_read):
             waiting.append(turns.run(self._one, path))
@@ -217,12 +220,18 @@ def make_scan(
     reactor: Any,
     settings: Settings,
     flow: Flow,
+    jobs: int,
     show: Callable[[dict[str, Any]], None],
     complain: Callable[[str], None],
 ) -> Scan:
-    """A run with real workers; see :class:`Scan`."""
+    """A run with real workers; see :class:`Scan`.
+
+    Arguments:
+        jobs: worker processes.
+    """
     log = Log("contentfilter", style=settings.logging.format, level="error")
-    limits = settings.contentfilter.workers
+    limits = settings.contentfilter.workers.model_copy(update={"count": jobs})
     worker = WorkerSettings(os.getpid(), limits.memory, limits.cpu_time)
     launcher = ProcessLauncher(reactor, worker, FINDING_NAMES, log)
-    return Scan(reactor, Pool(reactor, limits, launcher, log, Count()), settings, flow, show, complain)
+    pool = Pool(reactor, limits, launcher, log, Count())
+    return Scan(reactor, pool, settings, flow, jobs, show, complain)

@@ -16,6 +16,7 @@ from contentfilter.envelope import Envelope
 from contentfilter.envelope import Path as MailPath
 from contentfilter.offline import Scan, Unreadable, files, is_message, open_task
 from contentfilter.pool.messages import Task
+from contentfilter.progress import Progress
 from contentfilter.quarantine import Quarantine
 from contentfilter.results import ScanFailed, ScanResult
 from contentfilter.spool import Spool
@@ -228,6 +229,7 @@ class Run:
             self.pool,
             settings,
             flow,
+            2,
             self.rows.append,
             self.complaints.append,  # type: ignore[arg-type]
         )
@@ -321,6 +323,74 @@ def test_exit_codes_of_a_scan(monkeypatch, config, unreadable, objectionable, co
 
     monkeypatch.setattr(offline, "make_scan", lambda *_arguments: Fake())
     assert run("scan", "--config", config, "x") == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "jobs"),
+    [((), 8), (("--jobs", "3"), 3), (("--set", "contentfilter.workers.count=12"), 12)],
+)
+def test_as_many_at_once_as_there_are_processors_or_as_is_said(monkeypatch, config, arguments, jobs):
+    asked: list[object] = []
+
+    class Fake:
+        unreadable = objectionable = False
+
+        def run(self, paths: object) -> None: ...
+
+    def make_scan(_reactor, _settings, _flow, jobs, *_more):
+        asked.append(jobs)
+        return Fake()
+
+    monkeypatch.setattr(offline, "make_scan", make_scan)
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    assert run("scan", "--config", config, *arguments, "x") == 0
+    assert asked == [jobs]
+
+
+@pytest.mark.parametrize("jobs", ["0", "257", "-1", "many", "\u0663"])
+def test_how_many_at_once_is_a_number(config, jobs):
+    assert run("scan", "--config", config, "--jobs", jobs, "x") == 2
+
+
+def test_a_configuration_with_a_mistake_scans_nothing(config, capsys):
+    assert run("scan", "--config", config, "--set", "contentfilter.workers.count=0", "x") == 78
+    assert "contentfilter.workers.count" in capsys.readouterr().err
+
+
+class Terminal(io.StringIO):
+    def __init__(self, there: bool = True) -> None:
+        super().__init__()
+        self.there = there
+
+    def isatty(self) -> bool:
+        return self.there
+
+
+def test_a_terminal_sees_how_far_it_is_now_and_then():
+    stream, now = Terminal(), [10.0]
+    progress = Progress(stream, lambda: now[0])
+    for number in range(40):
+        now[0] += 0.01
+        progress.step(objectionable=number % 10 == 0)
+    assert stream.getvalue().count("files") == 1
+    now[0] += 1
+    progress.step(objectionable=False)
+    assert stream.getvalue().endswith("41 files, 4 with something in them, 29/s")
+    progress.clear()
+    assert stream.getvalue().endswith("\r\x1b[K")
+    before = stream.getvalue()
+    progress.clear()
+    assert stream.getvalue() == before
+
+
+def test_a_file_sees_no_progress():
+    stream, now = Terminal(there=False), [0.0]
+    progress = Progress(stream, lambda: now[0])
+    for _ in range(5):
+        now[0] += 1
+        progress.step(objectionable=True)
+    progress.clear()
+    assert stream.getvalue() == ""
 
 
 def test_nothing_in_a_name_disturbs_the_terminal(monkeypatch):
