@@ -195,7 +195,7 @@ def _footer(raw: bytes, first: bytes | bytearray) -> bool:
     while at < len(raw):
         stop = raw.find(b"\n", at)
         stop = len(raw) if stop < 0 else stop + 1
-        line = raw[at:stop].strip()
+        line = raw[at:stop].strip(_BLANK)
         if line.translate(None, _ALPHABET + b"="):
             break
         at = stop

@@ -12,7 +12,7 @@ MAX_BOUNDARY = 250
 MAX_CANDIDATES = 24
 
 _PLAIN = re.compile(
-    rb'[^;"()\\]*(?:;\s*[a-z0-9_-]+\s*=\s*(?:"[^"\\]*"|[^\s;"()\\]+)\s*)*;?\s*', re.IGNORECASE
+    rb'[^;"()\\]*+(?:;\s*+[a-z0-9_-]++\s*+=\s*+(?:"[^"\\]*+"|[^\s;"()\\]++)\s*+)*+;?+\s*+', re.IGNORECASE
 )
 """Parameters that leave no room for a second opinion."""
 _TOKEN = re.compile(rb"[^\s\0-\x20'\"();\x7f-\xff][^\0-\x1f\"();\x7f-\xff]*(?<! )")

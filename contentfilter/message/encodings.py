@@ -17,7 +17,7 @@ _BROKEN = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n|\Z)")
 _BROKEN_PAIR = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n|\Z)[^=\n]")
 _BROKEN_TRIPLE = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n|\Z)[^=\n][^=\n]?")
 _PADDED = re.compile(rb"=[ \t]+\r?\n")
-_TRAILING = re.compile(rb"[ \t]+(?=\r?\n|\Z)")
+_TRAILING = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
 _MANY = 20
 """Broken escapes beyond which they are no accident of a program that does not escape at all."""
 

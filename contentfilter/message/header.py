@@ -25,7 +25,7 @@ _NAME = re.compile(
 _MEDIA = re.compile(
     rb"\s*\"?[a-z0-9=][\w.+?=-]{0,60}/[\w.+-]{1,80}\"?\s*(?:;|\Z)|[^;]{0,80};\s*boundary", re.IGNORECASE
 )
-_DISPOSITION = re.compile(rb"\s*(?:attachment|inline)?\s*(?:;|\Z)", re.IGNORECASE)
+_DISPOSITION = re.compile(rb"\s*+(?:attachment|inline)?\s*+(?:;|\Z)", re.IGNORECASE)
 _CHARSET = re.compile(rb"charset[*0]{0,3}\s*=\s*[\"']{0,2}([\w.:-]{1,40})", re.IGNORECASE)
 _BEFORE = re.compile(rb"[\r\n][\0-\x20:]{1,80}\Z")
 _LINES = re.compile(

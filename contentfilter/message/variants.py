@@ -15,7 +15,7 @@ MAX_SIZE = 16 * MIB
 """Octets of a message that is read again so."""
 
 _BARE_CR = re.compile(rb"\r(?!\n)")
-_BLANK_CR = re.compile(rb"[ \t]*\r(?!\n)")
+_BLANK_CR = re.compile(rb"(?<![ \t])[ \t]*+\r(?!\n)")
 _IN_STRUCTURE = re.compile(
     rb"\r(?!\n)[ \t\0\r]{0,20}(?:--|content-)"
     rb"|(?:\A|\n)(?:--|content-)[^\n]{0,200}(?:\0|\r(?!\n))",

@@ -112,6 +112,57 @@ MANY = {
     + b"Content-Disposition: attachment"
     + b"".join(b"; filename*%d*=%%41" % n for n in range(1000))
     + b"\r\n\r\nx",
+    "encoded words without number": HEAD
+    + b'Content-Type: text/plain; name="'
+    + b"=?" * 1_000_000
+    + b'"\r\n\r\nx',
+    "blanks behind a parameter": HEAD
+    + (b"Content-Type: multipart/mixed; x=y" + b" " * 16_000 + b"(\r\n") * 30
+    + b"\r\nx",
+    "blanks in a disposition": HEAD + b" Content-Disposition: " + b"\v" * 16_000 + b"x\r\n\r\nx",
+    "boundaries without number": HEAD
+    + b"Content-Type: multipart/mixed; "
+    + b"boundary=" * 1_000_000
+    + b"\r\n\r\n--x",
+    "boundaries in other fields": HEAD
+    + b"Content-Type: multipart/mixed\r\n"
+    + b"X: boundary=a\r\n" * 10_000
+    + b"\r\n--a\r\n\r\nx",
+    "comments without number": HEAD
+    + b"Content-Type: multipart/mixed; "
+    + b"(boundary=" * 100_000
+    + b"\r\n\r\n--x",
+    "lines with two hyphens": HEAD + b"Content-Type: multipart/mixed\r\n\r\n" + b"--x\r\nA: b\r\n" * 300_000,
+    "hyphens of different kinds": HEAD
+    + b"Content-Type: multipart/mixed\r\n\r\n"
+    + b"".join(b"--x%d\r\nA: b\r\n" % n for n in range(200_000)),
+    "delimiters with text": HEAD
+    + b"Content-Type: multipart/mixed; boundary=x\r\n\r\n"
+    + b"--x y\r\nContent-Type: a/b\r\n\r\n" * 60_000,
+    "blanks in quoted-printable": HEAD
+    + b"Content-Transfer-Encoding: quoted-printable\r\n\r\n=ZZ"
+    + (b" " * 100_000 + b"x") * 20,
+    "broken escapes": HEAD + b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + b"=Z" * 1_000_000,
+    "blanks and a bare CR": HEAD + b"X: a\rb\r\n\r\n" + (b" " * 100_000 + b"x") * 20,
+    "bare CR without number": HEAD + b"\r\n" + b"\r--\r" * 300_000,
+    "NUL without number": HEAD + b"\r\n" + b"\0--\0\n" * 300_000,
+    "NUL in every delimiter": HEAD
+    + b"Content-Type: multipart/mixed; boundary=x\r\n\r\n"
+    + b"--x\0\r\n" * 60_000,
+    "padding in every place": HEAD + b"Content-Transfer-Encoding: base64\r\n\r\n" + b"A=B=" * 500_000,
+    "a letter in every line": HEAD + b"Content-Transfer-Encoding: base64\r\n\r\n" + b"A\r\n" * 500_000,
+    "junk in every line": HEAD + b"Content-Transfer-Encoding: base64\r\n\r\n" + b"AAA#\r\n" * 300_000,
+    "beginnings in base64": HEAD + b"\r\n" + b"UEsDB " * 400_000,
+    "runs of BinHex": HEAD
+    + b"\r\n(This file must be converted with BinHex 4.0)\r\n:"
+    + b"(*r$r" * 400_000
+    + b":",
+    "beginnings of BinHex": HEAD + b"\r\nBinHex" + b"\r\n:!!!!!!!!!!!" * 200_000,
+    "escapes of yEnc": HEAD + b"\r\n=ybegin line=1 size=1 name=x\r\n" + b"=a" * 500_000,
+    "headers that are none": HEAD + b"no header\r\n" * 20_000 + b"\r\nx",
+    "parts without a header": HEAD
+    + b"Content-Type: multipart/mixed; boundary=x\r\n\r\n"
+    + b"--x\r\nno header\r\nContent-Type: a/b\r\n" * 20_000,
     "broken encoded words": HEAD
     + b'Content-Disposition: attachment; filename="'
     + b"=?utf-8?q?a" * 3000
@@ -126,6 +177,29 @@ def test_built_to_exhaust(mail: bytes):
     result = scan_message(mail, replace(OPTIONS, work=256 << 20))
     assert time.process_time() - started < 5
     assert result.parts <= OPTIONS.parts
+
+
+@pytest.mark.parametrize("size", [1 << 20, 16 << 20])
+def test_a_header_line_without_end_is_read_over_once(size: int):
+    """The line may as well have a gigabyte: what is parsed of it is bounded, what is looked at is counted."""
+    mail = HEAD + b"X: " + b"x" * size + b"\r\n" + attachment(b"payload", "p")
+    budget = Budget(OPTIONS)
+    items = list(MessageReader(BytesWire(mail), budget).read())
+    assert Unscanned("", "too-large", "header block") in items
+    assert budget.work <= 4 * len(mail) + 64 * Budget.LEAST_WORK
+
+
+def test_work_is_linear_in_the_message():
+    """Twice as many parts, delimiters and hidden headers cost about twice as much."""
+
+    def work(count: int) -> int:
+        part = attachment(b"x" * 500, "a.bin") + b"\r\n--=_b x\r\nContent-Type: text/plain\r\n\r\ny\r\n"
+        budget = Budget(OPTIONS)
+        for _item in MessageReader(BytesWire(message(multipart(*[part] * count))), budget).read():
+            pass
+        return budget.work
+
+    assert work(200) < 2.5 * work(100) < 6.5 * work(50)
 
 
 def test_honest_large_multipart_is_within_the_bounds():

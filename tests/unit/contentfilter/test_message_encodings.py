@@ -66,6 +66,14 @@ def test_base64_pieces_are_bounded():
     assert readings[0] == b"hello"
 
 
+@pytest.mark.parametrize("junk", [bytes((byte,)) for byte in range(256) if not chr(byte).isalnum()])
+def test_base64_with_any_junk_is_read(junk: bytes):
+    text = junk + b"aGVs\r\n" + junk + b"bG8h\r\nYW5k" + junk + b"\r\n"
+    readings, complete = base64_of(text)
+    assert complete
+    assert b"hello!and" in readings or junk in b"+/="
+
+
 @pytest.mark.parametrize("text", [b"====", b"=" * 3_000_000, b"!" * 3_000_000])
 def test_base64_of_nothing(text: bytes):
     assert base64_of(text) == ([b""], True)
