@@ -20,7 +20,8 @@ MAX_FIELDS = 40
 _VALUE = re.compile(rb"[^\r\n]*(?:(?:\r\n|\r|\n)[ \t][^\r\n]*)*")
 _FOLD = re.compile(rb"[\r\n]+[ \t]?")
 _NAME = re.compile(
-    rb"(type|transfer-encoding|disposition)((?:[ \t\v\f]|\r?\n[ \t]|\([^()\r\n]{0,60}\)){0,40})(:{0,8})"
+    rb"(type|transfer-encoding|disposition)"
+    rb"((?:[ \t\v\f\x80-\xff]|\r?\n[ \t]|\([^()\r\n]{0,60}\)){0,40})(:{0,8})"
 )
 _MEDIA = re.compile(
     rb"\s*\"?[a-z0-9=][\w.+?=-]{0,60}/[\w.+-]{1,80}\"?\s*(?:;|\Z)|[^;]{0,80};\s*boundary", re.IGNORECASE
@@ -96,7 +97,7 @@ class Header:
     @property
     def name(self) -> str:
         """The file name; of several the worst; empty if there is none."""
-        return worst(self.names)
+        return worst(self.names) if self.names else ""
 
     @property
     def charset(self) -> str:
@@ -144,11 +145,13 @@ def _read_field(
     header: Header, encodings: list[bytes], block: bytes, here: int, found: re.Match[bytes]
 ) -> None:
     what, between, colons = found.groups()
-    match = _VALUE.match(block, found.end(), found.end() + MAX_VALUE)
-    value = _FOLD.sub(b" ", match[0]).strip(b" \t\r\n") if match else b""
     strict = not here or block[here - 1] in b"\r\n"
-    if not strict and not _BEFORE.search(block, max(0, here - 81), here):
+    if not strict and (not colons or not _BEFORE.search(block, max(0, here - 81), here)):
         return
+    match = _VALUE.match(block, found.end(), found.end() + MAX_VALUE)
+    value = match[0].strip(b" \t\r\n") if match else b""
+    if b"\n" in value or b"\r" in value:
+        value = _FOLD.sub(b" ", value)
     if not strict or len(colons) != 1 or b"(" in between:
         # A program that is generous takes it for a field. So do we, if it says something as a field.
         if not _speaks(what, value):

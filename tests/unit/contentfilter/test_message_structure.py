@@ -6,6 +6,7 @@ import pytest
 
 from contentfilter.limits import Budget, ScanOptions
 from contentfilter.message import BytesWire, MessageReader
+from contentfilter.message.parameters import parameters
 from contentfilter.part import Part
 from mailbase.vocabulary import Finding, Unscanned
 from tests.samples.messages import HEAD, attachment, message, multipart, text
@@ -123,6 +124,73 @@ def test_preamble_and_epilogue_of_honest_programs_are_nothing():
 def test_names(field: bytes, name: str):
     mail = HEAD + b"Content-Disposition: " + field + b"\r\n\r\nx"
     assert [path for path, _data in parts(mail)] == [f"1/{name}" if name else "1"]
+
+
+INNOCENT, EVIL = b"picture.png", b"evil.exe"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Content-Type: a/b; name=%b\r\nContent-Disposition: attachment; filename=%b" % (INNOCENT, EVIL),
+        b"Content-Type: a/b; name=%b\r\nContent-Disposition: attachment; filename=%b" % (EVIL, INNOCENT),
+        b"Content-Disposition: attachment; filename=%b\r\nContent-Type: a/b; name=%b" % (INNOCENT, EVIL),
+        b"Content-Type: a/b; name=%b; name=%b" % (INNOCENT, EVIL),
+        b"Content-Type: a/b; name=%b; name=%b" % (EVIL, INNOCENT),
+        b"Content-Disposition: attachment; filename=%b; filename=%b" % (INNOCENT, EVIL),
+        b"Content-Disposition: attachment; filename=%b\r\nContent-Disposition: inline; filename=%b"
+        % (INNOCENT, EVIL),
+        b"Content-Disposition: attachment; filename=%b; filename*=''%b" % (INNOCENT, EVIL),
+        b"Content-Disposition: attachment; filename*=''%b; filename=%b" % (INNOCENT, EVIL),
+        b"Content-Disposition: attachment; filename=%b; filename*0=evil.; filename*1=exe" % INNOCENT,
+        b"Content-Disposition: attachment; filename=%b; filename*1=exe; filename*0=evil." % INNOCENT,
+        b"Content-Disposition: attachment; filename=%b; filename*0*=utf-16''e%%00v%%00i%%00l%%00.%%00exe"
+        % INNOCENT,
+        b"Content-Disposition: attachment; filename*0=evil.exe; filename*1=.png",
+    ],
+)
+def test_of_two_names_the_worst_counts_and_it_is_told(fields: bytes):
+    finding, part = read(HEAD + fields + b"\r\n\r\nx")
+    assert isinstance(finding, Finding)
+    assert (finding.name, finding.detail) == ("mime-ambiguous", "file names with different suffixes")
+    assert isinstance(part, Part)
+    assert part.name.startswith("evil.")
+    assert part.path == f"1/{part.name}"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b'Content-Type: a/b; name="=?utf-8?q?=C3=A4.doc?="\r\n'
+        b"Content-Disposition: attachment; filename*=utf-8''%C3%A4.doc",
+        b"Content-Type: a/b; name=a\r\nContent-Disposition: attachment; filename=a.doc",
+        b"Content-Type: a/b; name=A.DOC\r\nContent-Disposition: attachment; filename=a.doc",
+    ],
+)
+def test_the_same_name_in_two_forms_is_no_doubt(fields: bytes):
+    [part] = read(HEAD + fields + b"\r\n\r\nx")
+    assert isinstance(part, Part)
+    assert part.name.lower().endswith(".doc")
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        (b"x; filename*=UTF-16''%FF%FEa%00", ["a"]),
+        (b"x; filename*=''%C3%A4", ["ä"]),
+        (b"x; filename*=utf-8'%C3%A4", ["utf-8'ä"]),
+        (b"x; filename*=a", ["a"]),
+        (b"x; filename*1=b; filename*0=a", ["ab", "ba", "a"]),
+        (b"x; filename*0=a; filename*2=c", ["ac", "c", "a"]),
+        (b"x; filename*0=a; filename*0=b; filename*1=c", ["ac", "abc", "bc", "a"]),
+        (b"x; filename =  a b  ; y", ["a b"]),
+        (b'x; filename="a', ["a"]),
+        (b"x; filename=", []),
+        (b"x", []),
+    ],
+)
+def test_every_name_that_a_program_may_read(value: bytes, names: list[str]):
+    assert parameters(value, "filename") == names
 
 
 def test_name_of_the_content_type_serves_if_there_is_no_other():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
+
 import pytest
 
 from contentfilter.limits import Budget, ScanOptions
-from contentfilter.message import BytesWire, MessageReader
+from contentfilter.message import BytesWire, MessageReader, wire
 from contentfilter.part import Part
 from contentfilter.scan import scan_message
 from tests.samples.mime_tricks import combined, tricks
@@ -26,6 +29,23 @@ def test_the_macro_is_found(mail: bytes):
     result = scan_message(mail)
     assert "office-macro" in {finding.name for finding in result.findings}
     assert "failed" not in {item.reason for item in result.unscanned}
+
+
+def test_a_mail_in_a_file_is_read_like_one_in_memory(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(wire, "IN_MEMORY", 0)
+    for name, mail in TEXTS.items():
+        stuffed = re.sub(rb"(\A|\r\n)\.", rb"\1..", mail)
+        with tempfile.TemporaryFile() as file:
+            file.write(stuffed)
+            file.flush()
+            opened = wire.open_wire(file.fileno(), len(stuffed))
+            assert isinstance(opened, wire.FileWire), name
+            assert seen(opened) == seen(BytesWire(mail)), name
+
+
+def seen(message: wire.Wire) -> list[object]:
+    items = MessageReader(message, Budget(ScanOptions())).read()
+    return [(item.path, bytes(item.data)) if isinstance(item, Part) else item for item in items]
 
 
 @pytest.mark.parametrize("mail", TEXTS.values(), ids=TEXTS.keys())
