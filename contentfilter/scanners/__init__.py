@@ -11,6 +11,7 @@ from contentfilter.scanners.email import Email
 from contentfilter.scanners.encrypted_office import EncryptedOffice
 from contentfilter.scanners.executable import Executable
 from contentfilter.scanners.legacy_office import LegacyOffice
+from contentfilter.scanners.macintosh import Macintosh
 from contentfilter.scanners.misnamed import Misnamed
 from contentfilter.scanners.office_xml import OfficeXml
 from contentfilter.scanners.ole_links import OleLinks
@@ -47,6 +48,7 @@ SCANNERS: dict[str, Scanner] = {
         Email(),
         PrivateMail(),
         Tnef(),
+        Macintosh(),
         Zip(),
         OleObjects(),
         Compressed(),
