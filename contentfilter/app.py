@@ -6,6 +6,7 @@ import gc
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from twisted.internet.threads import deferToThreadPool
 
 from contentfilter.account import outcome
 from contentfilter.engines.assembly import Engines
+from contentfilter.envelope import Envelope
 from contentfilter.explaining import VERB as EXPLAIN
 from contentfilter.inspector import Backends, MailInspector
 from contentfilter.intake import Intake
@@ -25,12 +27,19 @@ from contentfilter.pool.confinement import hide_memory
 from contentfilter.pool.pool import Pool
 from contentfilter.pool.process import ProcessLauncher
 from contentfilter.pool.worker import Settings as WorkerSettings
-from contentfilter.quarantine import Quarantine, QuarantineError, prepare
+from contentfilter.quarantine.commands import EVENTS, VERB
+from contentfilter.quarantine.entry import QuarantineError
+from contentfilter.quarantine.folder import prepare
+from contentfilter.quarantine.housekeeping import Housekeeper
+from contentfilter.quarantine.keeper import Quarantine
 from contentfilter.recall import Recall
 from contentfilter.reinjection import ReinjectionPort
 from contentfilter.reporting import Reporter
 from contentfilter.server import ProxyFactory, filter_name
+from contentfilter.smtp.client import Job, Result
 from contentfilter.splits import Splits
+from contentfilter.spool import Spool
+from contentfilter.unstuffing import stuffed
 from contentfilter.upstream import Investigator
 from mailbase import __version__
 from mailbase.config import FINDING_NAMES, ConfigError, ContentfilterSettings, Settings, load
@@ -49,6 +58,10 @@ NEEDS_RESTART = ("listeners", "control", "metrics", "message_size_limit", "spool
 """Settings of ``contentfilter`` that a reload does not change."""
 DRAIN_EXTRA = 15.0
 """Seconds beyond the longest a mail may take that stopping waits for."""
+OWN_MAIL = 16 << 20
+"""Octets of a mail of our own that stay in memory; a digest is bounded far below."""
+SENDING = 60.0
+"""Seconds for Postfix to take a mail of our own."""
 T = TypeVar("T")
 
 
@@ -88,6 +101,18 @@ class Daemon:
         self.metrics.watch_engines(lambda: self.engines.active)
         self._connect(settings)
         self._allowed = Allowlist(content.allowed_macros, log, time.time)
+        self.quarantine = Quarantine(content.quarantine, self._in_thread)
+        self.quarantine.measure()
+        self.metrics.watch_quarantine(lambda: self.quarantine.usage)
+        self.housekeeper = Housekeeper(
+            reactor,
+            self._in_thread,
+            time.time,
+            lambda: (self.settings, self.quarantine),
+            self._send,
+            log,
+            self.metrics,
+        )
         self.splits = Splits(reactor.seconds, self._is_upstream, self.metrics.split)
         self.recall = Recall(reactor.seconds, content.workers.remember, self.metrics)
         self.inspector = MailInspector(
@@ -99,6 +124,9 @@ class Daemon:
             )
             for listener in content.listeners
         ]
+        smtp = (listener.protocol == "smtp" for listener in content.listeners)
+        # For mail of our own.
+        self._way_back = next(compress(self.ports, smtp), self.ports[0])
         self.factories = [
             ProxyFactory(
                 reactor,
@@ -139,7 +167,11 @@ class Daemon:
             service.listen(listener.listen, factory)
         service.listen(
             f"unix:{content.control}",
-            ControlServer({"status": self._status, EXPLAIN: self._explain}, self._reactor, self._log),
+            ControlServer(
+                {"status": self._status, EXPLAIN: self._explain, VERB: self._taken_out},
+                self._reactor,
+                self._log,
+            ),
         )
         if content.metrics:
             http: Any = site(self._registry, self.problem)
@@ -152,9 +184,11 @@ class Daemon:
         self.engines.start()
         for port in self.ports:
             port.start()
+        self.housekeeper.start()
 
     async def drain(self) -> None:
         """Let the transactions that are running end, then the workers."""
+        self.housekeeper.stop()
         await DeferredList([factory.stop() for factory in self.factories])
         for port in self.ports:
             port.stop()
@@ -190,6 +224,28 @@ class Daemon:
         told = self.inspector.recent.get(decision_id, None)
         return iter([] if told is None else [dict(outcome(decision_id, told))])
 
+    def _taken_out(self, request: dict[str, Any]) -> dict[str, Any]:
+        """A command has released or deleted a message of the quarantine."""
+        event = request.get("event")
+        if event not in EVENTS:
+            raise ControlError(f"expected an event: {' or '.join(EVENTS)}")
+        about = {key: str(request.get(key, ""))[:200] for key in ("id", "file", "recipients", "by")}
+        self._log.info(f"quarantine-{event}", peer=str(request.get("peer", "")), **about)
+        self.metrics.quarantine_removed.labels(event).inc()
+        self._in_thread(self.quarantine.measure).addErrback(lambda failure: None)
+        return {}
+
+    async def _send(self, envelope: Envelope, message: bytes) -> bool:
+        """Hand a mail of our own to Postfix, behind the filter; whether it took it."""
+        spool = Spool(self.settings.contentfilter.spool.folder, OWN_MAIL)
+        try:
+            spool.write(b"".join(stuffed([message])))
+            not_after = self._reactor.seconds() + SENDING
+            delivered = await self._way_back.deliver(Job(envelope), b"", spool, not_after).outcome
+        finally:
+            spool.close()
+        return delivered.result is Result.DELIVERED
+
     # Configuration
 
     def _connect(self, settings: Settings) -> None:
@@ -209,13 +265,12 @@ class Daemon:
         self._reports.close()
 
     def _backends(self, settings: Settings) -> Backends:
-        content = settings.contentfilter
         return Backends(
             settings=settings,
             pool=self.pool,
             engines=self.engines.active,
             policyd=self._policyd,
-            quarantine=Quarantine(content.quarantine.folder, self._in_thread),
+            quarantine=self.quarantine,
             reporter=self._reporter,
             investigator=self._investigator,
             traps=Spamtraps(settings.spamtraps.addresses),
@@ -267,6 +322,10 @@ class Daemon:
             self.recall.clear()
         self._allowed.path = content.allowed_macros
         self.engines.configure(content)
+        if content.quarantine.folder != old.contentfilter.quarantine.folder:
+            self.quarantine = Quarantine(content.quarantine, self._in_thread)
+            self._in_thread(self.quarantine.measure).addErrback(lambda failure: None)
+        self.quarantine.settings = content.quarantine
         self.inspector.backends = self._backends(settings)
         self._log.info("reloaded", servers=len(settings.registry.servers))
         changed = [

@@ -15,17 +15,16 @@ from contentfilter import explaining
 from contentfilter.macros import commands as macros
 from contentfilter.macros.file import AllowlistError, read
 from contentfilter.progress import Progress
-from contentfilter.quarantine import Entry, QuarantineError, entries, find
+from contentfilter.quarantine import commands as quarantine
+from contentfilter.quarantine.entry import QuarantineError
 from mailbase.config import ConfigError, Settings, load
-from mailbase.ids import is_id
-from mailbase.printing import wants_json, write
+from mailbase.printing import wants_json
 from mailbase.replies import printable
 from mailbase.service import ListenError
 from mailbase.vocabulary import Action, Flow
 
 OK, NEGATIVE, USAGE, BAD_CONFIG = 0, 1, 2, 78
 DEFAULT_CONFIG = Path("/etc/postwarden/postwarden.yaml")
-QUARANTINE_COLUMNS = ("time", "id", "flow", "sender", "recipients", "size", "findings")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,32 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     _json(explain)
     explain.set_defaults(run=_explain)
 
-    quarantine = commands.add_parser("quarantine", help="look into the quarantine")
-    verbs = quarantine.add_subparsers(metavar="COMMAND", required=True)
-
-    listing = _command(verbs, "list", "list what is in the quarantine", "contentfilter quarantine list")
-    _json(listing)
-    listing.set_defaults(run=_list)
-
-    show = _command(
-        verbs,
-        "show",
-        "show what is known of one message, or the message",
-        "contentfilter quarantine show 0g8p2k4x6c1zq --message > mail.eml",
-    )
-    _id(show)
-    show.add_argument("--message", action="store_true", help="print the message itself, octet for octet")
-    show.set_defaults(run=_show)
-
-    delete = _command(
-        verbs,
-        "delete",
-        "delete a message from the quarantine",
-        "contentfilter quarantine delete 0g8p2k4x6c1zq",
-    )
-    _id(delete)
-    delete.set_defaults(run=_delete)
-
+    quarantine.add_commands(commands, _command, _settings)
     macros.add_commands(commands, _command)
     return top
 
@@ -148,20 +122,15 @@ def _json(parser: argparse.ArgumentParser) -> None:
 
 
 def _id(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", metavar="ID", type=_decision, help="decision id, as in the log and the reply")
+    parser.add_argument(
+        "id", metavar="ID", type=quarantine.decision, help="decision id, as in the log and the reply"
+    )
 
 
 def _jobs(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 256):
         raise argparse.ArgumentTypeError("expected 1 to 256")
     return int(text)
-
-
-def _decision(text: str) -> str:
-    text = text.lower()
-    if not is_id(text):
-        raise argparse.ArgumentTypeError(f"{printable(text, 40)!r} is no decision id")
-    return text
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -239,33 +208,3 @@ def _complain(text: str) -> None:
 
 def _explain(options: argparse.Namespace) -> int:
     return explaining.explain(_settings(options), options.id, sys.stdout, options.json)
-
-
-def _list(options: argparse.Namespace) -> int:
-    rows = (_row(entry) for entry in entries(_settings(options).contentfilter.quarantine.folder))
-    write(sys.stdout, rows, QUARANTINE_COLUMNS, wants_json(sys.stdout, options.json))
-    return OK
-
-
-def _row(entry: Entry) -> dict[str, Any]:
-    known = entry.metadata
-    row = {name: known.get(name) for name in ("time", "id", "flow", "sender", "recipients", "size")}
-    row["findings"] = [finding.get("name") for finding in known.get("findings", [])]
-    return {**row, "file": entry.path.name}
-
-
-def _show(options: argparse.Namespace) -> int:
-    for entry in find(_settings(options).contentfilter.quarantine.folder, options.id):
-        if options.message:
-            for piece in entry.message():
-                sys.stdout.buffer.write(piece)
-        else:
-            print(json.dumps({**entry.metadata, "file": str(entry.path)}, indent=1))
-    return OK
-
-
-def _delete(options: argparse.Namespace) -> int:
-    for entry in find(_settings(options).contentfilter.quarantine.folder, options.id):
-        entry.path.unlink(missing_ok=True)
-        print(f"{entry.path.name} deleted")
-    return OK

@@ -22,7 +22,7 @@ from contentfilter.macros.allowlist import Allowlist
 from contentfilter.metering import Stage
 from contentfilter.metrics import Metrics
 from contentfilter.policy import Policies
-from contentfilter.quarantine import Quarantine
+from contentfilter.quarantine.keeper import Quarantine
 from contentfilter.recall import Recall
 from contentfilter.received import Hop
 from contentfilter.recipients import Share, differ, dispose, in_one_answer, judge, places_of, with_action
@@ -193,7 +193,9 @@ class MailInspector:
             shares, apart = in_one_answer(shares), False
         kept = ""
         if not apart and any(share.action is Action.QUARANTINE for share in shares):
-            shares, kept = await watch.of("quarantine", self._keep(backends, shares, envelope, spool))
+            shares, kept = await watch.of(
+                "quarantine", self._keep(backends, shares, envelope, spool, listener)
+            )
         if apart:
             shares = [with_action(share, Action.DEFER) for share in shares]
             disposition: Disposition = Answer(come_again(decision))
@@ -219,8 +221,13 @@ class MailInspector:
 
     def take_back(self, kept: str) -> None:
         """See :class:`contentfilter.server.Inspector`."""
-        self._log.info("quarantine-taken-back", file=kept)
-        self.backends.quarantine.take_back(kept)
+        try:
+            self.backends.quarantine.take_back(kept)
+        except OSError as error:
+            # Then its recipients get it twice, at worst.
+            self._log.warning("quarantine-not-taken-back", file=kept, error=str(error))
+        else:
+            self._log.info("quarantine-taken-back", file=kept)
 
     def _part(self, envelope: Envelope, shares: list[Share]) -> bool:
         """Whether the recipients will come one after another, by what they are answered."""
@@ -296,7 +303,12 @@ class MailInspector:
         return ticket
 
     async def _keep(
-        self, backends: Backends, shares: list[Share], envelope: Envelope, spool: Spool
+        self,
+        backends: Backends,
+        shares: list[Share],
+        envelope: Envelope,
+        spool: Spool,
+        listener: ListenerSettings,
     ) -> tuple[list[Share], str]:
         """Put the mail into the quarantine, for those who don't get it; if that fails it stays the client's.
 
@@ -307,7 +319,8 @@ class MailInspector:
         others = [place for place in range(len(envelope.recipients)) if place not in places]
         verdict = next(share.verdict for share in shares if share.action is Action.QUARANTINE)
         try:
-            path = await backends.quarantine.keep(verdict, envelope.without(others), spool, self._now())
+            theirs = envelope.without(others)
+            path = await backends.quarantine.keep(verdict, theirs, spool, self._now(), listener.reinject)
         except OSError as error:
             self._metrics.quarantine_failures.inc()
             self._log.error("quarantine-failed", id=verdict.id, error=str(error))

@@ -16,6 +16,7 @@ from contentfilter.intake import SHORTAGES, Intake, Shortage
 from contentfilter.metering import STAGES, Stage
 from contentfilter.pool.member import Fate
 from contentfilter.pool.pool import Pool
+from contentfilter.quarantine.keeper import Usage
 from contentfilter.recall import RECALLED, Recalled
 from contentfilter.recipients import Share
 from contentfilter.reporting import FATES as REPORTED
@@ -96,6 +97,18 @@ class Metrics:
         )
         self.quarantine_failures = Counter(
             "contentfilter_quarantine_failures", "Mails that could not be stored.", registry=registry
+        )
+        self.quarantine_removed = Counter(
+            "contentfilter_quarantine_removed",
+            "Mails that left the quarantine: released, deleted by command, or kept long enough.",
+            ["how"],
+            registry=registry,
+        )
+        self.digests = Counter(
+            "contentfilter_digests",
+            "Digests of the quarantine for the administrators of a domain.",
+            ["result"],
+            registry=registry,
         )
         self.tickets = Counter(
             "contentfilter_tickets", "Tickets asked for at policyd.", ["result"], registry=registry
@@ -214,6 +227,8 @@ class Metrics:
             (self.unscanned, sorted(UNSCANNED_REASONS)),
             (self.seconds, STAGES),
             (self.tickets, TICKETS),
+            (self.quarantine_removed, ("released", "deleted", "expired")),
+            (self.digests, ("sent", "failed")),
             (self.splits, SPLITS),
             (self.reports, REPORTED),
             (self.evidence, EVIDENCE),
@@ -300,6 +315,30 @@ class Metrics:
         tasks.labels("idle").set_function(lambda: pool.idle)
         waiting = Gauge("contentfilter_workers_queue", "Mails waiting for a worker.", registry=self._registry)
         waiting.set_function(lambda: pool.waiting)
+
+    # The quarantine's
+
+    def watch_quarantine(self, usage: Callable[[], Usage]) -> None:
+        """Show what is in the quarantine, each time somebody asks."""
+        messages = Gauge(
+            "contentfilter_quarantine_messages", "Mails in the quarantine.", registry=self._registry
+        )
+        messages.set_function(lambda: usage().messages)
+        octets = Gauge("contentfilter_quarantine_bytes", "Octets of the quarantine.", registry=self._registry)
+        octets.set_function(lambda: usage().octets)
+        filled = Gauge(
+            "contentfilter_quarantine_filled",
+            "Share of the quarantine's room in use.",
+            registry=self._registry,
+        )
+        filled.set_function(lambda: usage().filled)
+
+    def expired(self, messages: int) -> None:
+        """See :class:`contentfilter.quarantine.housekeeping.Meter`."""
+        self.quarantine_removed.labels("expired").inc(messages)
+
+    def digested(self, sent: bool) -> None:
+        self.digests.labels("sent" if sent else "failed").inc()
 
     def worker_ended(self, fate: Fate) -> None:
         """See :class:`contentfilter.pool.crew.Observer`."""

@@ -1,4 +1,4 @@
-"""From the wire form of a message to its own octets, in one pass, wherever the pieces end."""
+"""From the wire form of a message to its own octets and back, in one pass, wherever the pieces end."""
 
 from __future__ import annotations
 
@@ -27,3 +27,13 @@ def unstuffed(chunks: Iterable[bytes]) -> Iterator[bytes]:
             line_end = 0
         if clean:
             yield clean
+
+
+def stuffed(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The reverse of :func:`unstuffed`: the wire form of a message, without the "." at its end."""
+    # As above; of what stands before a chunk only a whole CRLF before its first dot counts.
+    before = b"\r\n"
+    for chunk in chunks:
+        whole = before + chunk
+        yield whole.replace(b"\r\n.", b"\r\n..")[len(before) :]
+        before = whole[-2:]

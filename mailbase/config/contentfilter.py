@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
+from mailbase.addresses import normal_address
 from mailbase.config.engines import ClamdSettings, CommandSettings
 from mailbase.config.places import ConnectPlace, FilePath, ListenPlace, OptionalListenPlace, SocketPath
 from mailbase.config.units import Duration, Size, between
-from mailbase.documents import Count, FilledListing, Section, Text
+from mailbase.documents import Count, FilledListing, Flag, Section, Text
 from mailbase.documents.problems import shown
 from mailbase.vocabulary import Flow
 
@@ -21,6 +22,13 @@ _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,39}")
 def _header_name(value: str) -> str:
     if not _HEADER.fullmatch(value):
         raise ValueError(f"expected the beginning of a header name such as X-Postwarden, got {shown(value)}")
+    return value
+
+
+def _sender(value: str) -> str:
+    address = normal_address(value)
+    if value and (address is None or "@" not in address or not value.isascii()):
+        raise ValueError(f"expected an address such as postmaster@example.org, got {shown(value)}")
     return value
 
 
@@ -72,6 +80,18 @@ class WorkerSettings(Section):
 class QuarantineSettings(Section):
     folder: FilePath = Path("/var/spool/postwarden/quarantine")
     """One file per message."""
+    keep: Annotated[Duration, between("1h", "400d")] = 30 * 86400.0
+    """Seconds until a message is deleted."""
+    max_size: Annotated[Size, between("1MiB", "512GiB")] = 10 << 30
+    """Octets of all messages; beyond it mail that should be quarantined is deferred."""
+    max_messages: Annotated[Count, between(1, 1_000_000)] = 100_000
+    """Messages; likewise."""
+    digest: Flag = True
+    """Whether a domain's administrators are told what is kept for it."""
+    digest_hour: Annotated[Count, between(0, 23)] = 6
+    """Hour of the local day at which that happens."""
+    digest_from: Annotated[Text, AfterValidator(_sender)] = ""
+    """From: of that mail; empty: postmaster@ and the gateway's name."""
 
 
 class ContentfilterSettings(Section):

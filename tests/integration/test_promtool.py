@@ -208,6 +208,11 @@ CASES = [
         stays("contentfilter_quarantine_failures_total", at=1),
     ),
     Case(
+        "ContentfilterQuarantineFills",
+        stays("contentfilter_quarantine_filled", at=0.81),
+        stays("contentfilter_quarantine_filled", at=0.8),
+    ),
+    Case(
         "ContentfilterScannerFails",
         grows("contentfilter_scanner_failures_total", 'reason="unavailable", scanner="clamd"'),
         stays("contentfilter_scanner_failures_total", 'reason="unavailable", scanner="clamd"', 3),

@@ -102,7 +102,10 @@ class FakeQuarantine:
     def take_back(self, name: str) -> None:
         self.taken_back.append(name)
 
-    async def keep(self, verdict: Verdict, envelope: Envelope, message: object, now: float) -> Path:
+    async def keep(
+        self, verdict: Verdict, envelope: Envelope, message: object, now: float, reinject: str
+    ) -> Path:
+        assert reinject == LISTENER.reinject
         if self.problem is not None:
             raise self.problem
         self.kept.append(verdict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import mmap
 import os
@@ -14,12 +15,15 @@ import pytest
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
-from contentfilter import quarantine
 from contentfilter.envelope import Client, Envelope
 from contentfilter.envelope import Path as MailPath
-from contentfilter.quarantine import MAX_WAITING, Quarantine, QuarantineError, entries, find, prepare, read
+from contentfilter.quarantine import storing
+from contentfilter.quarantine.entry import MAGIC, QuarantineError, entries, find, locked, read, remove
+from contentfilter.quarantine.folder import prepare, usage
+from contentfilter.quarantine.keeper import AGAIN, HEAD, MAX_WAITING, Quarantine
 from contentfilter.spool import Spool
 from contentfilter.verdict import Verdict
+from mailbase.config import QuarantineSettings
 from mailbase.vocabulary import Action, Finding, Flow, Unscanned
 
 ID = "0123456789abc"
@@ -37,7 +41,7 @@ ENVELOPE = Envelope(
 def keep(folder: Path, wire: bytes, now: float = NOW, memory: int = 1 << 20) -> Path:
     spool = Spool(folder, memory)
     spool.write(wire)
-    box = Quarantine(folder, lambda job: maybeDeferred(job))
+    box = Quarantine(QuarantineSettings(folder=folder), lambda job: maybeDeferred(job))
     kept: list[Path] = []
     storing = Deferred.fromCoroutine(box.keep(VERDICT, ENVELOPE, spool, now))
     spool.close()
@@ -95,11 +99,11 @@ def test_what_is_not_on_disk_is_not_there_at_all(tmp_path, monkeypatch, step):
         case "fsync":
             monkeypatch.setattr(os, "fsync", full)
         case "write":
-            monkeypatch.setattr(quarantine, "_write", full)
+            monkeypatch.setattr(storing, "_write", full)
         case "rename":
             monkeypatch.setattr(Path, "rename", full)
         case "folder":
-            monkeypatch.setattr(quarantine, "_sync_folder", full)
+            monkeypatch.setattr(storing, "sync_folder", full)
     descriptors = len(os.listdir("/proc/self/fd"))
     with pytest.raises(OSError, match="No space"):
         keep(tmp_path, b"x\r\n")
@@ -118,7 +122,7 @@ def test_a_message_that_was_changed_on_its_way_is_not_kept(tmp_path):
     with mmap.mmap(descriptor, spool.wire_size) as shared:
         shared[14:18] = b"good"
     os.close(descriptor)
-    box = Quarantine(folder, lambda job: maybeDeferred(job))
+    box = Quarantine(QuarantineSettings(folder=folder), lambda job: maybeDeferred(job))
     failures: list[Failure] = []
     Deferred.fromCoroutine(box.keep(VERDICT, ENVELOPE, spool, NOW)).addErrback(failures.append)
     assert failures[0].check(OSError)
@@ -134,7 +138,7 @@ def test_a_disk_that_hangs_takes_no_more_than_so_many_messages(tmp_path):
         hanging.append(Deferred())
         return hanging[-1]
 
-    box = Quarantine(tmp_path, never)
+    box = Quarantine(QuarantineSettings(folder=tmp_path), never)
     spool = Spool(tmp_path, 100)
     spool.write(b"x\r\n")
     outcomes: list[object] = []
@@ -180,8 +184,8 @@ def test_listing_passes_over_what_is_no_entry(tmp_path):
     second = keep(tmp_path, b"2\r\n", NOW + 1)
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / f"20260101T000000Z-{ID}.mail").write_bytes(b"garbage")
-    (tmp_path / f"20260102T000000Z-{ID}.mail").write_bytes(quarantine.MAGIC + b"5\n[1,2]x")
-    (tmp_path / f"20260103T000000Z-{ID}.mail").write_bytes(quarantine.MAGIC + b"99999999999\n{}")
+    (tmp_path / f"20260102T000000Z-{ID}.mail").write_bytes(MAGIC + b"5\n[1,2]x")
+    (tmp_path / f"20260103T000000Z-{ID}.mail").write_bytes(MAGIC + b"99999999999\n{}")
     (tmp_path / f".20270101T000000Z-{ID}.mail").write_bytes(b"unfinished")
     assert [entry.path for entry in entries(tmp_path)] == [first, second]
 
@@ -203,9 +207,12 @@ def test_preparing_makes_a_private_folder(tmp_path):
 
 
 def test_preparing_refuses_a_folder_that_others_can_read(tmp_path):
+    for mode in (0o755, 0o770, 0o701, 0o702, 0o720):
+        tmp_path.chmod(mode)
+        with pytest.raises(QuarantineError, match=f"mode {mode:04o}.*chmod 0700"):
+            prepare(tmp_path, NOW)
     tmp_path.chmod(0o750)
-    with pytest.raises(QuarantineError, match="chmod 0700"):
-        prepare(tmp_path, NOW)
+    prepare(tmp_path, NOW)
     (tmp_path / "file").write_text("")
     with pytest.raises(QuarantineError, match="cannot be used"):
         prepare(tmp_path / "file", NOW)
@@ -220,3 +227,116 @@ def test_preparing_clears_away_what_a_killed_daemon_left(tmp_path):
         os.utime(path, (NOW - age, NOW - age))
     prepare(tmp_path, NOW)
     assert sorted(tmp_path.iterdir()) == sorted([fresh, kept])
+
+
+def box(folder: Path, **settings: int) -> Quarantine:
+    return Quarantine(QuarantineSettings(folder=folder, **settings), lambda job: maybeDeferred(job))  # type: ignore[arg-type]
+
+
+def put(quarantine: Quarantine, octets: int) -> object:
+    """Keep a message of so many octets; returns the file or the error."""
+    spool = Spool("/tmp", 1 << 24)
+    spool.write(b"x" * (octets - 2) + b"\r\n")
+    outcome: list[object] = []
+    Deferred.fromCoroutine(quarantine.keep(VERDICT, ENVELOPE, spool, NOW)).addBoth(outcome.append)
+    (result,) = outcome
+    return result.value if isinstance(result, Failure) else result
+
+
+def test_a_full_quarantine_takes_no_more_messages(tmp_path):
+    quarantine = box(tmp_path, max_messages=3)
+    files = [put(quarantine, 100) for _ in range(3)]
+    problem = put(quarantine, 100)
+    assert isinstance(problem, OSError)
+    assert "full: 3 messages of at most 3" in str(problem)
+    assert len(list(tmp_path.iterdir())) == 3
+    assert all(isinstance(file, Path) for file in files)
+
+
+def test_a_full_quarantine_takes_no_more_octets(tmp_path):
+    quarantine = box(tmp_path, max_size=1 << 20)
+    assert isinstance(put(quarantine, (1 << 20) - HEAD), Path)
+    assert isinstance(put(quarantine, 100), OSError)
+    exact = box(tmp_path / "other", max_size=1 << 20)
+    (tmp_path / "other").mkdir()
+    assert isinstance(put(exact, (1 << 20) - HEAD + 1), OSError)
+
+
+def test_room_that_a_command_made_is_found(tmp_path):
+    moment = [0.0]
+    settings = QuarantineSettings(folder=tmp_path, max_messages=1)
+    quarantine = Quarantine(settings, lambda job: maybeDeferred(job), lambda: moment[0])
+    first = put(quarantine, 100)
+    assert isinstance(first, Path)
+    assert isinstance(put(quarantine, 100), OSError)
+    first.unlink()
+    # Not at each mail of a flood.
+    assert isinstance(put(quarantine, 100), OSError)
+    moment[0] = AGAIN
+    assert isinstance(put(quarantine, 100), Path)
+
+
+def test_what_failed_takes_no_room(tmp_path, monkeypatch):
+    quarantine = box(tmp_path, max_messages=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(storing, "_write", lambda *_args: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+        assert isinstance(put(quarantine, 100), OSError)
+    assert (quarantine.usage.messages, quarantine.usage.octets) == (0, 0)
+    assert isinstance(put(quarantine, 100), Path)
+
+
+def test_what_is_taken_back_is_gone_and_makes_room(tmp_path):
+    quarantine = box(tmp_path, max_messages=1)
+    path = put(quarantine, 100)
+    assert isinstance(path, Path)
+    quarantine.take_back(path.name)
+    assert not path.exists()
+    assert quarantine.usage.messages == 0
+    with pytest.raises(FileNotFoundError):
+        quarantine.take_back(path.name)
+
+
+def test_measuring_counts_entries_alone(tmp_path):
+    path = keep(tmp_path, b"x\r\n")
+    (tmp_path / ".unfinished.mail").write_bytes(b"x" * 1000)
+    (tmp_path / "digests.json").write_bytes(b"{}")
+    assert usage(tmp_path) == (1, path.stat().st_size)
+    quarantine = box(tmp_path)
+    quarantine.measure()
+    assert (quarantine.usage.messages, quarantine.usage.octets) == usage(tmp_path)
+
+
+def test_where_a_group_may_read_the_folder_it_may_read_the_files(tmp_path):
+    tmp_path.chmod(0o750)
+    assert stat.S_IMODE(keep(tmp_path, b"x\r\n").stat().st_mode) == 0o640
+
+
+def test_one_at_a_time_and_only_what_is_there(tmp_path):
+    path = keep(tmp_path, b"x\r\n")
+    with locked(path), pytest.raises(QuarantineError, match="somebody else"), locked(path):
+        pass
+    with locked(path):
+        remove(path)
+    with pytest.raises(QuarantineError), locked(path):
+        pass
+
+
+def test_what_was_released_between_opening_and_locking_is_not_released_again(tmp_path, monkeypatch):
+    path = keep(tmp_path, b"x\r\n")
+    flock = fcntl.flock
+
+    def late(descriptor: int, how: int) -> None:
+        path.unlink()
+        flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(QuarantineError, match="meanwhile"), locked(path):
+        pass
+
+
+def test_a_link_is_not_followed(tmp_path):
+    target = keep(tmp_path, b"x\r\n")
+    link = tmp_path / "link.mail"
+    link.symlink_to(target)
+    with pytest.raises(QuarantineError), locked(link):
+        pass

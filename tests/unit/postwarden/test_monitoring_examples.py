@@ -16,6 +16,7 @@ from twisted.internet.task import Clock
 
 import contentfilter.metrics
 from contentfilter.engines.assembly import Engines
+from contentfilter.quarantine.keeper import Usage
 from mailbase.config import load
 from mailbase.logs import Log
 from mailbase.metrics import new_registry
@@ -60,6 +61,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Series:
     engines = Engines(Reactor(), Log("contentfilter", stream=io.StringIO()), counted.tested)
     engines.configure(load(folder / "c.yaml").contentfilter)
     counted.watch_engines(lambda: engines.active)
+    counted.watch_quarantine(Usage)
     series: Series = {}
     for job, registry in (("policyd", on_disk), ("policyd", on_redis), ("contentfilter", theirs)):
         added = {"job": job, **_static_labels(job)}
