@@ -10,6 +10,7 @@ from contentfilter.scanners.compressed import Compressed
 from contentfilter.scanners.email import Email
 from contentfilter.scanners.encrypted_office import EncryptedOffice
 from contentfilter.scanners.executable import Executable
+from contentfilter.scanners.html_smuggling import HtmlSmuggling
 from contentfilter.scanners.legacy_office import LegacyOffice
 from contentfilter.scanners.macintosh import Macintosh
 from contentfilter.scanners.misnamed import Misnamed
@@ -34,6 +35,7 @@ SCANNERS: dict[str, Scanner] = {
         Executable(),
         Scripts(),
         Misnamed(),
+        HtmlSmuggling(),
         EncryptedOffice(),
         Vba(),
         LegacyOffice(),

@@ -9,6 +9,9 @@ Content: TypeAlias = bytes | bytearray
 HEAD = 4096
 """Octets that are looked at."""
 
+TO_READ = frozenset({"txt", "text", "log", "md", "rst", "csv", "diff", "patch", "asc", "eml", "tex"})
+"""Suffixes of text that is opened to be read; a program quoted in it is text."""
+
 _MARKS = (
     (b"\xef\xbb\xbf", ""),
     (b"\xff\xfe\0\0", "utf-32-le"),

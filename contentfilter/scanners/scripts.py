@@ -12,11 +12,8 @@ from collections.abc import Iterator
 
 from contentfilter.filename import suffixes
 from contentfilter.part import Content, Context, Found, Part
-from contentfilter.scanners.opening import opening
+from contentfilter.scanners.opening import TO_READ, opening
 from mailbase.scripts import SUFFIXES, detail
-
-_TO_READ = frozenset({"txt", "text", "log", "md", "rst", "csv", "diff", "patch", "asc", "eml", "tex"})
-"""Suffixes of text that is opened to be read; a program quoted in it is text."""
 
 _ENCODED = re.compile(rb"#@~\^[a-z0-9+/]{6}==")
 
@@ -100,7 +97,7 @@ def script(data: Content, name: str) -> str:
     first = head[:1]
     if first == b"#":
         return "encoded script" if _ENCODED.match(head) else ""
-    if first not in b"<[rwhf" or not name or not _TO_READ.isdisjoint(suffixes(name)):
+    if first not in b"<[rwhf" or not name or not TO_READ.isdisjoint(suffixes(name)):
         return ""
     if first == b"<":
         return _markup(head)

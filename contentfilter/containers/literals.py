@@ -1,0 +1,211 @@
+"""Data that is written out in the text of a web page or script: base64, hexadecimal, numbers, data: URLs.
+
+Interface: :func:`flat`, :func:`literals`, :func:`data_urls`. Everything is searched by regular expressions
+that run in linear time; nothing is executed. What a script calculates is not seen.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+import zlib
+from collections.abc import Iterator
+
+from contentfilter.containers.zipmember import inflate
+from contentfilter.limits import MIB
+
+_JOINED = re.compile(rb"[\"'`]\s*[+,]\s*[\"'`]|\\\r?\n")
+_ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|u00([0-9a-fA-F]{2})|u\{0{0,6}([0-9a-fA-F]{2})\})")
+_ENTITY = re.compile(rb"&#(?:x0{0,6}([0-9a-fA-F]{2})|0{0,6}(\d{2,3}));?")
+_NAMED = {
+    b"&quot;": b'"',
+    b"&apos;": b"'",
+    b"&lt;": b"<",
+    b"&gt;": b">",
+    b"&Tab;": b"\t",
+    b"&NewLine;": b"\n",
+    b"&colon;": b":",
+    b"&sol;": b"/",
+    b"&comma;": b",",
+    b"&amp;": b"&",
+}
+_BASE64 = re.compile(
+    rb"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{64,}+={0,2}(?:\s{1,8}[A-Za-z0-9+/_-]{16,}+={0,2})*+"
+)
+_HEX = re.compile(rb"[0-9a-fA-F]{128,}+")
+_ESCAPED_HEX = re.compile(rb"(?<![0-9a-fA-F%,:])(?:[%,:\s]?[0-9a-fA-F]{2}[%,:\s]){64,}+[0-9a-fA-F]{0,2}")
+_NUMBERS = re.compile(
+    rb"(?<![\d,;])(?:-?(?:0x[0-9a-fA-F]{1,2}|\d{1,3})\s{0,4}[,;\s]\s{0,4}){64,}+(?:0x[0-9a-fA-F]{1,2}|\d{1,3})?+"
+)
+_PERCENT = re.compile(rb"(?:%[0-9a-fA-F]{2})+")
+_SEPARATED = re.compile(rb"[,;\s]+")
+_QUOTED = re.compile(rb"[\"'`]([A-Za-z0-9+/=_-]{8,})[\"'`]")
+_URL = re.compile(rb"data:([\w.+/-]{0,80})((?:;[\w=.+-]{1,80}){0,5}),([^\"'`<>)]{16,}+)", re.IGNORECASE)
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_BLANK = b" \t\r\n\v\f="
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
+_NO_BASE64 = bytes(set(range(256)) - set(_ALPHABET))
+_OCTETS = {b"%d" % number: number & 0xFF for number in range(-128, 256)}
+_OCTETS |= {
+    form % number: number for number in range(256) for form in (b"0x%x", b"0x%X", b"0x%02x", b"0x%02X")
+}
+"""How a number is written in a script."""
+MAX_LITERALS = 2000
+_MAX_NUMBERS = 16 * MIB
+_MAX_INFLATED = 64 * MIB
+_LEAST_PIECES = 96
+"""Octets that quoted texts must have together to be looked at as one."""
+
+SIGNATURES = {
+    b"MZ": "program",
+    b"\x7fELF": "program",
+    b"PK\x03\x04": "ZIP",
+    b"Rar!\x1a\x07": "RAR",
+    b"7z\xbc\xaf\x27\x1c": "7z",
+    b"MSCF\0\0\0\0": "CAB",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "OLE",
+    b"L\0\0\0\x01\x14\x02\0": "shortcut",
+    b"%PDF-": "PDF",
+    b"{\\rtf": "RTF",
+    b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d": "OneNote",
+    b"ITSF\3\0\0\0": "HTML help",
+    b"\x1f\x8b\x08": "gzip",
+    b"vhdxfile": "disk image",
+    b"conectix": "disk image",
+}
+"""Content that is more than what a page shows."""
+_STARTS = tuple(SIGNATURES)
+SHOWN = (
+    b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"wOFF", b"wOF2", b"\0\1\0\0\0", b"OTTO", b"\0\0\1\0",
+    b"ID3", b"OggS", b"\x1aE\xdf\xa3", b"\0\0\0 ftyp", b"\0\0\0\x18ftyp", b"\0\0\0\x1cftyp",
+)  # fmt: skip
+"""Pictures, fonts, films."""
+_HEAD = 64
+_LONG_STARTS = tuple(start for start in _STARTS if len(start) > 3)
+_ZLIB = (b"\x78\x01", b"\x78\x9c", b"\x78\xda", b"\x78\x5e")
+
+
+def flat(page: bytes) -> bytes:
+    """A page whose character references and escapes are resolved and whose neighbouring texts are joined."""
+    if b"&" in page:
+        page = _ENTITY.sub(_character, page)
+        for name, character in _NAMED.items():
+            page = page.replace(name, character)
+    if b"\\x" in page or b"\\u" in page:
+        page = _ESCAPE.sub(lambda match: binascii.unhexlify(match[1] or match[2] or match[3]), page)
+    return _JOINED.sub(b"", page)
+
+
+def _character(match: re.Match[bytes]) -> bytes:
+    number = int(match[1], 16) if match[1] else int(match[2])
+    return bytes((number,)) if number < 128 else match[0]
+
+
+def data_urls(text: bytes) -> Iterator[tuple[str, bytes]]:
+    """Media type and content of each data: URL (RFC 2397), but of pictures, fonts and films."""
+    for number, match in enumerate(_URL.finditer(text)):
+        if number >= MAX_LITERALS:
+            return
+        content = match[3]
+        if b"%" in content:
+            content = unquoted(content)
+        if b";base64" in match[2].lower():
+            if from_base64(content[:_HEAD]).startswith(SHOWN):
+                continue
+            content = from_base64(content)
+        yield match[1].decode("latin-1").lower(), content
+
+
+def literals(text: bytes) -> Iterator[tuple[bytes, bool]]:
+    """Content of the literals in ``text``, as :func:`flat` makes it, and whether it looks like anything but
+    written text: then it is data even if nothing in it is known."""
+    for number, match in enumerate(_BASE64.finditer(text)):
+        if number >= MAX_LITERALS:
+            return
+        raw = match[0]
+        if _HEX.fullmatch(raw.translate(None, _BLANK)):
+            yield from _known(_unhex(raw.translate(None, _BLANK)), True)
+        else:
+            yield from _from_text(raw)
+    pieces = [match[1] for match in _QUOTED.finditer(text)]
+    if len(pieces) > 1 and sum(map(len, pieces)) >= _LEAST_PIECES:
+        for order in (pieces, pieces[::-1]):
+            content = from_base64(b"".join(order))
+            if content.startswith(_LONG_STARTS) or _is_program(content):
+                yield content, True
+    for pattern, decode in ((_ESCAPED_HEX, _unhex), (_NUMBERS, _from_numbers)):
+        for number, match in enumerate(pattern.finditer(text)):
+            if number >= MAX_LITERALS:
+                break
+            yield from _known(decode(match[0]), False)
+
+
+def _from_text(raw: bytes) -> Iterator[tuple[bytes, bool]]:
+    """A base64 text, as it stands and from its end."""
+    content = from_base64(raw)
+    if not content.startswith(_STARTS):
+        backwards = from_base64(raw[::-1].translate(None, _BLANK))
+        if backwards.startswith(_LONG_STARTS) or _is_program(backwards):
+            yield backwards, True
+    yield from _known(content, _is_random(raw))
+
+
+def _known(content: bytes, data: bool) -> Iterator[tuple[bytes, bool]]:
+    """The content, and what a single octet of XOR or zlib hides in it."""
+    if len(content) < 16:
+        return
+    yield content, data
+    if content.startswith(_ZLIB):
+        if plain := bytes(inflate(content, 0, len(content), _MAX_INFLATED, zlib.MAX_WBITS).data):
+            yield plain, True
+    elif not content.startswith(_LONG_STARTS):
+        for key in {content[0] ^ start[0] for start in _STARTS} - {0}:
+            table = bytes(octet ^ key for octet in range(256))
+            head = content[:4096].translate(table)
+            if head.startswith(_LONG_STARTS) or _is_program(head):
+                yield content.translate(table), True
+
+
+def kind_of(content: bytes) -> str:
+    """What of :data:`SIGNATURES` this is; empty if nothing."""
+    if content.startswith(b"MZ"):
+        return "program" if _is_program(content) else ""
+    return next((kind for start, kind in SIGNATURES.items() if content.startswith(start)), "")
+
+
+def from_base64(text: bytes) -> bytes:
+    """``text`` decoded, in either alphabet; whatever belongs to none is left out, padding too."""
+    text = text.translate(_URL_SAFE, _NO_BASE64)
+    text = text[:-1] if len(text) % 4 == 1 else text
+    return binascii.a2b_base64(text + b"=" * (-len(text) % 4))
+
+
+def _unhex(text: bytes) -> bytes:
+    digits = text.translate(None, b"%,: \t\r\n")
+    return binascii.unhexlify(digits[: len(digits) & ~1])
+
+
+def _from_numbers(text: bytes) -> bytes:
+    try:
+        return bytes(map(_OCTETS.__getitem__, _SEPARATED.split(text[:_MAX_NUMBERS].strip(b",; \t\r\n"))))
+    except KeyError:
+        return b""
+
+
+def unquoted(text: bytes) -> bytes:
+    """``text`` without its percent-encoding (RFC 3986 2.1)."""
+    return _PERCENT.sub(lambda match: binascii.unhexlify(match[0].replace(b"%", b"")), text)
+
+
+def _is_random(text: bytes) -> bool:
+    """Whether digits and letters of either case are mixed as in encoded data, not as in words."""
+    size = len(text)
+    digits = size - len(text.translate(None, b"0123456789"))
+    upper = size - len(text.translate(None, b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+    lower = size - len(text.translate(None, b"abcdefghijklmnopqrstuvwxyz"))
+    return digits * 20 > size and upper * 7 > size and lower * 7 > size
+
+
+def _is_program(content: bytes) -> bool:
+    at = int.from_bytes(content[60:64], "little")
+    return content.startswith(b"MZ") and content[at : at + 4] == b"PE\0\0"

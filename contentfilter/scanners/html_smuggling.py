@@ -1,0 +1,201 @@
+"""Web pages that carry a file in their text and build it where they are opened, past who scans attachments.
+
+What is written out in a page is decoded and scanned as if it were attached. The finding itself needs all of
+it: a script or a link to save, code that builds a file, and data that is neither picture, font nor text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from contentfilter.containers.literals import SHOWN, data_urls, flat, kind_of, literals, unquoted
+from contentfilter.filename import suffix
+from contentfilter.part import Context, Found, Part
+from contentfilter.scanners.opening import TO_READ, opening
+from mailbase.scripts import SUFFIXES
+
+_PAGES = frozenset({"htm", "html", "shtml", "xhtml", "xht", "svg", "svgz", "hta", "mht", "mhtml"})
+_SIGNS = (
+    b"<html",
+    b"<script",
+    b"<!doctype html",
+    b"<body",
+    b"<head",
+    b"<svg",
+    b"<iframe",
+    b"<meta",
+    b"<a ",
+    b"<div",
+)
+_NAMESPACES = (b"w3.org/1999/xhtml", b"w3.org/2000/svg", b"<!ENTITY", b"xml-stylesheet")
+_HANDLER = re.compile(rb"on[a-z]{3,24}\s{0,20}=")
+_SPELT = re.compile(
+    rb"&(?:#(?:x0*(?:[46][1-9a-f]|[57][0-9a])|0*(?:6[5-9]|[78]\d|90|9[7-9]|1[01]\d|12[012]))\b|colon;)"
+)
+"""Letters as character references, as nobody writes them who wants to be read."""
+_BUILDS = (
+    b"mssaveoropenblob", b"mssaveblob", b"createobjecturl", b"showsavefilepicker", b"saveas(",
+)  # fmt: skip
+_DOWNLOAD = re.compile(rb"\bdownload\b")
+_OBFUSCATED = re.compile(rb"\b_0x[0-9a-f]{4,6}\b")
+_LEAST_OBFUSCATED = 20
+_LAYERED = (b"unescape", b"decodeuri", b"document.write")
+_NAMES = re.compile(rb"[\"'`]([^\"'`<>\r\n/\\]{1,120}\.([A-Za-z0-9-]{2,20}))[\"'`]")
+_ARCHIVES = "exe zip iso img rar 7z cab lnk msi doc docm xls xlsm pdf one vhd vhdx mht slk url chm jar"
+_FILES = frozenset(_ARCHIVES.split())
+_PRINTABLE = bytes(range(32, 256)) + b"\t\r\n\f"
+_LEAST_DATA = 1024
+"""Octets of what is not known at all from which on it is taken for a file, not for a key or a token."""
+_MAX_LAYERS = 100
+_MAX_HANDED = 200
+
+
+class HtmlSmuggling:
+    """Finds ``html-smuggling``; hands out what is written in web pages as data."""
+
+    name = "html-smuggling"
+
+    def scan(self, part: Part, context: Context) -> Iterator[Found]:
+        if is_page(part) and (page := _Page(part, context)).of_interest:
+            yield from page.look()
+
+
+def is_page(part: Part) -> bool:
+    """Whether a browser may be given this to show."""
+    data = part.data
+    if len(data) < 64 or b"\0" in data[:64]:
+        return False
+    end = suffix(part.name) if part.name else ""
+    if end in _PAGES:
+        return True
+    head = opening(data)
+    if head.startswith(b"<?xml"):
+        return any(name in data for name in _NAMESPACES)
+    if not head.startswith(b"<") and (not part.name or end in TO_READ):
+        # A text may speak of pages; a mail's own is shown without running anything.
+        return False
+    return any(sign in head for sign in _SIGNS)
+
+
+def _runs(lower: bytes) -> bool:
+    """Whether a page, in lower case, has scripts."""
+    return b"script" in lower or _HANDLER.search(lower) is not None
+
+
+class _Page:
+    """One page and the texts that its scripts unwrap."""
+
+    def __init__(self, part: Part, context: Context) -> None:
+        self._part = part
+        self._context = context
+        self._text = bytes(part.data)
+        self._lower = self._text.lower()
+        self._script = _runs(self._lower)
+        self._seen: set[tuple[int, bytes]] = set()
+        self._known: list[bytes] = []
+        self._unknown: list[bytes] = []
+        self._builds = ""
+        self._carried = ""
+        self._names: list[str] = []
+
+    @property
+    def of_interest(self) -> bool:
+        return self._script or b"data:" in self._lower or _SPELT.search(self._lower) is not None
+
+    def look(self) -> Iterator[Found]:
+        """What is written out in the page, and what is odd about that."""
+        layers = [self._text]
+        for layer in layers:
+            if self._context.budget.exhausted or not self._context.budget.take_work(len(layer)):
+                break
+            self._read(layer, layers)
+        if self._builds and self._carried:
+            yield self._part.found("html-smuggling", f"{self._carried}, {self._builds}")
+        elif len(layers) > _MAX_LAYERS:
+            yield self._part.found("html-smuggling", "more scripts within scripts than are looked at")
+        for content in [*self._known, *self._unknown][:_MAX_HANDED]:
+            yield self._child(content)
+        if len(self._known) > _MAX_HANDED:
+            yield self._part.unscanned("too-large", "files in a web page")
+
+    def _read(self, layer: bytes, layers: list[bytes]) -> None:
+        text = flat(layer)
+        # Joined texts are no longer the words they were.
+        self._note_code(layer)
+        self._note_code(text)
+        for kind, content in data_urls(text):
+            if self._is_new(content):
+                self._sort(content, False, layers, link="html" not in kind)
+        if not self._script:
+            return
+        for content, data in literals(text):
+            if self._is_new(content):
+                self._sort(content, data, layers)
+        if b"%" in text and any(word in text.lower() for word in _LAYERED):
+            plain = unquoted(text)
+            if len(plain) < len(text) and self._is_new(plain):
+                self._add_layer(plain, layers)
+
+    def _add_layer(self, text: bytes, layers: list[bytes]) -> None:
+        if len(layers) <= _MAX_LAYERS:
+            layers.append(text)
+
+    def _note_code(self, text: bytes) -> None:
+        lower = text.lower()
+        self._script = self._script or _runs(lower)
+        for word in _BUILDS:
+            if word in lower:
+                self._builds = self._builds or word.decode()
+        saves = b"download" in lower and _DOWNLOAD.search(lower) is not None
+        if not self._builds and saves and (b"blob" in lower or b"data:" in lower):
+            self._builds = "download"
+        if not self._builds and len(_OBFUSCATED.findall(lower[:65536])) >= _LEAST_OBFUSCATED:
+            self._builds = "obfuscated script"
+        for match in _NAMES.finditer(text) if self._builds or saves else ():
+            end = match[2].decode("latin-1").lower()
+            if len(self._names) < 20 and (end in _FILES or end in SUFFIXES):
+                self._names.append(match[1].decode("utf-8", "replace"))
+
+    def _is_new(self, content: bytes) -> bool:
+        key = (len(content), content[:64])
+        if len(content) < 16 or key in self._seen:
+            return False
+        self._seen.add(key)
+        return True
+
+    def _sort(self, content: bytes, data: bool, layers: list[bytes], link: bool = False) -> None:
+        """Take content for text to be read on, for something to be scanned, or for nothing of interest.
+
+        Arguments:
+            data: what nothing is known of may be a file that is encrypted.
+            link: it may be saved without a script.
+        """
+        if content.startswith(SHOWN):
+            return
+        if kind := kind_of(content):
+            self._carried = self._carried or f"{len(content)} octets, {kind}"
+            if link and not self._script:
+                self._builds = self._builds or "link"
+            self._known.append(content)
+        elif not content.translate(None, _PRINTABLE):
+            # A page or script of its own, whatever it may carry.
+            self._add_layer(content, layers)
+            if self._names:
+                self._unknown.append(content)
+        elif data and len(content) >= _LEAST_DATA:
+            self._carried = self._carried or f"{len(content)} octets of unknown data"
+            self._unknown.append(content)
+
+    def _child(self, content: bytes) -> Part:
+        if self._names and self._builds:
+            return self._part.child(self._name_for(content), content)
+        return self._part.piece("data in a web page", content)
+
+    def _name_for(self, content: bytes) -> str:
+        """The name under which a script saves it: a script's for a text, if there are several."""
+        text = not content[:4096].translate(None, _PRINTABLE)
+        for name in self._names:
+            if (suffix(name) in SUFFIXES) is text:
+                return name
+        return self._names[0]

@@ -1,0 +1,261 @@
+"""Web pages that build files, and the many that do not."""
+
+from __future__ import annotations
+
+import base64
+import os
+import random
+import time
+import urllib.parse
+import zlib
+
+import pytest
+
+from contentfilter.scan import ScanOptions, scan_document, scan_message
+from tests.samples.archives import plain_zip
+from tests.samples.messages import attachment, message, multipart, text
+from tests.samples.office import docm
+from tests.samples.programs import pe, shortcut
+
+ARCHIVE = plain_zip({"invoice.exe": pe()})
+ENCODED = base64.b64encode(ARCHIVE).decode()
+SVG = '<svg xmlns="http://www.w3.org/2000/svg">'
+BUILD = """
+var b = new Uint8Array(d.length); for (var i = 0; i < d.length; i++) b[i] = d.charCodeAt(i);
+var u = URL.createObjectURL(new Blob([b], {type: "octet/stream"}));
+var a = document.createElement("a"); a.href = u; a.download = "%s"; a.click();
+"""
+
+
+def page(script: str, body: str = "", build: str = BUILD % "invoice.zip") -> bytes:
+    head = "<!DOCTYPE html><html><head><title>x</title></head>"
+    return f"{head}<body>{body}<script>{script}{build}</script></body></html>".encode()
+
+
+def found(data: bytes, name: str = "invoice.html", options: ScanOptions | None = None) -> set[str]:
+    result = scan_document(name, data, options)
+    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
+    return {finding.name for finding in result.findings}
+
+
+def pieces(text: str, size: int) -> list[str]:
+    return [text[at : at + size] for at in range(0, len(text), size)]
+
+
+def random_bytes(size: int) -> bytes:
+    return random.Random(1).randbytes(size)
+
+
+FORMS = {
+    "one literal": f'var d = atob("{ENCODED}");',
+    "single quotes": f"var d = atob('{ENCODED}');",
+    "added up": "var d = atob(" + " +\n ".join(f'"{piece}"' for piece in pieces(ENCODED, 60)) + ");",
+    "an array": "var d = atob([" + ",".join(f"'{piece}'" for piece in pieces(ENCODED, 9)) + "].join(''));",
+    "variables": "".join(f"var v{n}='{piece}';" for n, piece in enumerate(pieces(ENCODED, 20))),
+    "backwards": f'var d = atob("{ENCODED[::-1]}".split("").reverse().join(""));',
+    "numbers": f"var d = [{', '.join(map(str, ARCHIVE))}];",
+    "signed numbers": f"var d = [{','.join(str((octet + 128) % 256 - 128) for octet in ARCHIVE)}];",
+    "hexadecimal numbers": f"var d = [{', '.join(map(hex, ARCHIVE))}];",
+    "hexadecimal": f'var d = "{ARCHIVE.hex()}";',
+    "hexadecimal with blanks": f'var d = "{ARCHIVE.hex(" ")}";',
+    "escapes": 'var d = "' + "".join(f"\\x{ord(c):02x}" for c in ENCODED) + '";',
+    "wide escapes": 'var d = "' + "".join(f"\\u{ord(c):04x}" for c in ENCODED) + '";',
+    "percent": f'var d = unescape("{"".join(f"%{octet:02x}" for octet in ARCHIVE)}");',
+    "url-safe": f'var d = "{base64.urlsafe_b64encode(ARCHIVE).decode()}";',
+    "lines": f"var d = `{base64.encodebytes(ARCHIVE).decode()}`;",
+    "no padding": f'var d = "{ENCODED.rstrip("=")}";',
+    "XOR": f'var d = atob("{base64.b64encode(bytes(o ^ 0x5A for o in ARCHIVE)).decode()}");',
+    "zlib": f'var d = pako.inflate(atob("{base64.b64encode(zlib.compress(ARCHIVE)).decode()}"));',
+    "twice": f'var d = atob(atob("{base64.b64encode(ENCODED.encode()).decode()}"));',
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_program_in_every_way_to_write_it(form: str):
+    assert found(page(FORMS[form])) >= {"executable", "html-smuggling"}
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        'navigator.msSaveOrOpenBlob(new Blob([d]), "a.zip");',
+        'navigator["msSave" + "Blob"](d);',
+        'window["URL"]["createObject" + "URL"](d);',
+        'window["\\x55RL"]["\\x63reateObjectURL"](d);',
+        'a.href = "data:application/octet-stream;base64," + d; a.setAttribute("download", "x");',
+        "showSaveFilePicker();",
+        "saveAs(new Blob([d]), n);",
+        "_0x1a2b3c;" * 30,
+        f'eval(atob("{base64.b64encode((BUILD % "a").encode()).decode()}"));',
+        "document.write(unescape('" + urllib.parse.quote(f"<script>{BUILD % 'a'}</script>") + "'));",
+        "document.write(unescape('" + "".join(f"%{ord(c):02x}" for c in BUILD % "a") + "'));",
+    ],
+)
+def test_ways_to_build_a_file(build: str):
+    secret = base64.b64encode(random_bytes(3000)).decode()
+    assert found(page(f'var d = "{secret}";', build=build)) == {"html-smuggling"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'<div id="d" style="display:none">{ENCODED}</div>',
+        f"<div hidden>{base64.encodebytes(ARCHIVE).decode()}</div>",
+        f'<input type="hidden" value="{ENCODED}">',
+        f"<!-- {ENCODED} -->",
+        f"<textarea>{ENCODED}</textarea>",
+    ],
+)
+def test_data_that_stands_elsewhere_in_the_page(body: str):
+    assert found(page("var d = x.innerHTML;", body)) >= {"executable", "html-smuggling"}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        f'<html><a href="data:application/zip;base64,{ENCODED}" download="a.zip">open</a>'.encode(),
+        f"<html><a href='DATA:;base64,{urllib.parse.quote(ENCODED)}'>open</a>".encode(),
+        f'<html><a href="&#100;&#97;ta&#x3a;application/zip;base64&#44;{ENCODED}">open</a>'.encode(),
+        f'<html><a href="data&colon;x/y;base64,{ENCODED}">open</a>'.encode(),
+        f'<html><a href="data:application/zip,{urllib.parse.quote(ARCHIVE)}">open</a>'.encode(),
+        f'{SVG}<a href="data:x/y;base64,{ENCODED}"><text>open</text></a></svg>'.encode(),
+        f'<?xml version="1.0"?>{SVG}<script>d="{ENCODED}";{BUILD}</script></svg>'.encode(),
+        b'<html><iframe src="data:text/html;base64,' + base64.b64encode(page(FORMS["one literal"])) + b'">',
+        (b"text in front of the page " * 20) + page(FORMS["one literal"]),
+        b"\xef\xbb\xbf\r\n" + page(FORMS["one literal"]),
+        page(FORMS["one literal"]).decode().encode("utf-16"),
+        page(FORMS["one literal"]).upper().replace(ENCODED.upper().encode(), ENCODED.encode()),
+    ],
+)
+def test_pages_of_other_forms(data: bytes):
+    assert found(data) >= {"executable", "html-smuggling"}
+
+
+def test_any_text_is_a_page_by_its_suffix():
+    data = b"x" * 5000 + page(FORMS["one literal"])
+    assert "executable" in found(data, "a.html")
+    assert found(data, "a.txt") == set()
+
+
+def test_as_attachment_and_as_a_text():
+    data = page(FORMS["one literal"])
+    for mail in (
+        multipart(text(), attachment(data, "invoice.html", "text/html")),
+        b"Content-Type: text/html\r\n\r\n" + data,
+    ):
+        result = scan_message(message(mail))
+        assert {finding.name for finding in result.findings} >= {"executable", "html-smuggling"}
+
+
+def test_what_is_smuggled_is_scanned_under_its_name():
+    result = scan_document("a.html", page(FORMS["one literal"]))
+    assert {finding.part for finding in result.findings if finding.name == "executable"} == {
+        "a.html/invoice.zip/invoice.exe"
+    }
+    for payload, finding in ((docm(), "office-macro"), (shortcut(), "executable")):
+        smuggled = page(f'var d = "{base64.b64encode(payload).decode()}";')
+        assert finding in found(smuggled)
+
+
+def test_script_that_is_smuggled_under_its_name():
+    script = base64.b64encode(
+        b"var s = new ActiveXObject('WScript.Shell'); s.Run('calc'); // and so on"
+    ).decode()
+    assert "executable" in found(page(f'var d = atob("{script}");', build=BUILD % "invoice.js"))
+    assert "executable" not in found(page(f'var d = atob("{script}");', build=BUILD % "invoice.txt"))
+
+
+# Honest pages.
+
+PICTURE = base64.b64encode(b"\x89PNG\r\n\x1a\n" + random_bytes(5000)).decode()
+FONT = base64.b64encode(b"wOF2" + random_bytes(5000)).decode()
+WORDS = ",".join(f"'{word}'" for word in ("alpha", "beta", "gamma", "delta") * 200)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"<html><body>hello, this is a mail with <b>some</b> text in it, nothing else</body></html>",
+        page("track('UA-1');", build="ga('send', 'pageview');"),
+        page("", f'<img src="data:image/png;base64,{PICTURE}">', build=""),
+        page("", f'<img src="data:image/png;base64,{PICTURE}">'),
+        page(f"var font = 'data:font/woff2;base64,{FONT}';"),
+        page(f"var words = [{WORDS}];"),
+        page("var rows = [" + ",".join(map(str, range(1000))) + "];"),
+        page("var prices = [" + ", ".join(str(n * n % 251) for n in range(5000)) + "];"),
+        page("/* a chart that can be saved as picture */ canvas.toDataURL('image/png');"),
+        page(f'var secret = "{base64.b64encode(random_bytes(5000)).decode()}";', build="decrypt(secret);"),
+        page(f'var token = "{base64.b64encode(random_bytes(90)).decode()}";'),
+        page(f'var t = "{base64.b64encode(b"a table; of text" * 200).decode()}";'),
+        page("var hash = '" + "0123456789abcdef" * 4 + "';"),
+        b'<html><a href="https://www.example.org/file.zip" download>download</a> the newsletter </html>',
+        b'<html><a href="data:text/csv;charset=utf-8,a%2Cb%0A1%2C2%0A3%2C4" download="t">table</a></html>',
+        b'<html><a href="https://x.example/?u='
+        + b"QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlq" * 20
+        + b'">x</a></html>',
+        b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>' + b" " * 100,
+        b'<?xml version="1.0"?><w:document xmlns:w="x"><w:t>createObjectURL</w:t></w:document>' + b" " * 100,
+        b"A text about atob() and createObjectURL: the <script> builds a file, see below. "
+        + ENCODED.encode(),
+        ENCODED.encode(),
+        b"-----BEGIN CERTIFICATE-----\n"
+        + base64.encodebytes(random_bytes(2000))
+        + b"-----END CERTIFICATE-----\n",
+    ],
+)
+@pytest.mark.parametrize("name", ["", "page.txt"])
+def test_honest_pages(data: bytes, name: str):
+    if b"A text about" in data or data.startswith(b"-----") or data == ENCODED.encode():
+        assert found(data, name) == set()
+    else:
+        assert found(data, name) == found(data, "page.html") == set()
+
+
+# Bounds.
+
+
+def test_layers_are_bounded():
+    script = BUILD % "x"
+    for _ in range(15):
+        script = f'eval(atob("{base64.b64encode(script.encode()).decode()}"));'
+    assert found(page(script, build="")) == set()
+    scripts = (
+        f"function f{number}() {{ return {number}; }} // and so on, and on, and on" for number in range(200)
+    )
+    many = "".join(f'atob("{base64.b64encode(script.encode()).decode()}");' for script in scripts)
+    assert found(page(many, build="")) == {"html-smuggling"}
+
+
+def test_a_report_with_its_libraries_and_much_data_is_never_refused():
+    codes = (base64.b64encode(b"function f(){}" * number * 20).decode() for number in range(1, 80))
+    libraries = "".join(
+        f'<script src="data:application/javascript;base64,{code}"></script>' for code in codes
+    )
+    traces = "".join(
+        f'x.push({{"bdata": "{base64.b64encode(random_bytes(3000 + n)).decode()}"}});' for n in range(300)
+    )
+    assert found(page(traces, libraries)) <= {"html-smuggling"}
+
+
+def test_percent_signs_beside_unescape_are_no_layers():
+    assert found(page("x = unescape(y); // 100 % and %41", build="")) == set()
+
+
+def test_what_is_handed_out_is_bounded():
+    archives = (base64.b64encode(b"PK\x03\x04" + os.urandom(40)).decode() for _ in range(300))
+    many = "".join(f"<a href='data:x/y;base64,{archive}'>" for archive in archives)
+    assert "too-large" in found(b"<html>" + many.encode())
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"data:", b"data:a;base64,AAAA", b"\"+", b"'   ", b"\\x41", b"&#65;", b"%41", b"0x4,", b"1, ", b"ab ",
+        b"A" * 70 + b" ", b"onload ", b"<script ", b"'a.js'", b"_0x1234 ", b"`", b"<!ENTITY", b"unescape(",
+        b"A" * 63 + b"!", b"0" * 127 + b"g",
+    ],
+)  # fmt: skip
+def test_what_is_built_to_stall(piece: bytes):
+    started = time.process_time()
+    found(b"<html><script>createObjectURL unescape" + piece * (2_000_000 // len(piece)))
+    assert time.process_time() - started < 10
