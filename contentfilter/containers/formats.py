@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from contentfilter.containers import arj
 from contentfilter.limits import MIB
 
 Content: TypeAlias = bytes | bytearray
@@ -61,6 +62,7 @@ ISO = Format("ISO 9660", ("iso9660",))
 LHA = Format("LHA", ("lha",))
 CPIO = Format("cpio", ("cpio",))
 TAR = Format("TAR", ("tar",))
+ARJ = Format("ARJ", ())
 ZSTD = _compressed("Zstandard", "zstd")
 RPM = Format("RPM", ("cpio",), ("rpm", "gzip", "bzip2", "xz", "lzma", "zstd"))
 
@@ -108,6 +110,8 @@ def find_formats(data: Content) -> Iterator[Located]:
 def _at_start(data: Content) -> Format | None:
     if data.startswith(_MAGIC):
         return next(kind for magic, kind in _STARTS.items() if data.startswith(magic))
+    if data.startswith(arj.MAGIC) and arj.is_arj(data):
+        return ARJ
     if data[2:4] in (b"-l", b"-p") and _LHA.match(data):
         return LHA
     if data.startswith(b"0707") and _CPIO.match(data):

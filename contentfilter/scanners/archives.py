@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contentfilter.containers.formats import CAB, ISO, RAR4, RAR5, SEVEN_ZIP, find_formats
+from contentfilter.containers.formats import ARJ, CAB, ISO, RAR4, RAR5, SEVEN_ZIP, find_formats
 from contentfilter.part import Context, Found, Part
 from contentfilter.scanners.archive_7z import seven_zip_members
+from contentfilter.scanners.archive_arj import arj_members
 from contentfilter.scanners.archive_cab import cabinet_members
 from contentfilter.scanners.archive_disc import disc_members
 from contentfilter.scanners.archive_rar import rar_members
@@ -30,6 +31,8 @@ class Archives:
                 yield from rar_members(part, context, located)
             elif located.format is CAB:
                 yield from cabinet_members(part, context, located)
+            elif located.format is ARJ:
+                yield from arj_members(part, context)
             elif located.format is ISO:
                 yield from disc_members(part, context)
             else:

@@ -1,21 +1,35 @@
-"""Containers that nothing here opens yet, so that they do not pass for scanned."""
+"""Containers that nothing here opens, so that they do not pass for scanned."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contentfilter.part import Context, Found, Part
+from contentfilter.part import Content, Context, Found, Part
 
 _UNSUPPORTED = (
-    (0, b"`\xea", "ARJ"),
     (7, b"**ACE**", "ACE"),
+    (0, b"RE~^", "RAR 1.4"),
+    (20, b"\xdc\xa7\xc4\xfd", "ZOO"),
+    (0, b"SIT!", "StuffIt"),
+    (0, b"StuffIt", "StuffIt"),
+    (0, b"LRZI", "lrzip"),
+    (0, b"\x89LZO\0\r\n\x1a\n", "lzop"),
+    (0, b"ISc(", "InstallShield"),
+    (0, b"MSWIM\0\0\0", "WIM"),
+    (0, b"hsqs", "SquashFS"),
     (0, b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d", "OneNote"),
     (4, b"Standard Jet DB", "Access"),
     (4, b"Standard ACE DB", "Access"),
     (0, b"conectix", "VHD"),
     (0, b"vhdxfile", "VHDX"),
+    (0, b"KDMV", "VMDK"),
+    (0, b"QFI\xfb", "QCOW"),
     (0, b"!BDN", "Outlook folder"),
 )
+_FOOTERS = ((512, b"conectix", "VHD"), (512, b"koly", "Apple disk image"))
+"""Octets from the end at which it stands, where a disk image is told by its end alone."""
+_NSIS = b"\xef\xbe\xad\xdeNullsoftInst"
+"""In front of what an installer made with NSIS installs, behind the program."""
 
 
 class Unsupported:
@@ -24,7 +38,15 @@ class Unsupported:
     name = "unsupported"
 
     def scan(self, part: Part, context: Context) -> Iterator[Found]:
-        for at, magic, kind in _UNSUPPORTED:
-            if part.data[at : at + len(magic)] == magic:
-                yield part.unscanned("unsupported", kind)
-                return
+        if kind := _kind(part.data):
+            yield part.unscanned("unsupported", kind)
+
+
+def _kind(data: Content) -> str:
+    for at, magic, kind in _UNSUPPORTED:
+        if data.startswith(magic, at):
+            return kind
+    for back, magic, kind in _FOOTERS:
+        if len(data) >= back and data.startswith(magic, len(data) - back):
+            return kind
+    return "NSIS" if data.startswith(b"MZ") and _NSIS in data else ""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from contentfilter.scan import ScanOptions, scan_document
 from tests.fuzz.guided import rar_archive, sevenzip_archive, tar_archive, zip_archive
-from tests.samples.cabinets import cab, lha
+from tests.samples.cabinets import arj, cab, lha
 from tests.samples.discs import udf
 from tests.samples.written import compressed, written
 
@@ -29,6 +29,7 @@ WHOLE = [
     cab(MEMBERS, 1),
     udf(MEMBERS),
     lha(MEMBERS),
+    arj(MEMBERS),
     *(seed for module in TARGETS for seed in module.SEEDS),
 ]
 EDIT = st.tuples(st.floats(0, 1), st.sampled_from([0, 1, 0x7F, 0x80, 0xFF]) | st.integers(0, 255))

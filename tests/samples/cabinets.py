@@ -1,4 +1,4 @@
-"""CAB and LHA archives, stored."""
+"""CAB, LHA and ARJ archives, stored."""
 
 from __future__ import annotations
 
@@ -57,3 +57,27 @@ def _crc16(data: bytes) -> int:
         for _ in range(8):
             crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
     return crc
+
+
+def arj(
+    members: Mapping[str, bytes],
+    method: int = 0,
+    flags: int = 0,
+    size: int | None = None,
+    crc: int | None = None,
+) -> bytes:
+    """An archive whose members are stored as they are, whatever ``method`` says."""
+    out = _arj_header(b"x.arj", kind=2)
+    for name, data in members.items():
+        whole = len(data) if size is None else size
+        checksum = zlib.crc32(data) if crc is None else crc
+        out += _arj_header(name.encode(), flags, method, 0, len(data), whole, checksum) + data
+    return out + b"\x60\xea\0\0"
+
+
+def _arj_header(
+    name: bytes, flags: int = 0, method: int = 0, kind: int = 0, packed: int = 0, size: int = 0, crc: int = 0
+) -> bytes:
+    head = bytes((30, 11, 1, 2, flags, method, kind, 0)) + struct.pack("<IIII", 0, packed, size, crc)
+    head += bytes(6) + name + b"\0\0"
+    return b"\x60\xea" + struct.pack("<H", len(head)) + head + struct.pack("<IH", zlib.crc32(head), 0)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import zlib
 
 import pytest
 
+from contentfilter.containers.arj import read_arj, unpack
 from contentfilter.results import ScanResult
 from contentfilter.scan import ScanOptions, scan_document
 from mailbase.vocabulary import Unscanned
+from tests.samples.cabinets import arj, lha
 from tests.samples.office import docm
 from tests.samples.written import compressed, written
 
@@ -35,6 +38,8 @@ ARCHIVES = {
     "XAR": written("xar", {"a/b.doc": docm(), "c.txt": b"text"}),
     "ar": written("ar_svr4", {"b.doc": docm(), "c.txt": b"text"}),
     "ar BSD": written("ar_bsd", {"b.doc": docm(), "c.txt": b"text"}),
+    "LHA": lha({"a/b.doc": docm(), "c.txt": b"text"}),
+    "ARJ": arj({"a/b.doc": docm(), "c.txt": b"text"}),
 }
 
 
@@ -102,3 +107,66 @@ def test_members_are_bounded(limit: int):
     result = scan(data, ScanOptions(members=limit))
     assert result.parts == 1 + min(limit, 3)
     assert (Unscanned("x", "too-large", f"more than {limit} members") in result.unscanned) == (limit < 3)
+
+
+# ARJ.
+
+INVOICES = b"Invoices are due in thirty days, and invoices are paid in thirty days.\n" * 3
+PACKED = bytes.fromhex(
+    "002e4b6e912c6577007ac31c06700fe1df23d47c200b27e39351a0e350800008"
+    "ae63caaa3e035dc1edc2819e95f320b4e370d07d8fe12cc8fe2f1b6b18"
+)
+"""That text as ARJ 3.10 packs it by its method 1."""
+
+
+def test_what_arj_compresses():
+    data = arj({"a": PACKED}, 1, size=len(INVOICES), crc=zlib.crc32(INVOICES))
+    [member] = read_arj(data, 10).members
+    result = unpack(data, member, 1 << 20, lambda: False)
+    assert (bytes(result.data), result.problem) == (INVOICES, "")
+    assert unpack(data, member, len(INVOICES) - 1, lambda: False).problem == "too-large"
+    assert not scan(data).unscanned
+    assert scanned(arj({"a": PACKED}, 1, size=len(INVOICES), crc=1)) == (set(), {"malformed"})
+
+
+@pytest.mark.parametrize(
+    ("method", "flags", "names", "reasons"),
+    [
+        (4, 0, set(), {"unsupported"}),
+        (0, 1, {"archive-encrypted"}, {"encrypted"}),
+        (0, 4, set(), {"unsupported"}),
+        (0, 8, set(), {"unsupported"}),
+    ],
+)
+def test_arj_that_is_locked_split_or_fast(method: int, flags: int, names: set[str], reasons: set[str]):
+    assert scanned(arj({"a": b"text"}, method, flags)) == (names, reasons)
+
+
+def test_arj_cut_and_changed():
+    data = arj({"a": b"some text", "b": b"more"})
+    for size in range(12, len(data)):
+        assert scan(data[:size]).unscanned, size
+    for at in range(2, len(data)):
+        scan(data[:at] + b"\xff" + data[at + 1 :])
+    assert scanned(b"`\xea is how this text begins" * 3) == (set(), set())
+
+
+# What nothing opens.
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\0" * 7 + b"**ACE**",
+        b"MSWIM\0\0\0",
+        b"SIT!",
+        b"ZOO 2.10 Archive.\x1a\0\0\xdc\xa7\xc4\xfd",
+        bytes(2048) + b"conectix" + bytes(504),
+        b"vhdxfile",
+        PROGRAM + b"\xef\xbe\xad\xdeNullsoftInst" + bytes(100),
+    ],
+)
+def test_what_nothing_opens_is_told(data: bytes):
+    names, reasons = scanned(data)
+    assert reasons == {"unsupported"}
+    assert names <= {"executable"}
