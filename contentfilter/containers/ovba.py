@@ -57,40 +57,57 @@ def decompress(data: Content | memoryview, limit: int = _MAX_STREAM) -> bytes:
     return bytes(out)
 
 
+def _plan(flags: int) -> tuple[tuple[int, ...], int]:
+    """How many literal octets stand before each copy token of a group, and how many behind the last."""
+    runs, run = [], 0
+    for bit in range(8):
+        if flags >> bit & 1:
+            runs.append(run)
+            run = 0
+        else:
+            run += 1
+    return tuple(runs), run
+
+
+_PLANS = [_plan(flags) for flags in range(256)]
+
+
 def _expand_chunk(data: Content | memoryview, at: int, stop: int, out: bytearray) -> bool:
-    start = len(out)
-    while at < stop:
-        flags = data[at]
-        at += 1
-        if not flags:
-            out += data[at : min(at + 8, stop)]
-            at += 8
-            continue
-        for bit in (1, 2, 4, 8, 16, 32, 64, 128):
-            if at >= stop:
-                return True
-            if not flags & bit:
-                out.append(data[at])
-                at += 1
-                continue
-            if at + 1 >= stop:
-                return False
-            token = data[at] | data[at + 1] << 8
-            at += 2
-            done = len(out) - start
-            if done > 4096:
-                return False
-            bits = _BITS[done]
-            length = (token & (0xFFFF >> bits)) + 3
-            source = len(out) - (token >> (16 - bits)) - 1
-            if source < start:
-                return False
-            distance = len(out) - source
-            if length <= distance:
-                out += out[source : source + length]
-            else:
-                piece = out[source:]
-                out += (piece * (length // distance + 1))[:length]
+    """Expand what of a chunk stands before ``stop``; false if it is damaged."""
+    packed = bytes(data[at:stop])
+    at, end, done = 0, len(packed), 0
+    chunk = bytearray()
+    try:
+        while at < end:
+            runs, rest = _PLANS[packed[at]]
+            at += 1
+            for run in runs:
+                if run:
+                    chunk += packed[at : at + run]
+                    at += run
+                    done += run
+                token = packed[at] | packed[at + 1] << 8
+                at += 2
+                bits = _BITS[done]
+                length = (token & (0xFFFF >> bits)) + 3
+                distance = (token >> (16 - bits)) + 1
+                if distance > done:
+                    return False
+                source = done - distance
+                done += length
+                if length <= distance:
+                    chunk += chunk[source : source + length]
+                else:
+                    chunk += (chunk[source:] * (length // distance + 1))[:length]
+            if rest:
+                chunk += packed[at : at + rest]
+                at += rest
+                done += rest
+    except IndexError:
+        # The chunk ends within a token, or goes on beyond what one may expand to.
+        return at >= end
+    finally:
+        out += chunk
     return True
 
 

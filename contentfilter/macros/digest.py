@@ -24,15 +24,19 @@ def is_digest(text: str) -> bool:
     return _DIGEST.fullmatch(text) is not None
 
 
+def normal_source(source: str) -> str:
+    """Source of one module without what plays no part."""
+    return "\n".join(lines_of(source))
+
+
 def digest_of(modules: Iterable[str]) -> str:
     """The digest of a project.
 
     Arguments:
-        modules: source of each module.
+        modules: source of each module, normal.
     """
     whole = hashlib.sha256()
-    for source in sorted("\n".join(lines_of(module)) for module in modules):
-        if source:
-            raw = source.encode("utf-8", "surrogatepass")
-            whole.update(b"%d\n" % len(raw) + raw)
+    for source in sorted(filter(None, modules)):
+        raw = source.encode("utf-8", "surrogatepass")
+        whole.update(b"%d\n" % len(raw) + raw)
     return whole.hexdigest()[:LENGTH]

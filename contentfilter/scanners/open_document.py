@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contentfilter.containers.markup import ATTRIBUTES, PREFIX, as_utf8, attributes, elements, joined
 from contentfilter.containers.vba_source import lines_of
 from contentfilter.limits import MIB
-from contentfilter.macros.digest import digest_of
+from contentfilter.macros.digest import digest_of, normal_source
 from contentfilter.part import Content, Context, Found, Part
 
 _MODULE = re.compile(PREFIX + rb"module(?=[\s/>])" + ATTRIBUTES + rb">([^<]*)")
@@ -67,7 +67,7 @@ def _basic(part: Part, data: Content) -> Iterator[Found]:
                 yield part.unscanned("too-large", "Basic source")
             source = html.unescape(source)
             if any(not _EMPTY.match(line) for line in lines_of(source)):
-                yield part.found("office-macro", "OpenDocument Basic", digest_of([source]))
+                yield part.found("office-macro", "OpenDocument Basic", digest_of([normal_source(source)]))
                 return
 
 

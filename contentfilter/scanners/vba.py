@@ -19,9 +19,9 @@ from typing import Any
 
 from contentfilter.containers import ovba
 from contentfilter.containers.cfb import CompoundFile
-from contentfilter.containers.vba_source import has_code, lines_of
+from contentfilter.containers.vba_source import has_code
 from contentfilter.limits import MIB
-from contentfilter.macros.digest import digest_of
+from contentfilter.macros.digest import digest_of, normal_source
 from contentfilter.part import Context, Found, Part
 from contentfilter.scanners.macro_words import TELLING, suspicious, words_of
 from contentfilter.scanners.remote import is_remote
@@ -69,14 +69,20 @@ class Vba:
                 sources.append(_olevba(part))
                 if not has_code(sources[-1]):
                     yield part.unscanned("malformed", f"{unreadable} VBA modules cannot be read")
+        if not names and not any(map(has_code, sources)):
+            return
+        normal = list(map(normal_source, sources))
         digest = ""
         # What was not read in whole, or does not run as it reads, is nothing to allow.
-        if names and not (unreadable or stomped or cut or remote or file.damaged or _hides(file, sources)):
-            digest = digest_of(sources)
+        if names and not (unreadable or stomped or cut or remote or file.damaged or _hides(file, normal)):
+            digest = digest_of(normal)
         detail = f"VBA in {', '.join(names[:3]) or 'a damaged file'}" + (
             ", source removed" if stomped else ""
         )
-        yield from judge(part, sources, detail, bool(names), digest)
+        yield part.found("office-macro", detail, digest)
+        reasons = suspicious("\n".join(normal)) or (["source removed"] if stomped else [])
+        if reasons:
+            yield part.found("office-macro-suspicious", ", ".join(reasons), digest)
 
 
 def has_project(file: CompoundFile, part: Part) -> bool:
@@ -84,33 +90,20 @@ def has_project(file: CompoundFile, part: Part) -> bool:
     return any(entry.key in _SIGNS for entry in file.entries) or ovba.MARK in part.data
 
 
-def judge(
-    part: Part, sources: Iterable[str], detail: str, certain: bool = False, digest: str = ""
-) -> Iterator[Found]:
-    """The findings that macro source gives cause to.
-
-    Arguments:
-        certain: there is a macro, whether or not the source shows it.
-        digest: by which it can be allowed.
-    """
-    if not certain and not any(map(has_code, sources)):
-        return
-    yield part.found("office-macro", detail, digest)
-    code = "\n".join(line for source in sources for line in lines_of(source))
-    reasons = suspicious(code)
-    if not reasons and detail.endswith("source removed"):
-        reasons = ["source removed"]
-    if reasons:
-        yield part.found("office-macro-suspicious", ", ".join(reasons), digest)
-
-
 def _carved(part: Part, limit: int, where: str) -> Iterator[Found]:
-    if source := ovba.carve(part.data, limit):
-        yield from judge(part, [source.decode("latin-1")], where)
+    source = ovba.carve(part.data, limit).decode("latin-1")
+    if has_code(source):
+        yield part.found("office-macro", f"VBA {where}")
+        if reasons := suspicious(normal_source(source)):
+            yield part.found("office-macro-suspicious", ", ".join(reasons))
 
 
 def _hides(file: CompoundFile, sources: Iterable[str]) -> bool:
-    """Whether the compiled code names what its source does not: Office may run the one for the other."""
+    """Whether the compiled code names what its source does not: Office may run the one for the other.
+
+    Arguments:
+        sources: of the modules.
+    """
     compiled: set[str] = set()
     for stream in file.streams:
         if stream.key == "_vba_project":

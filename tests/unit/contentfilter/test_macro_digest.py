@@ -5,10 +5,16 @@ from __future__ import annotations
 import pytest
 
 from contentfilter.containers.vba_source import has_code, lines_of
-from contentfilter.macros.digest import digest_of, is_digest
+from contentfilter.macros import digest
+from contentfilter.macros.digest import is_digest, normal_source
 from contentfilter.scan import scan_document
 from tests.samples.compound import compound_file, vba_storage
 from tests.samples.office import EMPTY, MACRO, TAME, doc, docm, docx, vba_project
+
+
+def digest_of(modules: list[str]) -> str:
+    return digest.digest_of(map(normal_source, modules))
+
 
 CODE = 'Sub AutoOpen()\r\n  x = "A  b"\r\n  Shell x & _\r\n    ".exe"\r\nEnd Sub\r\n'
 
