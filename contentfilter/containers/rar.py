@@ -93,6 +93,7 @@ class RarArchive:
         members: in their order.
         locked: the headers themselves are encrypted, so that nothing more can be seen.
         lock: the encryption header of RAR 5.
+        body: where what that locks begins.
         volume: one of several.
         problem: what is wrong, in words; empty for a sane archive.
         truncated: there are more members than were asked for.
@@ -102,6 +103,7 @@ class RarArchive:
     members: list[RarMember] = field(default_factory=list)
     locked: bool = False
     lock: bytes = b""
+    body: int = 0
     volume: bool = False
     problem: str = ""
     truncated: bool = False
@@ -267,7 +269,7 @@ class _Reader5:
         seen = False
         while at < len(self._data):
             try:
-                block = _Block5(self._data, at)
+                block = Block5(self._data, at)
             except (IndexError, ValueError):
                 archive.problem = "no header where one should be"
                 return archive
@@ -280,6 +282,7 @@ class _Reader5:
                 elif block.kind == _CRYPT5:
                     archive.locked = True
                     archive.lock = block.rest()
+                    archive.body = block.end
                     return archive
                 elif block.kind in (_FILE5, _SERVICE5):
                     if len(archive.members) >= self._limit:
@@ -295,7 +298,7 @@ class _Reader5:
             archive.problem = archive.problem or "no archive header"
         return archive
 
-    def _member(self, block: _Block5) -> None:
+    def _member(self, block: Block5) -> None:
         flags = block.number()
         size = block.number()
         block.number()  # attributes
@@ -328,7 +331,7 @@ class _Reader5:
             self._archive.problem = "ends within a file"
 
 
-class _Block5:
+class Block5:
     """The header of one block, taken field by field.
 
     Raises:
@@ -338,7 +341,7 @@ class _Block5:
 
     def __init__(self, data: Content, at: int) -> None:
         crc = int.from_bytes(data[at : at + 4], "little")
-        size, self._at = _vint(data, at + 4, len(data))
+        size, self._at = read_number(data, at + 4, len(data))
         self.end = self._at + size
         if not 0 < size <= _MAX_HEADER or self.end > len(data):
             raise ValueError("size of a header")
@@ -350,7 +353,7 @@ class _Block5:
         self.data_size = self.number() if self.flags & _DATA5 else 0
 
     def number(self) -> int:
-        value, self._at = _vint(self._data, self._at, self.end)
+        value, self._at = read_number(self._data, self._at, self.end)
         return value
 
     def take(self, size: int) -> bytes:
@@ -367,7 +370,7 @@ class _Block5:
         return bytes(self._data[max(self._at, self.end - self._extra_size) : self.end])
 
 
-def _vint(data: Content, at: int, end: int) -> tuple[int, int]:
+def read_number(data: Content, at: int, end: int) -> tuple[int, int]:
     """A number of variable length (seven bits an octet, the lowest first), and where it ends."""
     value = 0
     for shift in range(0, 70, 7):
@@ -386,8 +389,8 @@ def _extras(area: bytes) -> tuple[bytes, bool]:
     for _ in range(_MAX_EXTRAS):
         if at >= len(area):
             break
-        size, body = _vint(area, at, len(area))
-        kind, inner = _vint(area, body, len(area))
+        size, body = read_number(area, at, len(area))
+        kind, inner = read_number(area, body, len(area))
         if kind == _EXTRA_CRYPT:
             lock = area[inner : body + size] or b"?"
         link = link or kind == _EXTRA_LINK

@@ -8,6 +8,7 @@ from contentfilter.containers.formats import Located
 from contentfilter.containers.libarchive import ArchiveError, Reader
 from contentfilter.containers.rar import RarArchive, RarMember, holds_content, read_rar, write_rar
 from contentfilter.part import Content, Context, Found, Part
+from contentfilter.scanners.rar_unlocking import unlock_directory, unlock_members
 from contentfilter.scanners.unpacking import Unpacking
 
 _FORMATS = {4: "rar", 5: "rar5"}
@@ -19,10 +20,17 @@ def rar_members(part: Part, context: Context, located: Located) -> Iterator[Foun
     """The members of the archive that begins there, and what is wrong with it."""
     kind = located.format.kind
     archive = read_rar(part.data, located.start, context.options.members)
-    unpacking = Unpacking(part, context, kind)
+    unlocked = unlock_members(part, archive, context)
+    unpacking = Unpacking(unlocked.part, context, kind)
     yield from _all(archive, unpacking)
     if archive.locked:
-        unpacking.locked()
+        opened = False
+        for item in unlock_directory(part, archive, context):
+            opened = True
+            yield item
+        if not opened:
+            unpacking.locked()
+    yield from unlocked.findings(unpacking.any_locked)
     yield from unpacking.ended()
     if archive.truncated:
         yield part.unscanned("too-large", f"more than {context.options.members} members")

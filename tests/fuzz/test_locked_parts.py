@@ -27,11 +27,13 @@ EXAMPLES = settings(max_examples=150, deadline=None)
 OPTIONS = ScanOptions(parts=200, members=100, password_cost=200_000)
 
 TOKENS = st.sampled_from(
-    b"""<< >> [ ] ( ) < > % / # null true|1 0 obj|4 0 obj|endobj|4 0 R|1 0 R|endstream|trailer|startxref|%%EOF
-    %PDF-1.7|/Root 1 0 R|/Encrypt 4 0 R|/Encryp#74<<|/S/JavaScript|/JS(x)|/S/Launch|/EF|/F 4 0 R|/XFA 4 0 R
-    /Type/EmbeddedFile|/Filter/Standard|/V 4|/R 9|/O(x)|/Length 5|/Filter/FlateDecode|/Kids[1 0 R]"""
-    .replace(b"\n    ", b"|").replace(b" true", b"true|\n|stream\n|xref\n0 1\n").split(b"|")
-)  # fmt: skip
+    (
+        b"<<|>>|[|]|(|)|<|>|%|/|#|\n|null|true|1 0 obj|4 0 obj|endobj|4 0 R|1 0 R|stream\n|endstream|trailer|"
+        b"startxref|xref\n0 1\n|%%EOF|%PDF-1.7|/Root 1 0 R|/Encrypt 4 0 R|/Encryp#74<<|/S/JavaScript|/JS(x)|"
+        b"/S/Launch|/EF|/F 4 0 R|/XFA 4 0 R|/Type/EmbeddedFile|/Filter/Standard|/V 4|/R 9|/O(x)|/Length 5|"
+        b"/Filter/FlateDecode|/Kids[1 0 R]"
+    ).split(b"|")
+)
 SOUP = st.lists(st.one_of(TOKENS, st.binary(max_size=6)), max_size=60).map(b" ".join)
 PLAIN = raw_pdf(b"/OpenAction<</S/JavaScript/JS(x)>>", {4: stream(b"x" * 40, b"/Type/EmbeddedFile")})
 LOCKED = pdf(lock=pikepdf.Encryption(user="secret", owner="owner", R=4))
