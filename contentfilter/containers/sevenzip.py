@@ -97,7 +97,7 @@ def read_7z(data: Content, start: int = 0) -> SevenZip:
                 raise SevenZipError("malformed", "no header")
             return archive
         archive.header = read_streams(reader, start + _START)
-        unpacked = _unpack_header(data, archive)
+        unpacked = unpack_header(data, archive)
         if unpacked is None:
             return archive
         header = unpacked
@@ -125,6 +125,13 @@ def repaired(data: Content, start: int = 0) -> bytes | None:
     )
 
 
+def with_header(data: Content, start: int, header: bytes) -> bytes:
+    """The archive that begins at ``start``, with that header in place of its own."""
+    body = bytes(data[start + _START :])
+    fields = struct.pack("<QQI", len(body), len(header), zlib.crc32(header))
+    return MAGIC + b"\0\4" + struct.pack("<I", zlib.crc32(fields)) + fields + body + header
+
+
 def _next_header(data: Content, start: int) -> bytes:
     if data[start : start + len(MAGIC)] != MAGIC or len(data) < start + _START:
         raise SevenZipError("malformed", "ends within the signature header")
@@ -142,8 +149,15 @@ def _next_header(data: Content, start: int) -> bytes:
     return header
 
 
-def _unpack_header(data: Content, archive: SevenZip) -> bytes | None:
-    """The header within a header; None if it cannot be unpacked here (``archive`` says why)."""
+def unpack_header(data: Content, archive: SevenZip) -> bytes | None:
+    """The header within a header; None if it cannot be unpacked here (``archive`` says why).
+
+    Arguments:
+        data: what the positions in ``archive.header`` count in.
+
+    Raises:
+        SevenZipError: it is damaged.
+    """
     if not archive.header.folders or not archive.header.packed:
         raise SevenZipError("malformed", "a compressed header without data")
     folder = archive.header.folders[0]

@@ -8,12 +8,14 @@ for each attempt.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from contentfilter.containers.noise import is_noise
 from contentfilter.containers.zipalone import expand_alone, unlock
 from contentfilter.containers.zipmember import AES, DEFLATED, STORED, Content, Expanded, Member, inflate
 from contentfilter.limits import MIB
@@ -44,7 +46,7 @@ def fits(data: Content, member: Member, password: bytes) -> bool:
     if AES in member.methods:
         size = _salt_size(member)
         head = bytes(data[member.start : member.start + size + _CHECK])
-        return len(head) == size + _CHECK > _CHECK and _derive(head[:size], password)[1] == head[size:]
+        return len(head) == size + _CHECK > _CHECK and _derive(head[:size], password)[2] == head[size:]
     head = _decrypt(bytes(data[member.start : member.start + _HEADER]), password)
     # Programs test against the CRC, or the time where that follows the data; some test always against one.
     return len(head) == _HEADER and head[-1] in (member.crc >> 24, member.time >> 8 & 0xFF)
@@ -75,8 +77,11 @@ def _unlock_empty(
     packed = bytes(data[member.start : member.end])
     if AES in member.methods:
         size = _salt_size(member)
-        key, _check = _derive(packed[:size], password)
-        plain = _counter_mode(packed[size + _CHECK : -_SEAL], key)
+        key, seal, _check = _derive(packed[:size], password)
+        sealed = packed[size + _CHECK : -_SEAL]
+        if not hmac.compare_digest(hmac.digest(seal, sealed, "sha1")[:_SEAL], packed[-_SEAL:]):
+            return Expanded(b"", "malformed")
+        plain = _counter_mode(sealed, key)
         method = int.from_bytes(member.aes[5:7], "little")
     else:
         plain = _decrypt(packed, password)[_HEADER:]
@@ -88,9 +93,11 @@ def _unlock_empty(
     else:
         alone = replace(member, encrypted=False, start=0, end=len(plain), packed=len(plain), flags=0)
         return expand_alone(plain, alone, method, limit, late)
-    if AES not in member.methods and not result.problem and zlib.crc32(result.data) != member.crc:
-        return Expanded(b"", "malformed")
-    return result
+    if AES in member.methods or result.problem:
+        return result
+    # A checksum of 32 bits is no proof where somebody may have tried for an hour.
+    wrong = zlib.crc32(result.data) != member.crc or (method == STORED and is_noise(result.data))
+    return Expanded(b"", "malformed") if wrong else result
 
 
 # AES.
@@ -101,11 +108,11 @@ def _salt_size(member: Member) -> int:
     return _SALTS.get(member.aes[4] if len(member.aes) > 4 else 0, 0)
 
 
-def _derive(salt: bytes, password: bytes) -> tuple[bytes, bytes]:
-    """The key, and two octets to test a password by."""
+def _derive(salt: bytes, password: bytes) -> tuple[bytes, bytes, bytes]:
+    """The key, the key of the seal, and two octets to test a password by."""
     size = 2 * len(salt)
     keys = hashlib.pbkdf2_hmac("sha1", password, salt, _ROUNDS, 2 * size + _CHECK)
-    return keys[:size], keys[-_CHECK:]
+    return keys[:size], keys[size:-_CHECK], keys[-_CHECK:]
 
 
 def _counter_mode(data: bytes, key: bytes) -> bytes:

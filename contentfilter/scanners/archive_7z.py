@@ -9,6 +9,7 @@ from contentfilter.containers.sevenzip import SevenZip, packed_streams, read_7z,
 from contentfilter.containers.sevenzip_streams import SevenZipError
 from contentfilter.limits import MIB
 from contentfilter.part import Content, Context, Found, Part
+from contentfilter.scanners.seven_zip_unlocking import FolderUnlocking, unlock_header
 from contentfilter.scanners.unpacking import Unpacking, members
 
 MAX_DICTIONARY = 256 * MIB
@@ -39,25 +40,30 @@ def seven_zip_members(part: Part, context: Context, located: Located) -> Iterato
     if memory > MAX_DICTIONARY:
         yield part.unscanned("too-large", f"7z: needs {memory // MIB} MiB of memory")
     elif directory.locked:
-        unpacking.locked()
+        yield from unlock_header(data, start, directory, unpacking, context)
     elif any(folder.encrypted for folder in directory.main.folders):
-        yield from _open_folders(data, directory, unpacking, located)
+        yield from _open_folders(data, directory, unpacking, located, context)
     else:
         yield from members(unpacking, located.format, data, start)
     yield from unpacking.ended()
 
 
 def _open_folders(
-    data: Content, directory: SevenZip, unpacking: Unpacking, located: Located
+    data: Content, directory: SevenZip, unpacking: Unpacking, located: Located, context: Context
 ) -> Iterator[Found]:
-    """What is not encrypted, without what is: libarchive stops at a folder that it cannot decrypt."""
+    """What is not encrypted, or opens, without what is: libarchive stops at a folder it cannot decrypt."""
     streams = directory.main
+    unlocking = FolderUnlocking(context)
+    plain = []
     for folder in streams.folders:
-        if folder.encrypted:
+        packed = packed_streams(data, streams, folder)
+        if not folder.encrypted:
+            plain.append((folder, packed))
+        elif (opened := unlocking.open(folder, packed)) is not None:
+            plain.append(opened)
+        else:
             for entry in folder.files:
                 unpacking.locked(entry.name)
-    plain = [
-        (folder, packed_streams(data, streams, folder)) for folder in streams.folders if not folder.encrypted
-    ]
+    yield from unlocking.findings(unpacking.part, unpacking.any_locked)
     if plain:
         yield from members(unpacking, located.format, write_7z(plain), 0)

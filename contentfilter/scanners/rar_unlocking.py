@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from contentfilter.containers.noise import is_noise
 from contentfilter.containers.rar import RarArchive, RarMember
 from contentfilter.containers.rarlock import (
     Lock,
@@ -109,7 +110,7 @@ def _open(
         content = decrypt((key[0], lock.start or key[1]), packed)
         if version == 5 and member.method:
             content = unpadded(content)
-        if version == 4 and zlib.crc32(content[: member.size]) != member.crc:
+        if version == 4 and (zlib.crc32(content[: member.size]) != member.crc or is_noise(content)):
             continue
         context.passwords.opened(password)
         return password, content
