@@ -22,6 +22,7 @@ _MAX_NAMES = 100_000
 _TRAILER_SIZE = 8 * 1024
 _HEADER = re.compile(rb"(?:\A|[\r\n]|%%EOF[^\r\n]{0,64})(%PDF-\d)")
 _START = re.compile(rb"startxref\s{1,20}(\d{1,12})")
+_TRAILER = re.compile(rb"trailer(?:[\s\0]|%[^\r\n]{0,200}[\r\n]){0,100}<<")
 _END = re.compile(rb"%%EOF[\r\n]{0,2}")
 _OBJECT = re.compile(rb"(?<!\d)(\d{1,7})[ \t\r\n\0\f]{1,9}\d{1,5}[ \t\r\n\0\f]{1,9}obj\b")
 
@@ -100,12 +101,8 @@ def encrypted_revisions(data: Content) -> list[int]:
 
 def _sections(data: Content) -> Iterator[int]:
     """Where trailers and cross-reference streams begin: by their keyword, and by what points at them."""
-    at = data.find(b"trailer")
-    for _ in range(_MAX_MARKS):
-        if at < 0:
-            break
-        yield at
-        at = data.find(b"trailer", at + 7)
+    for match in itertools.islice(_TRAILER.finditer(data), _MAX_MARKS):
+        yield match.start()
     shift = max(0, data.find(b"%PDF", 0, HEADER_WITHIN + 4))
     for match in itertools.islice(_START.finditer(data), _MAX_MARKS):
         for place in {int(match[1]), int(match[1]) + shift}:

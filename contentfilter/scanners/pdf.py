@@ -63,6 +63,8 @@ def _opened(part: Part, document: pikepdf.Pdf, context: Context) -> Iterator[Fou
             # A reader that starts there sees a locked document; what starts there is looked at by itself.
             if end < len(part.data.rstrip()):
                 yield part.piece("an earlier revision", part.data[:end])
+            else:
+                yield part.unscanned("malformed", "PDF: a lock that cannot be read")
     yield from _walked(part, document, context)
 
 

@@ -111,6 +111,16 @@ def test_revision_that_takes_the_lock_away():
         assert "encrypted" in reasons
 
 
+def test_lock_that_cannot_be_read_is_told():
+    at = LOCKED_OLD.index(b"/Filter /Standard")
+    data = LOCKED_OLD[:at] + b"%" + LOCKED_OLD[at + 1 :]
+    names, reasons = scanned(data)
+    assert names | reasons
+    data = LOCKED_OLD[:at] + b"%" + LOCKED_OLD[at:]
+    names, reasons = scanned(data)
+    assert names | reasons
+
+
 def test_attachments_alone_are_encrypted():
     base = locked(
         "secret", R=4, change=lambda d: d.attachments.__setitem__("a", pikepdf.AttachedFileSpec(d, b"x"))
