@@ -75,6 +75,9 @@ class Daemon:
         settings: as read from it.
         log: for everything.
 
+    Attributes:
+        registry: all metrics.
+
     Raises:
         QuarantineError: the quarantine or the spool folder cannot be used.
     """
@@ -89,8 +92,8 @@ class Daemon:
         self._reloading: Deferred[None] | None = None
         self._again = False
         check_folders(settings.contentfilter)
-        self._registry = new_registry("contentfilter")
-        self.metrics = Metrics(self._registry)
+        self.registry = new_registry("contentfilter")
+        self.metrics = Metrics(self.registry)
         content = settings.contentfilter
         self.pool = Pool(reactor, content.workers, launcher(reactor, settings, log), log, self.metrics)
         self.metrics.watch(self.pool)
@@ -174,7 +177,7 @@ class Daemon:
             ),
         )
         if content.metrics:
-            http: Any = site(self._registry, self.problem)
+            http: Any = site(self.registry, self.problem)
             service.listen(content.metrics, http)
         self._reactor.callWhenRunning(self._begin)
         return service

@@ -73,6 +73,12 @@ def mail_that_comes_apart(wired: Wired) -> None:
     assert wired.mail("r@inst.example", "r@strict.example").startswith("451 ")
 
 
+def mail_that_comes_twice(wired: Wired) -> None:
+    mail(wired)
+    mail(wired)
+    assert wired.tasks == 1
+
+
 def worker_is_killed(wired: Wired) -> None:
     wired.pass_time()
     wired.worker.events.ended("SIGKILL")
@@ -162,6 +168,7 @@ MOVED_BY: dict[str, Happening] = {
     "unprotected_recipients": lambda wired: wired.mail("r@free.example"),
     "splits": mail_that_comes_apart,
     "spamtrap_recipients": lambda wired: wired.mail("trap@inst.example", "r@inst.example"),
+    "scans_recalled": mail_that_comes_twice,
     "workers_ended": worker_is_killed,
     "reloads": reload,
     "transactions": mail,

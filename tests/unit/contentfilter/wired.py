@@ -168,7 +168,7 @@ class Wired:
         path = folder / "c.yaml"
         self.daemon = Daemon(self.reactor, path, (), load(path), Log("contentfilter", stream=self.stream))
         self.daemon.start()
-        self.registry: CollectorRegistry = self.daemon._registry
+        self.registry: CollectorRegistry = self.daemon.registry
 
     def write(self, registry: str = REGISTRY, backlog: int = 200, more: str = "") -> None:
         """Write the configuration."""

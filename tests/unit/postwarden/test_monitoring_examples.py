@@ -14,9 +14,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 from twisted.internet.task import Clock
 
-import contentfilter.metrics
-from contentfilter.engines.assembly import Engines
-from contentfilter.quarantine.keeper import Usage
+import contentfilter.app
 from mailbase.config import load
 from mailbase.logs import Log
 from mailbase.metrics import new_registry
@@ -55,13 +53,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Series:
     folder = tmp_path_factory.mktemp("monitoring")
     on_disk = _policyd(folder, f"sqlite:{folder / 's'}")
     on_redis = _policyd(folder, "redis://127.0.0.1:1/0")
-    theirs = new_registry("contentfilter")
-    counted = contentfilter.metrics.Metrics(theirs)
-    counted.watch(type("Pool", (), {"busy": 0, "idle": 0, "waiting": 0}))  # type: ignore[arg-type]
-    engines = Engines(Reactor(), Log("contentfilter", stream=io.StringIO()), counted.tested)
-    engines.configure(load(folder / "c.yaml").contentfilter)
-    counted.watch_engines(lambda: engines.active)
-    counted.watch_quarantine(Usage)
+    theirs = _contentfilter(folder)
     series: Series = {}
     for job, registry in (("policyd", on_disk), ("policyd", on_redis), ("contentfilter", theirs)):
         added = {"job": job, **_static_labels(job)}
@@ -81,6 +73,14 @@ def _policyd(folder: Path, store: str) -> CollectorRegistry:
     registry = new_registry("policyd")
     registry.register(daemon.metrics)
     return registry
+
+
+def _contentfilter(folder: Path) -> CollectorRegistry:
+    path = folder / "c.yaml"
+    overrides = tuple(f"contentfilter.{name}.folder={folder / name}" for name in ("spool", "quarantine"))
+    log = Log("contentfilter", stream=io.StringIO())
+    daemon = contentfilter.app.Daemon(Reactor(), path, overrides, load(path, overrides), log)
+    return daemon.registry
 
 
 def _static_labels(job: str) -> dict[str, str]:
@@ -156,6 +156,18 @@ def test_what_is_grouped_by_is_a_label_of_every_metric(exported: Series, what: s
         for label in (part.strip() for part in group.split(",")):
             there = [name for name in names if any(label in labels for labels in exported[name])]
             assert there, f"{what}: {label} is a label of none of {names}"
+
+
+def test_every_metric_of_contentfilter_is_on_the_dashboard(exported: Series) -> None:
+    shown = {
+        name
+        for panel in DASHBOARD["panels"]
+        for target in panel.get("targets", ())
+        for name in NAME.findall(target["expr"])
+    }
+    parts = re.compile(r"_(bucket|count|sum)$")
+    there = {parts.sub("_bucket", name) for name in exported if name.startswith("contentfilter_")}
+    assert there - shown == {"contentfilter_info"}
 
 
 def test_alerts_say_how_bad_it_is_and_what_to_do() -> None:
