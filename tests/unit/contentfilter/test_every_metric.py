@@ -5,6 +5,7 @@ Each entry of the table makes something happen to the daemon as it is wired; a m
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ from typing import Any
 import pytest
 
 from contentfilter.metering import STAGES
+from contentfilter.quarantine.housekeeping import FIRST, State
 from contentfilter.results import ScanResult
 from mailbase.vocabulary import Finding, Unscanned
 
 from .wired import REGISTRY, UPSTREAM, Wired
 
+DAY = 86400.0
 Happening = Callable[[Wired], object]
 
 MACRO = Finding("office-macro", "2/a.docm")
@@ -42,9 +45,25 @@ def disk_is_full(wired: Wired) -> None:
     def full(*_: Any, **__: Any) -> Any:
         raise OSError(28, "No space left on device")
 
-    wired.patch.setattr("contentfilter.quarantine.Quarantine.keep", full)
+    wired.patch.setattr("contentfilter.quarantine.keeper.Quarantine.keep", full)
     wired.result = ScanResult((MACRO,))
     assert wired.mail(client=UPSTREAM).startswith("451 ")
+
+
+def quarantine_later(wired: Wired, seconds: float) -> None:
+    """What keeps the quarantine tidy comes by so many seconds after a mail."""
+    mail_that_is_quarantined(wired)
+    State(until=time.time() - 2 * DAY).write(wired.folder / "quarantine")
+    wired.patch.setattr(wired.daemon.housekeeper, "_now", lambda: time.time() + seconds)
+    wired.pass_time(2 * FIRST, 1)
+
+
+def mail_is_kept_long_enough(wired: Wired) -> None:
+    quarantine_later(wired, 1000 * DAY)
+
+
+def administrators_are_told(wired: Wired) -> None:
+    quarantine_later(wired, 2 * DAY)
 
 
 def mail_without_an_answer(wired: Wired) -> None:
@@ -160,6 +179,11 @@ MOVED_BY: dict[str, Happening] = {
     "engine_moved": engine_dies_with_a_mail,
     "engine_signatures_timestamp_seconds": Wired.pass_time,
     "quarantine_failures": disk_is_full,
+    "quarantine_removed": mail_is_kept_long_enough,
+    "quarantine_messages": mail_that_is_quarantined,
+    "quarantine_bytes": mail_that_is_quarantined,
+    "quarantine_filled": mail_that_is_quarantined,
+    "digests": administrators_are_told,
     "tickets": mail,
     "reports": mail_with_a_ticket,
     "evidence": mail_of_an_upstream,

@@ -32,6 +32,7 @@ upstreams: [198.51.100.0/24]
 servers:
   mail.inst.example:
     addresses: [192.0.2.25]
+    administrators: [{name: Ada, email: ada@inst.example}]
     domains:
       inst.example:
       free.example: {protection: false}
