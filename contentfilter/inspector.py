@@ -426,7 +426,8 @@ def _report(ticket: Ticket, told: Told, size: int, known: _Known) -> Report:
         ticket.id,
         ticket.client,
         ticket.sender,
-        verdict.action,
+        # Of several the mildest: what anybody gets was not refused, and keeps what it took from limits.
+        told.shares[-1].action,
         found,
         size,
         origin,

@@ -122,6 +122,7 @@ def _address(text: str) -> str:
 
 def _list(options: argparse.Namespace, settings: Settings) -> int:
     quarantine = settings.contentfilter.quarantine
+    as_json = wants_json(sys.stdout, options.json)
 
     def rows() -> Iterator[dict[str, Any]]:
         for entry in entries(quarantine.folder, _complain):
@@ -130,10 +131,16 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
                 continue
             if options.sender and not _meant(options.sender, known.get("sender", "")):
                 continue
-            yield _row(entry, quarantine.keep)
+            row = _row(entry, quarantine.keep)
+            # Lists stand in a cell as people write them.
+            yield row if as_json else {key: _cell(value) for key, value in row.items()}
 
-    write(sys.stdout, rows(), COLUMNS, wants_json(sys.stdout, options.json))
+    write(sys.stdout, rows(), COLUMNS, as_json)
     return OK
+
+
+def _cell(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _meant(wanted: str, address: str) -> bool:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import signal
+import threading
+
 import pytest
 
-from postwarden.demo import samples
+from contentfilter import cli
+from postwarden.demo import outcome, samples
 from postwarden.demo.outcome import quarantined
 from postwarden.sandbox import registered
-from postwarden.sandbox.client import Dialogue
-from postwarden.sandbox.gateway import Gateway, metric
+from postwarden.sandbox.client import ConnectionLost, Dialogue
+from postwarden.sandbox.gateway import Gateway, Rewired, metric
+from postwarden.sandbox.tap import Tap
 from postwarden.sandbox.waiting import wait_until
 
 STRICT = f"eve@{registered.DOMAIN}"
@@ -16,6 +23,7 @@ LAX = f"bob@{registered.OPEN_DOMAIN}"
 ABUSE = f"abuse@{registered.DOMAIN}"
 SENDER = f"mailer@{registered.OPEN_DOMAIN}"
 """Where a bounce can be seen to arrive."""
+REMOVED = 'contentfilter_quarantine_removed_total{how="released"}'
 FAST = {"minimal_backoff_time": "1s", "maximal_backoff_time": "2s", "queue_run_delay": "1s"}
 
 
@@ -87,8 +95,7 @@ def test_before_the_queue_another_server_brings_them_one_after_another(gateway, 
 @pytest.mark.parametrize("way", ["lmtp", "smtp"])
 def test_behind_the_queue_each_of_a_users_recipients_gets_its_own(outside, gateway, mark, way):
     """A domain is no more lenient to our own users than their flow is."""
-    outcome = outside.user(macro(mark), [STRICT, LAX, ABUSE], over=way, sender=SENDER)
-    assert outcome.code == 250
+    assert outside.user(macro(mark), [STRICT, LAX, ABUSE], over=way, sender=SENDER).code == 250
     gateway.postfix.wait_empty(30.0)
     wait_until(lambda: len(bounced(gateway, mark)) == 2, 10.0, "bounces are there")
     assert sorted(bounced(gateway, mark)) == [LAX, STRICT]
@@ -97,8 +104,7 @@ def test_behind_the_queue_each_of_a_users_recipients_gets_its_own(outside, gatew
 
 
 def test_an_upstreams_recipients_are_delivered_and_quarantined_in_one(outside, gateway, mark):
-    outcome = outside.mx(macro(mark), [STRICT, LAX, ABUSE], client=registered.UPSTREAM)
-    assert outcome.code == 250
+    assert outside.mx(macro(mark), [STRICT, LAX, ABUSE], client=registered.UPSTREAM).code == 250
     assert gateway.sink.wait_for(mark.encode())
     assert reached(gateway, mark) == [LAX]
     assert kept(gateway, mark) == [[STRICT, ABUSE]]
@@ -122,3 +128,75 @@ def test_more_than_a_client_can_be_put_off_for_are_answered_as_one(outside, gate
     assert reached(gateway, mark) == sorted(lax)
     (path,) = quarantined(gateway.quarantine, mark.encode())
     assert all(f'"{one}"' in path.read_text("latin-1") for one in strict)
+
+
+def ids(gateway, mark):
+    return [outcome.decision(path.name) for path in quarantined(gateway.quarantine, mark.encode())]
+
+
+@pytest.mark.parametrize("way", ["mx", "lmtp"])
+def test_a_quarantined_message_is_released_as_it_came(outside, gateway, mark, way, capsys):
+    mail = macro(mark)
+    if way == "mx":
+        assert outside.mx(mail, [STRICT], client=registered.UPSTREAM, sender=SENDER).code == 250
+    else:
+        assert outside.user(mail, [ABUSE], sender=SENDER).code == 250
+    (name,) = wait_until(lambda: ids(gateway, mark), 10.0, "it is kept")
+    before = metric(gateway.ports.filter_metrics, REMOVED)
+    assert metric(gateway.ports.filter_metrics, "contentfilter_quarantine_messages") >= 1
+    arguments = ["quarantine", "release", name, "--config", str(gateway.config)]
+    assert cli.main([*arguments, "--to", "boss@elsewhere.example"]) == 1
+    assert "--force" in capsys.readouterr().err
+    assert cli.main(arguments) == 0
+    assert "250 2.0.0 Ok: queued as" in capsys.readouterr().out
+    (arrived,) = gateway.sink.wait_for(mark.encode())
+    assert arrived.data.endswith(mail)
+    assert arrived.sender.startswith(f"<{SENDER}>".encode())
+    assert reached(gateway, mark) == [STRICT if way == "mx" else ABUSE]
+    assert ids(gateway, mark) == []
+    assert metric(gateway.ports.filter_metrics, REMOVED) == before + 1
+    log = gateway.contentfilter.log.read_text()
+    assert re.search(f"event=quarantine-released .*id={name} .*by=", log)
+    assert cli.main(arguments) == 1
+
+
+class Client(threading.Thread):
+    """Sends one mail to contentfilter, and is told what came of it, or nothing."""
+
+    def __init__(self, gateway, mail):
+        super().__init__()
+        self.port, self.mail, self.code = gateway.ports.before, mail, 0
+        self.start()
+
+    def run(self):
+        with contextlib.suppress(ConnectionLost), Dialogue(self.port, timeout=20.0) as dialogue:
+            dialogue.hello()
+            dialogue.command("XFORWARD ADDR=" + registered.UPSTREAM)
+            self.code = dialogue.send(SENDER, [STRICT, LAX], self.mail).code
+
+
+def test_killed_between_quarantine_and_delivery_nothing_is_lost(tmp_path, mark):
+    """Some of the mail lies in the quarantine, and nobody has heard of it: the client brings it again."""
+    registry = registered.registry()
+    domains = registry["servers"][f"mail.{registered.DOMAIN}"]["domains"]
+    domains[registered.OPEN_DOMAIN]["protection"] = False
+    with Gateway(tmp_path, registry=registry) as gateway:
+        back = Tap(gateway.sink.port, hold_end=lambda number: True)
+        back.open_gate()
+        gateway.start(Rewired(reinject_before=back.port, reinject_after=back.port), with_postfix=False)
+        back.shut_gate()
+        first = Client(gateway, macro(mark))
+        wait_until(lambda: back.ends_held, 10.0, "it is on its way to one")
+        assert kept(gateway, mark) == [[STRICT]]
+        gateway.contentfilter.signal(signal.SIGKILL)
+        first.join(10.0)
+        assert first.code == 0
+        gateway.contentfilter.stop()
+        back.open_gate()
+        gateway.start_contentfilter()
+        again = Client(gateway, macro(mark))
+        again.join(10.0)
+        back.close()
+        assert again.code == 250
+        assert kept(gateway, mark) == [[STRICT], [STRICT]]
+        assert reached(gateway, mark) == [LAX]

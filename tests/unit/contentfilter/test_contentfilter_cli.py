@@ -157,6 +157,15 @@ def test_listing_what_is_for_somebody(config, quarantined, capsys, arguments, ro
     assert len(capsys.readouterr().out.splitlines()) == rows
 
 
+def test_a_person_gets_a_table(config, quarantined, capsys, monkeypatch):
+    monkeypatch.setattr(commands, "wants_json", lambda *_args: False)
+    assert run("quarantine", "list", "--config", config) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split() == ["TIME", "ID", "FLOW", "SENDER", "RECIPIENTS", "SIZE", "FINDINGS", "EXPIRES"]
+    assert "r@y.example" in row
+    assert "[" not in row
+
+
 def test_a_file_that_is_none_is_complained_of(config, quarantined, capsys):
     (quarantined.parent / f"20260101T000000Z-{ID}.mail").write_bytes(b"garbage")
     assert run("quarantine", "list", "--config", config) == 0

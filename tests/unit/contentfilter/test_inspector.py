@@ -659,6 +659,18 @@ def test_on_lmtp_each_recipient_has_its_own_answer(scene):
     assert scene.count("contentfilter_findings_total", name="office-macro") == 1
 
 
+@pytest.mark.parametrize(
+    ("recipients", "action"),
+    [(MIXED[:2], Action.ACCEPT), (MIXED[:1], Action.REJECT), ((MIXED[0], MIXED[2]), Action.QUARANTINE)],
+)
+def test_what_anybody_gets_is_not_reported_as_refused(scene, recipients, action):
+    """Else a recipient who refuses would give a hijacked account back what the others cost its limits."""
+    scene.policyd.answer = {"found": True, "flow": "inbound"}
+    scene.pool.result = ScanResult((MACRO,))
+    scene.inspect(TICKETED, recipients=recipients, lmtp=True)
+    assert scene.reports[0].action is action
+
+
 def test_on_lmtp_a_quarantine_that_fails_makes_its_recipients_wait_alone(scene):
     scene.quarantine.problem = OSError(28, "No space left on device")
     scene.pool.result = ScanResult((MACRO,))
