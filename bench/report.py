@@ -19,6 +19,8 @@ FULL_RATIO, FULL_MEMORY = 0.80, 150
 """With a full store: share of the rate with an empty one, and MiB resident."""
 REDIS_RATE, WARM_RATE, COLD_RATE = 4_000, 2_500, 1_500
 """Decisions/s."""
+EACH = 64
+"""MiB above idle for each of ten mails of 50 MiB in hand."""
 UNHURT = 0.90
 """Share of the rate that DNS trouble of others may leave at least."""
 RSPAMD_SHARE = {"W1": 0.34, "W2": 0.37, "W3": 0.87, "W4": 0.68, "W5": 0.60}
@@ -84,9 +86,9 @@ def proxy_table(results: list[dict], width: int) -> str:
     return table.render(head, rows, width)
 
 
-def aims(policy_results: list[dict], proxy_results: list[dict]) -> list[Aim]:
+def aims(policy_results: list[dict], proxy_results: list[dict], in_flight: dict) -> list[Aim]:
     """Every aim that this run says something about."""
-    return [*_policy_aims(policy_results), *_proxy_aims(proxy_results)]
+    return [*_policy_aims(policy_results), *_proxy_aims(proxy_results), *_memory_aims(in_flight)]
 
 
 def _policy_aims(results: list[dict]) -> Iterator[Aim]:
@@ -139,6 +141,12 @@ def _at_least(what: str, rate: float, wanted: int) -> Aim:
 def _share(what: str, rate: float | None, base: float | None, wanted: float) -> Iterator[Aim]:
     if rate is not None and base:
         yield Aim(what, f"{rate / base:.0%}", f">= {wanted:.0%}", rate / base >= wanted)
+
+
+def _memory_aims(in_flight: dict) -> Iterator[Aim]:
+    if in_flight:
+        each = in_flight["each_mib"]
+        yield Aim("memory for a mail of 50 MiB", f"{each:.1f} MiB", f"<= {EACH} MiB", each <= EACH)
 
 
 def _proxy_aims(results: list[dict]) -> Iterator[Aim]:

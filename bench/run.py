@@ -16,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 
+import memory
 import policy
 import proxy
 import report
@@ -26,7 +27,7 @@ from postwarden.sandbox.guard import Guard
 from postwarden.sandbox.postfix import PostfixUnavailable, check_available
 
 TRIPLETS = 10_000_000
-PARTS = ("policyd", "contentfilter", "postfix")
+PARTS = ("policyd", "contentfilter", "postfix", "memory")
 
 
 def main() -> int:
@@ -54,14 +55,19 @@ def main() -> int:
         programs = Programs(options.folder / "bin", guard)
         policy_results: list[dict] = []
         proxy_results: list[dict] = []
+        in_flight: dict = {}
         if "policyd" in parts:
             say("policyd …")
             amount = 20_000 if options.quick else 60_000
             bench = policy.Bench(programs, options.folder, amount, options.triplets, say)
             policy_results = bench.measure(rounds)
-        if "contentfilter" in parts or "postfix" in parts:
+        mails = {}
+        if set(parts) - {"policyd"}:
             say("Making the mails …")
             mails = workloads.make(options.folder / "mail")
+        if "memory" in parts:
+            in_flight = memory.measure(programs, options.folder, mails, 10.0 if options.quick else 30.0, say)
+        if "contentfilter" in parts or "postfix" in parts:
             seconds = 2.0 if options.quick else 5.0
             inside = "postfix" in parts and _postfix(options.only)
             say("contentfilter …")
@@ -80,7 +86,7 @@ def main() -> int:
             f"\n{proxy.CONNECTIONS} connections, medians of {rounds}; W5 is refused, which counts as handled"
         )
         print(report.proxy_table(proxy_results, width))
-    aims = report.aims(policy_results, proxy_results)
+    aims = report.aims(policy_results, proxy_results, in_flight)
     if aims:
         print(report.aims_table(aims, width))
     path = options.folder / time.strftime("results-%Y%m%d-%H%M%S.json")
@@ -90,6 +96,7 @@ def main() -> int:
                 "machine": _machine(),
                 "policyd": policy_results,
                 "contentfilter": proxy_results,
+                "memory": in_flight,
                 "aims": [
                     {"what": a.what, "measured": a.measured, "wanted": a.wanted, "met": a.met} for a in aims
                 ],
