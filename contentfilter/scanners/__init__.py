@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from contentfilter.part import Scanner
 from contentfilter.scanners.active_mime import ActiveMime
+from contentfilter.scanners.appended import Appended
 from contentfilter.scanners.archive_zip import Zip
 from contentfilter.scanners.archives import Archives
+from contentfilter.scanners.cards import Cards
 from contentfilter.scanners.compressed import Compressed
 from contentfilter.scanners.email import Email
 from contentfilter.scanners.encrypted_office import EncryptedOffice
@@ -17,7 +19,9 @@ from contentfilter.scanners.misnamed import Misnamed
 from contentfilter.scanners.office_xml import OfficeXml
 from contentfilter.scanners.ole_links import OleLinks
 from contentfilter.scanners.ole_objects import OleObjects
+from contentfilter.scanners.onenote import OneNote
 from contentfilter.scanners.open_document import OpenDocument
+from contentfilter.scanners.outlook import Outlook
 from contentfilter.scanners.pdf import Pdf
 from contentfilter.scanners.private_mail import PrivateMail
 from contentfilter.scanners.rtf import Rtf
@@ -36,6 +40,7 @@ SCANNERS: dict[str, Scanner] = {
         Scripts(),
         Misnamed(),
         HtmlSmuggling(),
+        Appended(),
         EncryptedOffice(),
         Vba(),
         LegacyOffice(),
@@ -53,6 +58,9 @@ SCANNERS: dict[str, Scanner] = {
         Macintosh(),
         Zip(),
         OleObjects(),
+        Outlook(),
+        OneNote(),
+        Cards(),
         Compressed(),
         Tar(),
         Archives(),

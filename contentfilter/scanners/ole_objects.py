@@ -1,24 +1,18 @@
-"""What lies inside OLE compound files: packages, embedded documents, attachments of Outlook messages."""
+"""What lies inside OLE compound files: packages, embedded documents."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
 
-from contentfilter.containers.cfb import MAGIC, CompoundFile, Entry
+from contentfilter.containers.cfb import MAGIC
 from contentfilter.containers.zipmember import inflate
 from contentfilter.part import Content, Context, Found, Part
 
 _NATIVE = "\x01ole10native"
 _PACKAGE = b"\x02\x00"
+_OUTLOOK = "__substg1.0_"
 _POWERPOINT = "powerpoint document"
-_OUTLOOK_DATA = "__substg1.0_37010102"
-_OUTLOOK_NAMES = (
-    "__substg1.0_3707001f",
-    "__substg1.0_3704001f",
-    "__substg1.0_3707001e",
-    "__substg1.0_3704001e",
-)
 _CONTAINERS = (
     b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF-", b"MZ", b"{\\rt", b"ActiveMime", b"Rar!", b"7z\xbc\xaf",
     b"MSCF", b"\x1f\x8b\x08", b"\x7fELF", b"L\x00\x00\x00\x01\x14\x02\x00", b"<?xml", b"MIME-Version:",
@@ -55,8 +49,9 @@ class OleObjects:
                     yield part.piece(name or stream.path, content, name)
                 else:
                     yield part.piece(stream.path, data[4:])
-            elif key == _OUTLOOK_DATA:
-                yield part.child(_outlook_name(file, stream), file.read(stream))
+            elif key.startswith(_OUTLOOK):
+                # Outlook's properties: contentfilter.scanners.outlook knows which of them are content.
+                continue
             elif stream.size > 64 and bytes(file.read(stream, 16)).startswith(_CONTAINERS):
                 yield part.piece(stream.path, file.read(stream))
             elif stream.key in _READ_BY_OTHERS:
@@ -87,15 +82,6 @@ def _text(data: Content, at: int) -> tuple[str, int]:
     if end < 0:
         return "", at
     return bytes(data[at:end]).decode("latin-1"), end + 1
-
-
-def _outlook_name(file: CompoundFile, stream: Entry) -> str:
-    for wanted in _OUTLOOK_NAMES:
-        for other in file.streams:
-            if other.key == wanted and other.parent is stream.parent:
-                charset = "utf-16-le" if wanted.endswith("f") else "latin-1"
-                return bytes(file.read(other, 1000)).decode(charset, "replace")
-    return stream.path
 
 
 def _powerpoint(part: Part, data: Content, context: Context) -> Iterator[Found]:

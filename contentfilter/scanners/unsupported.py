@@ -17,17 +17,10 @@ _UNSUPPORTED = (
     (0, b"ISc(", "InstallShield"),
     (0, b"MSWIM\0\0\0", "WIM"),
     (0, b"hsqs", "SquashFS"),
-    (0, b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d", "OneNote"),
     (4, b"Standard Jet DB", "Access"),
     (4, b"Standard ACE DB", "Access"),
-    (0, b"conectix", "VHD"),
-    (0, b"vhdxfile", "VHDX"),
-    (0, b"KDMV", "VMDK"),
-    (0, b"QFI\xfb", "QCOW"),
     (0, b"!BDN", "Outlook folder"),
 )
-_FOOTERS = ((512, b"conectix", "VHD"), (512, b"koly", "Apple disk image"))
-"""Octets from the end at which it stands, where a disk image is told by its end alone."""
 _NSIS = b"\xef\xbe\xad\xdeNullsoftInst"
 """In front of what an installer made with NSIS installs, behind the program."""
 
@@ -45,8 +38,5 @@ class Unsupported:
 def _kind(data: Content) -> str:
     for at, magic, kind in _UNSUPPORTED:
         if data.startswith(magic, at):
-            return kind
-    for back, magic, kind in _FOOTERS:
-        if len(data) >= back and data.startswith(magic, len(data) - back):
             return kind
     return "NSIS" if data.startswith(b"MZ") and _NSIS in data else ""
