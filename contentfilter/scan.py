@@ -18,6 +18,7 @@ from contentfilter.passwords.passwords import Passwords
 from contentfilter.passwords.telling import told_by_mail, told_by_name
 from contentfilter.results import ScanResult
 from contentfilter.scanners import SCANNERS
+from contentfilter.scanners.encrypted_office import load_msoffcrypto
 from contentfilter.scanners.vba import load_olevba
 from mailbase.scripts import suffix_of
 from mailbase.vocabulary import Finding, Unscanned
@@ -78,8 +79,7 @@ def scan_document(
 
 def preload() -> None:
     """Import what scanners import when they first need it, so that no mail has to wait for it."""
-    import msoffcrypto  # noqa: F401
-
+    load_msoffcrypto()
     load_olevba()
     libarchive.available()
 

@@ -10,6 +10,7 @@ import io
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from contentfilter.containers.access import is_access, lock_of
 from contentfilter.containers.biff import open_default, read_workbook, starts_stream
@@ -175,6 +176,23 @@ def _ooxml(file: CompoundFile, allowance: Callable[[], int]) -> Lock:
     return Lock("OOXML", lock.cost, open_with)
 
 
+class _Memory:
+    """Stands in for the module tempfile: what a password opens is written to no disk, and workers write no
+    files."""
+
+    TemporaryFile = io.BytesIO
+
+
+def load_msoffcrypto() -> Any:
+    """The module msoffcrypto, which keeps its hands off the disk; importing it takes a while."""
+    import msoffcrypto
+    from msoffcrypto.format import doc97, ppt97, xls97
+
+    for module in (doc97, ppt97, xls97):
+        module.tempfile = _Memory
+    return msoffcrypto
+
+
 class _Legacy:
     """Word's, Excel's and PowerPoint's binary formats, by msoffcrypto: XOR, RC4, RC4 of the CryptoAPI."""
 
@@ -182,8 +200,7 @@ class _Legacy:
         self._data = data
 
     def open(self, password: str) -> Content | None:
-        import msoffcrypto
-
+        msoffcrypto = load_msoffcrypto()
         logging.getLogger("msoffcrypto").setLevel(logging.CRITICAL + 1)
         out = io.BytesIO()
         try:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import struct
+
+from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4
+from cryptography.hazmat.primitives.ciphers import Cipher
 
 from tests.samples.archives import plain_zip
 from tests.samples.compound import Tree, compound_file, vba_storage
@@ -62,6 +66,33 @@ def workbook(*records: bytes) -> bytes:
 def xls(stream: bytes, name: str = "Workbook") -> bytes:
     """A binary Excel workbook."""
     return compound_file({name: stream.ljust(4096, b"\0")})
+
+
+def encrypted_xls(password: str, *records: bytes) -> bytes:
+    """A binary workbook as Excel 97 locks it: RC4, 40 bits (MS-OFFCRYPTO 2.3.6, MS-XLS 2.2.10)."""
+    salt, verifier = bytes(range(16)), b"sixteen octets.."
+
+    def digest(data: bytes) -> bytes:
+        return hashlib.md5(data, usedforsecurity=False).digest()
+
+    base = digest((digest(password.encode("utf-16-le"))[:5] + salt) * 16)[:5]
+
+    def encrypt(block: int, data: bytes) -> bytes:
+        return Cipher(ARC4(digest(base + struct.pack("<I", block))), None).encryptor().update(data)
+
+    proof = encrypt(0, verifier + digest(verifier))
+    head = BOF + record(0x002F, struct.pack("<HHH", 1, 1, 1) + salt + proof)
+    plain = b"".join(records) + EOF + record(0x005C, bytes(5000))
+    stream, secret = head + plain, bytearray()
+    for block in range(len(stream) // 1024 + 1):
+        secret += encrypt(block, stream[block * 1024 : block * 1024 + 1024])
+    at = len(head)
+    # The heads of records are left as they are.
+    while at < len(stream):
+        size = struct.unpack_from("<H", stream, at + 2)[0]
+        secret[at : at + 4] = stream[at : at + 4]
+        at += 4 + size
+    return xls(head + bytes(secret[len(head) :]))
 
 
 def encrypted_ooxml(package: bytes, password: str) -> bytes:

@@ -7,6 +7,7 @@ import hashlib
 import io
 import itertools
 import struct
+import tempfile
 import time
 from dataclasses import replace
 
@@ -21,7 +22,18 @@ from contentfilter.containers.ooxmllock import Agile, LockError, Standard, Unkno
 from contentfilter.scan import ScanOptions, scan_document, scan_message
 from tests.samples.compound import compound_file
 from tests.samples.messages import attachment, message, multipart, text
-from tests.samples.office import BOF, EOF, doc, docm, docx, encrypted_ooxml, record, workbook, xls
+from tests.samples.office import (
+    BOF,
+    EOF,
+    doc,
+    docm,
+    docx,
+    encrypted_ooxml,
+    encrypted_xls,
+    record,
+    workbook,
+    xls,
+)
 
 MACROS = {"office-macro", "office-macro-suspicious"}
 
@@ -198,6 +210,15 @@ def test_what_only_looks_locked():
     )
     assert scanned(protected) == (set(), set())
     assert scanned(docx(extra={"word/settings.xml": b'<w:documentProtection w:hash="x"/>'})) == (set(), set())
+
+
+def test_workbook_of_excel_97_is_opened_without_touching_the_disk(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise PermissionError("a worker writes no files")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    assert scanned(encrypted_xls("secret")) == ({"office-encrypted"}, {"encrypted"})
+    assert scanned(encrypted_xls("VelvetSweatshop")) == ({"office-default-password"}, set())
 
 
 def test_workbook_without_a_container():
