@@ -2,7 +2,8 @@
 
 Everything here is done by the worker to itself, after its libraries are loaded. What the kernel does not
 grant (a container may forbid namespaces) is returned in words and said in the log; the limits on memory and
-time, and the death with the daemon, are never optional.
+time, and the death with the daemon, are never optional. The network is shut twice, by a namespace without one
+and by the refusal of sockets, since either may be missing.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ import os
 import resource
 import signal
 
+from contentfilter.pool.landlock import forbid_files
+from contentfilter.pool.seccomp import forbid_calls
+
 OPEN_FILES = 64
-"""Descriptors a worker may have; it needs its three, the message, and now and then a module file."""
+"""Descriptors a worker may have; it needs a handful, the message, and now and then a module file."""
 
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
@@ -79,6 +83,11 @@ def confine(memory: int, parent: int) -> list[str]:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != parent:
         raise Orphaned(f"the daemon, process {parent}, is gone")
+    if not forbid_files():
+        missing.append("Landlock")
+    # The last, since it forbids all of the above.
+    if not forbid_calls(os.getpid()):
+        missing.append("seccomp filter")
     return missing
 
 
@@ -106,10 +115,18 @@ def allow_cpu(seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (limit, hard))
 
 
-def address_space() -> int:
-    """Octets of address space in use, which is what the memory limit counts (proc(5), statm)."""
-    with open("/proc/self/statm", "rb", buffering=0) as statm:
-        return int(statm.read(64).split()[0]) * resource.getpagesize()
+class AddressSpace:
+    """How much this process uses, which is what the memory limit counts (proc(5), statm).
+
+    Opened before the process is confined, which takes /proc away.
+    """
+
+    def __init__(self) -> None:
+        self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+
+    def used(self) -> int:
+        """Octets."""
+        return int(os.pread(self._statm, 64, 0).split()[0]) * resource.getpagesize()
 
 
 def _leave_network() -> bool:

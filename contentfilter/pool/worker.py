@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TypeAlias
 
-from contentfilter.pool.confinement import Orphaned, address_space, allow_cpu, confine
+from contentfilter.pool.confinement import AddressSpace, Orphaned, allow_cpu, confine
 from contentfilter.pool.messages import MAX_TASK, Answer, Done, Failed, Garbage, Ready, Task, encode
 from contentfilter.results import ScanResult
 
@@ -56,15 +56,19 @@ class Worker:
         answers: descriptor of the answer pipe.
         scan: does the work.
         settings: the limits.
+        memory: what of it is used.
     """
 
-    def __init__(self, tasks: socket.socket, answers: int, scan: Scan, settings: Settings) -> None:
+    def __init__(
+        self, tasks: socket.socket, answers: int, scan: Scan, settings: Settings, memory: AddressSpace
+    ) -> None:
         self._tasks = tasks
         self._answers = answers
         self._scan = scan
         self._settings = settings
         # Memory that a parser never gives back would make a later, innocent mail hit the limit.
-        self._enough = (address_space() + settings.memory) // 2
+        self._memory = memory
+        self._enough = (memory.used() + settings.memory) // 2
 
     def run(self) -> None:
         """Work until the daemon closes the socket.
@@ -108,7 +112,7 @@ class Worker:
             os.close(descriptor)
         seconds = time.monotonic() - started
         result = ScanResult(result.findings, result.unscanned, result.parts, seconds)
-        return Done(result, retire=address_space() > self._enough)
+        return Done(result, retire=self._memory.used() > self._enough)
 
 
 def _where(error: BaseException) -> str:
@@ -153,8 +157,9 @@ def main(argument: str) -> int:
     try:
         # Loading is the slow part; confinement would only make it fail.
         scan = _load(settings.scan)
+        memory = AddressSpace()
         missing = confine(settings.memory, settings.parent)
-        worker = Worker(tasks, answers, scan, settings)
+        worker = Worker(tasks, answers, scan, settings, memory)
         worker.answer(Ready(tuple(missing)))
         worker.run()
     except (BrokenPipeError, ConnectionError, Orphaned):

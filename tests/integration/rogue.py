@@ -7,7 +7,6 @@ import ctypes
 import os
 import resource
 import signal
-import socket
 import stat
 import struct
 import sys
@@ -16,6 +15,7 @@ import time
 from contentfilter.pool.messages import Done, Task, encode
 from contentfilter.results import ScanResult
 from mailbase.vocabulary import Finding
+from tests.integration import mischief
 
 hoard: list[bytes] = []
 
@@ -32,30 +32,16 @@ def answer_pipe() -> int:
 
 
 def facts() -> str:
-    """What this process can and cannot do."""
-    found = []
-    try:
-        with socket.create_connection(("127.0.0.1", 9), timeout=1):
-            found.append("network")
-    except ConnectionRefusedError:
-        found.append("network")
-    except OSError:
-        pass
-    try:
-        if (pid := os.fork()) == 0:
-            os._exit(0)
-        os.waitpid(pid, 0)
-        found.append("fork")
-    except OSError:
-        pass
+    """What this process has."""
     names = ("CORE", "FSIZE", "NOFILE", "AS", "NPROC")
-    found += [f"{name}={resource.getrlimit(getattr(resource, 'RLIMIT_' + name))[0]}" for name in names]
-    with open("/proc/self/status") as status:
-        found += [
-            "=".join(line.split()) for line in status if line.startswith(("NoNewPrivs", "CapEff", "CapPrm"))
-        ]
+    found = [f"{name}={resource.getrlimit(getattr(resource, 'RLIMIT_' + name))[0]}" for name in names]
     modules = [name for name in ("twisted", "pydantic", "yaml") if name in sys.modules]
-    return " ".join([*found, f"modules={','.join(modules)}", f"fds={len(os.listdir('/proc/self/fd'))}"])
+    descriptors = 0
+    for fd in range(64):
+        with contextlib.suppress(OSError):
+            os.fstat(fd)
+            descriptors += 1
+    return " ".join([*found, f"modules={','.join(modules)}", f"pid={os.getpid()}", f"fds={descriptors}"])
 
 
 def scan(task: Task, descriptor: int) -> ScanResult:
@@ -107,6 +93,9 @@ def scan(task: Task, descriptor: int) -> ScanResult:
             with contextlib.suppress(OSError):
                 for _ in range(2000):
                     os.write(2, b"A" * 1000 + b"\n")
+        case b"mischief":
+            done = " ".join(sorted(mischief.do(data.partition(b" ")[2].decode())))
+            return ScanResult((Finding("virus", "", f"{os.getpid()} {done[:280]}"),))
         case b"facts":
             return ScanResult((Finding("virus", "", facts()[:290]),))
     return ScanResult((Finding("virus", task.name, f"{len(data)} {os.getpid()}"),), (), 1)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pikepdf
 import pytest
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.epollreactor import EPollReactor
@@ -22,14 +26,19 @@ from contentfilter.pool.pool import Pool
 from contentfilter.pool.process import MAX_LOG_LINES, ProcessLauncher
 from contentfilter.pool.worker import Settings
 from contentfilter.results import ScanFailed, ScanResult
+from contentfilter.scan import scan_document
 from mailbase.config.flows import FINDING_NAMES
 from mailbase.logs import Log
+from tests.integration import mischief
+from tests.samples import office
+from tests.samples.pdf import pdf
+from tests.samples.written import written
 
 pytestmark = pytest.mark.integration
 
 MEMORY = 512 << 20
 DESCRIPTORS = 7
-"""Of a worker at work: 0 to 2, task socket, answer pipe, the mail, and the folder that lists them."""
+"""Of a worker at work: 0 to 2, task socket, answer pipe, the count of its memory, and the mail."""
 
 
 @dataclass
@@ -51,12 +60,12 @@ class Fates:
 class Rig:
     """A pool on a reactor of its own, and what became of it."""
 
-    def __init__(self, limits: Limits, cpu_time: float = 5.0) -> None:
+    def __init__(self, limits: Limits, cpu_time: float = 5.0, scan: str = "rogue:scan") -> None:
         self.reactor = EPollReactor()
         self.output = io.StringIO()
         self.log = Log("test", stream=self.output, level="debug")
         self.fates = Fates()
-        self.settings = Settings(os.getpid(), MEMORY, cpu_time, scan="rogue:scan")
+        self.settings = Settings(os.getpid(), MEMORY, cpu_time, scan=scan)
         launcher = ProcessLauncher(self.reactor, self.settings, FINDING_NAMES, self.log)
         self.pool = Pool(self.reactor, limits, launcher, self.log, self.fates)
 
@@ -209,13 +218,83 @@ def test_a_worker_has_nothing_it_does_not_need():
         assert facts["CORE"] == facts["FSIZE"] == "0"
         assert facts["AS"] == str(MEMORY)
         assert facts["NOFILE"] == "64"
-        assert facts["NoNewPrivs:"] == "1"
-        assert int(facts["CapEff:"], 16) == int(facts["CapPrm:"], 16) == 0
+        assert facts["NPROC"] == "0"
         assert facts["modules"] == ""
-        assert "network" not in facts or "missing" in rig.output.getvalue()
         assert facts["fds"] == str(DESCRIPTORS)
+        status = status_of(int(facts["pid"]))
+        assert status["NoNewPrivs"] == "1"
+        assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
 
     rig.run(script)
+
+
+@pytest.mark.parametrize("scan", ["rogue:scan", "bare:scan"])
+def test_a_worker_that_was_broken_into_can_do_no_mischief(scan, tmp_path):
+    """With what this kernel grants, and as in a container that grants next to nothing."""
+    rig = Rig(Limits(), scan=scan)
+    (tmp_path / "kept.eml").write_text("somebody's mail")
+    path = str(tmp_path / "control")
+    with socket.socket(socket.AF_UNIX) as control:
+        control.bind(path)
+        control.listen()
+        targets = json.dumps(
+            {"folder": str(tmp_path), "file": str(tmp_path / "kept.eml"), "socket": path, "pid": os.getpid()}
+        )
+
+        async def script() -> None:
+            result = await rig.tell(f"mischief {targets}")
+            assert isinstance(result, ScanResult), result
+            pid, *done = result.findings[0].detail.split()
+            missing = re.search(r'worker-confinement missing="?([^"\n]+)', rig.output.getvalue())
+            assert missing is not None
+            lacking = set(missing[1].split(", "))
+            if scan == "bare:scan":
+                assert lacking == {"network namespace", "Landlock", "seccomp filter"}
+            # Each may be done only if nothing that would keep a worker from it was granted.
+            assert {name for name in done if not mischief.GUARDS[name] <= lacking} == set()
+            if not lacking:
+                assert done == []
+                assert (tmp_path / "kept.eml").read_text() == "somebody's mail"
+                assert sorted(os.listdir(tmp_path)) == ["control", "kept.eml"]
+            if "seccomp filter" not in lacking:
+                assert status_of(int(pid))["Seccomp"] == "2"
+            assert worker_of(await rig.tell("hello")) == int(pid)
+
+        rig.run(script)
+
+
+SAMPLES = {
+    "macro": office.docm(),
+    "binary": office.doc(),
+    "locked workbook": office.encrypted_xls("VelvetSweatshop"),
+    "locked document": office.encrypted_ooxml(office.docm(), "VelvetSweatshop"),
+    "locked PDF": pdf(lock=pikepdf.Encryption(owner="owner", user="")),
+    "locked away PDF": pdf(lock=pikepdf.Encryption(owner="owner", user="user")),
+    "tape": written("pax", {"a.docm": office.docm()}, ("zstd",)),
+    "7z": written("7zip", {"a.docm": office.docm()}),
+}
+
+
+def test_confinement_hides_nothing_from_the_scanners():
+    rig = Rig(Limits(), scan="contentfilter.pool.scanning:scan")
+
+    async def script() -> None:
+        for name, data in SAMPLES.items():
+            fd = os.memfd_create("document")
+            os.write(fd, data)
+            inside = await rig.pool.submit(Task("document", len(data), name), fd, None)
+            outside = scan_document(name, data)
+            assert isinstance(inside, ScanResult), name
+            assert outside.findings, name
+            assert (inside.findings, inside.unscanned) == (outside.findings, outside.unscanned)
+
+    rig.run(script)
+
+
+def status_of(pid: int) -> dict[str, str]:
+    """What the kernel tells about a process, from the outside."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def test_recycling_by_count_loses_no_task_and_makes_no_gap():
