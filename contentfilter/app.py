@@ -105,7 +105,6 @@ class Daemon:
         self._connect(settings)
         self._allowed = Allowlist(content.allowed_macros, log, time.time)
         self.quarantine = Quarantine(content.quarantine, self._in_thread)
-        self.quarantine.measure()
         self.metrics.watch_quarantine(lambda: self.quarantine.usage)
         self.housekeeper = Housekeeper(
             reactor,
@@ -187,6 +186,7 @@ class Daemon:
         self.engines.start()
         for port in self.ports:
             port.start()
+        self._measure()
         self.housekeeper.start()
 
     async def drain(self) -> None:
@@ -235,8 +235,12 @@ class Daemon:
         about = {key: str(request.get(key, ""))[:200] for key in ("id", "file", "recipients", "by")}
         self._log.info(f"quarantine-{event}", peer=str(request.get("peer", "")), **about)
         self.metrics.quarantine_removed.labels(event).inc()
-        self._in_thread(self.quarantine.measure).addErrback(lambda failure: None)
+        self._measure()
         return {}
+
+    def _measure(self) -> None:
+        """Find out what is in the quarantine; where that fails, the next round says so."""
+        self._in_thread(self.quarantine.measure).addErrback(lambda failure: None)
 
     async def _send(self, envelope: Envelope, message: bytes) -> bool:
         """Hand a mail of our own to Postfix, behind the filter; whether it took it."""
@@ -247,6 +251,9 @@ class Daemon:
             delivered = await self._way_back.deliver(Job(envelope), b"", spool, not_after).outcome
         finally:
             spool.close()
+        refused = [str(reply) for reply in delivered.replies if not reply.positive]
+        if refused:
+            self._log.warning("own-mail-refused", recipients=len(refused), reply=refused[0])
         return delivered.result is Result.DELIVERED
 
     # Configuration
@@ -327,7 +334,7 @@ class Daemon:
         self.engines.configure(content)
         if content.quarantine.folder != old.contentfilter.quarantine.folder:
             self.quarantine = Quarantine(content.quarantine, self._in_thread)
-            self._in_thread(self.quarantine.measure).addErrback(lambda failure: None)
+            self._measure()
         self.quarantine.settings = content.quarantine
         self.inspector.backends = self._backends(settings)
         self._log.info("reloaded", servers=len(settings.registry.servers))

@@ -61,7 +61,7 @@ class Policies:
     def of(self, flow: Flow, recipient: str) -> Policy:
         """What counts for ``recipient``, an address as it stood on the wire, in mail of ``flow``."""
         complaints = self._takes_complaints(recipient)
-        domain = self._domains.get(domain_of(recipient) or "") if self._domains else None
+        domain = self._domain(recipient) if self._domains else None
         if domain is None and flow not in STRANGERS:
             # Somebody else's abuse@.
             complaints = complaints and "@" not in recipient
@@ -71,6 +71,14 @@ class Policies:
         found = self._of_domain.get(key)
         if found is None:
             found = self._of_domain[key] = self._policy(flow, domain, complaints)
+        return found
+
+    def _domain(self, recipient: str) -> Domain | None:
+        name = recipient.rpartition("@")[2].lower()
+        found = self._domains.get(name)
+        if found is None and not (name.isascii() and name[-1:].isalnum()):
+            # Written in another way than most, and that takes longer to read.
+            found = self._domains.get(domain_of(recipient) or "")
         return found
 
     def _takes_complaints(self, recipient: str) -> bool:

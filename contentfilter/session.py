@@ -339,6 +339,8 @@ class Session:
         self._id = event.id
         match event.disposition:
             case Deliver(header=header, apart=apart, kept=kept):
+                if not self._profile.lmtp and not all(reply.positive for reply in apart.values()):
+                    raise RuntimeError("one reply cannot say that some are refused")
                 self._phase = _Phase.REINJECTING
                 self._apart = apart
                 self._kept = kept

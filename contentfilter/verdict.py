@@ -113,6 +113,8 @@ def decide(
         results: of the scanners, in their configured order.
     """
     facts = tuple(fact for result in results for fact in _facts(result))
+    if not facts:
+        return Verdict(decision_id, flow, Action.ACCEPT, None, facts)
     actions = [_action(fact, flow, policy) for fact in facts]
     action = fold(actions)
     order = {fact_name: rank for rank, fact_name in enumerate((*policy.actions, *policy.unscanned))}

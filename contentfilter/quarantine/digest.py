@@ -118,10 +118,10 @@ def compose(
     """Envelope and message, CRLF as line end. From the null sender, and marked so that no program answers."""
     total = len(digest.new) + len(digest.ending)
     what = f"{total} message{'s' if total != 1 else ''} for {domain}"
-    to = ", ".join(dict.fromkeys(person.email for person in people))
+    to = dict.fromkeys(person.email for person in people)
     lines = [
         f"From: Mail gateway <{gateway.sender}>",
-        f"To: {printable(to, 900)}",
+        "To: " + ",\r\n ".join(printable(one, 320) for one in to),
         f"Subject: Quarantine of {gateway.hostname}: {what}",
         f"Date: {formatdate(now, localtime=True)}",
         f"Message-ID: <digest.{int(now)}.{domain}@{gateway.hostname}>",
@@ -148,9 +148,9 @@ def compose(
                 lines += ["", f"and {len(messages) - MAX_LISTED} more."]
     envelope = Envelope(
         Path("", b"<>"),
-        recipients=[
-            Path(one, f"<{one}>".encode()) for one in dict.fromkeys(person.email for person in people)
-        ],
+        recipients=[Path(one, f"<{one}>".encode()) for one in to],
+        # Whom Postfix does not take keeps nobody else from reading it.
+        lmtp=True,
     )
     return envelope, "".join(f"{line}\r\n" for line in lines).encode("ascii", "replace")
 

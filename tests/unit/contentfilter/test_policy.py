@@ -68,7 +68,7 @@ def test_a_domain_lays_its_own_over_the_flows(policies):
 
 def test_case_extensions_and_dots_do_not_matter(policies):
     policy = of(policies, "strict.example")
-    for address in ("R+x@STRICT.Example", "r@strict.example.", '"a@b"@strict.example'):
+    for address in ("R+x@STRICT.Example", "r@strict.example.", '"a@b"@strict.example', "r@ｓtrict.example"):
         assert policies.of(Flow.INBOUND, address) is policy
     # Subdomains are registered by themselves.
     assert of(policies, "sub.strict.example") is policies.of_flow(Flow.INBOUND)

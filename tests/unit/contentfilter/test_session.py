@@ -496,12 +496,21 @@ def test_all_hear_that_a_mail_was_discarded() -> None:
     assert said(script(Verdict("id1", Answer(words.OK)))) == [words.OK] * 2
 
 
+def test_who_is_refused_is_never_passed_over_in_silence() -> None:
+    script = Script()
+    script.message("a@y", "b@y")
+    script(EndOfData(4, None))
+    with pytest.raises(RuntimeError):
+        script(Verdict("id1", Deliver(b"", {0: NO})))
+
+
 @pytest.mark.parametrize("lmtp", [False, True])
 def test_recipients_apart_are_not_reinjected_and_hear_their_own_where_they_can(lmtp: bool) -> None:
     script = Script(lmtp)
     script.message("a@y", "b@y", "c@y")
     script(EndOfData(4, None))
-    (reinject,) = script(Verdict("id1", Deliver(b"", {0: NO, 2: words.OK})))
+    first = NO if lmtp else words.OK
+    (reinject,) = script(Verdict("id1", Deliver(b"", {0: first, 2: words.OK})))
     assert isinstance(reinject, Reinject)
     assert [path.address for path in reinject.job.envelope.recipients] == ["b@y"]
     commands = script(ended(Result.DELIVERED, QUEUED))
