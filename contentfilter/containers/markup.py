@@ -14,7 +14,7 @@ from typing import TypeAlias
 Content: TypeAlias = bytes | bytearray
 
 _ENCODING = re.compile(rb"<\?xml[^>]{0,200}?encoding\s*=\s*[\"']utf-?7[\"']", re.IGNORECASE)
-_ATTRIBUTE = re.compile(rb"([^\s=<>\"'/]+)\s*=\s*(?:\"([^\"<]*)\"|'([^'<]*)')")
+_ATTRIBUTE = re.compile(rb"([^\s=<>\"'/]+)\s*=\s*(?:\"([^\"<]*)\"|'([^'<]*)'|([^\s\"'<>]+))")
 ATTRIBUTES = rb"((?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+)"
 """Group for all between an element's name and its ``>``, which may stand in an attribute's value as well."""
 PREFIX = rb"<(?:[^\s<>/:=\"'!?]{1,100}+:)?"
@@ -88,10 +88,10 @@ def elements(data: Content, name: bytes) -> Iterator[re.Match[bytes]]:
 
 
 def attributes(raw: bytes) -> dict[bytes, str]:
-    """Attributes by local name in lower case, values unescaped."""
+    """Attributes by local name in lower case, values unescaped; also without quotes, as HTML has them."""
     return {
-        name.rsplit(b":", 1)[-1].lower(): unescaped(double or single)
-        for name, double, single in _ATTRIBUTE.findall(raw)
+        name.rsplit(b":", 1)[-1].lower(): unescaped(double or single or bare)
+        for name, double, single, bare in _ATTRIBUTE.findall(raw)
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import html
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -65,6 +66,7 @@ _MACRO_SHEET = re.compile(PREFIX + rb"macrosheet(?=[\s/>])", re.IGNORECASE)
 _STYLESHEET = re.compile(rb"<\?xml-stylesheet\b([^<]{0,2000}?)\?>")
 _MAX_FIELDS = 100_000
 _MAX_RELATIONS = 50_000
+_MAX_LINKS = 10_000
 
 
 class OfficeXml:
@@ -106,6 +108,8 @@ class OfficeXml:
             yield from _relations(part, data)
         if b"mso-application" in source[:4096]:
             yield from _stylesheet(part, source)
+        if b"ttachedTemplate" in source or b"dit-Time-Data" in source:
+            yield from _template(part, source)
         head = data[:4096].lower()
         if _MACRO_SHEET.search(head) or (b"content-types" in head and "macrosheet" in _lower(data)):
             yield part.found("office-xlm-macro", "macro sheet")
@@ -179,6 +183,18 @@ def _relations(part: Part, data: Content) -> Iterator[Found]:
         if name not in told:
             told.add(name)
             yield part.found(name, detail)
+
+
+def _template(part: Part, data: Content) -> Iterator[Found]:
+    """A template, or the file with the macros, that a document in Word 2003 XML or HTML says it has."""
+    for match in itertools.islice(elements(data, b"attachedTemplate|link"), _MAX_LINKS):
+        values = attributes(match[1])
+        if b"emplate" not in match[0][:200] and values.get(b"rel", "").lower() != "edit-time-data":
+            continue
+        target = values.get(b"val", "") or values.get(b"href", "")
+        if is_remote(target):
+            yield part.found("office-remote-template", f"template {target[:200]}")
+            return
 
 
 def _stylesheet(part: Part, data: Content) -> Iterator[Found]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ from contentfilter.containers.vba_source import lines_of
 from contentfilter.limits import MIB
 from contentfilter.macros.digest import digest_of, normal_source
 from contentfilter.part import Content, Context, Found, Part
+from contentfilter.scanners.remote import is_remote
 
 _MODULE = re.compile(PREFIX + rb"module(?=[\s/>])" + ATTRIBUTES + rb">([^<]*)")
 _EMPTY = re.compile(r"'|rem(?: |\Z)|option [\w ]+\Z|sub main ?(?:\( ?\) ?)?\Z|end sub\Z")
@@ -24,7 +26,8 @@ _MAX_EVENTS = 10_000
 
 
 class OpenDocument:
-    """Finds ``office-macro``, ``office-macro-suspicious``, ``office-dde`` and ``office-encrypted``."""
+    """Finds ``office-macro``, ``office-macro-suspicious``, ``office-dde``, ``office-remote-template`` and
+    ``office-encrypted``."""
 
     name = "open-document"
 
@@ -44,6 +47,8 @@ class OpenDocument:
             yield part.unscanned("encrypted", "OpenDocument")
         if b"StarBasic" in data:
             yield from _basic(part, joined(data) or data)
+        if b"office:document" in data[:4096] and b"http" in data:
+            yield from _fetched(part, data)
         if b"event" in data and (b"vnd.sun.star.script" in data or b"event-name" in data):
             yield from _events(part, data)
 
@@ -69,6 +74,16 @@ def _basic(part: Part, data: Content) -> Iterator[Found]:
             if any(not _EMPTY.match(line) for line in lines_of(source)):
                 yield part.found("office-macro", "OpenDocument Basic", digest_of([normal_source(source)]))
                 return
+
+
+def _fetched(part: Part, data: Content) -> Iterator[Found]:
+    """Templates, sections, frames and objects that come from elsewhere when the document is opened."""
+    names = b"template|section-source|floating-frame|object|object-ole|applet|plugin"
+    for match in itertools.islice(elements(data, names), _MAX_EVENTS):
+        target = attributes(match[1]).get(b"href", "")
+        if is_remote(target):
+            yield part.found("office-remote-template", f"link {target[:200]}")
+            return
 
 
 def _events(part: Part, data: Content) -> Iterator[Found]:

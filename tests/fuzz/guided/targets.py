@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 TARGETS = {
+    "excel": "tests.fuzz.guided.excel",
     "message": "tests.fuzz.guided.message",
+    "office-xml": "tests.fuzz.guided.office_xml",
+    "ole": "tests.fuzz.guided.ole",
     "rar": "tests.fuzz.guided.rar_archive",
+    "rtf": "tests.fuzz.guided.rtf",
     "sevenzip": "tests.fuzz.guided.sevenzip_archive",
     "smime": "tests.fuzz.guided.smime",
     "tar": "tests.fuzz.guided.tar_archive",

@@ -108,6 +108,24 @@ def test_stylesheet_from_elsewhere():
     assert found((xml % b"http://fine.example/").replace(b"mso-application", b"x")) == set()
 
 
+@pytest.mark.parametrize(
+    ("xml", "names"),
+    [
+        (b'<w:wordDocument><w:docPr><w:attachedTemplate w:val="https://evil.example/t.dot"/>', REMOTE),
+        (b'<html><!--[if gte mso 9]><xml><w:AttachedTemplate HRef="\\\\evil\\x\\t.dot"/>', REMOTE),
+        (b"<html><link rel=Edit-Time-Data href=http://evil.example/editdata.mso>", REMOTE),
+        (b"<html><link rel=Edit-Time-Data href='x_files/editdata.mso'>", set()),
+        (b"<html><link rel=stylesheet href=http://fine.example/x.css>attachedTemplate", set()),
+        (b'<w:settings><w:attachedTemplate r:id="rId1"/>', set()),
+        (b'<office:document-meta><meta:template xlink:href="http://evil.example/t.ott"/>', REMOTE),
+        (b'<office:document-content><text:section-source xlink:href="http://evil.example/x"/>', REMOTE),
+        (b'<office:document-content><text:a xlink:href="http://fine.example/x"/>', set()),
+    ],
+)
+def test_templates_named_in_documents(xml: bytes, names: set[str]):
+    assert found(xml) == names
+
+
 # ActiveMime.
 
 
