@@ -22,10 +22,14 @@ _JUNK = bytes(set(range(256)) - set(_ALPHABET + b"="))
 _BLANK = b" \t\r\n"
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _MAX_PIECES = 100_000
-"""Paddings in the midst of base64, and lines of it, that are told apart."""
+"""Paddings in the midst of base64 that are told apart."""
+_MAX_LINES = 400_000
+"""Lines that are decoded one by one where they are not as they should be."""
 _MATERIAL = 24
 """Base64 characters that may be more than an accident."""
-_LEADING = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
+_LEADING = re.compile(rb"(?:\A|\n)[ \t\r]*([A-Za-z0-9+/]+={0,2})")
+_TEXT = re.compile(rb"[^A-Za-z0-9+/= \t\r\n]|[A-Za-z0-9+/=][ \t]+[A-Za-z0-9+/=]")
+_PADDED_LINE = re.compile(rb"=[ \t]*\r?\n")
 _EARLY_EMPTY_LINE = re.compile(rb"\s*[^\s][^\n]{0,160}\n(?:[^\n]{0,100}\n)?[ \t]*\r?\n[ \t\r]*[A-Za-z0-9]")
 _MATERIAL_LINE = re.compile(rb"(?:\A|\n)[ \t]*[A-Za-z0-9+/]{%d,}=*[ \t]*\r?(?:\n|\Z)" % _MATERIAL)
 
@@ -39,12 +43,14 @@ class Base64:
         doubtful: programs will differ in what they make of it.
         complete: false if there are more readings than were tried.
         odd: there is more in the text than base64.
+        steps: pieces that were decoded by themselves.
     """
 
     readings: list[bytes | bytearray] = field(default_factory=list)
     doubtful: bool = False
     complete: bool = True
     odd: bool = False
+    steps: int = 0
 
     def add(self, data: bytes | bytearray) -> bool:
         """Keep one more reading; false if it is known."""
@@ -142,6 +148,7 @@ def _with_junk(raw: bytes) -> Base64:
     # At padding some programs stop, some begin anew, some take no notice.
     found.add(quads(pieces[0]))
     first = found.readings[0] if found.readings else b""
+    found.steps = len(pieces) + text.count(b"=")
     if len(pieces) > 1 and found.complete:
         found.add(b"".join(quads(piece) for piece in pieces))
         found.add(quads(body.replace(b"=", b"")))
@@ -151,16 +158,20 @@ def _with_junk(raw: bytes) -> Base64:
     found.odd = odd = len(blanks) != len(text)
     if odd and (b"-" in blanks or b"_" in blanks):
         found.add(quads(raw.translate(_URL_SAFE).translate(None, _JUNK).replace(b"=", b"")))
-    if odd or _ragged(raw, len(raw) - len(blanks)):
+    footer = _footer(raw, first)
+    if not footer and (odd or _ragged(raw, len(raw) - len(blanks))):
         _add_lines(found, raw)
     _add_late_start(found, raw)
-    found.doubtful = text.startswith(b"=") or (len(found.readings) > 1 and not _footer(raw, first))
+    found.doubtful = text.startswith(b"=") or (len(found.readings) > 1 and not footer)
     return found
 
 
 def _aligned(text: bytes) -> Iterator[bytes]:
     """Four characters at a time, each by itself, with padding that stands anywhere in it."""
     done, at = 0, text.find(b"=")
+    if at < 0:
+        yield quads(text)
+        return
     while at >= 0:
         start = max(done, at & ~3)
         yield quads(text[done:start])
@@ -172,13 +183,13 @@ def _aligned(text: bytes) -> Iterator[bytes]:
 
 def _add_lines(found: Base64, raw: bytes) -> None:
     """Readings by lines: each cut off at the first character of no alphabet, or at its last four."""
-    lines = raw.split(b"\n", _MAX_PIECES + 1)
-    if len(lines) > _MAX_PIECES:
+    if raw.count(b"\n") > _MAX_LINES:
         found.complete = False
         return
-    leading = [match[0] for line in lines if (match := _LEADING.match(line.lstrip(_BLANK)))]
+    leading = _LEADING.findall(raw)
+    found.steps += len(leading)
     found.add(quads(b"".join(leading).replace(b"=", b"")))
-    found.add(b"".join(quads(line[: len(line) & ~3].rstrip(b"=")) for line in leading))
+    found.add(b"".join(_aligned(b"".join([line[: len(line) & ~3] for line in leading]))))
 
 
 def _add_late_start(found: Base64, raw: bytes) -> None:
@@ -191,17 +202,11 @@ def _add_late_start(found: Base64, raw: bytes) -> None:
 
 def _footer(raw: bytes, first: bytes | bytearray) -> bool:
     """Whether all that is odd is text after the end, as mailing lists and disclaimers append it."""
-    at = 0
-    while at < len(raw):
-        stop = raw.find(b"\n", at)
-        stop = len(raw) if stop < 0 else stop + 1
-        line = raw[at:stop].strip(_BLANK)
-        if line.translate(None, _ALPHABET + b"="):
-            break
-        at = stop
-        if line.endswith(b"="):
-            break
+    text, padding = _TEXT.search(raw), _PADDED_LINE.search(raw)
+    at = raw.rfind(b"\n", 0, text.start() + 1) + 1 if text else len(raw)
+    if padding:
+        at = min(at, padding.end())
     head = raw[:at].translate(None, _BLANK)
-    if b"=" in head.rstrip(b"=") or not head:
+    if b"=" in head.rstrip(b"=") or not head or head.translate(None, _ALPHABET + b"="):
         return False
     return quads(head.rstrip(b"=")) == first[: len(head) * 3 // 4] and not _MATERIAL_LINE.search(raw, at - 1)

@@ -25,6 +25,8 @@ _HIDDEN = re.compile(
     rb"[ \t]*(?:\([^()\r\n]{0,60}\))?[ \t]*:"
 )
 _FIRST_WINDOW, _WINDOW = 4 * KIB, MIB
+_PIECE_WORK = KIB
+"""What a piece of base64 that is decoded by itself counts for, against the bound on work."""
 _MAX_TEXT = 8 * MIB
 """Text of this size is looked into for files and for broken escapes; more is no text."""
 _TELLING = 512
@@ -40,14 +42,15 @@ class Leaves:
         budget: bounds.
         path: what stands before the part numbers; empty for the mail itself.
         depth: containers around this message, for the parts handed out.
-        known: digests of contents that were handed out, where a second reading is to bring new ones only.
+        known: digests of contents that were handed out, where a second reading is to bring new ones only; a
+            set for each reading within another.
 
     Attributes:
         plain: the part that was handed out last is text without a name, as it stands.
         strange: NUL or bare CR stand where programs may take them for structure.
     """
 
-    def __init__(self, wire: Wire, budget: Budget, path: str, depth: int, known: set[bytes]) -> None:
+    def __init__(self, wire: Wire, budget: Budget, path: str, depth: int, known: list[set[bytes]]) -> None:
         self.wire = wire
         self.budget = budget
         self.depth = depth
@@ -78,20 +81,25 @@ class Leaves:
         """``items``, whose contents are known from now on."""
         for item in items:
             if isinstance(item, Part):
-                self.known.add(_digest(item.data))
+                self.known[-1].add(_digest(item.data))
             yield item
 
     def doubted(self, items: Iterator[Found], number: str, why: str) -> Iterator[Found]:
         """What is new in ``items``, a reading that only some clients have, and that it is."""
-        surprise = False
+        surprise, new = False, set()
+        before = len(self.known)
+        # A reading within it has its own memory, so that what it notes is still new out here.
+        self.known.append(set())
         for item in items:
             if isinstance(item, Part):
                 digest = _digest(item.data)
-                if digest in self.known:
+                if digest in new or any(digest in known for known in self.known[:before]):
                     continue
-                self.known.add(digest)
+                new.add(digest)
                 surprise = surprise or not self.plain
             yield item
+        del self.known[before:]
+        self.known[-1] |= new
         if surprise:
             yield self.ambiguous(number, why)
 
@@ -126,7 +134,8 @@ class Leaves:
             if not decoded.complete:
                 yield Unscanned(self.path(number), "malformed", "base64 in too many pieces")
             readings = decoded.readings
-            if decoded.odd and end - start <= _MAX_TEXT:
+            self.budget.take_work(_PIECE_WORK * decoded.steps)
+            if (decoded.odd or decoded.doubtful) and end - start <= _MAX_TEXT:
                 text = self.wire.text(start, end)
         else:
             readings = self.decode(start, end, encoding)

@@ -10,6 +10,7 @@ Time is linear in the message: levels, parts, header sizes and the number of pas
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -42,13 +43,18 @@ class MessageReader:
     """
 
     def __init__(
-        self, wire: Wire, budget: Budget, path: str = "", depth: int = 0, known: set[bytes] | None = None
+        self,
+        wire: Wire,
+        budget: Budget,
+        path: str = "",
+        depth: int = 0,
+        known: list[set[bytes]] | None = None,
     ) -> None:
         self._wire = wire
         self._budget = budget
         self._root = path
         self._depth = depth
-        self._leaves = Leaves(wire, budget, path, depth, set() if known is None else known)
+        self._leaves = Leaves(wire, budget, path, depth, known or [set()])
 
     def read(self) -> Iterator[Found]:
         """The leaf parts in their order, with what is odd about the structure.
@@ -102,7 +108,13 @@ class MessageReader:
             early = parse(header.block[: header.early_end])
             if not early.agrees(header):
                 yield self._leaves.ambiguous(number, "MIME fields after a line that is no header field")
-            other = self._body(early, start + header.early_end, end, number, level, message, default)
+            # The line may count to the body, or part it from the header.
+            first = start + header.early_end
+            second = self._wire.find(b"\n", first, end) + 1
+            other = itertools.chain.from_iterable(
+                self._body(early, at, end, number, level, message, default)
+                for at in ((first, second) if second else (first,))
+            )
         elif message and not header.block and (blank := self._blank(body, end)):
             other = self._entity(blank, end, number, level, message)
         if other is None:

@@ -36,9 +36,11 @@ def in_structure(data: bytes) -> bool:
 
 def variants(data: bytes) -> Iterator[bytes]:
     """The messages that programs make of ``data``."""
-    if _BARE_CR.search(data):
-        yield _BLANK_CR.sub(b"\r\n", data)
-        yield _BARE_CR.sub(b"", data)
+    forms = [data]
     if b"\0" in data:
-        yield data.replace(b"\0", b"")
-        yield _AFTER_NUL.sub(b"", data)
+        forms += [data.replace(b"\0", b""), _AFTER_NUL.sub(b"", data)]
+        yield from forms[1:]
+    for form in forms:
+        if _BARE_CR.search(form):
+            yield _BLANK_CR.sub(b"\r\n", form)
+            yield _BARE_CR.sub(b"", form)

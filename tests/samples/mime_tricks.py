@@ -650,12 +650,27 @@ def tricks(data: bytes) -> dict[str, bytes]:
 
 
 def combined(data: bytes, count: int, seed: int) -> dict[str, bytes]:
-    """Mails with three tricks each, drawn at random but the same each time."""
+    """Mails with three tricks and more each, drawn at random but the same each time."""
     draw, found = random.Random(seed), {}
     while len(found) < count:
         field_name, field = draw.choice(list(ENCODING_FIELDS.items()))
         code_name, encode = draw.choice(list(BASE64.items()))
         declared_name, (declared, used) = draw.choice(list(DECLARED.items()))
         name = f"{declared_name} / {field_name} / {code_name}"
-        found[name] = mail(declared, used, TEXT, part(encode(data), field))
+        leaf = part(encode(data), field)
+        message = mail(declared, used, TEXT, leaf)
+        match draw.randrange(5):
+            case 0:
+                outer_name, (outer, outer_used) = draw.choice(list(DECLARED.items()))
+                name += f" / in {outer_name}"
+                entity = b"Content-Type: " + declared + b"\r\n\r\n" + body_of(used, leaf)
+                message = mail(outer, outer_used, TEXT, entity)
+            case 1:
+                name += " / forwarded"
+                message = mixed(b"Content-Type: message/rfc822\r\n\r\n" + message)
+            case 2:
+                name += " / NUL in the header"
+                at = draw.randrange(len(HEAD))
+                message = message[:at] + b"\0" + message[at:]
+        found[name] = message
     return found

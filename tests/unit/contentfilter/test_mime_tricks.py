@@ -11,10 +11,12 @@ from contentfilter.limits import Budget, ScanOptions
 from contentfilter.message import BytesWire, MessageReader, wire
 from contentfilter.part import Part
 from contentfilter.scan import scan_message
+from tests.samples import mime_tricks
 from tests.samples.mime_tricks import combined, tricks
-from tests.samples.office import docm
+from tests.samples.office import doc, docm
 
-MAILS = tricks(docm()) | combined(docm(), 120, seed=1)
+MAILS = tricks(docm()) | combined(docm(), 200, seed=1)
+MAILS |= {f"{name}, OLE": mail for name, mail in tricks(doc(text=b"a" * 100)).items()}
 TEXT = b"text that only a virus engine would know: X5O-and-so-on, and a little more of it"
 # What nothing announces no program decodes; documents in it are found all the same.
 TEXTS = {name: mail for name, mail in tricks(TEXT).items() if "nothing announces" not in name}
@@ -29,6 +31,18 @@ def test_the_macro_is_found(mail: bytes):
     result = scan_message(mail)
     assert "office-macro" in {finding.name for finding in result.findings}
     assert "failed" not in {item.reason for item in result.unscanned}
+
+
+def test_readings_within_readings_are_handed_out():
+    """The reading without CR has a reading of its own, whose content is new to all the others."""
+    mail = mime_tricks.mail(
+        *mime_tricks.DECLARED["after junk and folded"],
+        mime_tricks.part(
+            mime_tricks.BASE64["tabs"](TEXT), mime_tricks.ENCODING_FIELDS["bare CR before the value"]
+        ),
+    )
+    items = MessageReader(BytesWire(mail), Budget(ScanOptions())).read()
+    assert any(item.data == TEXT for item in items if isinstance(item, Part))
 
 
 def test_a_mail_in_a_file_is_read_like_one_in_memory(monkeypatch: pytest.MonkeyPatch):
