@@ -41,6 +41,7 @@ _FOREIGN = (
 _FOREIGN_INSIDE = ((257, b"ustar"), (0x8001, b"CD001"))
 _MAX_TRIED = 100_000
 """Signatures of local headers that are looked at outside the directory."""
+_MAX_DECOYS = 1000
 _MAX_PROBLEMS = 20
 
 
@@ -84,7 +85,7 @@ class ZipArchive:
             ends = [end for end in ends if _opens(data, end)]
             if not ends:
                 return None
-        elif not at_start and not ends and not _plausible_at(data, data.find(LOCAL)):
+        elif not at_start and not ends and not _has_local(data):
             return None
         archive = cls(data)
         claimed = archive._read_directories(ends, limit)
@@ -269,6 +270,16 @@ def _opens(data: Content, end: EndRecord) -> bool:
             member, _next = read_central(data, directory.start, directory.shift)
             if _plausible_at(data, member.header) or _plausible_at(data, member.header - directory.shift):
                 return True
+    return False
+
+
+def _has_local(data: Content) -> bool:
+    """Whether there is a local header anywhere; a few signatures that are none do not end the search."""
+    at = data.find(LOCAL)
+    for _ in range(_MAX_DECOYS):
+        if at < 0 or _plausible_at(data, at):
+            return at >= 0
+        at = data.find(LOCAL, at + 1)
     return False
 
 

@@ -12,9 +12,11 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterator
 
+from contentfilter.containers.inflate64 import inflate64
 from contentfilter.containers.zipalone import BY_LIBARCHIVE, expand_alone
 from contentfilter.containers.zipmember import (
     BZIP2,
+    DEFLATE64,
     DEFLATED,
     LZMA,
     STORED,
@@ -72,6 +74,8 @@ def _by_method(
         yield from _deflated(data, member, end, limit, note)
     elif method in (BZIP2, LZMA, XZ):
         yield _expand_other(data[member.start : end], method, limit)
+    elif method == DEFLATE64:
+        yield inflate64(memoryview(data)[member.start : end], limit, late)
     elif method in BY_LIBARCHIVE:
         yield expand_alone(data, member, method, limit, late)
     else:
@@ -108,7 +112,7 @@ def _deflated(
         if len(longer.data) > len(result.data):
             note(f"{member.text_name!r:.80} is longer than it claims")
             result = longer
-    if not result.data and result.problem:
+    if not result.data and result.problem and member.packed == member.size:
         # Called compressed, and it isn't: some programs take it as it is.
         yield Expanded(data[start : min(end, start + limit)], "malformed")
     yield result

@@ -10,7 +10,7 @@ from contentfilter.limits import KIB
 
 Content: TypeAlias = bytes | bytearray
 
-STORED, DEFLATED, BZIP2, LZMA, XZ, AES = 0, 8, 12, 14, 95, 99
+STORED, DEFLATED, DEFLATE64, BZIP2, LZMA, XZ, AES = 0, 8, 9, 12, 14, 95, 99
 _STEP = 64 * KIB
 
 
