@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import milters
 from programs import Programs
 
 from postwarden.sandbox.gateway import Gateway, Rewired
@@ -17,6 +18,7 @@ from postwarden.sandbox.wiring import GatewayPorts, gateway_main, gateway_servic
 CONNECTIONS = 10
 DIRECT, NULL, OURS = "direct", "null proxy", "contentfilter"
 ALONE, POSTFIX_NULL, POSTFIX_OURS = "Postfix alone", "Postfix + null proxy", "Postfix + contentfilter"
+POSTFIX_RSPAMD = "Postfix + rspamd as milter"
 WORKERS = 2
 
 
@@ -71,9 +73,11 @@ def _start(programs: Programs, folder: Path, with_postfix: bool, stack: ExitStac
         return ways
     empty = GatewayPorts(0, 0, 0, 0, 0, 0, 0, 0, 0, sink)
 
-    def postfix(name: str, before: int, back: int) -> int:
+    def postfix(name: str, before: int, back: int, milter: int = 0) -> int:
         wires = replace(empty, mx=ports.take(), reinject_before=back, before=before)
         main = gateway_main(wires, f"{name}.bench.example", ("dst.example",))
+        if milter:
+            main["smtpd_milters"] = f"inet:127.0.0.1:{milter}"
         listening = [wires.mx, back] if back else [wires.mx]
         instance = PrivatePostfix(name, main, gateway_services(wires), listening, gateway.guard)
         stack.callback(instance.remove)
@@ -87,5 +91,7 @@ def _start(programs: Programs, folder: Path, with_postfix: bool, stack: ExitStac
     inner = stack.enter_context(Gateway(folder / "contentfilter-in-postfix", settings=settings))
     inner.write_config(Rewired(reinject_before=back_ours, reinject_after=back_ours))
     ways[POSTFIX_OURS] = postfix("ours", inner.ports.before, back_ours)
+    if milter := milters.rspamd(programs, folder / "rspamd", ports, stack):
+        ways[POSTFIX_RSPAMD] = postfix("rspamd", 0, 0, milter)
     inner.start_contentfilter()  # after Postfix: it is ready when the port behind it answers
     return ways
