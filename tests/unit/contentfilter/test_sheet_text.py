@@ -83,3 +83,11 @@ def test_formulas_in_other_tables(text: bytes) -> None:
 def test_a_web_query_fetches_from_elsewhere() -> None:
     assert found(b"WEB\r\n1\r\nhttps://evil.example/q.dat\r\n") == ["office-remote-template"]
     assert found(b"WEB\r\n1\r\nC:\\q.htm\r\n") == found(b"WEB 1\r\nhttps://evil.example/\r\n") == []
+
+
+@pytest.mark.parametrize("name", [b"DDE", b"dde", b"Dde"])
+@pytest.mark.parametrize("before", [0, 1, (1 << 20) - 6, (1 << 20) - 1, 1 << 20, (3 << 20) + 7])
+def test_the_function_is_found_in_any_case_and_place(name: bytes, before: int) -> None:
+    """The text is looked through in pieces of a MiB; none of it lies between two."""
+    assert found(b"x" * before + b"\n=" + name + b'("cmd";"/C calc")') == ["office-dde"]
+    assert found(b"x" * before + b"\n" + name + b'("cmd";"/C calc")') == []
