@@ -15,11 +15,6 @@ _FORMULAS = frozenset({0x0006, 0x0206, 0x0406})
 _MACRO_SHEET_BOF = 0x0040
 _MACRO_SHEET = 1
 _MODULE_SHEET = 6
-_XOR_DEFAULT = bytes.fromhex("59b30a9a")
-"""Key and verifier that ``VelvetSweatshop`` gives (MS-OFFCRYPTO 2.3.7.1), as Excel 5 and 95 store them."""
-_XOR_ARRAY = bytes.fromhex("876b9ae21ee305621e699660986e9404")
-_ROTATED = bytes((byte >> 5 | byte << 3) & 255 for byte in range(256))
-_PLAIN_RECORDS = frozenset({0x0009, 0x0209, 0x0409, 0x0809, 0x002F})
 _LINK = "\x03"
 _MAX_RECORDS = 1_000_000
 _MAX_SHEETS, _MAX_CELLS, _MAX_FACTS = 20, 20_000, 1000
@@ -145,22 +140,3 @@ def xlsb_dde(head: Content) -> bool:
     while at < min(6, len(head) - 3) and head[at] & 0x80:  # the size, seven bits an octet
         at += 1
     return len(head) > at + 2 and head[at + 1] | head[at + 2] << 8 == _SBT_DDE
-
-
-def open_default(data: Content) -> bytes | None:
-    """A ``Book`` stream (Excel 5 and 95) without the XOR obfuscation of the default password; None if it is
-    locked otherwise or not at all (MS-OFFCRYPTO 2.3.7)."""
-    out, opened = bytearray(data), False
-    for kind, at, size in records(data):
-        if kind == _FILEPASS:
-            if data[at : at + size] != _XOR_DEFAULT:
-                return None
-            opened = True
-            out[at - 4 : at] = b"\xff\xff" + out[at - 2 : at]  # a copy that is no longer locked
-        if not opened or kind in _PLAIN_RECORDS:
-            continue
-        skipped = 4 if kind == _BOUNDSHEET else 0  # the sheet's position is in the clear
-        stop = min(at + size, len(out))
-        for place in range(at + skipped, stop):
-            out[place] = _ROTATED[out[place] ^ _XOR_ARRAY[(place + size) % 16]]
-    return bytes(out) if opened else None

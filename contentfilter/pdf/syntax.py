@@ -7,6 +7,7 @@ found here, so that it is looked at too.
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import re
 from collections.abc import Iterable, Iterator
@@ -90,12 +91,12 @@ def encrypted_revisions(data: Content) -> list[int]:
 
     The last revision counts as well; a caller asks only where that is not encrypted.
     """
+    endings = [match.end() for match in itertools.islice(_END.finditer(data), _MAX_NAMES)]
     ends: dict[int, None] = {}
     for start in _sections(data):
-        region = data[start : start + _TRAILER_SIZE]
-        if match := _ENCRYPT.search(region):
-            ending = _END.search(data, start + match.end())
-            ends[ending.end() if ending else len(data)] = None
+        if match := _ENCRYPT.search(data, start, start + _TRAILER_SIZE):
+            after = bisect.bisect(endings, match.end())
+            ends[endings[after] if after < len(endings) else len(data)] = None
     return list(ends)
 
 

@@ -13,9 +13,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from contentfilter.containers.access import is_access, lock_of
-from contentfilter.containers.biff import open_default, read_workbook, starts_stream
+from contentfilter.containers.biff import read_workbook, starts_stream
 from contentfilter.containers.cfb import MAGIC, CompoundFile, Entry
 from contentfilter.containers.ooxmllock import LockError, UnknownLock, read_lock
+from contentfilter.containers.xlslock import (
+    by_rc4,
+    by_xor,
+    cryptoapi_key,
+    open_default,
+    plain_records,
+    rc4_key,
+)
 from contentfilter.limits import KIB
 from contentfilter.part import Content, Context, Found, Part
 from contentfilter.passwords.passwords import Password
@@ -128,7 +136,11 @@ def _of_compound(part: Part, file: CompoundFile, allowance: Callable[[], int]) -
     if kind == "Excel" and "workbook" not in streams:
         book = file.read(streams["book"])
         return Lock(kind, open=lambda password: open_default(book) if password == EXCEL else None)
-    return Lock(kind, open=_Legacy(part.data).open)
+    cost = _LEGACY_COST + len(part.data) // 50
+    if kind == "Excel":
+        book = file.read(streams["workbook"])
+        return Lock(kind, cost, lambda password: _open_excel(part.data, book, password))
+    return Lock(kind, cost, lambda password: _open_legacy(part.data, password))
 
 
 def encryption(file: CompoundFile) -> str:
@@ -193,25 +205,46 @@ def load_msoffcrypto() -> Any:
     return msoffcrypto
 
 
-class _Legacy:
-    """Word's, Excel's and PowerPoint's binary formats, by msoffcrypto: XOR, RC4, RC4 of the CryptoAPI."""
+def _open_legacy(data: Content, password: str) -> Content | None:
+    """Word's and PowerPoint's binary formats, by msoffcrypto: XOR, RC4, RC4 of the CryptoAPI."""
+    out = io.BytesIO()
+    try:
+        _unlocked(data, password).decrypt(out)
+    except Exception:  # noqa: BLE001 - the library lets whatever its parsers raise through; the file stays locked
+        return None
+    content = out.getvalue()
+    if not content.startswith(MAGIC):
+        return None
+    for mark, plain in _MARKS:  # which the library leaves in
+        content = content.replace(mark, plain)
+    return content
 
-    def __init__(self, data: Content) -> None:
-        self._data = data
 
-    def open(self, password: str) -> Content | None:
-        msoffcrypto = load_msoffcrypto()
-        logging.getLogger("msoffcrypto").setLevel(logging.CRITICAL + 1)
-        out = io.BytesIO()
-        try:
-            document = msoffcrypto.OfficeFile(io.BytesIO(self._data))
-            document.load_key(password=password)  # raises for a wrong one
-            document.decrypt(out)
-        except Exception:  # noqa: BLE001 - the library lets whatever its parsers raise through; the file stays locked
-            return None
-        content = out.getvalue()
-        if not content.startswith(MAGIC):
-            return None
-        for mark, plain in _MARKS:  # which the library leaves in
-            content = content.replace(mark, plain)
-        return content
+def _open_excel(data: Content, book: Content, password: str) -> Content | None:
+    """Excel's: the password is tested by msoffcrypto, whose decrypting takes a second for each MiB."""
+    import olefile
+    from msoffcrypto.method.xor_obfuscation import DocumentXOR
+
+    out = io.BytesIO(data)
+    try:
+        lock = _unlocked(data, password)
+        if lock.type == "xor":
+            cipher = by_xor(bytes(DocumentXOR.create_xor_array_method1(password)))
+        elif lock.type == "rc4":
+            cipher = by_rc4(book, rc4_key(password, lock.salt))
+        else:
+            cipher = by_rc4(book, cryptoapi_key(password, lock.salt, lock.keySize))
+        plain = bytes(plain_records(book, cipher))
+        olefile.OleFileIO(out, write_mode=True).write_stream("Workbook", plain)
+    except Exception:  # noqa: BLE001 - as above
+        return None
+    return out.getvalue()
+
+
+def _unlocked(data: Content, password: str) -> Any:
+    """The document with its key; raises whatever the library raises if the password is wrong."""
+    msoffcrypto = load_msoffcrypto()
+    logging.getLogger("msoffcrypto").setLevel(logging.CRITICAL + 1)
+    document = msoffcrypto.OfficeFile(io.BytesIO(data))
+    document.load_key(password=password)
+    return document

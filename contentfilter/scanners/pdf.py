@@ -17,6 +17,9 @@ from contentfilter.pdf.streams import set_bounds
 
 _ATTEMPT, _ATTEMPT_MIB = 3_000, 20_000
 """Microseconds that an attempt to open a document takes, and for each MiB of it."""
+_EARLIER = "an earlier revision"
+_MAX_REVISIONS = 8
+"""Earlier revisions with a lock that are looked at."""
 _MAX_WARNINGS = 2_000
 _DAMAGED = ("file is damaged", "error decoding stream data")
 _BOMB = "memory limit exceeded"
@@ -58,11 +61,14 @@ def _open(data: Content, password: str = "") -> pikepdf.Pdf:
 def _opened(part: Part, document: pikepdf.Pdf, context: Context) -> Iterator[Found]:
     if document.is_encrypted:
         yield part.found("pdf-owner-restricted", "opens with the empty password")
-    else:
-        for end in syntax.encrypted_revisions(part.data):
+    elif part.inside != _EARLIER:
+        ends = syntax.encrypted_revisions(part.data)
+        if len(ends) > _MAX_REVISIONS:
+            yield part.unscanned("too-large", "PDF: revisions")
+        for end in ends[:_MAX_REVISIONS]:
             # A reader that starts there sees a locked document; what starts there is looked at by itself.
             if end < len(part.data.rstrip()):
-                yield part.piece("an earlier revision", part.data[:end])
+                yield part.piece(_EARLIER, part.data[:end])
             else:
                 yield part.unscanned("malformed", "PDF: a lock that cannot be read")
     yield from _walked(part, document, context)

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contentfilter.containers import ovba
-from contentfilter.containers.biff import open_default, read_workbook, starts_stream, xlsb_dde
+from contentfilter.containers.biff import read_workbook, starts_stream, xlsb_dde
 from contentfilter.containers.cfb import CompoundError, CompoundFile
 from contentfilter.containers.markup import as_utf8, attributes, elements, joined
 from contentfilter.containers.vba_source import has_code, lines_of
 from contentfilter.containers.word_binary import WordDocument
+from contentfilter.containers.xlslock import open_default
 from contentfilter.macros.digest import normal_source
 from contentfilter.scan import ScanOptions, scan_document
 from contentfilter.scanners.macro_words import suspicious

@@ -243,6 +243,82 @@ def test_lock_of_a_workbook_that_cannot_be_opened(kind: int):
     assert scanned(data) == ({"office-encrypted"}, {"encrypted"})
 
 
+def formula_sheet() -> bytes:
+    """Records of a workbook with an Excel 4 macro sheet that holds a formula."""
+    sheet = (
+        record(0x0809, struct.pack("<HHHHII", 0x0600, 0x0040, 0, 0, 0, 0)) + record(0x0006, bytes(30)) + EOF
+    )
+    head = record(0x0085, struct.pack("<IBB", 0, 0, 1) + b"\x06\x00Macro1")
+    return head + record(0x00FC, b"text " * 700) + EOF + sheet
+
+
+def locked_workbook(kind: str, password: str) -> bytes:
+    """A workbook locked with the keys as msoffcrypto makes them, octet by octet."""
+    from msoffcrypto.method import rc4, rc4_cryptoapi
+    from msoffcrypto.method.xor_obfuscation import DocumentXOR
+
+    salt, verifier = bytes(range(16)), b"sixteen octets.."
+
+    def keystream(block: int, size: int) -> bytes:
+        key = rc4._makekey(password, salt, block)
+        if kind == "CryptoAPI":
+            key = rc4_cryptoapi._makekey(password, salt, 128, block)
+        return Cipher(ARC4(key), None).encryptor().update(bytes(size))
+
+    if kind == "XOR":
+        check = next(n for n in range(1 << 16) if DocumentXOR.verifypw(password, n))
+        lock = struct.pack("<HHH", 0, DocumentXOR.create_xor_key_method1(password), check)
+    else:
+        mask = keystream(0, 64)
+        hashed = (hashlib.sha1 if kind == "CryptoAPI" else hashlib.md5)(verifier).digest()
+        sealed = bytes(a ^ b for a, b in zip(verifier + hashed, mask, strict=False))
+        if kind == "CryptoAPI":
+            header = struct.pack("<8I", 4, 0, 0x6801, 0x8004, 128, 1, 0, 0) + "x\0".encode("utf-16-le")
+            lock = struct.pack("<HHHII", 1, 2, 2, 4, len(header)) + header + struct.pack("<I", 16) + salt
+            lock += sealed[:16] + struct.pack("<I", 20) + sealed[16:]
+        else:
+            lock = struct.pack("<HHH", 1, 1, 1) + salt + sealed
+    stream = bytearray(BOF + record(0x002F, lock))
+    body = formula_sheet()
+    body = body[:4] + struct.pack("<I", len(stream) + body.index(b"\x09\x08")) + body[8:]
+    at = 0
+    while at < len(body):
+        number, size = struct.unpack_from("<HH", body, at)
+        stream += body[at : at + 4]
+        for place in range(size):
+            octet, where = body[at + 4 + place], len(stream)
+            if number != 0x0809 and not (number == 0x0085 and place < 4):
+                if kind == "XOR":
+                    array = DocumentXOR.create_xor_array_method1(password)
+                    octet = (octet << 5 | octet >> 3) & 255
+                    octet ^= array[(where + size) % 16]
+                else:
+                    octet ^= keystream(where // 1024, 1024)[where % 1024]
+            stream.append(octet)
+        at += 4 + size
+    return xls(bytes(stream))
+
+
+@pytest.mark.parametrize("kind", ["XOR", "RC4", "CryptoAPI"])
+def test_what_opens_a_workbook(kind: str):
+    data = locked_workbook(kind, "VelvetSweatshop")
+    result = scan_document("x", data)
+    assert {found.name for found in result.findings} == {"office-default-password", "office-xlm-macro"}
+    assert any("Macro1" in found.detail for found in result.findings)
+    data = locked_workbook(kind, "Kx7")
+    assert scanned(data)[0] == {"office-encrypted"}
+    names, reasons = mail(text(b"Password: Kx7\r\n"), attachment(data))
+    assert (names, reasons) == ({"office-encrypted", "office-xlm-macro"}, set())
+
+
+def test_large_workbook_opens_in_little_time():
+    lock = record(0x002F, b"\0\0" + bytes.fromhex("59b30a9a"))
+    data = xls(BOF + lock + record(0x00FD, bytes(8000)) * 800 + EOF)
+    started = time.process_time()
+    assert scanned(data)[0] == {"office-default-password"}
+    assert time.process_time() - started < 4
+
+
 # Access.
 
 
