@@ -198,9 +198,14 @@ class Walk:
                 if problem:
                     yield Trouble(problem, "XFA form")
         if form:
-            if _SCRIPT.search(form):
+            if has_script(form):
                 yield Fact("pdf-javascript", "script in an XFA form")
             yield File("", form)
+
+
+def has_script(form: Content) -> bool:
+    """Whether an XFA form, in XML, holds a script."""
+    return _SCRIPT.search(form) is not None
 
 
 def _target(value: pikepdf.Object | str | None) -> str:

@@ -10,6 +10,7 @@ from contentfilter.scanners.archives import Archives
 from contentfilter.scanners.cards import Cards
 from contentfilter.scanners.compressed import Compressed
 from contentfilter.scanners.email import Email
+from contentfilter.scanners.encrypted_file import EncryptedFile
 from contentfilter.scanners.encrypted_office import EncryptedOffice
 from contentfilter.scanners.executable import Executable
 from contentfilter.scanners.html_smuggling import HtmlSmuggling
@@ -32,6 +33,7 @@ from contentfilter.scanners.tnef import Tnef
 from contentfilter.scanners.unsupported import Unsupported
 from contentfilter.scanners.vba import Vba
 from contentfilter.scanners.wide_text import WideText
+from contentfilter.scanners.xdp import Xdp
 
 SCANNERS: dict[str, Scanner] = {
     scanner.name: scanner
@@ -42,6 +44,7 @@ SCANNERS: dict[str, Scanner] = {
         HtmlSmuggling(),
         Appended(),
         EncryptedOffice(),
+        EncryptedFile(),
         Vba(),
         LegacyOffice(),
         OleLinks(),
@@ -51,6 +54,7 @@ SCANNERS: dict[str, Scanner] = {
         ActiveMime(),
         SheetText(),
         Pdf(),
+        Xdp(),
         WideText(),
         Email(),
         PrivateMail(),
