@@ -8,9 +8,9 @@ is being restarted costs a moment, one that is gone must not hold up Postfix.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from twisted.internet.defer import Deferred
 
@@ -21,6 +21,9 @@ from mailbase.vocabulary import Unscanned
 MAX_LOST = 2
 """Times that a message may be lost under way: more of them, and it may be the message that ends the
 engine."""
+
+_Turn: TypeAlias = "Deferred[Seat | ScanFailed]"
+"""Fires when it is a message's turn, with its seat, or with why there is none."""
 
 
 class Terms(Protocol):
@@ -90,18 +93,17 @@ class Engine:
             return ScanResult(unscanned=(Unscanned("", "too-large", detail),))
         seconds = terms.timeout if timeout is None else min(timeout, terms.timeout)
         end = self._clock.seconds() + seconds
-        tried: Counter[Seat] = Counter()
-        lost = 0
+        tries = lost = 0
         while True:
-            seat = self._free(tried) if not self._waiting else None
+            seat = self._free() if not self._waiting else None
             if seat is None:
-                turn = await self._turn(tried, end)
+                turn = await self._turn(end)
                 if isinstance(turn, ScanFailed):
                     return turn
                 seat = turn
             left = end - self._clock.seconds()
             others = any(other.usable for other in self.seats if other is not seat)
-            tried[seat] += 1
+            tries += 1
             try:
                 outcome = await seat.look(message, left / 2 if others else left)
             finally:
@@ -110,7 +112,6 @@ class Engine:
                 return outcome
             # Where no connection could be made, neither has done anything to the other.
             lost += outcome.reason != "unavailable"
-            tries = sum(tried.values())
             if lost >= MAX_LOST or tries >= MAX_LOST + len(self.seats) or self._clock.seconds() >= end:
                 return outcome
             self.moved += 1
@@ -124,8 +125,8 @@ class Engine:
                 self._patience = None
         elif self._patience is None and not self._given_up:
             self._patience = self._clock.callLater(self._terms.wait, self._give_up)
-        while self._waiting and (seat := self._free(self._waiting[0].tried)) is not None:
-            self._waiting.popleft().end(seat)
+        while self._waiting and (seat := self._free()) is not None:
+            self._waiting.popleft().callback(seat)
 
     def start(self) -> None:
         """Begin to look after the seats."""
@@ -137,23 +138,23 @@ class Engine:
         for seat in self.seats:
             seat.close()
 
-    def _free(self, tried: Counter[Seat]) -> Seat | None:
-        """The seat for a message that was at ``tried`` before."""
+    def _free(self) -> Seat | None:
+        """The seat for the next message; one where something went wrong just now is not usable."""
         free = [seat for seat in self.seats if seat.usable and seat.busy < self._terms.at_once]
-        return min(free, key=lambda seat: (tried[seat], seat.busy), default=None)
+        return min(free, key=lambda seat: seat.busy, default=None)
 
-    async def _turn(self, tried: Counter[Seat], end: float) -> Seat | ScanFailed:
+    async def _turn(self, end: float) -> Seat | ScanFailed:
         """Wait for a seat that has time for one more message."""
         if self._given_up:
             return self._gone()
         seconds = end - self._clock.seconds()
         if seconds <= 0:
             return ScanFailed(self.name, "timed-out", "no time left")
-        turn = _Turn(tried, self._waiting.remove)
+        turn: _Turn = Deferred(self._waiting.remove)
         self._waiting.append(turn)
         timer = self._clock.callLater(seconds, self._late, turn, seconds)
         try:
-            return await turn.seat
+            return await turn
         finally:
             if timer.active():
                 timer.cancel()
@@ -161,9 +162,11 @@ class Engine:
     def _late(self, turn: _Turn, seconds: float) -> None:
         self._waiting.remove(turn)
         if any(seat.usable for seat in self.seats):
-            turn.end(ScanFailed(self.name, "overload", f"waited {seconds:g} s for {self.name} to have time"))
+            turn.callback(
+                ScanFailed(self.name, "overload", f"waited {seconds:g} s for {self.name} to have time")
+            )
         else:
-            turn.end(self._gone())
+            turn.callback(self._gone())
 
     def _gone(self) -> ScanFailed:
         return ScanFailed(self.name, "unavailable", f"{self.name} does not answer")
@@ -173,20 +176,4 @@ class Engine:
         self._patience = None
         self._given_up = True
         while self._waiting:
-            self._waiting.popleft().end(self._gone())
-
-
-class _Turn:
-    """A message that waits.
-
-    Arguments:
-        tried: where it was before.
-        leave: takes it out of the queue.
-    """
-
-    def __init__(self, tried: Counter[Seat], leave: Callable[[_Turn], None]) -> None:
-        self.tried = tried
-        self.seat: Deferred[Seat | ScanFailed] = Deferred(lambda _cancelled: leave(self))
-
-    def end(self, outcome: Seat | ScanFailed) -> None:
-        self.seat.callback(outcome)
+            self._waiting.popleft().callback(self._gone())

@@ -51,24 +51,6 @@ def test_one_that_dies_under_way_costs_no_mail():
     assert scene[1].heard == [b"one"]
 
 
-def test_a_mail_that_was_lost_goes_elsewhere_the_next_time():
-    scene = Scene(2)
-    scene[0].says = None
-    scene.scan(b"one")
-    for server in scene.servers.values():
-        server.die()
-    scene.settle()
-    assert scene.results == []
-    for server in scene.servers.values():
-        server.there, server.says = True, lambda _: b"stream: OK"
-    # The second hears of it last, and both are there when the mail's turn comes.
-    scene.engine.seats[0]._answers = scene.engine.seats[1]._answers = True  # type: ignore[attr-defined]
-    scene.engine.reseat()
-    scene.pass_time(1)
-    assert scene.results == [CLEAN]
-    assert (scene[0].heard, scene[1].heard) == ([], [b"one"])
-
-
 @pytest.mark.parametrize("what", ["closes", "garbage", "error", "silence"])
 def test_one_in_trouble_costs_no_mail(what):
     scene = Scene(2)
