@@ -24,9 +24,11 @@ MAX_TRIES = 5
 """Times that one mail is told to come again, for some recipients or all; two kinds of answers take two."""
 MAX_PUT_OFF = 10
 """Recipients put off in one transaction. Postfix's smtpd cuts a client off after 20 errors."""
+ABANDONED = 3600.0
+"""Seconds after which a mail may be forgotten for others; it would have come again by then."""
 MAX_MAILS = 2_000
-MAX_OF_NETWORK = 20
-"""Mails remembered of one client network, so that none can drive out those of others."""
+MAX_OF_NETWORK = 100
+"""Mails remembered of one client network, so that none takes the room of others."""
 MAX_RECIPIENTS = 100_000
 """Recipients of all mails remembered."""
 NEARLY = 2_048
@@ -119,14 +121,14 @@ class Splits:
         for mail in known:
             # What an earlier try said of these recipients is out of date.
             self._strike(mail, addresses)
-        if envelope.inseparable or tries > MAX_TRIES:
+        # Room is not made by forgetting others: all would hear 451 for ever, in turn.
+        if envelope.inseparable or tries > MAX_TRIES or not self._has_room(envelope, len(addresses)):
             self._count("given-up")
             return False
         new = self._new(envelope)
         new.tries = tries
         new.labels = addresses
         self._recipients += len(addresses)
-        self._bound()
         self._count("mail")
         return True
 
@@ -149,12 +151,27 @@ class Splits:
         sender, network = _plain(envelope.sender.address), _network(envelope.client.address)
         mail = _Mail(sender, network, envelope.size, self._now() + LIFETIME)
         self._of_sender.setdefault(sender, []).append(mail)
-        of_network = self._of_network.setdefault(network, [])
-        of_network.append(mail)
+        self._of_network.setdefault(network, []).append(mail)
         self._in_order[mail] = None
-        if len(of_network) > MAX_OF_NETWORK:
-            self._forget(of_network[0])
         return mail
+
+    def _has_room(self, envelope: Envelope, recipients: int) -> bool:
+        of_network = self._of_network.get(_network(envelope.client.address), [])
+        if len(of_network) >= MAX_OF_NETWORK:
+            self._forget_abandoned(of_network[0])
+        while self._in_order and not self._fits(recipients):
+            if not self._forget_abandoned(next(iter(self._in_order))):
+                break
+        return len(of_network) < MAX_OF_NETWORK and self._fits(recipients)
+
+    def _fits(self, recipients: int) -> bool:
+        return len(self) < MAX_MAILS and self._recipients + recipients <= MAX_RECIPIENTS
+
+    def _forget_abandoned(self, mail: _Mail) -> bool:
+        abandoned = mail.until - LIFETIME + ABANDONED <= self._now()
+        if abandoned:
+            self._forget(mail)
+        return abandoned
 
     def _strike(self, mail: _Mail, addresses: Iterable[str]) -> None:
         for address in addresses:
@@ -170,18 +187,9 @@ class Splits:
         _remove(self._of_sender, mail.sender, mail)
         _remove(self._of_network, mail.network, mail)
 
-    def _oldest(self) -> _Mail | None:
-        return next(iter(self._in_order), None)
-
     def _expire(self) -> None:
         now = self._now()
-        while (oldest := self._oldest()) is not None and oldest.until <= now:
-            self._forget(oldest)
-
-    def _bound(self) -> None:
-        while (oldest := self._oldest()) is not None and (
-            len(self) > MAX_MAILS or self._recipients > MAX_RECIPIENTS
-        ):
+        while self._in_order and (oldest := next(iter(self._in_order))).until <= now:
             self._forget(oldest)
 
 

@@ -186,7 +186,8 @@ def _release(options: argparse.Namespace, settings: Settings) -> int:
             continue
         rest = "; it stays here for the others" if done.kept else ""
         recipients = printable(", ".join(done.recipients), 200)
-        print(f"{entry.metadata.get('id')} released to {recipients}{rest}: {done.reply}")
+        name = printable(str(entry.metadata.get("id")), 40)
+        print(f"{name} released to {recipients}{rest}: {done.reply}")
         _tell(content, "released", entry, len(done.recipients))
     return status
 

@@ -18,10 +18,14 @@ from contentfilter.quarantine.storing import Wire, describe, store
 from contentfilter.verdict import Verdict
 from mailbase.config import QuarantineSettings
 from mailbase.config.units import format_size
+from mailbase.vocabulary import Flow
 
 MAX_WAITING = 100
 """Messages on their way to the disk. One that hangs must not take memory and descriptors without end, long
 after their clients have given up."""
+RESERVED = 0.1
+"""Share of the room for mail of upstream relays, which can be refused nothing. Strangers may fill the rest,
+by writing malware to abuse@."""
 AGAIN = 5.0
 """Seconds at least between two looks into a full folder: many messages may wait for room."""
 HEAD = 16 * 1024
@@ -98,10 +102,11 @@ class Quarantine:
             self._turns.release()
             raise
         folder, octets = self.settings.folder, message.wire_size + HEAD
+        share = 1.0 if verdict.flow is Flow.UPSTREAM else 1.0 - RESERVED
 
         def work() -> Path:
             try:
-                self._take(octets)
+                self._take(octets, share)
                 try:
                     return store(folder, verdict.id, now, metadata, wire)
                 except BaseException:
@@ -138,17 +143,17 @@ class Quarantine:
         with self._lock:
             self.usage = self._used(messages, octets)
 
-    def _take(self, octets: int) -> None:
-        """Set room aside.
+    def _take(self, octets: int, share: float) -> None:
+        """Set room aside, if no more than a share of all of it is in use then.
 
         Raises:
             OSError: there is none.
         """
-        if not self._fits(octets):
+        if not self._fits(octets, share):
             # Somebody may have made room.
             if self._seconds() - self._measured >= AGAIN:
                 self.measure()
-            if not self._fits(octets):
+            if not self._fits(octets, share):
                 used, limits = self.usage, self.settings
                 raise OSError(
                     errno.EDQUOT,
@@ -156,12 +161,12 @@ class Quarantine:
                     f"and {used.octets} octets of at most {format_size(limits.max_size)}",
                 )
 
-    def _fits(self, octets: int) -> bool:
+    def _fits(self, octets: int, share: float) -> bool:
         with self._lock:
-            used, limits = self.usage, self.settings
-            if used.messages + 1 > limits.max_messages or used.octets + octets > limits.max_size:
+            then = self._used(self.usage.messages + 1, self.usage.octets + octets)
+            if then.filled > share:
                 return False
-            self.usage = self._used(used.messages + 1, used.octets + octets)
+            self.usage = then
             return True
 
     def _give(self, octets: int) -> None:

@@ -9,6 +9,7 @@ import mmap
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -233,12 +234,12 @@ def box(folder: Path, **settings: int) -> Quarantine:
     return Quarantine(QuarantineSettings(folder=folder, **settings), lambda job: maybeDeferred(job))  # type: ignore[arg-type]
 
 
-def put(quarantine: Quarantine, octets: int) -> object:
+def put(quarantine: Quarantine, octets: int, verdict: Verdict = VERDICT) -> object:
     """Keep a message of so many octets; returns the file or the error."""
     spool = Spool("/tmp", 1 << 24)
     spool.write(b"x" * (octets - 2) + b"\r\n")
     outcome: list[object] = []
-    Deferred.fromCoroutine(quarantine.keep(VERDICT, ENVELOPE, spool, NOW)).addBoth(outcome.append)
+    Deferred.fromCoroutine(quarantine.keep(verdict, ENVELOPE, spool, NOW)).addBoth(outcome.append)
     (result,) = outcome
     return result.value if isinstance(result, Failure) else result
 
@@ -340,3 +341,12 @@ def test_a_link_is_not_followed(tmp_path):
     link.symlink_to(target)
     with pytest.raises(QuarantineError), locked(link):
         pass
+
+
+def test_strangers_leave_room_for_what_can_be_refused_nothing(tmp_path):
+    quarantine = box(tmp_path, max_messages=10)
+    strange = replace(VERDICT, flow=Flow.INBOUND)
+    results = [put(quarantine, 100, strange) for _ in range(12)]
+    assert [isinstance(one, Path) for one in results] == [True] * 9 + [False] * 3
+    assert isinstance(put(quarantine, 100), Path)
+    assert isinstance(put(quarantine, 100), OSError)

@@ -8,7 +8,7 @@ import pytest
 
 from contentfilter import splits as module
 from contentfilter.envelope import Client, Envelope, Path
-from contentfilter.splits import LIFETIME, MAX_OF_NETWORK, MAX_PUT_OFF, MAX_TRIES, Splits
+from contentfilter.splits import ABANDONED, LIFETIME, MAX_OF_NETWORK, MAX_PUT_OFF, MAX_TRIES, Splits
 
 CLIENT = "203.0.113.9"
 GOOD, BAD = 2, 5
@@ -178,26 +178,43 @@ def test_a_mail_to_many_in_several_transactions_is_several(scene):
     assert scene.taken("a9@x", "c9@y") == ["a9@x"]
 
 
-def test_one_network_cannot_drive_out_another(scene):
-    scene.mixed(["a@x"], ["c@y"], client="192.0.2.1")
+def test_one_network_takes_no_room_of_another(scene):
     for number in range(3 * MAX_OF_NETWORK):
-        scene.mixed(["a@x"], ["c@y"], sender=f"s{number}@spam", client=f"203.0.113.{number}")
+        remembered = scene.mixed(
+            ["a@x"], ["c@y"], sender=f"s{number}@spam", client=f"203.0.113.{number % 250}"
+        )
+        assert remembered is (number < MAX_OF_NETWORK)
+    assert scene.events[-1] == "given-up"
+    assert scene.mixed(["a@x"], ["c@y"], client="192.0.2.1")
     assert len(scene.splits) == 1 + MAX_OF_NETWORK
-    assert scene.taken("a@x", "c@y", client="192.0.2.1") == ["a@x"]
+    # Those that were there are not driven out: each comes to its end.
+    assert scene.taken("a@x", "c@y", sender="s0@spam") == ["a@x"]
+
+
+def test_what_never_came_again_makes_room(scene):
+    for number in range(MAX_OF_NETWORK):
+        scene.mixed(["a@x"], ["c@y"], sender=f"s{number}@spam")
+    scene.now = ABANDONED - 1
+    assert not scene.mixed(["a@x"], ["c@y"])
+    scene.now = ABANDONED
+    assert scene.mixed(["a@x"], ["c@y"])
+    assert len(scene.splits) == MAX_OF_NETWORK
 
 
 def test_what_is_remembered_is_bounded(scene, monkeypatch):
     monkeypatch.setattr(module, "MAX_MAILS", 50)
     monkeypatch.setattr(module, "MAX_RECIPIENTS", 300)
     for number in range(200):
-        scene.mixed(["a@x"], ["c@y"], sender=f"s{number}@x", client=f"10.{number}.0.1")
+        remembered = scene.mixed(["a@x"], ["c@y"], sender=f"s{number}@x", client=f"10.{number}.0.1")
+        assert remembered is (number < 50)
         assert len(scene.splits) <= 50
+    scene.now = ABANDONED
+    good = [f"a{i}@x" for i in range(40)]
     for number in range(100):
-        good = [f"a{i}@x" for i in range(40)]
-        scene.mixed(good, ["c@y"], sender=f"t{number}@x", client=f"10.{number}.0.1")
+        remembered = scene.mixed(good, ["c@y"], sender=f"t{number}@x", client=f"10.{number}.0.1")
         assert scene.splits.recipients <= 300
-    assert scene.taken("a0@x", "c@y", sender="t99@x", client="10.99.0.1") == ["a0@x"]
-    assert scene.taken("a0@x", "c@y", sender="t0@x", client="10.0.0.1") == ["a0@x", "c@y"]
+        assert remembered is (number < 7)
+    assert scene.taken("a0@x", "c@y", sender="t0@x", client="10.0.0.1") == ["a0@x"]
 
 
 def test_a_thousand_recipients(scene):
