@@ -97,14 +97,16 @@ class Spool:
     def as_fd(self) -> int:
         """A new descriptor for the wire form, which the caller owns and closes.
 
-        Its offset means nothing; read it by ``pread`` or ``mmap``.
+        Its offset means nothing; read it by ``pread`` or ``mmap``. What is done to it does not touch the
+        spool: it is open for reading, or a copy.
 
         Raises:
             OSError: no descriptor or no memory left.
         """
         self._check()
         if self._fd >= 0:
-            return os.dup(self._fd)
+            # Opened again, since a duplicate could write.
+            return os.open(f"/proc/self/fd/{self._fd}", os.O_RDONLY | os.O_CLOEXEC)
         fd = os.memfd_create("message", os.MFD_CLOEXEC)
         try:
             _write_all(fd, self._buffer)
@@ -149,8 +151,7 @@ class Spool:
 def intact(pieces: Iterable[bytes], digest: bytes) -> Iterator[bytes]:
     """``pieces``, and an error at their end unless they have ``digest``.
 
-    A scan worker has a descriptor of the spool file too. One that a mail has taken over could change what is
-    read here.
+    What was looked at is what goes on, whatever became of memory, disk or file in between.
 
     Raises:
         OSError: they differ.

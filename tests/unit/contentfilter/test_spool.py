@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
+import mmap
 import os
 from pathlib import Path
 
@@ -34,6 +36,20 @@ def test_spool_gives_back_what_it_got(tmp_path: Path, memory: int, piece: int) -
         assert os.fstat(fd).st_nlink == 0
     finally:
         os.close(fd)
+
+
+@pytest.mark.parametrize("memory", [0, 100])
+def test_who_gets_a_descriptor_cannot_change_the_spool(tmp_path: Path, memory: int) -> None:
+    spool = Spool(tmp_path, memory)
+    spool.write(b"Subject: x\r\n")
+    fd = spool.as_fd()
+    with contextlib.suppress(OSError):
+        os.pwrite(fd, b"Z", 0)
+    with contextlib.suppress(PermissionError), mmap.mmap(fd, 0) as shared:
+        shared[0] = ord("Z")
+    os.close(fd)
+    assert b"".join(spool.chunks()) == b"Subject: x\r\n"
+    spool.close()
 
 
 def test_spool_counts_a_dot_at_the_very_start() -> None:
@@ -104,9 +120,7 @@ def test_spool_short_writes_lose_nothing(tmp_path: Path, monkeypatch: pytest.Mon
 def test_spool_truncated_file_is_noticed(tmp_path: Path) -> None:
     spool = Spool(tmp_path, 0)
     spool.write(WIRE)
-    fd = spool.as_fd()
-    os.ftruncate(fd, 10)
-    os.close(fd)
+    os.ftruncate(spool._fd, 10)
     with pytest.raises(OSError, match="shorter"):
         list(spool.chunks())
     spool.close()
