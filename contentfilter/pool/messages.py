@@ -39,6 +39,15 @@ T = TypeVar("T")
 _LENGTH = struct.Struct(">I")
 
 
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+# json.dumps and json.loads with options make new ones each time, which takes longer than their work.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+
+
 class Garbage(Exception):
     """The other end said something that no honest one says; the text is for the log."""
 
@@ -60,7 +69,7 @@ class Task:
     def encode(self) -> bytes:
         """The packet."""
         name = self.name.encode("utf-8", "replace").decode()[:MAX_TEXT]
-        return json.dumps({"kind": self.kind, "size": self.size, "name": name}).encode()
+        return _ENCODER.encode({"kind": self.kind, "size": self.size, "name": name}).encode()
 
     @classmethod
     def decode(cls, packet: bytes) -> Task:
@@ -132,7 +141,7 @@ def encode(answer: Answer) -> bytes:
             }
         case Failed(reason, detail):
             body = {"failed": reason, "detail": _bounded(detail, MAX_DETAIL)}
-    frame = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    frame = _ENCODER.encode(body).encode()
     return _LENGTH.pack(len(frame)) + frame
 
 
@@ -226,16 +235,12 @@ def _representative(items: Sequence[T], kind: Callable[[T], Hashable]) -> Sequen
 
 def _parse(data: bytes) -> dict[str, Any]:
     try:
-        fields = json.loads(data, parse_constant=_no_constant)
+        fields = _DECODER.decode(data.decode())
     except (ValueError, RecursionError) as error:
         raise Garbage(f"not JSON: {type(error).__name__}") from error
     if type(fields) is not dict:
         raise Garbage("not a JSON object")
     return fields
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
 
 
 def _member(fields: dict[str, Any], name: str, kind: type[T]) -> T:
