@@ -63,7 +63,7 @@ LHA = Format("LHA", ("lha",))
 CPIO = Format("cpio", ("cpio",))
 TAR = Format("TAR", ("tar",))
 ARJ = Format("ARJ", ())
-ZSTD = _compressed("Zstandard", "zstd")
+ZSTD, LZ4 = _compressed("Zstandard", "zstd"), _compressed("LZ4", "lz4")
 RPM = Format("RPM", ("cpio",), ("rpm", "gzip", "bzip2", "xz", "lzma", "zstd"))
 
 _STARTS: dict[bytes, Format] = {
@@ -76,24 +76,28 @@ _STARTS: dict[bytes, Format] = {
     b"\xed\xab\xee\xdb": RPM,
     b"WARC/": Format("WARC", ("warc",)),
     b"\x28\xb5\x2f\xfd": ZSTD,
-    b"\x04\x22\x4d\x18": _compressed("LZ4", "lz4"),
-    b"\x02\x21\x4c\x18": _compressed("LZ4", "lz4"),
+    b"\x04\x22\x4d\x18": LZ4,
+    b"\x02\x21\x4c\x18": LZ4,
     b"LZIP\x01": _compressed("lzip", "lzip"),
     b"LZIP\x00": _compressed("lzip", "lzip"),
-    b"\x1f\x9d": _compressed("compress", "compress"),
 }
 _MAGIC = tuple(_STARTS)
+_COMPRESS = _compressed("compress", "compress")
+_COMPRESS_START = re.compile(rb"\x1f\x9d[\x09-\x10\x89-\x90]")
+"""Two octets, and one that says how long its codes become (9 to 16 bits)."""
 _LHA = re.compile(rb"..-(?:lh[0-9a-z]|lz[0-9s]|pm[0-9s])-", re.DOTALL)
 _CPIO = re.compile(rb"0707(?:07[0-7]{70}|0[12][0-9A-Fa-f]{104})")
 _CPIO_BINARY = (b"\xc7\x71", b"\x71\xc7")
-_ZSTD_SKIPPED = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
+_MAX_SKIPPED = 100
+"""Frames without content in front of one that has some."""
 _STUBBED = ((b"7z\xbc\xaf\x27\x1c", SEVEN_ZIP), (b"Rar!\x1a\x07", RAR4), (b"MSCF\0\0\0\0", CAB))
 
 
 def find_formats(data: Content) -> Iterator[Located]:
     """The archives in ``data``: the one that it is, and those that lie behind something else."""
-    if (first := _at_start(data)) is not None:
-        yield Located(first, 0)
+    start = _after_skipped(data)
+    if (first := _at_start(data, start)) is not None:
+        yield Located(first, start)
     if data[0x8001:0x8006] in (b"CD001", b"BEA01"):
         yield Located(ISO, 0)
     for magic, kind in _STUBBED:
@@ -107,9 +111,23 @@ def find_formats(data: Content) -> Iterator[Located]:
             at = data.find(magic, at + 1, STUB)
 
 
-def _at_start(data: Content) -> Format | None:
-    if data.startswith(_MAGIC):
-        return next(kind for magic, kind in _STARTS.items() if data.startswith(magic))
+def _after_skipped(data: Content) -> int:
+    """Where the first frame of Zstandard or LZ4 begins that has content; both may have others in front."""
+    at = 0
+    for _ in range(_MAX_SKIPPED):
+        if data[at + 1 : at + 4] != b"\x2a\x4d\x18" or not 0x50 <= data[at] <= 0x5F:
+            return at
+        at += 8 + int.from_bytes(data[at + 4 : at + 8], "little")
+    return at
+
+
+def _at_start(data: Content, start: int) -> Format | None:
+    if data.startswith(_MAGIC, start):
+        return next(kind for magic, kind in _STARTS.items() if data.startswith(magic, start))
+    if start:
+        return ZSTD
+    if data[:1] == b"\x1f" and _COMPRESS_START.match(data):
+        return _COMPRESS
     if data.startswith(arj.MAGIC) and arj.is_arj(data):
         return ARJ
     if data[2:4] in (b"-l", b"-p") and _LHA.match(data):
@@ -118,8 +136,6 @@ def _at_start(data: Content) -> Format | None:
         return CPIO
     if data.startswith(_CPIO_BINARY) and _is_binary_cpio(data):
         return CPIO
-    if data[1:4] == b"\x2a\x4d\x18" and _ZSTD_SKIPPED.match(data):
-        return ZSTD
     return None
 
 

@@ -220,7 +220,10 @@ class Reader:
     def _name(self, entry: c_void_p) -> str:
         raw: bytes | None = self._lib.archive_entry_pathname_utf8(entry)
         if raw is None:
-            wide: str | None = self._lib.archive_entry_pathname_w(entry)
+            try:
+                wide: str | None = self._lib.archive_entry_pathname_w(entry)
+            except ValueError:  # what is no character
+                wide = None
             if wide is not None:
                 return wide
             raw = self._lib.archive_entry_pathname(entry) or b""

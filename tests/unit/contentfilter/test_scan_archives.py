@@ -8,8 +8,11 @@ import zlib
 import pytest
 
 from contentfilter.containers.arj import read_arj, unpack
+from contentfilter.limits import Budget
+from contentfilter.part import Context, Part
 from contentfilter.results import ScanResult
 from contentfilter.scan import ScanOptions, scan_document
+from contentfilter.scanners.archives import Archives
 from mailbase.vocabulary import Unscanned
 from tests.samples.cabinets import arj, lha
 from tests.samples.office import docm
@@ -64,6 +67,27 @@ def test_compressed_bombs(kind: str):
     names, reasons = scanned(data, ScanOptions(member_size=17 << 20))
     assert names == {"archive-bomb", "too-large"} if kind != "lz4" else {"too-large"}
     assert reasons == {"too-large"}
+
+
+@pytest.mark.parametrize("kind", ["zstd", "lz4", "lzip"])
+def test_all_that_follow_one_another_count(kind: str):
+    frames = compressed(kind, b"text") + compressed(kind, b"more" * 500)
+    if kind != "lzip":
+        frames = b"\x50\x2a\x4d\x18\x04\0\0\0skip" + frames
+    assert {bytes(part.data) for part in handed_out(frames)} == {b"text" + b"more" * 500}
+
+
+def handed_out(data: bytes) -> list[Part]:
+    part = Part("x", data)
+    return [
+        item for item in Archives().scan(part, Context(part, Budget(ScanOptions()))) if isinstance(item, Part)
+    ]
+
+
+def test_octets_that_only_resemble_compress():
+    assert scanned(b"\x1f\x9d\x00 and so on" * 20) == (set(), set())
+    assert scanned(b"\x1f\x9d\xff and so on" * 20) == (set(), set())
+    assert scanned(b"\x50\x2a\x4d\x18" + bytes(50))[1] == {"malformed"}
 
 
 def test_archive_in_a_compressed_archive():
