@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from mailbase.scripts import SUFFIXES
+
 _STRIPPED = " .\t\r\n\v\f\"'\u00a0\u3000"
 """Windows drops dots and spaces at the end of a name; mail programs the rest."""
 _INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x01-\x1f\x7f]")
@@ -23,11 +25,10 @@ _DOCUMENTS = (
 DOCUMENTS = frozenset(_DOCUMENTS.split())
 """What people take for a thing to read."""
 _OPENED = (
-    "exe scr com pif cpl dll msi msp bat cmd ps1 js jse vbs vbe wsf wsh wsc sct hta lnk url scf reg chm jar "
-    "jnlp msc iso img vhd vhdx settingcontent-ms library-ms searchconnector-ms appref-ms application "
-    "appinstaller msix html htm xhtml shtml mht mhtml svg one command desktop"
+    "exe scr com pif cpl dll msi msp lnk url chm jar iso img vhd vhdx msix html htm xhtml shtml mht mhtml "
+    "svg one desktop"
 )
-_PROGRAMS = frozenset(_OPENED.split())
+_PROGRAMS = frozenset(_OPENED.split()) | frozenset(SUFFIXES)
 """What opens or runs instead, where such a name stands in front."""
 
 

@@ -45,6 +45,7 @@ _NAMES = re.compile(rb"[\"'`]([^\"'`<>\r\n/\\]{1,120}\.([A-Za-z0-9-]{2,20}))[\"'
 _ARCHIVES = "exe zip iso img rar 7z cab lnk msi doc docm xls xlsm pdf one vhd vhdx mht slk url chm jar"
 _FILES = frozenset(_ARCHIVES.split())
 _PRINTABLE = bytes(range(32, 256)) + b"\t\r\n\f"
+_LEAST_PAGE = 64
 _LEAST_DATA = 1024
 """Octets of what is not known at all from which on it is taken for a file, not for a key or a token."""
 _MAX_LAYERS = 100
@@ -64,11 +65,13 @@ class HtmlSmuggling:
 def is_page(part: Part) -> bool:
     """Whether a browser may be given this to show."""
     data = part.data
-    if len(data) < 64 or b"\0" in data[:64]:
+    if len(data) < _LEAST_PAGE:
         return False
     end = suffix(part.name) if part.name else ""
     if end in _PAGES:
         return True
+    if b"\0" in data[:_LEAST_PAGE]:
+        return False
     head = opening(data)
     if head.startswith(b"<?xml"):
         return any(name in data for name in _NAMESPACES)
@@ -89,7 +92,8 @@ class _Page:
     def __init__(self, part: Part, context: Context) -> None:
         self._part = part
         self._context = context
-        self._text = bytes(part.data)
+        # Browsers drop NULs.
+        self._text = bytes(part.data).translate(None, b"\0") if b"\0" in part.data else bytes(part.data)
         self._lower = self._text.lower()
         self._script = _runs(self._lower)
         self._seen: set[tuple[int, bytes]] = set()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from contentfilter.containers import onestore
 from contentfilter.part import Content, Context, Found, Part
+from contentfilter.scanners.appended import program_behind
 from mailbase.scripts import SUFFIXES
 
 _NAMED = (*SUFFIXES, "exe", "scr", "com", "url", "lnk", "html", "htm", "svg", "iqy", "slk")
@@ -33,6 +34,8 @@ class OneNote:
             return
         if onestore.file_format(data) != onestore.REVISION_STORE:
             yield part.unscanned("unsupported", "OneNote section as a server packs it")
+            if program_behind(data)[0] >= 0:
+                yield part.found("executable", "program in a OneNote section")
         names: list[str] | None = None
         for number, (content, whole) in enumerate(onestore.files(data)):
             if number >= context.options.members or context.budget.exhausted:

@@ -55,10 +55,16 @@ _MARKUP = (
     (b"<plist", re.compile(rb"<key>commandstring</key>"), "macOS Terminal"),
 )
 """What stands in it, the element that tells, and what opens it."""
+_ENTRY_FILES = frozenset({"url", "website", "scf", "desktop"})
+"""Such files may begin with other sections or comments."""
 _REGISTRY = (b"windows registry editor version ", b"regedit4")
 _CLICK_ONCE = re.compile(rb"[^\r\n#]{1,1000}#[^\r\n]{1,500}publickeytoken=")
-_AWAY = rb"(?:file:|[\\/]{2}|search-ms:|ms-[\w-]+:|javascript:|vbscript:|data:|mhtml:)"
-_SHORTCUT = re.compile(rb"^[ \t]*(?:url|iconfile|workingdirectory)[ \t]*=[ \t]*\"?" + _AWAY, re.MULTILINE)
+_AWAY = rb"file:|[\\/]{2}|search-ms:|ms-[\w-]+:|javascript:|vbscript:|data:|mhtml:|shell:"
+_SHORTCUT = re.compile(
+    rb"^[ \t]*(?:url[ \t]*=[ \t]*\"?(?:" + _AWAY + rb"|[a-z]:[\\/])"
+    rb"|(?:iconfile|workingdirectory)[ \t]*=[ \t]*\"?(?:file:|[\\/]{2}))",
+    re.MULTILINE,
+)
 _COMMAND = re.compile(rb"^[ \t]*(?:command|iconfile)[ \t]*=", re.MULTILINE)
 _DESKTOP = re.compile(
     rb"^exec(?:\[[^\]\r\n]{0,20}\])?[ \t]*=[^\r\n]{0,2000}?"
@@ -95,14 +101,17 @@ def script(data: Content, name: str) -> str:
     """
     head = opening(data)
     first = head[:1]
-    if first == b"#":
-        return "encoded script" if _ENCODED.match(head) else ""
-    if first not in b"<[rwhf" or not name or not TO_READ.isdisjoint(suffixes(name)):
+    if first == b"#" and _ENCODED.match(head):
+        return "encoded script"
+    if not name:
         return ""
+    ends = frozenset(suffixes(name))
+    if ends & TO_READ:
+        return ""
+    if first == b"[" or ends & _ENTRY_FILES:
+        return _entries(head)
     if first == b"<":
         return _markup(head)
-    if first == b"[":
-        return _entries(head)
     if head.startswith(_REGISTRY):
         return "registry entries"
     if head.startswith((b"http", b"file:")) and _CLICK_ONCE.match(head):
@@ -119,10 +128,10 @@ def _markup(head: bytes) -> str:
 
 def _entries(head: bytes) -> str:
     """Texts of sections and entries: shortcuts to web pages and the like, if they lead elsewhere."""
-    if head.startswith(b"[internetshortcut") and _SHORTCUT.search(head):
+    if b"[internetshortcut" in head and _SHORTCUT.search(head):
         return "shortcut to a file or program"
-    if head.startswith(b"[shell]") and _COMMAND.search(head):
+    if b"[shell]" in head and _COMMAND.search(head):
         return "Explorer command"
-    if head.startswith(b"[desktop entry]") and (match := _DESKTOP.search(head)):
+    if b"[desktop entry]" in head and (match := _DESKTOP.search(head)):
         return f"desktop entry {match[0][:100].decode('latin-1')!r}"
     return ""

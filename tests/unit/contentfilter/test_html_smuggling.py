@@ -137,6 +137,13 @@ def test_any_text_is_a_page_by_its_suffix():
     assert found(data, "a.txt") == set()
 
 
+def test_octets_that_browsers_drop():
+    data = page(FORMS["one literal"])
+    assert "executable" in found(
+        b"\0\0" + data.replace(b"script", b"scr\0ipt").replace(b"atob", b"at\0ob"), "a.html"
+    )
+
+
 def test_as_attachment_and_as_a_text():
     data = page(FORMS["one literal"])
     for mail in (

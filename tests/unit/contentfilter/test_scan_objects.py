@@ -147,7 +147,9 @@ def test_onenote_section_that_is_damaged_or_of_another_kind():
     cut = scanned(whole[: whole.index(b"MZ") + 250])
     assert "malformed" in {item.reason for item in cut.unscanned}
     assert "executable" in {finding.name for finding in cut.findings}
-    assert reasons(onenote([], [], "2fe98d63d4a6c14b9a36b3fc2511a5b7")) == {"unsupported"}
+    packed = onenote([], [], "2fe98d63d4a6c14b9a36b3fc2511a5b7")
+    assert (found(packed), reasons(packed)) == (set(), {"unsupported"})
+    assert "executable" in found(packed + PROGRAM)
     lying = bytearray(onenote([b"x" * 50, PROGRAM], []))
     at = lying.index(bytes.fromhex("e716e3bd"))
     lying[at + 16 : at + 24] = b"\xff" * 8

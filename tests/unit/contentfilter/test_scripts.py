@@ -128,6 +128,23 @@ def test_desktop_entry_that_starts_a_shell(command: bytes):
     assert len(found(DESKTOP % command, "Invoice.desktop")) == 1
 
 
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (
+            b"[{000214A0-0000-0000-C000-000000000046}]\r\nProp3=19,2\r\n[InternetShortcut]\r\nURL=file://a/b\r\n",
+            "a.url",
+        ),
+        (b"; a comment\r\n[InternetShortcut]\r\nURL=C:\\Windows\\System32\\calc.exe\r\n", "a.url"),
+        (b"[DEFAULT]\r\nBASEURL=\r\n[InternetShortcut]\r\nIconFile=\\\\10.0.0.1\\a.ico\r\n", "a.website"),
+        (b"#!/usr/bin/env xdg-open\n" + DESKTOP % b"sh -c x", "a.desktop"),
+        (b"; x\r\n[Shell]\r\nCommand=2\r\n", "a.scf"),
+    ],
+)
+def test_entries_behind_other_ones(data: bytes, name: str):
+    assert len(found(data, name)) == 1
+
+
 # Text that is to be read.
 
 QUOTED = [
