@@ -15,7 +15,8 @@ _PLAIN = re.compile(
     rb'[^;"()\\]*+(?:;\s*+[a-z0-9_-]++\s*+=\s*+(?:"[^"\\]*+"|[^\s;"()\\]++)\s*+)*+;?+\s*+', re.IGNORECASE
 )
 """Parameters that leave no room for a second opinion."""
-_TOKEN = re.compile(rb"[^\s\0-\x20'\"();\x7f-\xff][^\0-\x1f\"();\x7f-\xff]*(?<! )")
+_TOKEN = re.compile(rb"[^\0-\x20'\";\x7f-\xff][^\0-\x1f\";\x7f-\xff]*(?<! )")
+_QUOTED = re.compile(rb'"[^"\\]*"')
 _NEAR_COMMENT = re.compile(rb"[^\s;]\(|\)[^\s;]")
 _ANY = re.compile(rb"boundary[^=;\r\n]{0,40}=[ \t]*", re.IGNORECASE)
 _UP_TO = (re.compile(rb'[^;"\r\n]*'), re.compile(rb'[^;"\\\r\n\s(]*'), re.compile(rb"[^\r\n]*"))
@@ -42,14 +43,15 @@ def boundaries(value: bytes, block: bytes = b"") -> Boundaries:
         block: the header it stands in, for a boundary that strayed from its field.
     """
     plain = value
-    if b"(" in value and not _NEAR_COMMENT.search(value) and not value.startswith(b"("):
+    bare = _QUOTED.sub(b'""', value) if b"(" in value else b""
+    if b"(" in bare and not _NEAR_COMMENT.search(bare) and not bare.startswith(b"("):
         plain = without_comments(value)
     declared = [(name, text) for name, text in pairs(plain) if name.startswith(b"boundary")]
     if (
         declared
         and len(set(declared)) == 1
         and declared[0][0] == b"boundary"
-        and value.lower().count(b"boundary") == len(declared)
+        and _mentions(value, declared[0][1]) == len(declared)
         and _PLAIN.fullmatch(plain)
         and _TOKEN.fullmatch(declared[0][1])
         and not declared[0][1].startswith(b"=?")
@@ -57,6 +59,13 @@ def boundaries(value: bytes, block: bytes = b"") -> Boundaries:
     ):
         return Boundaries([declared[0][1]], False)
     return Boundaries(_candidates(value, block), True)
+
+
+def _mentions(value: bytes, text: bytes) -> int:
+    """How often the word boundary stands in a value, but in the boundary itself."""
+    for mark in (b'"', b"="):
+        value = value.replace(mark + text, mark)
+    return value.lower().count(b"boundary")
 
 
 def _candidates(value: bytes, block: bytes) -> list[bytes]:

@@ -33,6 +33,6 @@ def worst(names: list[str]) -> str:
 
 
 def suffix(name: str) -> str:
-    """What stands after the last dot, in lower case; empty if there is none."""
+    """What stands after the last dot, in lower case; empty if that is no suffix."""
     _stem, dot, end = name.rstrip(" .").rpartition(".")
-    return end.lower() if dot else ""
+    return end.lower() if dot and end.isalnum() else ""

@@ -77,6 +77,15 @@ class Leaves:
 
     # Readings that are compared.
 
+    def unless_plain(self, items: Iterator[Found], number: str, why: str) -> Iterator[Found]:
+        """``items``, and that there is doubt if any of them is more than text without a name."""
+        plain = True
+        for item in items:
+            plain = plain and (self.plain or not isinstance(item, Part))
+            yield item
+        if not plain:
+            yield self.ambiguous(number, why)
+
     def noting(self, items: Iterator[Found]) -> Iterator[Found]:
         """``items``, whose contents are known from now on."""
         for item in items:

@@ -11,6 +11,8 @@ MAX_RAW_NAME = 2048
 
 _PARAMETER = re.compile(rb';\s*([^\s=;"]{1,80})\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.DOTALL)
 _COMMENT = re.compile(rb"\([^()]{0,1000}\)")
+_COMMENT_OR_QUOTED = re.compile(rb'("(?:[^"\\]|\\.)*+")|\([^()]{0,1000}\)', re.DOTALL)
+_MAX_QUOTED = 2048
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _WORD = re.compile(r"=\?([^?\s]{1,40})\?([bBqQ])\?([^?]{0,2000})\?=(?:\s+(?==\?))?")
 _CONTINUED = re.compile(r"(.+?)\*(\d{1,3})(\*?)\Z", re.DOTALL)
@@ -74,11 +76,17 @@ def parameters(value: bytes, key: str) -> list[str]:
 
 
 def without_comments(value: bytes) -> bytes:
-    """A structured value without its comments (RFC 5322 3.2.2), nested ones up to three levels."""
+    """A structured value without its comments (RFC 5322 3.2.2), nested ones up to three levels.
+
+    What stands in quotes is none, in values of ordinary length.
+    """
     for _level in range(3):
         if b"(" not in value:
             break
-        value = _COMMENT.sub(b"", value)
+        if len(value) > _MAX_QUOTED:
+            value = _COMMENT.sub(b"", value)
+        else:
+            value = _COMMENT_OR_QUOTED.sub(lambda match: match[1] or b"", value)
     return value
 
 

@@ -21,7 +21,7 @@ from contentfilter.message.header import Header, parse
 from contentfilter.message.leaves import AMBIGUOUS, Leaves
 from contentfilter.message.variants import MAX_SIZE, in_structure, variants
 from contentfilter.message.wire import BytesWire, Wire
-from contentfilter.part import Found, Part
+from contentfilter.part import Found
 from mailbase.vocabulary import Finding, Unscanned
 
 __all__ = ["AMBIGUOUS", "MessageReader"]
@@ -221,8 +221,8 @@ class MessageReader:
                     inner = self._reader(BytesWire(data), leaves.path(number))
                     yield from inner._body(plain, 0, len(data), "", level + 1, False, "")
         if not present and not encoded and self._wire.raw(start, min(end, start + 200)).strip():
-            yield leaves.ambiguous(number, "multipart without a delimiter")
-            yield from leaves.leaf(header, start, end, f"{number}.1" if number else "1")
+            items = leaves.leaf(header, start, end, f"{number}.1" if number else "1")
+            yield from leaves.unless_plain(items, number, "multipart without a delimiter")
 
     def _parts(
         self, boundary: bytes, start: int, end: int, number: str, level: int, default: str
@@ -258,12 +258,8 @@ class MessageReader:
             # Every client shows a last part that nothing closes, as old programs and size limits leave it.
             # If it is but text, nobody is deceived.
             count += 1
-            plain = True
-            for item in self._entity(opened, end, f"{prefix}{count}", level + 1, default=default):
-                plain = plain and (leaves.plain or not isinstance(item, Part))
-                yield item
-            if not closed and not plain:
-                yield leaves.ambiguous(number, "no closing delimiter")
+            items = self._entity(opened, end, f"{prefix}{count}", level + 1, default=default)
+            yield from items if closed else leaves.unless_plain(items, number, "no closing delimiter")
         else:
             yield from leaves.outside(outside, end, f"{prefix}{count + 1}")
         if not closed and end < self._wire.length:

@@ -21,7 +21,7 @@ _IN_STRUCTURE = re.compile(
     rb"|(?:\A|\n)(?:--|content-)[^\n]{0,200}(?:\0|\r(?!\n))",
     re.IGNORECASE,
 )
-_AFTER_NUL = re.compile(rb"\0[^\r\n]*")
+_AFTER_NUL = re.compile(rb"(?m)^((?:--|[ \t]|[!-9;-~]{1,60}:)[^\r\n\0]*)\0[^\r\n]*")
 
 
 def is_strange(text: bytes | bytearray) -> bool:
@@ -38,7 +38,7 @@ def variants(data: bytes) -> Iterator[bytes]:
     """The messages that programs make of ``data``."""
     forms = [data]
     if b"\0" in data:
-        forms += [data.replace(b"\0", b""), _AFTER_NUL.sub(b"", data)]
+        forms += [data.replace(b"\0", b""), _AFTER_NUL.sub(rb"\1", data)]
         yield from forms[1:]
     for form in forms:
         if _BARE_CR.search(form):

@@ -94,6 +94,11 @@ HONEST: dict[str, bytes] = {
     + multi(b"----=_Part_123_456789.1234567890123", TEXT, PICTURE).replace(
         b'boundary="', b'\r\n\tboundary="'
     ),
+    "a boundary that says so": MIME + multi(b"----=_MIME_BOUNDARY_000_123", TEXT, PICTURE),
+    "a boundary that is the word, not quoted": MIME + multi(b"boundary", TEXT, PICTURE).replace(b'"', b"", 2),
+    "iPlanet": MIME + multi(b"Boundary_(ID_PGS2F2a+z+/jL7hupKgRhA)", TEXT, PICTURE),
+    "parts that a program left out": MIME
+    + b'Content-Type: multipart/mixed; boundary="b1"\r\n\r\nhello\r\n[picture omitted]\r\n',
     "Gmail": MIME + multi(b"000000000000a1b2c3d4e5f6a7b8", TEXT, HTML, kind=b"alternative"),
     "Lotus Notes": MIME + multi(b"=_alternative 0045ABCDC1258A00_=", TEXT, HTML, kind=b"alternative"),
     "exmh, a comment behind the boundary": MIME.replace(b"1.0", b"1.0 (exmh 2.8)")
