@@ -90,7 +90,7 @@ def add(digests: dict[str, Digest], entry: Entry, keep: float, since: float, unt
 
 def readers(registry: Registry, domain: str) -> tuple[Person, ...]:
     """Who gets a domain's digest: the administrators of its server, else their deputies; empty for nobody."""
-    registered = registry.domain(domain)
+    registered = registry.domain(domain) or registry.host_system(domain)
     server = registry.servers.get(registered.server) if registered is not None else None
     if server is None:
         return ()

@@ -65,6 +65,10 @@ def _of(server: Server, default: str) -> Iterator[tuple[str, str, str]]:
     for domain in server.domains:
         choices = (("greylisting", domain.greylisting), ("callout", domain.callout))
         notes = [f"{what} {'on' if choice else 'off'}" for what, choice in choices if choice is not None]
+        if not domain.protection:
+            notes.append("protection off")
+        own = [*domain.actions.items(), *domain.unscanned.items()]
+        notes += [f"{finding} {action}" for finding, action in own]
         yield "domain", domain.name, ", ".join(notes)
     for system in server.systems:
         yield "system", system.text, ""

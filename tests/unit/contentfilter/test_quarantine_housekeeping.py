@@ -46,6 +46,7 @@ servers:
   mail.dep.example:
     deputies: [{name: D, email: d@dep.example}]
     domains: {dep.example: }
+    systems: [printer.dep.example]
   mail.lonely.example:
     domains: {lonely.example: }
 """
@@ -394,6 +395,9 @@ def test_who_reads(scene):
         "b@else.example",
     ]
     assert [person.email for person in readers(registry, "dep.example")] == ["d@dep.example"]
+    # A machine's own mail goes to its server.
+    assert [person.email for person in readers(registry, "printer.dep.example")] == ["d@dep.example"]
+    assert [person.email for person in readers(registry, "mail.dep.example")] == ["d@dep.example"]
     assert readers(registry, "lonely.example") == readers(registry, "not-ours.example") == ()
 
 

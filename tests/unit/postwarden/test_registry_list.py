@@ -15,7 +15,14 @@ def config(tmp_path):
     content["servers"]["mail.faculty.example"] = {
         "administrators": [{"name": "Emmy Noether", "email": "emmy@faculty.example"}],
         "deputies": [{"name": "Ada Lovelace", "email": f"ada@{DOMAIN}"}],
-        "domains": {"faculty.example": {"callout": False}},
+        "domains": {
+            "faculty.example": {"callout": False},
+            "museum.example": {
+                "protection": False,
+                "actions": {"virus": "tag"},
+                "unscanned": {"failed": "accept"},
+            },
+        },
     }
     (tmp_path / "registry.yaml").write_text(yaml.safe_dump(content))
     path = tmp_path / "postwarden.yaml"
@@ -42,6 +49,7 @@ def test_a_domains_own_choices_are_noted(config, capsys):
     notes = {row["entry"]: row["note"] for row in rows(capsys)}
     assert notes["faculty.example"] == "callout off"
     assert notes["open.example"] == "greylisting off"
+    assert notes["museum.example"] == "protection off, virus tag, failed accept"
     assert notes[DOMAIN] == ""
 
 
