@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 import zlib
 
 import pikepdf
@@ -26,7 +27,11 @@ _MAX_LZW = 8 * MIB
 
 
 def set_bounds() -> None:
-    """Bound what qpdf expands on its own, for this process: tables and object streams it reads unasked."""
+    """Bound what qpdf expands on its own, for this process: tables and object streams it reads unasked.
+
+    What it has to say is read as warnings; it belongs in no log.
+    """
+    logging.getLogger("pikepdf").setLevel(logging.CRITICAL + 1)
     pikepdf.settings.set_qpdf_limits(
         flate_max_memory=LIMIT, png_max_memory=LIMIT, tiff_max_memory=LIMIT, run_length_max_memory=LIMIT,
         max_stream_filters=MAX_FILTERS, dct_max_memory=LIMIT, doc_max_warnings=0,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from contentfilter.containers.biff import open_default, read_workbook, starts_stream, xlsb_dde
+from contentfilter.containers.biff import read_workbook, starts_stream, xlsb_dde
+from contentfilter.containers.xlslock import open_default
 from contentfilter.limits import Budget, ScanOptions
 from contentfilter.part import Context, Part
 from contentfilter.scanners.sheet_text import SheetText

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 TARGETS = {
     "excel": "tests.fuzz.guided.excel",
+    "locks": "tests.fuzz.guided.locks",
     "message": "tests.fuzz.guided.message",
     "office-xml": "tests.fuzz.guided.office_xml",
     "ole": "tests.fuzz.guided.ole",
+    "passwords": "tests.fuzz.guided.password_words",
+    "pdf": "tests.fuzz.guided.pdf_document",
     "rar": "tests.fuzz.guided.rar_archive",
     "rtf": "tests.fuzz.guided.rtf",
     "sevenzip": "tests.fuzz.guided.sevenzip_archive",
