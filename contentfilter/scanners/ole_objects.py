@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from contentfilter.containers.cfb import MAGIC
 from contentfilter.containers.zipmember import inflate
+from contentfilter.message.filename import worst
 from contentfilter.part import Content, Context, Found, Part
 
 _NATIVE = "\x01ole10native"
@@ -61,20 +62,34 @@ class OleObjects:
 
 
 def native(data: Content) -> tuple[str, Content]:
-    """File name and content of an OLE package, from its native data (MS-OLEDS 2.3.6, and the Packager's)."""
+    """File name and content of an OLE package, from its native data (MS-OLEDS 2.3.6, and the Packager's).
+
+    There are up to six names (label, source and temporary file, again in Unicode at the end), and programs
+    differ in which they open the content by: the worst counts.
+    """
     at = 6 if data[4:6] == _PACKAGE else 4
     label, at = _text(data, at)
     source, at = _text(data, at)
     kind = int.from_bytes(data[at + 2 : at + 4], "little")
     at += 4
     if kind == 3:
-        size = int.from_bytes(data[at : at + 4], "little")
-        at += 4 + min(size, 1024)
+        temporary, at = _counted(data, at, 1)
         size = int.from_bytes(data[at : at + 4], "little")
         content = data[at + 4 : at + 4 + size]
         if content:
-            return (label or source).replace("\\", "/").rsplit("/", 1)[-1], content
+            names, at = [label, source, temporary], at + 4 + size
+            for _ in range(3):
+                name, at = _counted(data, at, 2)
+                names.append(name)
+            return worst([name.replace("\\", "/").rsplit("/", 1)[-1] for name in names if name]), content
     return label, data[4:]
+
+
+def _counted(data: Content, at: int, width: int) -> tuple[str, int]:
+    """A text behind its length, in octets or UTF-16, and where it ends."""
+    size = min(width * int.from_bytes(data[at : at + 4], "little"), 2048)
+    text = bytes(data[at + 4 : at + 4 + size]).decode("utf-16-le" if width == 2 else "latin-1", "replace")
+    return text.rstrip("\0"), at + 4 + size
 
 
 def _text(data: Content, at: int) -> tuple[str, int]:

@@ -451,6 +451,28 @@ def test_package_is_told_and_its_content_scanned():
     }
 
 
+def packaged(label: bytes, source: bytes, temporary: bytes, wide: str = "") -> bytes:
+    body = b"\x02\0" + label + b"\0" + source + b"\0\0\0\x03\0"
+    body += struct.pack("<I", len(temporary) + 1) + temporary + b"\0" + struct.pack("<I", 8) + b"x = 1 \r\n"
+    for name in (wide, wide, wide) if wide else ():
+        body += struct.pack("<I", len(name)) + name.encode("utf-16-le")
+    return compound_file({"\x01Ole10Native": struct.pack("<I", len(body)) + body})
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        (b"a.js", b"C:\\a.txt", b"C:\\Temp\\a.txt"),
+        (b"a.txt", b"C:\\a.js", b"C:\\Temp\\a.txt"),
+        (b"a.txt", b"C:\\a.txt", b"C:\\Temp\\a.js"),
+        (b"a.txt", b"C:\\a.txt", b"C:\\Temp\\a.txt", "C:\\Temp\\ä.js"),
+    ],
+)
+def test_each_name_of_a_package_counts(names: tuple[bytes, bytes, bytes] | tuple[bytes, bytes, bytes, str]):
+    assert found(packaged(*names)) == {"ole-object", "executable"}
+    assert found(packaged(b"a.txt", b"C:\\a.txt", b"C:\\Temp\\a.txt")) == {"ole-object"}
+
+
 def test_package_that_is_cut_off_is_no_crash():
     whole = ole_package(b"a.exe", b"x" * 50)
     for size in range(len(whole)):
