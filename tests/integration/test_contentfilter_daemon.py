@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -213,3 +214,24 @@ def test_a_quarantine_open_to_others_is_refused_at_start(tmp_path):
     ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     assert ended.returncode == 1
     assert "chmod 0700" in ended.stderr
+
+
+def test_a_macro_is_allowed_and_no_longer_while_mail_goes_on(start, mark, tmp_path):
+    allowed = tmp_path / "allowed-macros.json"
+    gateway = start(allowed_macros=str(allowed))
+
+    def command(*words: str) -> None:
+        line = [sys.executable, "-m", "contentfilter", "macros", *words, "--config", str(gateway.config)]
+        subprocess.run(line, check=True, capture_output=True, timeout=30)
+
+    assert send(gateway, macro(mark))[0] == 554
+    (digest,) = set(re.findall(r"office-macro:[^#]*#([0-9a-f]{40})", gateway.contentfilter.tail()))
+    command("allow", digest, "--to", "elsewhere.example")
+    assert send(gateway, macro(mark))[0] == 554
+    command("allow", digest, "--to", "open.example", "--for", "1d")
+    assert send(gateway, macro(mark))[0] == 250
+    hang_up(gateway)
+    assert send(gateway, macro(mark))[0] == 250
+    assert 'contentfilter_findings_total{name="office-macro-allowed"} 2.0' in metrics(gateway)
+    command("remove", digest)
+    assert send(gateway, macro(mark))[0] == 554
