@@ -10,6 +10,7 @@ import binascii
 import html
 import itertools
 import re
+import xml.parsers.expat
 from collections.abc import Iterator
 
 from contentfilter.containers.biff import xlsb_dde
@@ -65,6 +66,8 @@ _MACRO_SHEETS = ("/xlmacrosheet", "/xlintlmacrosheet")
 _MACRO_SHEET = re.compile(PREFIX + rb"macrosheet(?=[\s/>])", re.IGNORECASE)
 _STYLESHEET = re.compile(rb"<\?xml-stylesheet\b([^<]{0,2000}?)\?>")
 _MAX_FIELDS = 100_000
+_PACKAGING = re.compile(PREFIX + rb"(?:Types|Relationships)(?=[\s/>])")
+_MAX_PACKAGING = 4 * MIB
 _MAX_RELATIONS = 50_000
 _MAX_LINKS = 10_000
 
@@ -111,6 +114,8 @@ class OfficeXml:
         if b"ttachedTemplate" in source or b"dit-Time-Data" in source:
             yield from _template(part, source)
         head = data[:4096].lower()
+        if b"schemas.openxmlformats.org/package/2006/" in head and not _is_well_formed(part.data):
+            yield part.unscanned("malformed", "OOXML whose parts cannot be told apart")
         if _MACRO_SHEET.search(head) or (b"content-types" in head and "macrosheet" in _lower(data)):
             yield part.found("office-xlm-macro", "macro sheet")
 
@@ -158,6 +163,24 @@ def _instructions(data: Content) -> str:
                 depth = max(0, depth - 1)
                 text.append(END)
     return "".join(text)
+
+
+def _is_well_formed(data: Content) -> bool:
+    """Whether types or relations of a package can be read as XML without a DTD. Where they cannot, Word
+    repairs what it likes to."""
+    if not _PACKAGING.search(data, 0, 4096) or len(data) > _MAX_PACKAGING:
+        return True
+    parser = xml.parsers.expat.ParserCreate()
+
+    def refuse(*_arguments: object) -> None:
+        raise ValueError("a DTD")
+
+    parser.StartDoctypeDeclHandler = refuse
+    try:
+        parser.Parse(bytes(data), True)
+    except (xml.parsers.expat.ExpatError, ValueError, LookupError):
+        return False
+    return True
 
 
 def _relations(part: Part, data: Content) -> Iterator[Found]:

@@ -199,6 +199,30 @@ def test_package_that_is_cut_off_is_no_silent_pass():
         assert result.findings or result.unscanned, size
 
 
+RELATIONS = (
+    b'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">%s</Relationships>'
+)
+
+
+@pytest.mark.parametrize(
+    ("xml", "reasons"),
+    [
+        (CONTENT_TYPES, set()),
+        (CONTENT_TYPES.decode().encode("utf-8-sig"), set()),
+        (RELATIONS % b'<Relationship Id="a" Type="b" Target="c"/>', set()),
+        (CONTENT_TYPES[:-4], {"malformed"}),
+        (CONTENT_TYPES.replace(b"<Default", b"<Default<"), {"malformed"}),
+        (CONTENT_TYPES.replace(b"?>", b'?><!DOCTYPE a [<!ENTITY b "c">]>', 1), {"malformed"}),
+        (RELATIONS % b'<Relationship Id="a" Id="b"/>', {"malformed"}),
+        (RELATIONS % b"\x00", {"malformed"}),
+    ],
+)
+def test_package_that_must_be_repaired(xml: bytes, reasons: set[str]):
+    result = scan_document("x", plain_zip({"[Content_Types].xml": CONTENT_TYPES, "x": xml}))
+    assert {item.reason for item in result.unscanned} == reasons
+    assert not result.findings
+
+
 def test_package_of_other_content_types():
     plain = {"[Content_Types].xml": b"<broken", "_rels/.rels": b"", "a/b.dat": vba_project(MACRO)}
     assert found(plain_zip(plain)) >= {"office-macro"}
