@@ -89,7 +89,7 @@ class Daemon:
         self._path = path
         self._overrides = overrides
         self._log = log
-        self._reloading: Deferred[None] | None = None
+        self._reloading = False
         self._again = False
         check_folders(settings.contentfilter)
         self.registry = new_registry("contentfilter")
@@ -292,10 +292,11 @@ class Daemon:
 
     def reload(self) -> None:
         """Read everything again; all or nothing. A call while that goes on makes another one follow."""
-        if self._reloading is not None:
+        if self._reloading:
             self._again = True
             return
-        self._reloading = Deferred.fromCoroutine(self._reload())
+        self._reloading = True
+        Deferred.fromCoroutine(self._reload())
 
     async def _reload(self) -> None:
         def read() -> Settings:
@@ -315,7 +316,7 @@ class Daemon:
         except Exception as error:  # noqa: BLE001 - the boundary: what was in force stays in force
             self.metrics.reloads.labels("refused").inc()
             self._log.exception("reload-refused", error)
-        self._reloading = None
+        self._reloading = False
         if self._again:
             self._again = False
             self.reload()
