@@ -1,14 +1,14 @@
 """TAR archives (POSIX.1-2001 ustar and pax, GNU; older ones are known by their checksum).
 
 Programs differ in how long a member is (pax may say otherwise than the header), and whether links and folders
-have content. The longer content is handed out, and where the next header may stand in two places, both are
-read: one by going on there, the other inside the content, which begins with a header like any archive.
+have content. The longer content is handed out, and where the next header may stand in several places, the
+way goes on from each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from contentfilter.containers.formats import TAR
 from contentfilter.part import Content, Context, Found, Part
@@ -16,10 +16,14 @@ from contentfilter.scanners.unpacking import Unpacking, members
 
 _BLOCK = 512
 _ZEROS = bytes(_BLOCK)
-_PAX, _NAMES, _SPARSE = b"xg", b"LK", b"S"
+_PAX, _PAX_FOR_ALL, _NAMES, _SPARSE = b"x", b"g", b"LK", b"S"
 _EMPTY = b"123456"
 """Types of links, devices and folders: their size says nothing to most programs."""
 _MAX_PAX = 1 << 20
+_MAX_VISITS = 4
+"""Times that each block may be come to, on average."""
+_MAX_SIZES = 4
+"""Sizes that extended headers may give one member."""
 
 
 @dataclass(slots=True)
@@ -27,7 +31,7 @@ class _Extended:
     """What the headers before a member say of it."""
 
     name: str = ""
-    size: int = -1
+    sizes: tuple[int, ...] = ()
     sparse: bool = False
 
 
@@ -48,42 +52,62 @@ class Tar:
 
 
 def _walk(unpacking: Unpacking) -> Generator[Found, None, bool]:
-    """Go from header to header; returns whether a member is sparse."""
-    data = unpacking.part.data
-    at, extended, sparse = 0, _Extended(), False
-    while at + _BLOCK <= len(data):
-        if data[at : at + _BLOCK] == _ZEROS:
-            at += _BLOCK
-            continue
-        if not _is_header(data, at):
-            yield from unpacking.malformed("no header where one should be")
-            at = _next_header(data, at)
-            continue
-        full = list(unpacking.full())
-        if full:
-            yield from full
-            return sparse
-        size, kind = _number(data[at + 124 : at + 136]), data[at + 156 : at + 157]
-        if kind in _PAX:
-            _read_pax(data[at + _BLOCK : at + _BLOCK + min(size, _MAX_PAX)], extended)
-        elif kind in _NAMES:
-            extended.name = _text(data[at + _BLOCK : at + _BLOCK + size]) if kind == b"L" else extended.name
-        else:
-            content = data[at + _BLOCK : at + _BLOCK + max(size, extended.size)]
-            sparse = sparse or extended.sparse or kind == _SPARSE
-            name = extended.name or _name(data, at)
-            size = extended.size if extended.size >= 0 else size
-            short = at + _BLOCK + size > len(data)
-            yield from unpacking.member(name, content, "malformed" if short else "", "ends early")
-            if kind in _EMPTY and _is_header(data, at + _BLOCK):
-                size = 0
-            extended = _Extended()
-        at += _BLOCK + -(-size // _BLOCK) * _BLOCK
-    if at > len(data):
-        yield unpacking.part.unscanned("malformed", "TAR: ends early")
-    elif data[at:].strip(b"\0"):
-        yield from unpacking.malformed("ends within a header")
+    """Go from header to header, once to each in each state; returns whether a member is sparse."""
+    data, sparse = unpacking.part.data, False
+    common = _Extended()
+    seen: set[tuple[int, tuple[int, ...]]] = set()
+    most = _MAX_VISITS * (len(data) // _BLOCK)
+    waiting = [0]
+    ahead = _Ahead(data)
+    while waiting:
+        at, extended = waiting.pop(), replace(common)
+        while at + _BLOCK <= len(data) and (at, extended.sizes) not in seen:
+            seen.add((at, extended.sizes))
+            if len(seen) > most:
+                yield unpacking.part.unscanned("too-large", "TAR: it can be read in too many ways")
+                return sparse
+            if data[at : at + _BLOCK] == _ZEROS:
+                at += _BLOCK
+                continue
+            if not _is_header(data, at):
+                yield from unpacking.malformed("no header where one should be")
+                at = ahead.after(at)
+                continue
+            full = list(unpacking.full())
+            if full:
+                yield from full
+                return sparse
+            size, kind = _number(data[at + 124 : at + 136]), data[at + 156 : at + 157]
+            start = at + _BLOCK
+            at = start + _padded(size)
+            if kind in (_PAX, _PAX_FOR_ALL):
+                record = data[start : start + min(size, _MAX_PAX)]
+                _read_pax(record, extended)
+                if kind == _PAX_FOR_ALL:
+                    _read_pax(record, common)
+            elif kind in _NAMES:
+                extended.name = _text(data[start : start + size]) if kind == b"L" else extended.name
+            else:
+                sparse = sparse or extended.sparse or kind == _SPARSE
+                name = extended.name or _name(data, start - _BLOCK)
+                short = start + size > len(data)
+                content = data[start : start + max(size, *extended.sizes, 0)]
+                yield from unpacking.member(name, content, "malformed" if short else "", "ends early")
+                if extended.sizes:
+                    at = start + _padded(extended.sizes[-1])
+                ends = {start + _padded(length) for length in (size, *extended.sizes)}
+                ends |= {start} if kind in _EMPTY else set()
+                waiting += [end if _is_header(data, end) else ahead.after(end) for end in ends - {at}]
+                extended = replace(common)
+        if at > len(data):
+            yield unpacking.part.unscanned("malformed", "TAR: ends early")
+        elif at + _BLOCK > len(data) and data[at:].strip(b"\0"):
+            yield from unpacking.malformed("ends within a header")
     return sparse
+
+
+def _padded(size: int) -> int:
+    return -(-size // _BLOCK) * _BLOCK
 
 
 def _is_header(data: Content, at: int) -> bool:
@@ -100,14 +124,26 @@ def _is_header(data: Content, at: int) -> bool:
     return total - 256 * high == wanted
 
 
-def _next_header(data: Content, at: int) -> int:
-    """Where the next header stands, as GNU tar looks for it; the end if there is none."""
-    sign = at
-    while (sign := data.find(b"ustar", sign + 1)) >= 0:
-        start = sign - 257
-        if start > at and start % _BLOCK == 0 and _is_header(data, start):
-            return start
-    return len(data)
+class _Ahead:
+    """Where the next header stands, as GNU tar looks for it after damage; asked often, searched for once."""
+
+    def __init__(self, data: Content) -> None:
+        self._data = data
+        self._from = self._found = 0
+
+    def after(self, at: int) -> int:
+        """The first header behind ``at``; the end if there is none."""
+        if not self._from <= at < self._found:
+            self._from, self._found = at, self._search(at)
+        return self._found
+
+    def _search(self, at: int) -> int:
+        sign = at
+        while (sign := self._data.find(b"ustar", sign + 1)) >= 0:
+            start = sign - 257
+            if start > at and start % _BLOCK == 0 and _is_header(self._data, start):
+                return start
+        return len(self._data)
 
 
 def _number(field: Content) -> int:
@@ -139,8 +175,8 @@ def _read_pax(raw: Content, extended: _Extended) -> None:
         key, _, value = record.partition(b"=")
         if key == b"path":
             extended.name = _text(value)
-        elif key == b"size" and value.isdigit() and len(value) < 20:
-            extended.size = int(value)
+        elif key == b"size" and (digits := value.strip()).isdigit() and len(digits) < 20:
+            extended.sizes = (*extended.sizes[-_MAX_SIZES:], int(digits))
         elif key.startswith(b"GNU.sparse."):
             extended.sparse = True
             if key == b"GNU.sparse.name":

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
+import io
 import lzma
+import tarfile
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contentfilter.containers.libarchive import ArchiveError, Reader
+from contentfilter.limits import Budget
+from contentfilter.part import Context, Part
 from contentfilter.scan import ScanOptions, scan_document
+from contentfilter.scanners.tar import Tar
 from tests.fuzz.guided import rar_archive, sevenzip_archive, tar_archive, zip_archive
 from tests.samples.cabinets import arj, cab, lha
 from tests.samples.discs import udf
@@ -57,3 +64,66 @@ def test_changed_archives(data: bytes, edits: list[tuple[float, int]], end: floa
     result = scan_document("x", front + changed(data, edits, end), OPTIONS)
     assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
     assert result.parts <= OPTIONS.parts
+
+
+# TAR against two others.
+
+
+@st.composite
+def tars(draw: st.DrawFn) -> bytes:
+    """Members of any type and size, some with extended headers that say otherwise."""
+    out = b""
+    for _ in range(draw(st.integers(1, 4))):
+        content = draw(st.binary(min_size=1, max_size=600))
+        if draw(st.booleans()):
+            size = draw(st.sampled_from([len(content), 0, 512, 1024]))
+            record = b" size=%d\n" % size
+            length = len(record) + 1 + (len(record) > 8) + draw(st.sampled_from([0, 0, 0, 1, -1]))
+            out += header("pax", draw(st.sampled_from([b"x", b"x", b"g"])), b"%d%b" % (length, record))
+        kind = draw(st.sampled_from([b"0", b"0", b"\0", b"1", b"2", b"5", b"7", b"L", b"S", b"V"]))
+        out += header("name", kind, content, draw(st.sampled_from([len(content), 0, 512, 1024])))
+    return out + bytes(draw(st.sampled_from([0, 512, 1024])))
+
+
+def header(name: str, kind: bytes, content: bytes, size: int | None = None) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.type, info.size = kind, len(content) if size is None else size
+    return info.tobuf(tarfile.USTAR_FORMAT) + content.ljust(-(-len(content) // 512) * 512, b"\0")
+
+
+def by_tarfile(data: bytes) -> list[bytes]:
+    out = []
+    with (
+        contextlib.suppress(tarfile.TarError, ValueError, OSError),
+        tarfile.open(fileobj=io.BytesIO(data)) as reader,
+    ):
+        for info in filter(tarfile.TarInfo.isreg, reader):
+            file = reader.extractfile(info)
+            out.append(file.read() if file else b"")
+    return out
+
+
+def by_libarchive(data: bytes) -> list[bytes]:
+    out = []
+    with contextlib.suppress(ArchiveError), Reader(data, ("tar",)) as reader:
+        for _entry in reader.entries():
+            result = reader.extract(1 << 20, lambda: False)
+            if not result.problem:
+                out.append(bytes(result.data))
+    return out
+
+
+@settings(max_examples=100, deadline=None)
+@given(tars())
+def test_what_others_read_of_a_tar_is_read(data: bytes):
+    part = Part("x", data)
+    waiting, read = [part], [data] if not data.strip(b"\0") else []
+    while waiting and len(read) < 300:
+        inner = waiting.pop()
+        for item in Tar().scan(inner, Context(inner, Budget(OPTIONS))):
+            if isinstance(item, Part):
+                read.append(bytes(item.data))
+                waiting.append(item)
+    for content in by_tarfile(data) + by_libarchive(data):
+        wanted = content.rstrip(b"\0")
+        assert not wanted or any(wanted in item for item in read), content

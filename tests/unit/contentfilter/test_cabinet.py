@@ -80,6 +80,24 @@ def test_other_compressions(method: int, reason: str):
     assert reasons(scan(bytes(data))) == {reason}
 
 
+def lzx(content: bytes) -> bytes:
+    """A cabinet whose data is one uncompressed block of LZX: in words of 16 bits, the highest first."""
+    bits = f"{0:01b}{3:03b}{len(content):024b}".ljust(32, "0")
+    words = b"".join(int(bits[at : at + 16], 2).to_bytes(2, "little") for at in (0, 16))
+    packed = words + struct.pack("<III", 1, 1, 1) + content + b"\0" * (len(content) % 2)
+    data = bytearray(cab({"a.doc": content}))
+    struct.pack_into("<H", data, 42, 0x0F03)
+    at = struct.unpack_from("<I", data, 36)[0]
+    return bytes(data[:at]) + struct.pack("<IHH", 0, len(packed), len(content)) + packed
+
+
+def test_lzx():
+    result = scan(lzx(docm()))
+    assert places(result) == {"x/a.doc"}
+    assert not result.unscanned
+    assert reasons(scan(lzx(docm())[:-100])) == {"malformed"}
+
+
 @pytest.mark.parametrize("limit", [len(TEXT) - 1, len(TEXT)])
 @pytest.mark.parametrize("method", [0, MSZIP])
 def test_size_is_bounded(method: int, limit: int):
