@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from contentfilter import app
 from contentfilter.app import Daemon
+from contentfilter.engines.program import Ended
 from contentfilter.pool.messages import Done, Ready, Task
 from contentfilter.pool.process import Events
 from contentfilter.results import ScanResult
@@ -51,6 +52,7 @@ contentfilter:
   allowed_macros: {folder}/allowed
   workers: {{count: 1, backlog: {backlog}}}
   clamd: {{addresses: ["unix:/a", "unix:/b"], at_once: 1}}
+  command: {{run: [/bin/engine, "{{file}}"]}}
 """
 SINK = b"220 hi\r\n"
 CLIENT = "203.0.113.9"
@@ -160,6 +162,7 @@ class Wired:
         self._control: list[Line] = []
         self._clients: list[Line] = []
         patch.setattr(app, "launcher", lambda *_: self)
+        patch.setattr("contentfilter.engines.assembly.ProgramRunner", lambda _reactor: self)
         patch.setattr(app, "deferToThreadPool", lambda reactor, pool, work: _now(work))
         for server in self.clamds.values():
             server.says = lambda message: (
@@ -180,6 +183,11 @@ class Wired:
         """See :class:`contentfilter.pool.process.Launcher`."""
         self.worker = Worker(self, events)
         return self.worker
+
+    def run(self, command: Sequence[str], stdin: int, seconds: float) -> Deferred[Ended]:
+        """See :class:`contentfilter.engines.program.Runner`."""
+        infected = b"eicar" in Path(command[-1]).read_bytes()
+        return succeed(Ended(int(infected), b"f: Eicar FOUND" if infected else b""))
 
     def pass_time(self, seconds: float = 0.5, step: float = 0.05) -> None:
         """Let time pass, and all happen in it."""
