@@ -111,11 +111,14 @@ def test_a_reload_replaces_the_workers_without_losing_a_mail(start, mark):
 
     with ThreadPoolExecutor(4) as senders:
         sending = [senders.submit(keep_sending) for _ in range(4)]
-        time.sleep(0.3)
-        reload(gateway, workers={"count": 3})
-        wait_until(lambda: len(set(workers(gateway)) - set(before)) == 3, 5.0, "three new workers")
-        wait_until(lambda: not set(workers(gateway)) & set(before), 5.0, "the old ones gone")
-        stop.set()
+        try:
+            time.sleep(0.3)
+            reload(gateway, workers={"count": 3})
+            wait_until(lambda: len(set(workers(gateway)) - set(before)) == 3, 20.0, "three new workers")
+            wait_until(lambda: not set(workers(gateway)) & set(before), 20.0, "the old ones gone")
+        finally:
+            # Else the senders go on, and what went wrong is never told.
+            stop.set()
         for future in sending:
             future.result()
     assert set(codes) == {250}
