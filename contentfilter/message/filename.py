@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from contentfilter.filename import suffixes
 from contentfilter.message.parameters import decode_words, parameters
+from mailbase.scripts import SUFFIXES
 
-_RUNS = (
-    "exe scr com bat cmd pif msi msp cpl dll jar js jse vbs vbe wsf wsh hta lnk ps1 reg chm scf url "
-    "iso img vhd one"
-)
+_RUNS = "exe scr com pif msi msp cpl dll jar lnk chm url iso img vhd one"
 _MACROS = "docm dotm xlsm xltm xlam xlsb pptm potm ppam ppsm sldm xll doc xls ppt dot mht"
 _CONTAINERS = "zip rar 7z cab arj ace tar gz tgz bz2 xz zst lzh eml msg htm html svg rtf pdf"
 _HARM = {
     end: harm for harm, ends in enumerate((_CONTAINERS, _MACROS, _RUNS), start=1) for end in ends.split()
-}
+} | dict.fromkeys(SUFFIXES, 3)
 """What a suffix promises, by rank."""
 
 
@@ -29,7 +28,11 @@ def file_names(dispositions: list[bytes], types: list[bytes]) -> list[str]:
 
 def worst(names: list[str]) -> str:
     """The name whose suffix promises most harm, the first of equals; empty for none."""
-    return max(names, key=lambda name: _HARM.get(suffix(name), 0), default="")
+    return max(names, key=_harm, default="")
+
+
+def _harm(name: str) -> int:
+    return max((_HARM.get(end, 0) for end in suffixes(name)), default=0)
 
 
 def suffix(name: str) -> str:

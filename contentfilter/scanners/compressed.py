@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from contentfilter.limits import KIB, MIB
+from contentfilter.message.filename import worst
 from contentfilter.part import Content, Context, Found, Part
 
 _STEP = 4 * KIB
@@ -20,6 +21,8 @@ _MAX_STREAMS = 10_000
 _SUFFIXES = frozenset({"gz", "bz2", "xz", "lzma", "zst", "lz4", "lz", "z"})
 _PADDING = re.compile(rb"\0+")
 """Behind a stream, as tapes have it."""
+_EXTRA, _FILE_NAME = 0x04, 0x08
+_MAX_NAME = 1024
 _BZIP2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")
 
 
@@ -62,7 +65,7 @@ class Compressed:
         if problem:
             yield part.unscanned(problem, form.kind)
         if content:
-            yield part.child(bare_name(part.path), content)
+            yield part.child(worst([bare_name(part.path), _kept_name(part.data)]), content)
 
 
 def _format(data: Content) -> _Format | None:
@@ -102,6 +105,17 @@ def _expand(data: Content, form: _Format, limit: int, late: Callable[[], bool]) 
     except (zlib.error, OSError, EOFError, lzma.LZMAError, ValueError) as error:
         return out, at, "too-large" if "emory" in str(error) else "malformed"
     return out, at, "too-large"
+
+
+def _kept_name(data: Content) -> str:
+    """The name that gzip keeps of the file (RFC 1952 2.3), which some programs give back; empty for none."""
+    if not data.startswith(_GZIP.magic) or not data[3] & _FILE_NAME:
+        return ""
+    at = 10
+    if data[3] & _EXTRA:
+        at += 2 + int.from_bytes(data[at : at + 2], "little")
+    end = data.find(b"\0", at, at + _MAX_NAME)
+    return bytes(data[at:end]).decode("latin-1") if end > at else ""
 
 
 def bare_name(path: str) -> str:

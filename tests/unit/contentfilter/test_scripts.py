@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from pathlib import Path
 
@@ -61,6 +62,26 @@ def test_in_mail_and_archive():
     )
     parts = [finding.part for finding in scan_message(mail).findings if finding.name == "executable"]
     assert parts == ["2/a.js", "3/b.zip/b/a.vbs"]
+
+
+@pytest.mark.parametrize("end", sorted(SUFFIXES))
+def test_of_two_names_in_a_mail_the_script_counts(end: str):
+    head = f'Content-Type: a/b; name="a.{end}"\r\nContent-Disposition: attachment; filename="a.txt"\r\n\r\n'
+    findings = scan_message(message(multipart(text(), head.encode() + b"x = 1"))).findings
+    assert "executable" in {finding.name for finding in findings}
+
+
+def test_name_that_gzip_keeps():
+    def packed(name: str, extra: bytes = b"") -> bytes:
+        whole = gzip.compress(JSCRIPT)
+        flags = 8 | (4 if extra else 0)
+        return whole[:3] + bytes((flags,)) + whole[4:10] + extra + name.encode() + b"\0" + whole[10:]
+
+    assert found(packed("invoice.js"), "invoice.gz") == [detail("js")]
+    assert found(packed("invoice.js", b"\3\0abc"), "invoice.gz") == [detail("js")]
+    assert found(packed("invoice.txt"), "invoice.js.gz") == [detail("js")]
+    assert found(packed("invoice.txt"), "invoice.gz") == []
+    assert found(gzip.compress(JSCRIPT), "invoice.gz") == []
 
 
 def test_in_what_pretends_to_be_a_document():
