@@ -104,6 +104,8 @@ class Daemon:
         self.metrics.watch_engines(lambda: self.engines.active)
         self._connect(settings)
         self._allowed = Allowlist(content.allowed_macros, log, time.time)
+        # What is wrong with the file is told now, and not with the first macro.
+        self._allowed.refresh()
         self.quarantine = Quarantine(content.quarantine, self._in_thread)
         self.metrics.watch_quarantine(lambda: self.quarantine.usage)
         self.housekeeper = Housekeeper(
@@ -332,6 +334,7 @@ class Daemon:
             self.recall.lifetime = content.workers.remember
             self.recall.clear()
         self._allowed.path = content.allowed_macros
+        self._allowed.refresh()
         self.engines.configure(content)
         if content.quarantine.folder != old.contentfilter.quarantine.folder:
             self.quarantine = Quarantine(content.quarantine, self._in_thread)

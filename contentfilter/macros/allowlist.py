@@ -44,7 +44,7 @@ class Allowlist:
             if finding.digest
         )
         if found:
-            self._refresh()
+            self.refresh()
         return found
 
     def permitted(self, digests: frozenset[str], sender: str, recipient: str) -> frozenset[str]:
@@ -80,7 +80,8 @@ class Allowlist:
             any(entry.permits(sender, recipient, now) for entry in entries) for recipient in recipients
         )
 
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
+        """Read the file again if it has changed; without it nothing is allowed."""
         try:
             status = self.path.stat()
             seen: tuple[object, ...] = (self.path, status.st_ino, status.st_mtime_ns, status.st_size)

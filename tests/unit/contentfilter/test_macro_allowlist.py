@@ -108,6 +108,27 @@ def test_changes_are_seen_and_a_damaged_file_changes_nothing(path):
     assert scene.names(MACRO) == ["office-macro"]
 
 
+def test_a_file_that_nobody_may_read_is_told_at_once(path, monkeypatch):
+    scene = Scene(path, entry_of(M, "a.example"))
+
+    def forbidden(*_arguments: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.open", forbidden)
+        scene.allowlist.refresh()
+    assert "Permission denied" in scene.output.getvalue()
+    assert scene.names(MACRO) == ["office-macro"]
+
+
+def test_another_file_after_a_reload(path):
+    scene = Scene(path, entry_of(M, "a.example"))
+    assert scene.names(MACRO) == [ALLOWED]
+    scene.allowlist.path = path.with_name("other.json")
+    scene.allowlist.refresh()
+    assert scene.names(MACRO) == ["office-macro"]
+
+
 def test_without_a_macro_no_file_is_touched(path):
     allowlist = Allowlist(path / "no" / "such", Log("test", stream=io.StringIO()), lambda: NOW)
     results = [ScanResult((VIRUS,))]
