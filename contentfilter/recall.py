@@ -28,7 +28,8 @@ DEADLY = frozenset({"crashed", "out-of-memory", "timed-out"})
 FLEETING = frozenset({"timed-out", "failed"})
 """Gaps that another attempt may not have."""
 PATIENCE = 2
-"""Times a message may run out of time until that is taken for its own doing, and not for a busy machine's."""
+"""Times a message may run out of time, or lose its worker to a SIGKILL, until that is taken for its own doing
+and not for that of a busy machine, of a kernel short of memory, or of an operator."""
 
 Recalled = Literal["result", "failure"]
 """What was known of a message: what there is in it, or that it ends workers."""
@@ -107,7 +108,7 @@ class Recall:
             return None
         self._known.move_to_end(key)
         match known.answer:
-            case ScanFailed(reason="timed-out") if known.times < PATIENCE:
+            case ScanFailed() as failure if _by_chance(failure) and known.times < PATIENCE:
                 return None
             case ScanFailed(scanner, reason, detail):
                 self._meter.recalled("failure")
@@ -160,6 +161,11 @@ class Recall:
     def _below_trace(spool: Spool) -> int:
         match = _TRACE.match(spool.head())
         return match.end() if match and not _NO_TRACE.search(match[0]) else 0
+
+
+def _by_chance(failure: ScanFailed) -> bool:
+    """Whether it may have been another's doing."""
+    return failure.reason == "timed-out" or failure.detail.endswith("SIGKILL")
 
 
 def _is_lasting(answer: ScanResult | ScanFailed) -> bool:

@@ -151,6 +151,36 @@ def test_kill_9_leaves_no_worker(start):
     wait_until(lambda: all(gone(pid) for pid in children), 3.0, "no worker left")
 
 
+def test_workers_killed_under_load_cost_no_mail(start, mark):
+    gateway = start(workers={"count": 2})
+    stop = threading.Event()
+
+    def keep_sending(sender: int) -> tuple[set[bytes], int]:
+        taken, refused = set(), 0
+        while not stop.is_set():
+            name = f"{mark}-{sender}-{len(taken)}."
+            while (code := send(gateway, samples.mail(name))[0]) == 451:
+                refused += 1
+            assert code == 250
+            taken.add(name.encode())
+        return taken, refused
+
+    with ThreadPoolExecutor(4) as senders:
+        sending = [senders.submit(keep_sending, sender) for sender in range(4)]
+        gateway.sink.wait_for(mark.encode(), count=4)
+        killed = workers(gateway)
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: set(workers(gateway)) - set(killed), 5.0, "a new worker")
+        seen = len(gateway.sink.deliveries())
+        gateway.sink.wait_for(mark.encode(), count=seen + 1)
+        stop.set()
+        results = [future.result() for future in sending]
+    assert sum(refused for _, refused in results) <= len(killed)
+    for name in set.union(*(taken for taken, _ in results)):
+        assert len(gateway.sink.wait_for(name)) == 1
+
+
 def test_a_hung_worker_holds_up_one_mail_and_overload_is_told_at_once(start, mark):
     gateway = start(workers={"count": 1, "backlog": 0, "deadline": "3s"})
     (worker,) = workers(gateway)

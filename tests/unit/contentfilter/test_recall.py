@@ -16,6 +16,7 @@ from mailbase.vocabulary import Finding, Unscanned
 CLEAN = ScanResult(parts=3, seconds=0.5)
 MACRO = ScanResult((Finding("office-macro", "2/a.docm"),), parts=2)
 CRASHED = ScanFailed("workers", "crashed", "worker ended: SIGSEGV")
+KILLED = ScanFailed("workers", "crashed", "worker ended: SIGKILL")
 SLOW = ScanFailed("workers", "timed-out", "no answer within 45 s")
 MESSAGE = b"Subject: x\r\n\r\nHello\r\n"
 
@@ -120,10 +121,12 @@ def test_what_may_have_been_the_machines_fault_is_tried_again(rig: Rig) -> None:
     rig.see(MESSAGE, ScanResult(unscanned=(Unscanned("1", "timed-out"),)))
     rig.see(MESSAGE, ScanResult(unscanned=(Unscanned("1", "failed"),)))
     assert len(rig.recall) == 0
-    rig.see(MESSAGE, SLOW)
-    assert rig.ask(MESSAGE) is None
-    rig.see(MESSAGE, SLOW)
-    assert rig.ask(MESSAGE) is not None
+    for number, doubtful in enumerate((SLOW, KILLED)):
+        message = MESSAGE + b"%d\r\n" % number
+        rig.see(message, doubtful)
+        assert rig.ask(message) is None
+        rig.see(message, doubtful)
+        assert rig.ask(message) is not None
 
 
 def test_one_that_was_slow_once_and_then_well_is_well(rig: Rig) -> None:
