@@ -144,8 +144,8 @@ INNOCENT, EVIL = b"picture.png", b"evil.exe"
         b"Content-Disposition: attachment; filename*=''%b; filename=%b" % (INNOCENT, EVIL),
         b"Content-Disposition: attachment; filename=%b; filename*0=evil.; filename*1=exe" % INNOCENT,
         b"Content-Disposition: attachment; filename=%b; filename*1=exe; filename*0=evil." % INNOCENT,
-        b"Content-Disposition: attachment; filename=%b; filename*0*=utf-16''e%%00v%%00i%%00l%%00.%%00exe"
-        % INNOCENT,
+        b"Content-Disposition: attachment; filename=%b; "
+        b"filename*0*=utf-16''e%%00v%%00i%%00l%%00.%%00e%%00x%%00e%%00" % INNOCENT,
         b"Content-Disposition: attachment; filename*0=evil.exe; filename*1=.png",
     ],
 )
