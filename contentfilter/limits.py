@@ -52,7 +52,7 @@ class ScanOptions:
     work: int = 2048 * MIB
     code_size: int = 8 * MIB
     passwords: int = 2000
-    password_cost: int = 6_000_000
+    password_cost: int = 3_000_000
     told_passwords: int = 200
     leaf_size: int = 0
     listed: int = 50
