@@ -23,7 +23,7 @@ def raw_pdf(
         trailer: more entries of the trailer.
         base: what stands before; offsets count from its beginning.
     """
-    body = base or b"%PDF-1.7\n"
+    body = bytearray(base or b"%PDF-1.7\n")
     things = {1: b"<</Type/Catalog/Pages 2 0 R%s>>" % catalog, 2: PAGES, 3: PAGE, **(objects or {})}
     places = {}
     for number, thing in things.items():
@@ -35,7 +35,7 @@ def raw_pdf(
         body += b"%d 1\n%010d 00000 n \n" % (number, place)
     previous = b"/Prev %d" % base.rindex(b"xref\n0 1") if base else b""
     head = b"trailer\n<</Size %d/Root 1 0 R%s%s>>" % (max(things) + 1, previous, trailer)
-    return body + head + b"\nstartxref\n%d\n%%%%EOF\n" % table
+    return bytes(body) + head + b"\nstartxref\n%d\n%%%%EOF\n" % table
 
 
 def stream(data: bytes, about: bytes = b"") -> bytes:
