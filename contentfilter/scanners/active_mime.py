@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 
 from contentfilter.containers.zipmember import inflate
+from contentfilter.limits import KIB
 from contentfilter.part import Content, Context, Found, Part
 
 _MAGIC = b"ActiveMime"
@@ -33,7 +34,8 @@ class ActiveMime:
         if data.startswith(_MAGIC):
             yield from _opened(part, data, context)
             return
-        at = data.find(_ENCODED)
+        # Base64 is text, and nothing that begins with other octets is searched for it.
+        at = -1 if data.find(b"\0", 0, 4 * KIB) >= 0 else data.find(_ENCODED)
         for _ in range(_MAX_ENCODED):
             if at < 0:
                 return

@@ -40,18 +40,14 @@ _FIELD_TOKEN = re.compile(
     + ATTRIBUTES
     + rb")"
 )
+_CELL = re.compile(
+    PREFIX + rb"f(?=[\s>])" + ATTRIBUTES + rb">[\s=+@-]*[A-Za-z][\w.]{0,40}\|(?:'|&apos;|&#39;)[^<]{0,300}!"
+)
 _DDE_ELEMENTS = (
     (b"Link", re.compile(PREFIX + rb"ddeLink(?=[\s/>])" + ATTRIBUTES)),
-    (b"|", re.compile(rb"Formula\s*=\s*[\"']\s*=\s*([A-Za-z][\w.]{0,40})\|([^\"<]{0,300}?)!")),
-    (
-        b"|",
-        re.compile(
-            PREFIX
-            + rb"f(?=[\s>])"
-            + ATTRIBUTES
-            + rb">[\s=+@-]*[A-Za-z][\w.]{0,40}\|(?:'|&apos;|&#39;)[^<]{0,300}!"
-        ),
-    ),
+    (b"Formula", re.compile(rb"Formula\s*=\s*[\"']\s*=\s*([A-Za-z][\w.]{0,40})\|([^\"<]{0,300}?)!")),
+    (b"|'", _CELL),
+    (b"|&", _CELL),
     (b"dde-", re.compile(PREFIX + rb"dde-source(?=[\s/>])" + ATTRIBUTES, re.IGNORECASE)),
     (b"DDE", re.compile(rb"formula\s*=\s*[\"'](?:\w{1,10}:)?\s*=[^\"<]{0,200}?\bDDE\s*\([^\"<]{0,300}")),
     (b"ppaction", re.compile(rb"ppaction://program[^\"'<]{0,300}", re.IGNORECASE)),
