@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from contentfilter.containers.libarchive import ArchiveError, Reader
 from contentfilter.containers.ziparchive import ZipArchive
 from contentfilter.scan import ScanOptions, scan_document
-from tests.samples.archives import Entry, Item, archive, deflated
+from tests.samples.archives import Entry, Item, archive, deflated, with_end64
 
 LIMIT = 1 << 16
-EXAMPLES = settings(max_examples=300, deadline=None)
+EXAMPLES = settings(max_examples=200, deadline=None)
 OPTIONS = ScanOptions(parts=200, members=100)
 
 NAME = st.binary(min_size=1, max_size=12)
@@ -62,7 +62,19 @@ def lying(draw: st.DrawFn) -> bytes:
         local = draw(st.none() | entry(name, len(content), len(data)))
         central = draw(st.none() | entry(name, len(content), len(data)))
         items.append(Item(local, central, data))
-    return archive(items, draw(st.binary(max_size=20)), draw(st.binary(max_size=20)))
+    front, absolute = draw(st.binary(max_size=20)), draw(st.booleans())
+    out = archive(items, draw(st.binary(max_size=20)), front, absolute=absolute)
+    if draw(st.booleans()):
+        directory = out.find(b"PK\1\2")
+        place = draw(st.sampled_from([max(0, directory), max(0, directory - len(front)), 0]) | SMALL)
+        size = draw(st.sampled_from([max(0, out.rindex(b"PK\5\6") - directory)]) | SMALL)
+        out = with_end64(out, place, size, draw(st.integers(0, 4)))
+    return out
+
+
+@st.composite
+def one_after_the_other(draw: st.DrawFn) -> bytes:
+    return draw(lying()) + draw(st.binary(max_size=5)) + draw(lying())
 
 
 def contents(found: ZipArchive) -> list[bytes]:
@@ -100,7 +112,7 @@ def by_the_standard_library(data: bytes) -> list[bytes]:
 
 
 @EXAMPLES
-@given(lying())
+@given(lying() | one_after_the_other())
 def test_what_the_standard_library_reads_is_read(data: bytes):
     found = ZipArchive.find(data, 100)
     read = contents(found) if found else []
@@ -121,7 +133,7 @@ def by_libarchive(data: bytes, kind: str) -> list[bytes]:
 
 @pytest.mark.parametrize("kind", ["zip_seekable", "zip_streamable"])
 @EXAMPLES
-@given(lying())
+@given(lying() | one_after_the_other())
 def test_what_libarchive_reads_is_read(kind: str, data: bytes):
     found = ZipArchive.find(data, 100)
     read = contents(found) if found else []
