@@ -21,12 +21,12 @@ from postwarden.sandbox.gateway import Gateway, Rewired, metric
 from postwarden.sandbox.waiting import wait_until
 
 ENGINE = """
-import sys
+import email, os, sys
 content = open(sys.argv[1], "rb").read()
 if b"X-Crash:" in content:
-    import os
     os.kill(os.getpid(), 11)
-infected = b"EICAR" in content or b"RUlDQVI" in content or b"FSUNBUi1" in content or b"LUVJQ0FSL" in content
+parts = [part.get_payload(decode=True) or b"" for part in email.message_from_bytes(content).walk()]
+infected = any(b"EICAR" in part for part in parts)
 print(f"{sys.argv[1]}: Test.Virus FOUND" if infected else "nothing")
 sys.exit(3 if infected else 0)
 """
