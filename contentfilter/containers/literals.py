@@ -50,9 +50,10 @@ _OCTETS |= {
     form % number: number for number in range(256) for form in (b"0x%x", b"0x%X", b"0x%02x", b"0x%02X")
 }
 """How a number is written in a script."""
-MAX_LITERALS = 2000
+MAX_LITERALS = 20_000
+"""Literals of one kind in one text."""
 _MAX_NUMBERS = 16 * MIB
-_MAX_INFLATED = 64 * MIB
+_MAX_INFLATED = 16 * MIB
 _LEAST_PIECES = 96
 """Octets that quoted texts must have together to be looked at as one."""
 
@@ -85,6 +86,10 @@ _LONG_STARTS = tuple(start for start in _STARTS if len(start) > 3)
 _ZLIB = (b"\x78\x01", b"\x78\x9c", b"\x78\xda", b"\x78\x5e")
 
 
+class TooManyError(ValueError):
+    """There are more literals than are looked at."""
+
+
 def flat(page: bytes) -> bytes:
     """A page whose character references and escapes are resolved and whose neighbouring texts are joined."""
     if b"&" in page:
@@ -102,10 +107,14 @@ def _character(match: re.Match[bytes]) -> bytes:
 
 
 def data_urls(text: bytes) -> Iterator[tuple[str, bytes]]:
-    """Media type and content of each data: URL (RFC 2397), but of pictures, fonts and films."""
+    """Media type and content of each data: URL (RFC 2397), but of pictures, fonts and films.
+
+    Raises:
+        TooManyError: after the last that is looked at.
+    """
     for number, match in enumerate(_URL.finditer(text)):
         if number >= MAX_LITERALS:
-            return
+            raise TooManyError
         content = match[3]
         if b"%" in content:
             content = unquoted(content)
@@ -118,10 +127,14 @@ def data_urls(text: bytes) -> Iterator[tuple[str, bytes]]:
 
 def literals(text: bytes) -> Iterator[tuple[bytes, bool]]:
     """Content of the literals in ``text``, as :func:`flat` makes it, and whether it looks like anything but
-    written text: then it is data even if nothing in it is known."""
+    written text: then it is data even if nothing in it is known.
+
+    Raises:
+        TooManyError: after the last that is looked at.
+    """
     for number, match in enumerate(_BASE64.finditer(text)):
         if number >= MAX_LITERALS:
-            return
+            raise TooManyError
         raw = match[0]
         if _HEX.fullmatch(raw.translate(None, _BLANK)):
             yield from _known(_unhex(raw.translate(None, _BLANK)), True)
@@ -136,7 +149,7 @@ def literals(text: bytes) -> Iterator[tuple[bytes, bool]]:
     for pattern, decode in ((_ESCAPED_HEX, _unhex), (_NUMBERS, _from_numbers)):
         for number, match in enumerate(pattern.finditer(text)):
             if number >= MAX_LITERALS:
-                break
+                raise TooManyError
             yield from _known(decode(match[0]), False)
 
 

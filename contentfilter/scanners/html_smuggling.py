@@ -9,8 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from contentfilter.containers.literals import SHOWN, data_urls, flat, kind_of, literals, unquoted
+from contentfilter.containers.literals import (
+    SHOWN,
+    TooManyError,
+    data_urls,
+    flat,
+    kind_of,
+    literals,
+    unquoted,
+)
 from contentfilter.filename import suffix
+from contentfilter.limits import MIB
 from contentfilter.part import Context, Found, Part
 from contentfilter.scanners.opening import TO_READ, opening
 from mailbase.scripts import SUFFIXES
@@ -48,6 +57,7 @@ _PRINTABLE = bytes(range(32, 256)) + b"\t\r\n\f"
 _LEAST_PAGE = 64
 _LEAST_DATA = 1024
 """Octets of what is not known at all from which on it is taken for a file, not for a key or a token."""
+_ROOM = 64 * MIB
 _MAX_LAYERS = 100
 _MAX_HANDED = 200
 
@@ -101,6 +111,9 @@ class _Page:
         self._unknown: list[bytes] = []
         self._builds = ""
         self._carried = ""
+        self._more = False
+        # Honest data is smaller than the text it is written as; compressed data is not.
+        self._room = _ROOM + 4 * len(self._text)
         self._names: list[str] = []
 
     @property
@@ -112,12 +125,19 @@ class _Page:
         layers = [self._text]
         for layer in layers:
             if self._context.budget.exhausted or not self._context.budget.take_work(len(layer)):
+                yield self._part.unscanned("too-large", "scripts in a web page")
                 break
-            self._read(layer, layers)
+            try:
+                self._read(layer, layers)
+            except TooManyError:
+                self._more = True
+            if self._room < 0:
+                yield self._part.unscanned("too-large", "data in a web page")
+                break
         if self._builds and self._carried:
             yield self._part.found("html-smuggling", f"{self._carried}, {self._builds}")
-        elif len(layers) > _MAX_LAYERS:
-            yield self._part.found("html-smuggling", "more scripts within scripts than are looked at")
+        elif self._more or len(layers) > _MAX_LAYERS:
+            yield self._part.found("html-smuggling", "more than is looked at")
         for content in [*self._known, *self._unknown][:_MAX_HANDED]:
             yield self._child(content)
         if len(self._known) > _MAX_HANDED:
@@ -136,6 +156,8 @@ class _Page:
         for content, data in literals(text):
             if self._is_new(content):
                 self._sort(content, data, layers)
+            if self._room < 0:
+                return
         if b"%" in text and any(word in text.lower() for word in _LAYERED):
             plain = unquoted(text)
             if len(plain) < len(text) and self._is_new(plain):
@@ -166,6 +188,7 @@ class _Page:
         if len(content) < 16 or key in self._seen:
             return False
         self._seen.add(key)
+        self._room -= len(content)
         return True
 
     def _sort(self, content: bytes, data: bool, layers: list[bytes], link: bool = False) -> None:

@@ -244,6 +244,21 @@ def test_a_report_with_its_libraries_and_much_data_is_never_refused():
     assert found(page(traces, libraries)) <= {"html-smuggling"}
 
 
+def test_decoys_in_front_of_the_data_are_told():
+    decoys = "".join(f"'{base64.b64encode(b'%050d' % number).decode()}';" for number in range(3000))
+    assert "executable" in found(page(decoys + FORMS["one literal"]))
+    more = "".join(f"'{number:064d}';" for number in range(21_000))
+    assert "html-smuggling" in found(page(more + FORMS["one literal"], build=""))
+
+
+def test_data_that_unpacks_to_much_is_bounded():
+    bombs = (zlib.compress(bytes((number,)) * (15 << 20)) for number in range(20))
+    script = "".join(f'x("{base64.b64encode(bomb).decode()}");' for bomb in bombs)
+    started = time.process_time()
+    assert "too-large" in found(page(script))
+    assert time.process_time() - started < 10
+
+
 def test_percent_signs_beside_unescape_are_no_layers():
     assert found(page("x = unescape(y); // 100 % and %41", build="")) == set()
 
@@ -264,5 +279,5 @@ def test_what_is_handed_out_is_bounded():
 )  # fmt: skip
 def test_what_is_built_to_stall(piece: bytes):
     started = time.process_time()
-    found(b"<html><script>createObjectURL unescape" + piece * (2_000_000 // len(piece)))
+    found(b"<html><script>createObjectURL unescape" + piece * (800_000 // len(piece)))
     assert time.process_time() - started < 10
