@@ -114,7 +114,8 @@ class _Page:
         self._more = False
         # Honest data is smaller than the text it is written as; compressed data is not.
         self._room = _ROOM + 4 * len(self._text)
-        self._names: list[str] = []
+        self._file_name = ""
+        self._script_name = ""
 
     @property
     def of_interest(self) -> bool:
@@ -180,8 +181,11 @@ class _Page:
             self._builds = "obfuscated script"
         for match in _NAMES.finditer(text) if self._builds or saves else ():
             end = match[2].decode("latin-1").lower()
-            if len(self._names) < 20 and (end in _FILES or end in SUFFIXES):
-                self._names.append(match[1].decode("utf-8", "replace"))
+            name = match[1].decode("utf-8", "replace")
+            if end in SUFFIXES and not self._script_name:
+                self._script_name = name
+            if end in _FILES and not self._file_name:
+                self._file_name = name
 
     def _is_new(self, content: bytes) -> bool:
         key = (len(content), content[:64])
@@ -208,21 +212,18 @@ class _Page:
         elif not content.translate(None, _PRINTABLE):
             # A page or script of its own, whatever it may carry.
             self._add_layer(content, layers)
-            if self._names:
+            if self._script_name or self._file_name:
                 self._unknown.append(content)
         elif data and len(content) >= _LEAST_DATA:
             self._carried = self._carried or f"{len(content)} octets of unknown data"
             self._unknown.append(content)
 
     def _child(self, content: bytes) -> Part:
-        if self._names and self._builds:
-            return self._part.child(self._name_for(content), content)
+        """The content under the name that a script saves it by; a text under that of a script if it can."""
+        names = [self._file_name, self._script_name]
+        if not content[:4096].translate(None, _PRINTABLE):
+            names.reverse()
+        name = names[0] or names[1]
+        if name and self._builds:
+            return self._part.child(name, content)
         return self._part.piece("data in a web page", content)
-
-    def _name_for(self, content: bytes) -> str:
-        """The name under which a script saves it: a script's for a text, if there are several."""
-        text = not content[:4096].translate(None, _PRINTABLE)
-        for name in self._names:
-            if (suffix(name) in SUFFIXES) is text:
-                return name
-        return self._names[0]

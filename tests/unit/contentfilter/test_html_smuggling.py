@@ -170,6 +170,8 @@ def test_script_that_is_smuggled_under_its_name():
     ).decode()
     assert "executable" in found(page(f'var d = atob("{script}");', build=BUILD % "invoice.js"))
     assert "executable" not in found(page(f'var d = atob("{script}");', build=BUILD % "invoice.txt"))
+    decoys = "".join(f"'{number}.pdf';" for number in range(100))
+    assert "executable" in found(page(f'{decoys}var d = atob("{script}");', build=BUILD % "invoice.js"))
 
 
 # Honest pages.
