@@ -50,7 +50,8 @@ STAMPS = st.one_of(
     TEXT,
 )
 PROGRAMS = st.sampled_from(["postfix/smtpd[1]", "postfix/qmgr[2]", "postfix/smtp[3]", "postfix/smtpd", "x"])
-LINES = st.builds("{} mx {}: {}".format, STAMPS, PROGRAMS, MESSAGES)
+# A line of a file has no line end in its midst.
+LINES = st.builds("{} mx {}: {}".format, STAMPS, PROGRAMS, MESSAGES).map(lambda line: line.replace("\n", " "))
 DECISIONS = st.builds(
     "2026-11-26T20:53:17.123Z policyd info event=decision stage=RCPT action=accept {}={} facts={}".format,
     st.sampled_from(["seconds", "client", "reason", "id", "facts"]),
