@@ -81,7 +81,7 @@ test: test-packages ## every test: unit, fuzz, and integration with a real Postf
 
 .PHONY: unit
 unit: $(VENV)/.dev $(VENV)/.spf-suite ## the tests that need no other program
-	$(BIN)/pytest -q --numprocesses auto tests/unit tests/fuzz
+	$(BIN)/pytest -q --numprocesses $$(nproc) tests/unit tests/fuzz
 
 SECONDS ?= 600
 .PHONY: fuzz
