@@ -21,6 +21,19 @@ from postwarden.sandbox.postfix import PostfixUnavailable, check_available
 from postwarden.sandbox.redis import Asking, Redis, RedisUnavailable
 
 HERE = Path(__file__).parent
+ALONE = frozenset(
+    f"test_{name}.py"
+    for name in (
+        "bombs",
+        "clamd",
+        "contentfilter_daemon",
+        "deadline",
+        "kill",
+        "policyd_faults",
+        "worker_pool",
+    )
+)
+"""Tests that mind the clock, or take all that the machine has: they run one by one."""
 GREYLIST_DELAY = 1.0
 """Seconds; short enough to be waited for."""
 
@@ -31,6 +44,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker("integration")
+            if item.path.name in ALONE:
+                item.add_marker("alone")
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,6 @@ import sys
 import textwrap
 from pathlib import Path
 
-import pytest
-
 from postwarden.demo.scenario import STEPS
 from postwarden.sandbox.guard import MARK
 from postwarden.sandbox.waiting import wait_until
@@ -64,31 +62,44 @@ def test_without_postfix_they_fare_the_same(tmp_path):
     assert [result["sent"] for result in results] == [step.title for step in STEPS]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_it_cleans_up_however_it_ends(real_postfix, tmp_path, number):
-    folder = tmp_path / "run"
-    with (tmp_path / "output").open("wb") as output:
-        demo = subprocess.Popen([*COMMAND, "--keep", "--folder", str(folder)], stdout=output, stderr=output)
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+
+
+def test_it_cleans_up_however_it_ends(real_postfix, tmp_path):
+    """Three demos side by side, each in a folder of its own and ended in its own way."""
+    demos: list[tuple[signal.Signals, Path, subprocess.Popen[bytes]]] = []
     try:
-        seen = tmp_path / "output"
-        serving = "Ctrl-C ends it"
-        wait_until(lambda: serving in seen.read_text() or demo.poll() is not None, 60.0, "it serves")
-        assert demo.poll() is None, seen.read_text()
-        postfix = (folder / "postfix").resolve()
-        assert len(processes_of(folder)) >= 2
-        assert processes_of(postfix)
-        demo.send_signal(number)
-        status = demo.wait(30)
-        assert status == (-signal.SIGKILL if number == signal.SIGKILL else 0)
-        wait_until(
-            lambda: not processes_of(folder) and not processes_of(postfix) and not postfix.exists(),
-            20.0,
-            "everything is gone",
-            lambda: processes_of(folder) + processes_of(postfix),
-        )
+        for number in ENDS:
+            folder = tmp_path / number.name / "run"
+            folder.parent.mkdir()
+            with (folder.parent / "output").open("wb") as output:
+                command = [*COMMAND, "--keep", "--folder", str(folder)]
+                demos.append((number, folder, subprocess.Popen(command, stdout=output, stderr=output)))
+        for demo in demos:
+            ends_and_leaves_nothing(*demo)
     finally:
-        demo.kill()
-        demo.wait(10)
+        for _, _, process in demos:
+            process.kill()
+            process.wait(10)
+
+
+def ends_and_leaves_nothing(number: signal.Signals, folder: Path, demo: subprocess.Popen[bytes]) -> None:
+    seen = folder.parent / "output"
+    serving = "Ctrl-C ends it"
+    wait_until(lambda: serving in seen.read_text() or demo.poll() is not None, 60.0, "it serves")
+    assert demo.poll() is None, seen.read_text()
+    postfix = (folder / "postfix").resolve()
+    assert len(processes_of(folder)) >= 2
+    assert processes_of(postfix)
+    demo.send_signal(number)
+    status = demo.wait(30)
+    assert status == (-signal.SIGKILL if number == signal.SIGKILL else 0)
+    wait_until(
+        lambda: not processes_of(folder) and not processes_of(postfix) and not postfix.exists(),
+        20.0,
+        "everything is gone",
+        lambda: processes_of(folder) + processes_of(postfix),
+    )
 
 
 def test_a_second_demo_in_the_same_folder_is_refused(tmp_path):

@@ -232,6 +232,8 @@ def test_kill_9_loses_the_last_moments_at_most_and_exceptions_stay(gateway, poli
     exception("deny", "203.0.113.66")
     port = gateway.ports.policyd
     figures = gateway.ports.policyd_metrics
+    # It is in force at once, and on the disk within 200 ms.
+    wait_until(lambda: metric(figures, "policyd_store_pending") == 0, 10.0, "the exception in the file")
     before = metric(figures, "policyd_journal_written_total")
     for number in range(20):
         ask(port, number)
