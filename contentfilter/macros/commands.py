@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
-import pwd
 import sys
 import time
 from collections.abc import Iterable
-from datetime import datetime
 from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
 
 from contentfilter.macros.entry import Entry, entry_of
 from contentfilter.macros.file import change, read
+from mailbase.commandline import duration, giver, moment
 from mailbase.config import load
-from mailbase.config.units import parse_duration
 from mailbase.printing import wants_json, write
 
 OK, NEGATIVE, USAGE = 0, 1, 2
@@ -44,8 +41,8 @@ def add_commands(commands: Any, command: Command) -> None:
     )
     _domains(allow, "for which it is allowed; without it, for all")
     end = allow.add_mutually_exclusive_group()
-    end.add_argument("--for", dest="duration", type=_duration, metavar="DURATION", help="such as 180d")
-    end.add_argument("--until", type=_moment, metavar="TIME", help="such as 2030-12-24 or 2030-12-24T18:00")
+    end.add_argument("--for", dest="duration", type=duration, metavar="DURATION", help="such as 180d")
+    end.add_argument("--until", type=moment, metavar="TIME", help="such as 2030-12-24 or 2030-12-24T18:00")
     allow.add_argument("--by", help="who wants it so; default: who you are")
     allow.add_argument("--why", default="", help="for whoever wonders later")
     allow.set_defaults(run=_allow)
@@ -92,7 +89,7 @@ def _allow(options: argparse.Namespace) -> int:
                 sender,
                 expires=expires,
                 added=now,
-                by=options.by or _who(),
+                by=options.by or giver(),
                 why=options.why,
             )
             for to, sender in product(options.to or ("",), options.senders or ("",))
@@ -152,28 +149,3 @@ def _sentence(entry: Entry) -> str:
 def _usage(text: str) -> int:
     print(f"contentfilter: {text}", file=sys.stderr)
     return USAGE
-
-
-def _who() -> str:
-    """Who gives the command: the person behind sudo, else the login name."""
-    name = os.environ.get("SUDO_USER")
-    if name:
-        return name
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
-
-
-def _duration(text: str) -> float:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _moment(text: str) -> float:
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError as error:
-        raise argparse.ArgumentTypeError("expected a time such as 2030-12-24T18:00") from error

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
-import pwd
 import sys
 import time
-from datetime import datetime
 from typing import Any, Protocol
 
+from mailbase.commandline import duration, giver, moment
 from mailbase.config import load
-from mailbase.config.units import parse_duration
 from mailbase.control.client import ask
 from mailbase.printing import wants_json, write
 from policyd.facts import Effect, Named
@@ -58,8 +55,8 @@ def add_commands(commands: Any, command: Command) -> None:
 def _rule(parser: argparse.ArgumentParser, effect: Effect) -> None:
     _what(parser)
     end = parser.add_mutually_exclusive_group()
-    end.add_argument("--for", dest="duration", type=_duration, metavar="DURATION", help="such as 30d")
-    end.add_argument("--until", type=_moment, metavar="TIME", help="such as 2030-12-24 or 2030-12-24T18:00")
+    end.add_argument("--for", dest="duration", type=duration, metavar="DURATION", help="such as 30d")
+    end.add_argument("--until", type=moment, metavar="TIME", help="such as 2030-12-24 or 2030-12-24T18:00")
     parser.add_argument("--by", help="who wants it so; default: who you are")
     parser.add_argument("--why", default="", help="for whoever wonders later")
     parser.set_defaults(run=_put, effect=effect)
@@ -79,7 +76,7 @@ def _put(options: argparse.Namespace) -> int:
     arguments: dict[str, Any] = {
         "effect": options.effect.value,
         "what": options.what,
-        "by": options.by or _who(),
+        "by": options.by or giver(),
         "why": options.why,
     }
     if options.named is not None:
@@ -126,31 +123,3 @@ def _sentence(rule: dict[str, Any]) -> str:
     end = "for ever" if expires is None else time.strftime("until %Y-%m-%d %H:%M:%S", time.localtime(expires))
     done = "allowed" if rule["effect"] == Effect.ALLOW else "denied"
     return f"{rule['as']} {rule['what']} is {done} {end}"
-
-
-def _who() -> str:
-    """Who gives the command: the person behind sudo, else the login name."""
-    name = os.environ.get("SUDO_USER")
-    if name:
-        return name
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
-
-
-def _duration(text: str) -> float:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _moment(text: str) -> float:
-    """Seconds since the epoch; local time unless it says otherwise."""
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError) as error:
-        raise argparse.ArgumentTypeError(
-            f"expected a time such as 2030-12-24 or 2030-12-24T18:00, got {text!r}"
-        ) from error

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any, Protocol
 
+from mailbase.commandline import duration
 from mailbase.config import Settings, load
-from mailbase.config.units import parse_duration
 from mailbase.control import ControlError
 from mailbase.control.client import ask
 from mailbase.vocabulary import Flow
@@ -35,7 +35,7 @@ def add_commands(commands: Any, command: Command) -> None:
     )
     record.add_argument("file", type=Path, metavar="FILE", help="a new file; with the ending .gz compressed")
     record.add_argument(
-        "--for", dest="duration", type=_duration, metavar="DURATION", help="end after so long, such as 1h"
+        "--for", dest="duration", type=duration, metavar="DURATION", help="end after so long, such as 1h"
     )
     record.add_argument("--limit", type=_positive, metavar="N", help="end after so many requests")
     record.set_defaults(run=_record)
@@ -113,7 +113,7 @@ def _files(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--warm-up",
-        type=_duration,
+        type=duration,
         default=0.0,
         metavar="DURATION",
         help="so long from the beginning requests are decided and not counted",
@@ -129,13 +129,6 @@ def _year(text: str) -> int:
     if not 1970 <= value <= 9999:
         raise argparse.ArgumentTypeError("expected a year such as 2026")
     return value
-
-
-def _duration(text: str) -> float:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _positive(text: str) -> int:

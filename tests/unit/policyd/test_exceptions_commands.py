@@ -113,9 +113,9 @@ def test_the_user_is_named_who_is_behind_the_command(
 ) -> None:
     daemon.final = {"rule": RULE}
     monkeypatch.delenv("SUDO_USER")
-    monkeypatch.setattr(commands.os, "getuid", lambda: 0)
+    monkeypatch.setattr("os.getuid", lambda: 0)
     run("deny", "192.0.2.1")
-    monkeypatch.setattr(commands.os, "getuid", lambda: 4_000_000_000)
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000_000)
     run("deny", "192.0.2.1")
     assert [arguments["by"] for _, arguments in daemon.asked] == ["root", "uid 4000000000"]
 
