@@ -34,6 +34,7 @@ class Ticket:
         findings: facts of policyd's checks.
         points: what those facts added up to.
         spamtraps: those of the recipients that are spamtraps: they get no mail.
+        system: the registered system that the client is, as it is written in the registry; empty for none.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Ticket:
     findings: tuple[Finding, ...] = ()
     points: float = 0.0
     spamtraps: tuple[str, ...] = ()
+    system: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types, for the control socket and the store."""
@@ -59,6 +61,7 @@ class Ticket:
             "findings": [{"name": one.name, "part": one.part, "detail": one.detail} for one in self.findings],
             "points": self.points,
             "spamtraps": list(self.spamtraps),
+            "system": self.system,
         }
 
     @classmethod
@@ -82,6 +85,7 @@ class Ticket:
                 ),
                 points=float(data.get("points", 0.0)),
                 spamtraps=tuple(_text(address) for address in data.get("spamtraps", ())),
+                system=_text(data.get("system", "")),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a ticket: {error!r}") from error

@@ -234,6 +234,7 @@ class Engine:
                 recipients,
                 *_known(decision.facts, context.weighed),
                 spamtraps,
+                "" if context.origin.system is None else context.origin.system.text,
             )
             self._tickets.keep(ticket, context.now)
             if spamtraps and self._trapped is not None:

@@ -15,6 +15,7 @@ TICKET = Ticket(
     recipients=("a@inst.example",),
     findings=(Finding("spf-fail", "", "example.org"),),
     points=1.5,
+    system="192.0.2.0/28",
 )
 
 
@@ -35,6 +36,7 @@ def test_unknown_keys_are_ignored():
         {"findings": ["x"]},
         {"points": "many"},
         {"recipients": 3},
+        {"system": 5},
     ],
 )
 def test_what_is_no_ticket_is_refused(change):

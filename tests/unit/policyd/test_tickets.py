@@ -61,6 +61,20 @@ def test_the_recipient_at_data_serves_where_rcpt_was_not_seen(bench: Any) -> Non
     assert find(bench, ticket_id(bench, recipient="")).recipients == ()
 
 
+@pytest.mark.parametrize(
+    ("client", "name", "user", "system"),
+    [
+        ("198.51.100.9", "unknown", "", "198.51.100.0/24"),
+        ("192.0.2.99", "printer.inst.example", "", "printer.inst.example"),
+        ("198.51.100.9", "unknown", "anna", "198.51.100.0/24"),
+        ("192.0.2.1", "unknown", "anna", ""),
+    ],
+)
+def test_the_registered_system_is_in_it(bench: Any, client: str, name: str, user: str, system: str) -> None:
+    who = {"client_address": client, "client_name": name, "sasl_username": user}
+    assert find(bench, ticket_id(bench, **who), client).system == system
+
+
 def test_flow_and_user_are_in_it(bench: Any) -> None:
     found = find(
         bench, ticket_id(bench, sasl_username="user7", client_address="2001:db8:9::1"), "2001:db8:9:0::1"
