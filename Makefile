@@ -129,6 +129,7 @@ lock: $(VENV)/.dev ## pin the newest dependencies that setup.cfg admits
 	$(COMPILE) --upgrade --extra build --extra test --extra lint --extra lock -c requirements.lock \
 		--output-file requirements-dev.lock setup.cfg
 	$(COMPILE) --upgrade --extra build --extra fuzz -c requirements.lock --output-file requirements-fuzz.lock setup.cfg
+	$(COMPILE) --upgrade --extra build --extra tune -c requirements.lock --output-file requirements-tune.lock setup.cfg
 
 .PHONY: clean
 clean: ## remove everything that was built

@@ -47,6 +47,8 @@ class Part:
         name: the file name that it would be saved under, as it was given; empty for a text without one. It
             makes nothing harmless, but tells what a double click would do with the content.
         charset: what its header declares, of text that lies in a message; see :mod:`contentfilter.text`.
+        media: media type that its header declares, lower case, of a leaf of a message; likewise.
+        encoding: from which it was decoded, in the words of :data:`contentfilter.message.header.ENCODINGS`.
     """
 
     path: str
@@ -55,6 +57,8 @@ class Part:
     inside: str = ""
     name: str = ""
     charset: str = ""
+    media: str = ""
+    encoding: str = ""
 
     def child(self, name: str, data: Content) -> Part:
         """A member of this container."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from contentfilter.clues import Clue
+from contentfilter.traits import NO_TRAITS, Traits
 from mailbase.vocabulary import Finding, Unscanned
 
 
@@ -16,12 +18,16 @@ class ScanResult:
         unscanned: parts that were not looked into, with the reason.
         parts: how many leaf parts and container members were visited.
         seconds: wall-clock time of the scan.
+        clues: what speaks for spam, or against it.
+        traits: what is to be looked up for more of that.
     """
 
     findings: tuple[Finding, ...] = ()
     unscanned: tuple[Unscanned, ...] = ()
     parts: int = 0
     seconds: float = 0.0
+    clues: tuple[Clue, ...] = ()
+    traits: Traits = NO_TRAITS
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,14 @@ is done about a finding.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
+from contentfilter.analysis import ANALYSERS, Analysis, analyse
 from contentfilter.containers import libarchive
+from contentfilter.letter.letter import Composer
 from contentfilter.limits import Budget, ScanOptions
 from contentfilter.message import BytesWire, MessageReader, Wire, open_wire
 from contentfilter.part import Context, Found, Part, Scanner, base_name, clean_name
@@ -20,28 +24,35 @@ from contentfilter.results import ScanResult
 from contentfilter.scanners import SCANNERS
 from contentfilter.scanners.encrypted_office import load_msoffcrypto
 from contentfilter.scanners.vba import load_olevba
+from contentfilter.traits import NO_TRAITS, Traits
 from mailbase.scripts import suffix_of
 from mailbase.vocabulary import Finding, Unscanned
 
-__all__ = ["ScanOptions", "preload", "scan_document", "scan_message", "scan_wire"]
+__all__ = ["Analysis", "ScanOptions", "preload", "scan_document", "scan_message", "scan_wire"]
 
 Clock = Callable[[], float]
 
 _log = logging.getLogger(__name__)
 
+_EMPTY_LINE = re.compile(rb"(?:\A|\n)\r?\n")
+_HEAD_STEP = 8 * 1024
 _BUDGETS = frozenset({"too-large", "too-deep"})
 
 
 def scan_message(
-    data: bytes | bytearray | memoryview, options: ScanOptions | None = None, clock: Clock = time.perf_counter
+    data: bytes | bytearray | memoryview,
+    options: ScanOptions | None = None,
+    clock: Clock = time.perf_counter,
+    analysis: Analysis | None = None,
 ) -> ScanResult:
     """Scan a message (RFC 5322) that is in memory, without dot-stuffing.
 
     Arguments:
         options: bounds; the defaults if None.
         clock: monotonic seconds.
+        analysis: for the analysers, which read the mail for clues; None: they don't.
     """
-    return _scan_message(BytesWire(data), options or ScanOptions(), clock)
+    return _scan_message(BytesWire(data), options or ScanOptions(), clock, analysis)
 
 
 def scan_wire(
@@ -49,6 +60,7 @@ def scan_wire(
     size: int,
     options: ScanOptions | None = None,
     clock: Clock = time.perf_counter,
+    analysis: Analysis | None = None,
 ) -> ScanResult:
     """Scan a message in the dot-stuffed wire form, without the terminating ``.CRLF``.
 
@@ -57,11 +69,12 @@ def scan_wire(
         size: octets of the wire form.
         options: bounds; the defaults if None.
         clock: monotonic seconds.
+        analysis: for the analysers, which read the mail for clues; None: they don't.
 
     Raises:
         OSError: the descriptor cannot be read.
     """
-    return _scan_message(open_wire(source, size), options or ScanOptions(), clock)
+    return _scan_message(open_wire(source, size), options or ScanOptions(), clock, analysis)
 
 
 def scan_document(
@@ -84,10 +97,38 @@ def preload() -> None:
     libarchive.available()
 
 
-def _scan_message(wire: Wire, options: ScanOptions, clock: Clock) -> ScanResult:
+def _scan_message(wire: Wire, options: ScanOptions, clock: Clock, analysis: Analysis | None) -> ScanResult:
     budget = Budget(options, clock)
     passwords = Passwords(budget, lambda: told_by_mail(wire, options))
-    return _Walk(budget, passwords, clock).run(MessageReader(wire, budget).read())
+    source = MessageReader(wire, budget).read()
+    if analysis is None:
+        return _Walk(budget, passwords, clock).run(source)
+    started = clock()
+    composer = Composer()
+    result = _Walk(budget, passwords, clock).run(_composed(source, composer))
+    letter = composer.letter(_header_block(wire, options.header_size), wire.length)
+    analysis.findings = frozenset(finding.name for finding in result.findings)
+    clues = analyse(letter, analysis, ANALYSERS.values())
+    traits = Traits(**analysis.traits) if analysis.traits else NO_TRAITS
+    return replace(result, clues=clues, traits=traits, seconds=clock() - started)
+
+
+def _composed(source: Iterator[Found], composer: Composer) -> Iterator[Found]:
+    """``source``, of which the letter is made as it passes."""
+    for item in source:
+        if isinstance(item, Part):
+            composer.add(item)
+        yield item
+
+
+def _header_block(wire: Wire, limit: int) -> bytes:
+    """The message's header, as far as it is read."""
+    block = b""
+    for size in (_HEAD_STEP, limit):
+        block = wire.text(0, min(wire.length, size))
+        if found := _EMPTY_LINE.search(block):
+            return block[: found.start() + 1]
+    return block
 
 
 class _Walk:

@@ -95,6 +95,11 @@ class Header:
         return [media_type(value) for value in self.types]
 
     @property
+    def media_type(self) -> str:
+        """The first of them; empty if there is none."""
+        return media_type(self.types[0]) if self.types else ""
+
+    @property
     def name(self) -> str:
         """The file name; of several the worst; empty if there is none."""
         return worst(self.names) if self.names else ""

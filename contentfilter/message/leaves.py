@@ -134,7 +134,7 @@ class Leaves:
         """One reading of a leaf, and the files that stand inside its text."""
         text: Content = b""
         if 0 < self.budget.options.leaf_size < end - start:
-            yield self.part(number, header.name, b"")
+            yield self.part(number, header.name, b"", media=header.media_type)
             return
         if encoding == "base64":
             decoded = base64text.decode(self.wire, start, end)
@@ -156,10 +156,10 @@ class Leaves:
                 readings += [other for other in others if other not in readings]
                 if doubtful:
                     yield self.ambiguous(number, "broken quoted-printable")
-        name, charset = header.name, header.charset
+        name, charset, media = header.name, header.charset, header.media_type
         while readings:
             data = readings.pop(0)
-            yield self.part(number, name, data, charset, encoding)
+            yield self.part(number, name, data, charset, encoding, media)
             if encoding != "base64" or b"\0" not in data[:_TELLING]:
                 yield from self._files(data, number, name)
             del data
@@ -196,11 +196,15 @@ class Leaves:
             case _:
                 return [self.wire.text(start, end)]
 
-    def part(self, number: str, name: str, data: Content, charset: str = "", encoding: str = "") -> Part:
+    def part(
+        self, number: str, name: str, data: Content, charset: str = "", encoding: str = "", media: str = ""
+    ) -> Part:
         """A part to be scanned."""
         self.plain = encoding == "identity" and not name
         path = self.path(self._name(number, name))
-        return Part(path, data, self.depth, name=base_name(name), charset=charset)
+        return Part(
+            path, data, self.depth, name=base_name(name), charset=charset, media=media, encoding=encoding
+        )
 
     def _name(self, number: str, name: str) -> str:
         return f"{number}/{clean_name(name)}" if name else number

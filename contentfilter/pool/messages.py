@@ -12,16 +12,19 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, cast, get_args
 
+from contentfilter.analysis.analyser import MAX_CLUES
+from contentfilter.clues import MAX_POINTS, Clue, is_clue
 from contentfilter.macros.digest import is_digest
 from contentfilter.results import ScanResult
+from contentfilter.traits import Traits
 from mailbase.scripts import suffix_of
 from mailbase.vocabulary import UNSCANNED_REASONS, Finding, Unscanned
 
-MAX_TASK = 16 * 1024
+MAX_TASK = 64 * 1024
 """Octets of one task packet."""
 MAX_ANSWER = 1024 * 1024
 """Octets of one answer, without its length."""
@@ -60,16 +63,24 @@ class Task:
         kind: ``wire`` (a message, dot-stuffed), ``message`` (as a file holds it), ``document``.
         size: octets behind the descriptor.
         name: of a document.
+        given: what analysers get with this message, as JSON types: what was looked up for them.
     """
 
     kind: Kind
     size: int
     name: str = ""
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     def encode(self) -> bytes:
         """The packet."""
         name = self.name.encode("utf-8", "replace").decode()[:MAX_TEXT]
-        return _ENCODER.encode({"kind": self.kind, "size": self.size, "name": name}).encode()
+        fields: dict[str, Any] = {"kind": self.kind, "size": self.size, "name": name}
+        if self.given:
+            packet = _ENCODER.encode({**fields, "given": self.given}).encode("utf-8", "replace")
+            if len(packet) <= MAX_TASK:
+                return packet
+            # Rather without it than not at all.
+        return _ENCODER.encode(fields).encode()
 
     @classmethod
     def decode(cls, packet: bytes) -> Task:
@@ -82,7 +93,8 @@ class Task:
         kind = _member(fields, "kind", str)
         if kind not in get_args(Kind):
             raise Garbage(f"unknown kind of task: {kind[:40]!r}")
-        return cls(cast(Kind, kind), _number(fields, "size"), _text(fields, "name"))
+        given = _member(fields, "given", dict) if "given" in fields else {}
+        return cls(cast(Kind, kind), _number(fields, "size"), _text(fields, "name"), given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +151,13 @@ def encode(answer: Answer) -> bytes:
                 "seconds": round(result.seconds, 6),
                 "retire": retire,
             }
+            if result.clues:
+                body["clues"] = [
+                    [clue.name, _bounded(clue.detail, MAX_DETAIL), clue.points, clue.shadow]
+                    for clue in result.clues[:MAX_CLUES]
+                ]
+            if traits := result.traits.to_dict():
+                body["traits"] = traits
         case Failed(reason, detail):
             body = {"failed": reason, "detail": _bounded(detail, MAX_DETAIL)}
     frame = _ENCODER.encode(body).encode()
@@ -175,7 +194,12 @@ def decode(frame: bytes, names: frozenset[str]) -> Answer:
     if type(seconds) not in (int, float) or not 0 <= cast(float, seconds) < 86400:
         raise Garbage("seconds: expected a time")
     result = ScanResult(
-        tuple(findings), tuple(unscanned), _number(fields, "parts"), float(cast(float, seconds))
+        tuple(findings),
+        tuple(unscanned),
+        _number(fields, "parts"),
+        float(cast(float, seconds)),
+        _clues(fields),
+        _traits(fields),
     )
     return Done(result, _member(fields, "retire", bool))
 
@@ -287,6 +311,33 @@ def _finding(item: object) -> Finding:
     if digest and not is_digest(digest):
         raise Garbage("expected a digest")
     return Finding(*_triple(item[:3]), digest)
+
+
+def _clues(fields: dict[str, Any]) -> tuple[Clue, ...]:
+    if "clues" not in fields:
+        return ()
+    items: list[Any] = _member(fields, "clues", list)
+    if len(items) > MAX_CLUES:
+        raise Garbage(f"clues: {len(items)} entries; at most {MAX_CLUES} are allowed")
+    return tuple(map(_clue, items))
+
+
+def _clue(item: object) -> Clue:
+    if type(item) is not list or len(item) != 4 or type(item[3]) is not bool:
+        raise Garbage("expected a clue")
+    name, points = _string(item[0]), item[2]
+    if not is_clue(name):
+        raise Garbage("a clue of no possible name")
+    if points is not None and (type(points) not in (int, float) or not -MAX_POINTS <= points <= MAX_POINTS):
+        raise Garbage("a clue with impossible points")
+    return Clue(name, _string(item[1]), None if points is None else float(points), item[3])
+
+
+def _traits(fields: dict[str, Any]) -> Traits:
+    try:
+        return Traits.from_dict(_member(fields, "traits", dict) if "traits" in fields else {})
+    except ValueError as error:
+        raise Garbage(f"traits: {error}") from error
 
 
 def _triple(item: object) -> tuple[str, str, str]:

@@ -16,16 +16,17 @@ import signal
 import socket
 import time
 import warnings
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, TypeAlias
 
+from contentfilter.analysis.knowledge import Knowledge
 from contentfilter.pool.confinement import AddressSpace, Orphaned, allow_cpu, confine
 from contentfilter.pool.messages import MAX_TASK, Answer, Done, Failed, Garbage, Ready, Task, encode
 from contentfilter.results import ScanResult
 
-Scan: TypeAlias = Callable[[Task, int], ScanResult]
-"""Gets the task and the descriptor, which stays the caller's."""
+Scan: TypeAlias = Callable[[Task, int, Knowledge], ScanResult]
+"""Gets the task, the descriptor, which stays the caller's, and what the worker was given at its start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,14 @@ class Settings:
         memory: octets of address space.
         cpu_time: seconds of processor time for each task.
         scan: ``module:function`` of type :data:`Scan`; tests put a rogue in its place.
+        knowledge: what :meth:`Knowledge.load` gets.
     """
 
     parent: int
     memory: int
     cpu_time: float
     scan: str = "contentfilter.pool.scanning:scan"
+    knowledge: Mapping[str, Any] = field(default_factory=dict)
 
     def encode(self) -> str:
         return json.dumps(asdict(self))
@@ -57,15 +60,23 @@ class Worker:
         scan: does the work.
         settings: the limits.
         memory: what of it is used.
+        knowledge: for the scan.
     """
 
     def __init__(
-        self, tasks: socket.socket, answers: int, scan: Scan, settings: Settings, memory: AddressSpace
+        self,
+        tasks: socket.socket,
+        answers: int,
+        scan: Scan,
+        settings: Settings,
+        memory: AddressSpace,
+        knowledge: Knowledge,
     ) -> None:
         self._tasks = tasks
         self._answers = answers
         self._scan = scan
         self._settings = settings
+        self._knowledge = knowledge
         # Memory that a parser never gives back would make a later, innocent mail hit the limit.
         self._memory = memory
         self._enough = (memory.used() + settings.memory) // 2
@@ -103,7 +114,7 @@ class Worker:
             actual = os.fstat(descriptor).st_size
             if actual < task.size:
                 return Failed("protocol", f"{actual} octets behind the descriptor, {task.size} expected")
-            result = self._scan(task, descriptor)
+            result = self._scan(task, descriptor, self._knowledge)
         except MemoryError:
             return Failed("out-of-memory")
         except Exception as error:  # noqa: BLE001 - the boundary: the daemon counts and logs it
@@ -111,8 +122,7 @@ class Worker:
         finally:
             os.close(descriptor)
         seconds = time.monotonic() - started
-        result = ScanResult(result.findings, result.unscanned, result.parts, seconds)
-        return Done(result, retire=self._memory.used() > self._enough)
+        return Done(replace(result, seconds=seconds), retire=self._memory.used() > self._enough)
 
 
 def _where(error: BaseException) -> str:
@@ -157,9 +167,10 @@ def main(argument: str) -> int:
     try:
         # Loading is the slow part; confinement would only make it fail.
         scan = _load(settings.scan)
+        knowledge = Knowledge.load(settings.knowledge)
         memory = AddressSpace()
         missing = confine(settings.memory, settings.parent)
-        worker = Worker(tasks, answers, scan, settings, memory)
+        worker = Worker(tasks, answers, scan, settings, memory, knowledge)
         worker.answer(Ready(tuple(missing)))
         worker.run()
     except (BrokenPipeError, ConnectionError, Orphaned):

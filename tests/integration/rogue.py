@@ -12,6 +12,7 @@ import struct
 import sys
 import time
 
+from contentfilter.analysis import Knowledge
 from contentfilter.pool.messages import Done, Task, encode
 from contentfilter.results import ScanResult
 from mailbase.vocabulary import Finding
@@ -44,7 +45,7 @@ def facts() -> str:
     return " ".join([*found, f"modules={','.join(modules)}", f"pid={os.getpid()}", f"fds={descriptors}"])
 
 
-def scan(task: Task, descriptor: int) -> ScanResult:
+def scan(task: Task, descriptor: int, knowledge: Knowledge) -> ScanResult:
     data = os.pread(descriptor, task.size, 0)
     order, _, argument = data[:200].partition(b" ")
     match order:

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
+from contentfilter.analysis.analyser import MAX_CLUES
+from contentfilter.clues import Clue
 from contentfilter.pool import messages
 from contentfilter.pool.crew import FIRST_PAUSE, LONGEST_PAUSE
 from contentfilter.pool.member import RETIRE_TIMEOUT, SOUND_AGE, START_TIMEOUT
@@ -34,6 +36,7 @@ from contentfilter.pool.messages import (
 from contentfilter.pool.pool import Pool
 from contentfilter.pool.process import MAX_LOG_LINES, Events, WorkerProcess
 from contentfilter.results import ScanFailed, ScanResult
+from contentfilter.traits import MAX_HOST, MAX_HOSTS, Traits
 from mailbase.config import FINDING_NAMES
 from mailbase.logs import Log
 from mailbase.vocabulary import Finding, Unscanned
@@ -510,6 +513,22 @@ def test_no_answer_is_larger_than_the_bound_and_the_first_of_each_kind_stays(let
     assert answer.result.unscanned[-1].reason == "encrypted"
 
 
+def test_clues_and_traits_arrive():
+    clues = (Clue("rule.a", "seen"), Clue("statistics.spam", "0.99", 4.5), Clue("rule.b", shadow=True))
+    result = ScanResult(clues=clues, traits=Traits(hosts=("example.org", "192.0.2.1")))
+    answer = decode(encode(Done(result))[4:], FINDING_NAMES)
+    assert isinstance(answer, Done)
+    assert (answer.result.clues, answer.result.traits) == (clues, result.traits)
+
+
+def test_what_is_given_with_a_task_arrives_unless_it_is_too_much():
+    task = Task("wire", 5, given={"keys": {"a._domainkey.example.org": "v=DKIM1; p=ü"}})
+    assert Task.decode(task.encode()) == task
+    packet = Task("wire", 5, given={"keys": "x" * messages.MAX_TASK}).encode()
+    assert len(packet) <= messages.MAX_TASK
+    assert Task.decode(packet) == Task("wire", 5)
+
+
 GOOD: dict[str, Any] = {"findings": [], "unscanned": [], "parts": 1, "seconds": 0.1, "retire": False}
 
 
@@ -544,6 +563,21 @@ GOOD: dict[str, Any] = {"findings": [], "unscanned": [], "parts": 1, "seconds": 
         {"failed": "crashed"},
         {"ready": "yes"},
         {"ready": [1]},
+        {"clues": {}},
+        {"clues": [["rule.a", "", 1.0]]},
+        {"clues": [["rule", "", 1.0, False]]},
+        {"clues": [["rule.a", "", "1", False]]},
+        {"clues": [["rule.a", "", True, False]]},
+        {"clues": [["rule.a", "", 1e9, False]]},
+        {"clues": [["rule.a", "", None, 0]]},
+        {"clues": [["rule.a", 1, None, False]]},
+        {"clues": [["rule.a", "", None, False]] * (MAX_CLUES + 1)},
+        {"traits": []},
+        {"traits": {"hosts": "a"}},
+        {"traits": {"hosts": [1]}},
+        {"traits": {"hosts": ["a\nb"]}},
+        {"traits": {"hosts": ["a"] * (MAX_HOSTS + 1)}},
+        {"traits": {"hosts": ["a" * (MAX_HOST + 1)]}},
     ],
 )
 def test_a_lie_is_garbage(change):

@@ -1,0 +1,144 @@
+"""One mail as rules and statistics read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from contentfilter.letter.header import Field, fields_of
+from contentfilter.limits import KIB
+from contentfilter.part import Part
+from contentfilter.text import text_of
+
+MAX_TEXTS = 20
+"""Texts of one mail that are read."""
+MAX_TEXT = 256 * KIB
+"""Octets of one text that are read."""
+MAX_ATTACHMENTS = 200
+"""Attachments that are listed."""
+
+__all__ = ["Attachment", "Composer", "Field", "Letter", "Text"]
+
+
+class Text:
+    """A text of the mail that is shown.
+
+    Arguments:
+        path: its part number.
+        media: ``text/plain`` or ``text/html``; other kinds of text count as plain.
+        data: its octets, at most ``MAX_TEXT``.
+        charset: as declared; may be wrong.
+        encoding: Content-Transfer-Encoding that it was decoded from, ``identity`` for none.
+    """
+
+    def __init__(self, path: str, media: str, data: bytes, charset: str = "", encoding: str = "") -> None:
+        self.path = path
+        self.media = media
+        self.data = data
+        self.charset = charset
+        self.encoding = encoding
+
+    @property
+    def is_html(self) -> bool:
+        return self.media == "text/html"
+
+    @cached_property
+    def source(self) -> str:
+        """The text itself, HTML with its tags."""
+        return text_of(self.data, self.charset)
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """What lies beside the texts.
+
+    Arguments:
+        path: part number and name.
+        name: file name; empty if there is none.
+        media: declared type, lower case; empty if there is none.
+        size: octets, decoded.
+    """
+
+    path: str
+    name: str
+    media: str
+    size: int
+
+
+class Letter:
+    """Arguments:
+    header: the header block.
+    texts: in the order of the mail.
+    attachments: likewise.
+    size: octets of the mail.
+    """
+
+    def __init__(
+        self,
+        header: bytes,
+        texts: tuple[Text, ...] = (),
+        attachments: tuple[Attachment, ...] = (),
+        size: int = 0,
+    ) -> None:
+        self.header = header
+        self.texts = texts
+        self.attachments = attachments
+        self.size = size
+
+    @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        """The header fields, from the top."""
+        return fields_of(self.header)
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Field]]:
+        table: dict[str, list[Field]] = {}
+        for field in self.fields:
+            table.setdefault(field.name, []).append(field)
+        return table
+
+    def all(self, name: str) -> Iterator[Field]:
+        """The fields of this name, lower case, from the top."""
+        return iter(self._by_name.get(name, ()))
+
+    def first(self, name: str) -> str:
+        """The value of the topmost field of this name, decoded; empty if there is none."""
+        fields = self._by_name.get(name)
+        return fields[0].text if fields else ""
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
+
+
+class Composer:
+    """Makes a letter out of the parts that a scan comes by."""
+
+    def __init__(self) -> None:
+        self._texts: list[Text] = []
+        self._attachments: list[Attachment] = []
+        self._seen: set[str] = set()
+
+    def add(self, part: Part) -> None:
+        """Take a leaf part of the message. Of several readings of one part the first counts."""
+        if part.path in self._seen:
+            return
+        media = part.media or "text/plain"
+        if media.startswith("text/") and not part.name:
+            if len(self._texts) < MAX_TEXTS:
+                self._seen.add(part.path)
+                kind = "text/html" if media == "text/html" else "text/plain"
+                data = bytes(part.data[:MAX_TEXT])
+                self._texts.append(Text(part.path, kind, data, part.charset, part.encoding))
+        elif len(self._attachments) < MAX_ATTACHMENTS:
+            self._seen.add(part.path)
+            self._attachments.append(Attachment(part.path, part.name, media, len(part.data)))
+
+    def letter(self, header: bytes, size: int) -> Letter:
+        """The letter.
+
+        Arguments:
+            header: the message's header block.
+            size: octets of the message.
+        """
+        return Letter(header, tuple(self._texts), tuple(self._attachments), size)

@@ -1,0 +1,49 @@
+"""What the analysers learn of a mail beside clues, for the daemon to look up or to compare. Pure.
+
+A worker that a hostile mail has broken into may say anything here; so every field is bounded and checked when
+it arrives, and nothing in it is worth more than a question to a name server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MAX_HOSTS = 50
+"""Hosts of links that are told."""
+MAX_HOST = 255
+"""Characters of one (RFC 1035 2.3.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """Arguments:
+    hosts: of the links in the mail, as they are looked up: lower case, without port; the most telling first.
+    """
+
+    hosts: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types; what is empty is left out."""
+        return {"hosts": list(self.hosts[:MAX_HOSTS])} if self.hosts else {}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Traits:
+        """The reverse of :meth:`to_dict`.
+
+        Raises:
+            ValueError: a field is of the wrong type, or beyond its bound.
+        """
+        return cls(hosts=_texts(data.get("hosts", ()), MAX_HOSTS, MAX_HOST))
+
+
+NO_TRAITS = Traits()
+
+
+def _texts(value: object, count: int, length: int) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or len(value) > count:
+        raise ValueError(f"expected at most {count} texts")
+    if not all(isinstance(item, str) and len(item) <= length and item.isprintable() for item in value):
+        raise ValueError(f"expected texts of at most {length} characters")
+    return tuple(value)
