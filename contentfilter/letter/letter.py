@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from contentfilter.letter.header import Field, fields_of
+from contentfilter.letter.html import Link, Page, read_page
 from contentfilter.limits import KIB
 from contentfilter.part import Part
 from contentfilter.text import text_of
@@ -47,6 +48,26 @@ class Text:
     def source(self) -> str:
         """The text itself, HTML with its tags."""
         return text_of(self.data, self.charset)
+
+    @cached_property
+    def page(self) -> Page:
+        """The text as a reader sees it; of plain text, the text itself without links."""
+        return read_page(self.source) if self.is_html else Page(shown=self.source)
+
+    @property
+    def shown(self) -> str:
+        """What a reader sees of it, without tags and without what is hidden from him."""
+        return self.page.shown
+
+    @property
+    def hidden(self) -> str:
+        """What HTML has in it and does not show."""
+        return self.page.hidden
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """Where the markup of HTML leads."""
+        return self.page.links
 
 
 @dataclass(frozen=True, slots=True)

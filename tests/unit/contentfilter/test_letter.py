@@ -9,7 +9,7 @@ import pytest
 from contentfilter.analysis import Analysis, Knowledge, analyse
 from contentfilter.analysis.analyser import FAILED, MAX_CLUES
 from contentfilter.clues import Clue, is_clue
-from contentfilter.letter import Letter
+from contentfilter.letter import Letter, Text
 from contentfilter.letter.header import MAX_FIELDS, MAX_VALUE, fields_of
 from contentfilter.letter.letter import MAX_ATTACHMENTS, MAX_TEXT, MAX_TEXTS, Composer
 from contentfilter.part import Part
@@ -126,3 +126,11 @@ def test_the_name_of_a_clue(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "rule", "rule.", "Rule.a", "rule.a\n", "rule.a b", "r" * 40 + ".a"])
 def test_what_is_no_name_of_a_clue(name: str) -> None:
     assert not is_clue(name)
+
+
+def test_a_text_is_shown_as_a_reader_sees_it() -> None:
+    page = Text("1", "text/html", b"<p>seen <a href=x>words</a><i style='display:none'>more</i>")
+    assert (page.shown, page.hidden) == ("seen words", "more")
+    assert [(link.target, link.shown) for link in page.links] == [("x", "words")]
+    plain = Text("1", "text/plain", b"<p>seen")
+    assert (plain.shown, plain.hidden, plain.links) == ("<p>seen", "", ())
