@@ -23,6 +23,7 @@ from contentfilter.macros.allowlist import Allowlist
 from contentfilter.macros.file import AllowlistError
 from contentfilter.macros.file import read as read_allowed
 from contentfilter.metrics import Metrics
+from contentfilter.panel import Panel
 from contentfilter.pool.confinement import hide_memory
 from contentfilter.pool.pool import Pool
 from contentfilter.pool.process import ProcessLauncher
@@ -286,6 +287,7 @@ class Daemon:
             reporter=self._reporter,
             investigator=self._investigator,
             traps=Spamtraps(settings.spamtraps.addresses),
+            panel=Panel(self._reactor, self._log, self.metrics),
             allowed=self._allowed,
         )
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
+from contentfilter.assessing import NAMES as PANEL
+from contentfilter.assessing import Name as PanelName
 from contentfilter.engines.engine import Engine
 from contentfilter.engines.metrics import EngineCollector
 from contentfilter.engines.seat import NAMES as ENGINES
@@ -87,6 +89,19 @@ class Metrics:
             "contentfilter_engine_scans",
             "Mails that an engine was given, by what it said.",
             ["engine", "result"],
+            registry=registry,
+        )
+        self.panel = Counter(
+            "contentfilter_panel",
+            "Questions to other filters, name servers and the signer, by who was asked.",
+            ["name", "result"],
+            registry=registry,
+        )
+        self.panel_seconds = Histogram(
+            "contentfilter_panel_seconds",
+            "Time that each of them took.",
+            ["name"],
+            buckets=_SECONDS,
             registry=registry,
         )
         self.self_tests = Counter(
@@ -216,6 +231,9 @@ class Metrics:
                 self.engine_scans.labels(engine, result)
             for outcome in SELF_TESTS:
                 self.self_tests.labels(engine, outcome)
+        for name in PANEL:
+            for result in ("answered", "failed"):
+                self.panel.labels(name, result)
         for protocol in PROTOCOLS:
             self.connections.labels(protocol)
             self.refused.labels(protocol)
@@ -231,6 +249,7 @@ class Metrics:
             (self.digests, ("sent", "failed")),
             (self.splits, SPLITS),
             (self.reports, REPORTED),
+            (self.panel_seconds, PANEL),
             (self.evidence, EVIDENCE),
             (self.workers_ended, FATES),
             (self.reloads, ("ok", "refused")),
@@ -240,6 +259,12 @@ class Metrics:
         ):
             for value in values:
                 counter.labels(value)
+
+    # The panel's, see contentfilter.panel.Meter
+
+    def asked(self, name: PanelName, answered: bool, seconds: float) -> None:
+        self.panel.labels(name, "answered" if answered else "failed").inc()
+        self.panel_seconds.labels(name).observe(max(0.0, seconds))
 
     # The inspector's
 

@@ -27,6 +27,8 @@ DEADLY = frozenset({"crashed", "out-of-memory", "timed-out"})
 """Failures that are the message's own doing."""
 FLEETING = frozenset({"timed-out", "failed"})
 """Gaps that another attempt may not have."""
+UNCERTAIN = (".temperror", ".failed")
+"""Ends of the names of clues that tell of a failure; likewise."""
 PATIENCE = 2
 """Times a message may run out of time, or lose its worker to a SIGKILL, until that is taken for its own doing
 and not for that of a busy machine, of a kernel short of memory, or of an operator."""
@@ -173,5 +175,7 @@ def _is_lasting(answer: ScanResult | ScanFailed) -> bool:
     if isinstance(answer, ScanFailed):
         return answer.reason in DEADLY
     if len(answer.findings) + len(answer.unscanned) > MAX_FACTS:
+        return False
+    if any(clue.name.endswith(UNCERTAIN) for clue in answer.clues):
         return False
     return not any(gap.reason in FLEETING for gap in answer.unscanned)

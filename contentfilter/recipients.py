@@ -136,6 +136,7 @@ def dispose(
     header_prefix: str = "X-Postwarden",
     contact: str = "",
     kept: str = "",
+    stamps: bytes = b"",
 ) -> Disposition:
     """What the proxy is to do.
 
@@ -145,6 +146,7 @@ def dispose(
         header_prefix: of our header lines.
         contact: URL or text for those who want to ask.
         kept: name of the quarantine's file, if some of the mail went there.
+        stamps: header lines of others for the top of what is delivered.
     """
     apart = dict.fromkeys(left_out, LEFT_OUT)
     delivered = [share for share in shares if share.action in (Action.ACCEPT, Action.TAG)]
@@ -154,7 +156,7 @@ def dispose(
         if share is not main and share not in delivered:
             apart |= dict.fromkeys(share.places, share.verdict.reply(contact))
     if delivered:
-        return Deliver(main.verdict.header(header_prefix), apart, kept)
+        return Deliver(main.verdict.header(header_prefix) + stamps, apart, kept)
     if main.action is Action.DISCARD:
         return Answer(main.verdict.reply())
     return Answer(main.verdict.reply(contact), apart)

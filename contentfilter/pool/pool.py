@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -22,6 +23,8 @@ from contentfilter.pool.messages import Task
 from contentfilter.pool.process import Launcher
 from contentfilter.results import ScanFailed, ScanResult
 from mailbase.logs import Log
+
+NOTHING: Mapping[str, Any] = {}
 
 
 class Limits(Protocol):
@@ -107,9 +110,11 @@ class Pool:
         self._limits = limits
         self._crew.reconfigure(limits, launcher)
 
-    async def scan(self, fd: int, wire_size: int, timeout: float | None = None) -> ScanResult | ScanFailed:
-        """Scan a message in its dot-stuffed wire form; see :meth:`submit`."""
-        return await self.submit(Task("wire", wire_size), fd, timeout)
+    async def scan(
+        self, fd: int, wire_size: int, timeout: float | None = None, given: Mapping[str, Any] = NOTHING
+    ) -> ScanResult | ScanFailed:
+        """Scan a message in its dot-stuffed wire form; see :meth:`submit`, and ``given`` of a task."""
+        return await self.submit(Task("wire", wire_size, given=given), fd, timeout)
 
     def submit(
         self, task: Task, descriptor: int, timeout: float | None = None

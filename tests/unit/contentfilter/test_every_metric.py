@@ -6,14 +6,16 @@ Each entry of the table makes something happen to the daemon as it is wired; a m
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from contentfilter.assessing import Assessment, Mail, Name
 from contentfilter.metering import STAGES
 from contentfilter.quarantine.housekeeping import FIRST, State
+from contentfilter.recipients import Share
 from contentfilter.results import ScanResult
 from mailbase.vocabulary import Finding, Unscanned
 
@@ -164,6 +166,28 @@ def engines_are_busy(wired: Wired) -> None:
         wired.mail()
 
 
+class Member:
+    """Of the panel, in every role."""
+
+    name: Name = "urls"
+
+    async def assess(self, mail: Mail) -> Assessment:
+        return Assessment()
+
+    async def prepare(self, head: bytes) -> dict[str, Any]:
+        return {}
+
+    async def stamp(self, mail: Mail, shares: Sequence[Share]) -> bytes:
+        return b""
+
+
+def mail_for_the_panel(wired: Wired) -> None:
+    panel = wired.daemon.inspector.backends.panel
+    assert panel is not None
+    panel.preparers = panel.beside = panel.after = panel.stampers = [Member()]
+    mail(wired)
+
+
 MOVED_BY: dict[str, Happening] = {
     "messages": mail,
     "message_bytes": mail,
@@ -179,6 +203,8 @@ MOVED_BY: dict[str, Happening] = {
     "engine_waiting": engines_are_busy,
     "engine_moved": engine_dies_with_a_mail,
     "engine_signatures_timestamp_seconds": Wired.pass_time,
+    "panel": mail_for_the_panel,
+    "panel_seconds": mail_for_the_panel,
     "quarantine_failures": disk_is_full,
     "quarantine_removed": mail_is_kept_long_enough,
     "quarantine_messages": mail_that_is_quarantined,
@@ -215,6 +241,7 @@ STAGE_BY: dict[str, Happening] = {
     **dict.fromkeys(STAGES, mail),
     "evidence": mail_of_an_upstream,
     "quarantine": mail_that_is_quarantined,
+    **dict.fromkeys(("preparation", "beside", "assessment", "stamps"), mail_for_the_panel),
 }
 
 

@@ -13,15 +13,20 @@ from prometheus_client import CollectorRegistry
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
+from contentfilter.assessing import Assessment, Mail, StampFailed
+from contentfilter.assessing import Name as PanelName
+from contentfilter.clues import Clue
 from contentfilter.disposition import Answer, Deliver, Disposition
 from contentfilter.engines.seat import Name as EngineName
 from contentfilter.envelope import Client, Envelope
 from contentfilter.envelope import Path as MailPath
-from contentfilter.inspector import RESERVE, TICKET_TIMEOUT, Backends, MailInspector, ticket_id
+from contentfilter.inspector import RESERVE, Backends, MailInspector
 from contentfilter.macros.allowlist import Allowlist
 from contentfilter.macros.entry import entry_of
 from contentfilter.macros.file import change
 from contentfilter.metrics import Metrics
+from contentfilter.origin import TICKET_TIMEOUT, ticket_id
+from contentfilter.panel import Panel
 from contentfilter.recall import Recall
 from contentfilter.received import Hop
 from contentfilter.recipients import LEFT_OUT
@@ -63,9 +68,11 @@ class FakePool:
     result: Any = field(default_factory=ScanResult)
     asked: list[tuple[int, float | None]] = field(default_factory=list)
     answer: Deferred[Any] | None = None
+    given: Any = None
 
-    async def scan(self, fd: int, wire_size: int, timeout: float | None = None) -> Any:
+    async def scan(self, fd: int, wire_size: int, timeout: float | None = None, given: Any = None) -> Any:
         os.close(fd)
+        self.given = given
         self.asked.append((wire_size, timeout))
         return self.result if self.answer is None else await self.answer
 
@@ -772,3 +779,85 @@ def test_a_reload_changes_the_policy_of_a_domain(scene, tmp_path):
     scene.inspector.backends = replace(scene.backends, settings=settings)
     _, disposition = scene.inspect(recipients=("l@lax.example",))
     assert b"X-Postwarden-Findings: office-macro" in disposition.header
+
+
+class Panelist:
+    """One of the panel: an assessor, a preparer and a stamper in one."""
+
+    name: PanelName = "urls"
+
+    def __init__(self, said: Any = None) -> None:
+        self.said = said
+        self.mails: list[Mail] = []
+
+    async def assess(self, mail: Mail) -> Assessment:
+        self.mails.append(mail)
+        return Assessment(self.said)
+
+    async def prepare(self, head: bytes) -> dict[str, Any]:
+        return {"head": len(head)}
+
+    async def stamp(self, mail: Mail, shares: Any) -> bytes:
+        self.mails.append(mail)
+        if isinstance(self.said, Exception):
+            raise self.said
+        return b"X-Stamp: 1\r\n"
+
+
+@pytest.fixture
+def with_panel(tmp_path):
+    scene = Scene(tmp_path, configuration="flows: {inbound: {tag_at: 5, checks: true}}\n")
+    metrics = Metrics(CollectorRegistry())
+    scene.backends.panel = Panel(scene.clock, Log("test", stream=scene.output), metrics)
+    return scene
+
+
+def test_what_is_found_before_the_scan_goes_to_the_workers(with_panel):
+    with_panel.backends.panel.preparers = [Panelist()]
+    with_panel.inspect()
+    assert with_panel.pool.given == {"urls": {"head": 21}}
+
+
+def test_the_points_of_workers_and_panel_make_one_total_with_policyds(with_panel):
+    beside, after = Panelist([Clue("rspamd.score", "", 1.5)]), Panelist([Clue("url.listed", "", 1.5)])
+    with_panel.backends.panel.beside, with_panel.backends.panel.after = [beside], [after]
+    with_panel.policyd.answer = {
+        "found": True,
+        "flow": "inbound",
+        "findings": [{"name": "helo.no-fqdn:1"}],
+        "points": 1.0,
+    }
+    with_panel.pool.result = ScanResult(clues=(Clue("statistics.spam", "", 1.0),))
+    _, disposition = with_panel.inspect(TICKETED)
+    assert b"accept" not in disposition.header
+    assert beside.mails[0].result is None
+    assert after.mails[0].result == with_panel.pool.result
+    assert after.mails[0].ticket is not None
+    assert after.mails[0].ticket.id == ID
+    with_panel.pool.result = ScanResult()
+    _, disposition = with_panel.inspect(TICKETED + b"more\r\n")
+    assert b" accept " in disposition.header
+
+
+def test_stamps_stand_below_our_own_lines(with_panel):
+    with_panel.backends.panel.stampers = [Panelist()]
+    decision, disposition = with_panel.inspect()
+    assert disposition == Deliver(
+        f"X-Postwarden-Decision: {decision} accept flow=inbound\r\nX-Stamp: 1\r\n".encode()
+    )
+
+
+def test_a_mail_that_cannot_be_stamped_waits(with_panel):
+    with_panel.backends.panel.stampers = [Panelist(StampFailed("no key"))]
+    _, disposition = with_panel.inspect()
+    assert reply(disposition) == (451, "4.3.0")
+    assert "no key" in with_panel.output.getvalue()
+
+
+def test_a_mail_that_is_refused_is_not_stamped(with_panel):
+    stamper = Panelist(StampFailed("no key"))
+    with_panel.backends.panel.stampers = [stamper]
+    with_panel.pool.result = ScanResult((MACRO,))
+    _, disposition = with_panel.inspect()
+    assert reply(disposition) == (554, "5.7.1")
+    assert stamper.mails == []

@@ -1,0 +1,107 @@
+"""Those who are asked about a mail beside the scan workers, in the daemon: what each gets, and what it says.
+
+An :class:`Assessor` states clues: what other filters, block lists or name servers make of the mail. One that
+fails, or is late, adds nothing: missing is not zero, and nobody's mail is refused for it. A :class:`Stamper`
+writes header lines for the top of a mail that is delivered. A :class:`Preparer` looks up what the workers,
+who have no network, will need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, get_args
+
+from contentfilter.clues import Clue
+from contentfilter.envelope import Envelope
+from contentfilter.received import Hop
+from contentfilter.recipients import Share
+from contentfilter.results import ScanResult
+from contentfilter.spool import Spool
+from mailbase.evidence import Evidence
+from mailbase.ticket import Ticket
+from mailbase.vocabulary import Flow
+
+Name = Literal["rspamd", "spamassassin", "urls", "authentication", "signing"]
+"""Who there is; in metrics and log."""
+NAMES: tuple[Name, ...] = get_args(Name)
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail at its end-of-data.
+
+    Arguments:
+        id: of the decision.
+        envelope: as it came.
+        spool: the message, in the dot-stuffed wire form.
+        flow: where it comes from.
+        ticket: what policyd knows of it; None if that is nothing.
+        client: whom an upstream relay had it from; None if there is no such relay, or it does not say.
+        evidence: facts about client and sender, and their points; None if nobody could say.
+        result: of the scan workers; None as long as they read, or if they failed.
+    """
+
+    id: str
+    envelope: Envelope
+    spool: Spool
+    flow: Flow
+    ticket: Ticket | None = None
+    client: Hop | None = None
+    evidence: Evidence | None = None
+    result: ScanResult | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What an assessor says.
+
+    Arguments:
+        clues: for or against spam.
+        failed: why it cannot say more; empty if nothing is missing.
+    """
+
+    clues: Sequence[Clue] = ()
+    failed: str = ""
+
+
+class Assessor(Protocol):
+    """Asked about each mail; a new one for each configuration."""
+
+    name: Name
+
+    async def assess(self, mail: Mail) -> Assessment:
+        """What there is to say. Cancelled when its time is over."""
+        ...
+
+
+class Preparer(Protocol):
+    """Asked before the scan."""
+
+    name: Name
+
+    async def prepare(self, head: bytes) -> Mapping[str, Any]:
+        """What the analysers get, as JSON types; see ``Task.given``.
+
+        Arguments:
+            head: the beginning of the message.
+        """
+        ...
+
+
+class StampFailed(Exception):
+    """The lines cannot be written, and the mail must not go without: it stays the client's."""
+
+
+class Stamper(Protocol):
+    """Asked about each mail that is delivered."""
+
+    name: Name
+
+    async def stamp(self, mail: Mail, shares: Sequence[Share]) -> bytes:
+        """Header lines, each with CRLF; empty for none.
+
+        Raises:
+            StampFailed: the mail must wait.
+        """
+        ...

@@ -1,0 +1,157 @@
+"""Asks those of :mod:`contentfilter.assessing`, side by side, and waits no longer than there is time."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred, FirstError, gatherResults
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+
+from contentfilter.assessing import Assessor, Mail, Name, Preparer, Stamper, StampFailed
+from contentfilter.clues import Clue
+from contentfilter.recipients import Share
+from mailbase.logs import Log
+
+PATIENCE = 10.0
+"""Seconds at most for one of them."""
+T = TypeVar("T")
+
+
+class Meter(Protocol):
+    """Counts."""
+
+    def asked(self, name: Name, answered: bool, seconds: float) -> None:
+        """One of the panel was asked; whether it could say everything, and how long it took."""
+
+
+class Panel:
+    """Those who are asked about each mail.
+
+    Arguments:
+        clock: for the time that each may take.
+        log: for those who fail.
+        meter: counts.
+        preparers: asked before the scan.
+        beside: asked while it goes on; they need nothing of it.
+        after: asked once the workers have answered.
+        stampers: asked about a mail that is delivered, in the order in which their lines stand.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        log: Log,
+        meter: Meter,
+        preparers: Sequence[Preparer] = (),
+        beside: Sequence[Assessor] = (),
+        after: Sequence[Assessor] = (),
+        stampers: Sequence[Stamper] = (),
+    ) -> None:
+        self._clock = clock
+        self._log = log
+        self._meter = meter
+        self.preparers = preparers
+        self.beside = beside
+        self.after = after
+        self.stampers = stampers
+
+    async def prepare(self, head: bytes, seconds: float) -> Mapping[str, Any]:
+        """What the preparers found, by their names; nothing of one that failed.
+
+        Arguments:
+            seconds: that there are.
+        """
+        answers = await _all([self._ask(one.name, one.prepare(head), seconds) for one in self.preparers])
+        return {one.name: found for one, (found, _why) in zip(self.preparers, answers, strict=True) if found}
+
+    async def assess(self, assessors: Sequence[Assessor], mail: Mail, seconds: float) -> list[Clue]:
+        """The clues, in the order of the assessors; of ``beside`` or ``after``."""
+        answers = await _all([self._ask(one.name, one.assess(mail), seconds) for one in assessors])
+        clues: list[Clue] = []
+        for one, (said, _why) in zip(assessors, answers, strict=True):
+            if said is not None:
+                clues += said.clues
+                if said.failed:
+                    self._log.warning("assessor-failed", assessor=one.name, id=mail.id, error=said.failed)
+        return clues
+
+    async def stamp(self, mail: Mail, shares: Sequence[Share], seconds: float) -> bytes:
+        """The lines for the top of a mail.
+
+        Raises:
+            StampFailed: one cannot be written.
+        """
+        lines = b""
+        for one in self.stampers:
+            line, why = await self._ask(one.name, one.stamp(mail, shares), seconds)
+            if line is None:
+                raise StampFailed(f"{one.name}: {why}")
+            lines += line
+        return lines
+
+    def _ask(
+        self, name: Name, work: Coroutine[Any, Any, T], seconds: float
+    ) -> Deferred[tuple[T | None, str]]:
+        """The answer, or None and why there is none. Fails only by being cancelled."""
+        question = _Question(self._clock, work, min(PATIENCE, seconds))
+        began = self._clock.seconds()
+
+        def count(answer: tuple[T | None, str]) -> tuple[T | None, str]:
+            said, why = answer
+            if why:
+                self._log.warning("not-answered", asked=name, error=why)
+            answered = not why and not getattr(said, "failed", "")
+            self._meter.asked(name, answered, self._clock.seconds() - began)
+            return answer
+
+        return question.answer.addCallback(count)
+
+
+class _Question(Generic[T]):
+    """One question, which ends with an answer, a failure, or the time."""
+
+    def __init__(self, clock: IReactorTime, work: Coroutine[Any, Any, T], seconds: float) -> None:
+        self.answer: Deferred[tuple[T | None, str]] = Deferred(self._give_up)
+        self._over = False
+        self._timer: IDelayedCall | None = None
+        self._working = Deferred.fromCoroutine(work)
+        self._working.addCallbacks(self._said, self._failed)
+        if not self._over:
+            self._timer = clock.callLater(max(0.0, seconds), self._late, seconds)
+
+    def _said(self, said: T) -> None:
+        self._end(said, "")
+
+    def _failed(self, failure: Failure) -> None:
+        self._end(None, failure.getErrorMessage() or type(failure.value).__name__)
+
+    def _late(self, seconds: float) -> None:
+        self._end(None, f"no answer within {seconds:g} s")
+        # Only now: whatever stops it must not keep the answer.
+        self._working.cancel()
+
+    def _give_up(self, _answer: object) -> None:
+        """Nobody waits for the answer any more."""
+        self._over = True
+        self._stop_timer()
+        self._working.cancel()
+
+    def _end(self, said: T | None, why: str) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._stop_timer()
+        self.answer.callback((said, why))
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+
+
+async def _all(asked: Sequence[Deferred[T]]) -> Sequence[T]:
+    try:
+        return await gatherResults(asked)
+    except FirstError as error:
+        error.subFailure.raiseException()
