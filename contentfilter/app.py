@@ -47,6 +47,8 @@ from mailbase.config import FINDING_NAMES, ConfigError, ContentfilterSettings, S
 from mailbase.control import ControlError
 from mailbase.control.peer import ControlClient, ask_once
 from mailbase.control.server import ControlServer
+from mailbase.dns import build_resolver, servers_of
+from mailbase.dns.upstreams import Upstream
 from mailbase.evidence import VERB as EVIDENCE
 from mailbase.logs import Log
 from mailbase.metrics import new_registry, site
@@ -57,6 +59,8 @@ from mailbase.vocabulary import Action, Flow
 
 NEEDS_RESTART = ("listeners", "control", "metrics", "message_size_limit", "spool", "timeouts")
 """Settings of ``contentfilter`` that a reload does not change."""
+WHO_ASKS_DNS = ("authentication", "urls")
+"""Consumers of DNS, in the metrics."""
 DRAIN_EXTRA = 15.0
 """Seconds beyond the longest a mail may take that stopping waits for."""
 OWN_MAIL = 16 << 20
@@ -103,6 +107,8 @@ class Daemon:
         self.engines = Engines(reactor, log, self.metrics.tested)
         self.engines.configure(content)
         self.metrics.watch_engines(lambda: self.engines.active)
+        self.resolver = build_resolver(reactor, settings.dns, WHO_ASKS_DNS, self._dns_server_changed)
+        self.metrics.watch_dns(self.resolver.metrics)
         self._connect(settings)
         self._allowed = Allowlist(content.allowed_macros, log, time.time)
         # What is wrong with the file is told now, and not with the first macro.
@@ -200,6 +206,7 @@ class Daemon:
             port.stop()
         await self.pool.stop()
         self.engines.stop()
+        self.resolver.stop()
         self._disconnect()
 
     def problem(self) -> str:
@@ -338,6 +345,7 @@ class Daemon:
         self._allowed.path = content.allowed_macros
         self._allowed.refresh()
         self.engines.configure(content)
+        self.resolver.reconfigure(servers_of(settings.dns), settings.dns)
         if content.quarantine.folder != old.contentfilter.quarantine.folder:
             self.quarantine = Quarantine(content.quarantine, self._in_thread)
             self._measure()
@@ -354,6 +362,13 @@ class Daemon:
             changed.append("identity.hostname")
         if changed:
             self._log.warning("restart-needed", changed=", ".join(changed))
+
+    def _dns_server_changed(self, server: Upstream) -> None:
+        place = f"{server.address.host} port {server.address.port}"
+        if server.down:
+            self._log.warning("dns-server-down", server=place)
+        else:
+            self._log.info("dns-server-up", server=place)
 
     def _in_thread(self, work: Callable[[], T]) -> Deferred[T]:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)

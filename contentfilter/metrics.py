@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.core import Metric
 
 from contentfilter.assessing import NAMES as PANEL
 from contentfilter.assessing import Name as PanelName
@@ -31,6 +32,7 @@ from contentfilter.upstream import RESULTS as EVIDENCE
 from contentfilter.upstream import Result as Looked
 from contentfilter.verdict import POINTS, Verdict
 from mailbase.config import FINDING_NAMES
+from mailbase.dns import DnsMetrics
 from mailbase.vocabulary import UNSCANNED_REASONS, Action, Finding, Flow, Unscanned
 
 FATES: tuple[Fate, ...] = ("recycled", "failed", "killed", "crashed")
@@ -319,6 +321,10 @@ class Metrics:
         """
         self._registry.register(EngineCollector(engines))
 
+    def watch_dns(self, dns: DnsMetrics) -> None:
+        """Show what the resolver counts."""
+        self._registry.register(_Collected(lambda: dns.collect("contentfilter")))
+
     def looked_at(self, result: Looked) -> None:
         """It was tried to find out about the client of an upstream relay."""
         self.evidence.labels(result).inc()
@@ -407,3 +413,10 @@ class Metrics:
 
     def probed(self, ready: bool) -> None:
         self.probes.labels("answered" if ready else "failed").inc()
+
+
+class _Collected:
+    """What is counted elsewhere, in the shape that prometheus_client asks for."""
+
+    def __init__(self, collect: Callable[[], Iterable[Metric]]) -> None:
+        self.collect = collect

@@ -17,6 +17,7 @@ from contentfilter.metering import STAGES
 from contentfilter.quarantine.housekeeping import FIRST, State
 from contentfilter.recipients import Share
 from contentfilter.results import ScanResult
+from mailbase.dns import RecordType
 from mailbase.vocabulary import Finding, Unscanned
 
 from .wired import REGISTRY, UPSTREAM, Wired
@@ -143,6 +144,37 @@ def two_mails_for_one_worker(wired: Wired) -> None:
         wired.mail()
 
 
+# DNS
+
+
+def look_up(wired: Wired, *names: str) -> None:
+    for name in names:
+        wired.daemon.resolver.ask(name, RecordType.A, consumer="urls")
+        wired.pass_time(0.1)
+
+
+def look_up_at_once(wired: Wired, *names: str) -> None:
+    wired.names.silent = True
+    for name in names:
+        wired.daemon.resolver.ask(name, RecordType.A, consumer="urls")
+
+
+def look_up_in_silence(wired: Wired) -> None:
+    look_up_at_once(wired, "a.example")
+    wired.pass_time(10)
+
+
+def look_up_with_little_memory(wired: Wired) -> None:
+    wired.write(cache="1KiB")
+    wired.daemon.reload()
+    look_up(wired, "a.example", "b.example")
+
+
+def more_dns_servers(wired: Wired) -> None:
+    wired.write(servers="192.0.2.53, 192.0.2.54")
+    wired.daemon.reload()
+
+
 # Virus engines
 
 
@@ -205,6 +237,25 @@ MOVED_BY: dict[str, Happening] = {
     "engine_signatures_timestamp_seconds": Wired.pass_time,
     "panel": mail_for_the_panel,
     "panel_seconds": mail_for_the_panel,
+    **dict.fromkeys(
+        (
+            "dns_answers",
+            "dns_packets",
+            "dns_lookups",
+            "dns_cached",
+            "dns_cached_bytes",
+            "dns_lookup_seconds",
+        ),
+        lambda wired: look_up(wired, "a.example"),
+    ),
+    "dns_hits": lambda wired: look_up(wired, "a.example", "a.example"),
+    "dns_joined": lambda wired: look_up_at_once(wired, "a.example", "a.example"),
+    "dns_in_flight": lambda wired: look_up_at_once(wired, "a.example"),
+    "dns_waiting": lambda wired: look_up_at_once(wired, "a.example", "b.example", "c.example"),
+    "dns_overloads": lambda wired: look_up_at_once(wired, *(f"{name}.example" for name in "abcd")),
+    "dns_evicted": look_up_with_little_memory,
+    "dns_servers": more_dns_servers,
+    "dns_servers_down": look_up_in_silence,
     "quarantine_failures": disk_is_full,
     "quarantine_removed": mail_is_kept_long_enough,
     "quarantine_messages": mail_that_is_quarantined,

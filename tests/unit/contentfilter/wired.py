@@ -23,6 +23,7 @@ from contentfilter.results import ScanResult
 from mailbase.config import load
 from mailbase.control.protocol import decode, encode
 from mailbase.logs import Log
+from tests.unit.names import Names
 
 from . import clamds
 
@@ -42,6 +43,7 @@ servers:
 CONFIGURATION = """
 identity: {{hostname: mx.gate.example}}
 registry: registry.yaml
+dns: {{servers: [{servers}], in_flight: 2, backlog: 1, cache_size: {cache}}}
 spamtraps: {{addresses: [trap@inst.example]}}
 policyd: {{control: {folder}/policyd}}
 flows: {{inbound: {{tag_at: 4, checks: {{helo: true}}}}, upstream: {{tag_at: 4, checks: {{helo: true}}}}}}
@@ -144,6 +146,7 @@ class Wired:
         postfix: what the reinjection port answers to the end of data; empty: it is not there.
         policyd: verb → answer; None: it is not there.
         tasks: mails that workers were given.
+        names: DNS.
         patch: undone when the test ends.
     """
 
@@ -161,6 +164,8 @@ class Wired:
         self._backs: list[Line] = []
         self._control: list[Line] = []
         self._clients: list[Line] = []
+        self.names = Names(self.reactor, {})
+        patch.setattr(app, "build_resolver", self.names.resolver)
         patch.setattr(app, "launcher", lambda *_: self)
         patch.setattr("contentfilter.engines.assembly.ProgramRunner", lambda _reactor: self)
         patch.setattr(app, "deferToThreadPool", lambda reactor, pool, work: _now(work))
@@ -174,10 +179,18 @@ class Wired:
         self.daemon.start()
         self.registry: CollectorRegistry = self.daemon.registry
 
-    def write(self, registry: str = REGISTRY, backlog: int = 200, more: str = "") -> None:
+    def write(
+        self,
+        registry: str = REGISTRY,
+        backlog: int = 200,
+        more: str = "",
+        servers: str = "192.0.2.53",
+        cache: str = "1MiB",
+    ) -> None:
         """Write the configuration."""
         (self.folder / "registry.yaml").write_text(registry)
-        (self.folder / "c.yaml").write_text(CONFIGURATION.format(folder=self.folder, backlog=backlog) + more)
+        text = CONFIGURATION.format(folder=self.folder, backlog=backlog, servers=servers, cache=cache)
+        (self.folder / "c.yaml").write_text(text + more)
 
     def launch(self, events: Events) -> Worker:
         """See :class:`contentfilter.pool.process.Launcher`."""

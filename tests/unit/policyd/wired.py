@@ -8,10 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import dns.flags
-import dns.message
-import dns.rcode
-import dns.rrset
 import pytest
 from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred
@@ -19,13 +15,12 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 
 import policyd.shared.state
 from mailbase.config import load
-from mailbase.dns import CachingResolver, DnsMetrics
-from mailbase.dns.assembly import servers_of
 from mailbase.logs import Log
 from policyd import app
 from policyd.app import Daemon
 from policyd.callout.conversation import Outcome
 from tests.unit.mailbase.redis.conftest import Server as RedisServer
+from tests.unit.names import Names
 
 from .callouts import replies
 from .conftest import ManualWorker
@@ -66,6 +61,12 @@ flows:
 """
 
 
+LISTED = {
+    ("2.0.0.127.list.example.", "A"): "127.0.0.2",
+    ("7.0.18.198.list.example.", "A"): "127.0.0.2",
+}
+
+
 class Disk(ManualWorker):
     """The thread of a file, run when told to; a full disk fails each job as SQLite does."""
 
@@ -82,34 +83,6 @@ class Disk(ManualWorker):
     def stop(self, timeout: float) -> bool:
         self.error = None
         return super().stop(timeout)
-
-
-class Names:
-    """The DNS servers: records by name and type; other names do not exist."""
-
-    def __init__(self, clock: Any) -> None:
-        self.clock = clock
-        self.records: dict[tuple[str, str], str] = {
-            ("2.0.0.127.list.example.", "A"): "127.0.0.2",
-            ("7.0.18.198.list.example.", "A"): "127.0.0.2",
-        }
-        self.silent = False
-
-    def datagram(self, server: Any, packet: bytes, heard: Any, lost: Any) -> Names:
-        question = dns.message.from_wire(packet)
-        asked = question.question[0]
-        answer = dns.message.make_response(question)
-        record = self.records.get((asked.name.to_text(), asked.rdtype.name))
-        if record is None:
-            answer.set_rcode(dns.rcode.NXDOMAIN)
-        else:
-            answer.answer.append(dns.rrset.from_text(asked.name, 300, "IN", asked.rdtype, record))
-        if not self.silent:
-            self.clock.callLater(0.001, heard, answer.to_wire())
-        return self
-
-    def close(self) -> None:
-        """See :class:`mailbase.dns.exchange.Exchange`."""
 
 
 class Reactor(MemoryReactorClock):
@@ -142,14 +115,14 @@ class Wired:
         self.store = "redis://192.0.2.1/0" if on_redis else f"sqlite:{folder}/state.sqlite"
         self.reactor = Reactor()
         self.reactor.advance(time.time())
-        self.names = Names(self.reactor)
+        self.names = Names(self.reactor, LISTED)
         self.server: Outcome | None = KNOWN
         self.redis = RedisServer(self.reactor)
         self.stream = io.StringIO()
         self.mails = 0
         self._calls: list[Deferred[Outcome]] = []
         self._connections: list[Any] = []
-        patch.setattr(app, "build_resolver", self._resolver)
+        patch.setattr(app, "build_resolver", self.names.resolver)
         patch.setattr(app, "Dialler", lambda reactor: self._dial)
         patch.setattr(app, "deferToThreadPool", lambda reactor, pool, read: _now(read))
         patch.setattr(policyd.shared.state, "connector", lambda *_, **__: self.redis.connect)
@@ -245,10 +218,6 @@ class Wired:
             if found.name == family
             for sample in found.samples
         }
-
-    def _resolver(self, reactor: Any, settings: Any, consumers: Any, changed: Any) -> CachingResolver:
-        servers = servers_of(settings)
-        return CachingResolver(reactor, self.names, servers, settings, DnsMetrics(consumers), changed)
 
     def _dial(self, *_: Any, **__: Any) -> Deferred[Outcome]:
         done: Deferred[Outcome] = Deferred()
