@@ -339,7 +339,7 @@ class Metrics:
 
     # The pool's
 
-    def watch(self, pool: Pool) -> None:
+    def watch(self, pool: Pool[ScanResult]) -> None:
         """Show how the pool stands, each time somebody asks."""
         tasks = Gauge("contentfilter_workers", "Worker processes.", ["state"], registry=self._registry)
         tasks.labels("busy").set_function(lambda: pool.busy)

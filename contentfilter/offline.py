@@ -114,7 +114,7 @@ class Scan:
     def __init__(
         self,
         reactor: Any,
-        pool: Pool,
+        pool: Pool[ScanResult],
         settings: Settings,
         flow: Flow,
         jobs: int,

@@ -7,19 +7,20 @@ that die before they get anywhere are started again at once the first time, then
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from contentfilter.pool.member import Deliver, Fate, Member
-from contentfilter.pool.messages import Task
-from contentfilter.pool.process import Launcher
+from contentfilter.pool.process import Launcher, Packet
 from mailbase.logs import Log
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 30.0
 """Seconds between starts when workers do not get anywhere."""
+
+R = TypeVar("R")
 
 
 class Limits(Protocol):
@@ -41,7 +42,7 @@ class NobodyIdle(Exception):
     """No worker takes the task."""
 
 
-class Crew:
+class Crew(Generic[R]):
     """Keeps workers.
 
     Arguments:
@@ -57,7 +58,7 @@ class Crew:
         self,
         clock: IReactorTime,
         limits: Limits,
-        launcher: Launcher,
+        launcher: Launcher[R],
         log: Log,
         observer: Observer,
         available: Callable[[], None],
@@ -68,9 +69,9 @@ class Crew:
         self._launcher = launcher
         self._observer = observer
         self._available = available
-        self._members: dict[Member, None] = {}
+        self._members: dict[Member[R], None] = {}
         """In the order of their start."""
-        self._idle: list[Member] = []
+        self._idle: list[Member[R]] = []
         self._failures = 0
         self._pause: IDelayedCall | None = None
         self._running = False
@@ -109,7 +110,7 @@ class Crew:
             self._gone = Deferred()
             await self._gone
 
-    def reconfigure(self, limits: Limits, launcher: Launcher) -> None:
+    def reconfigure(self, limits: Limits, launcher: Launcher[R]) -> None:
         """Take other limits; each worker is replaced by one that has them."""
         self.limits = limits
         self._launcher = launcher
@@ -117,7 +118,7 @@ class Crew:
             member.aged = True
         self._level()
 
-    def hand_over(self, task: Task, descriptor: int, deliver: Deliver) -> Member:
+    def hand_over(self, task: Packet, descriptor: int, deliver: Deliver[R]) -> Member[R]:
         """Give a task to an idle worker.
 
         Arguments:
@@ -140,7 +141,7 @@ class Crew:
 
     # What members report
 
-    def joined(self, member: Member, missing: tuple[str, ...]) -> None:
+    def joined(self, member: Member[R], missing: tuple[str, ...]) -> None:
         """A new worker is ready."""
         if missing != self._weaknesses:
             self._weaknesses = missing
@@ -152,7 +153,7 @@ class Crew:
         self._level()
         self._available()
 
-    def rested(self, member: Member) -> None:
+    def rested(self, member: Member[R]) -> None:
         """A worker can take a task."""
         self._idle.append(member)
 
@@ -162,13 +163,13 @@ class Crew:
         self._level()
         self._available()
 
-    def leaving(self, member: Member) -> None:
+    def leaving(self, member: Member[R]) -> None:
         """A worker takes no more tasks."""
         if member in self._idle:
             self._idle.remove(member)
         self._level()
 
-    def ended(self, member: Member, fate: Fate, how: str, stillborn: bool) -> None:
+    def ended(self, member: Member[R], fate: Fate, how: str, stillborn: bool) -> None:
         """A worker's process is gone.
 
         Arguments:
@@ -205,7 +206,7 @@ class Crew:
             member.retire()
 
     def _launch(self) -> bool:
-        member = Member(self)
+        member: Member[R] = Member(self)
         try:
             member.begin(self._launcher.launch(member))
         except OSError as error:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall
 
-from contentfilter.pool.messages import Answer, Done, Failed, Ready, Task
-from contentfilter.pool.process import Handle
-from contentfilter.results import ScanFailed, ScanResult
+from contentfilter.pool.frames import Done, Failed, Ready
+from contentfilter.pool.process import Handle, Packet
+from contentfilter.results import ScanFailed
 
 if TYPE_CHECKING:
     from contentfilter.pool.crew import Crew
@@ -25,18 +25,19 @@ SOUND_AGE = 60.0
 
 Fate: TypeAlias = Literal["recycled", "failed", "killed", "crashed"]
 """Why a worker ended: it had done its share; it said itself that a task failed; we killed it; of itself."""
-Deliver: TypeAlias = Callable[["ScanResult | ScanFailed"], None]
+R = TypeVar("R")
+Deliver: TypeAlias = Callable[["R | ScanFailed"], None]
 
 
-class Member:
+class Member(Generic[R]):
     """One worker, as the crew keeps it; it hears of its process through :class:`Events`."""
 
     handle: Handle
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, crew: Crew[R]) -> None:
         self._crew = crew
         self._born = crew.clock.seconds()
-        self._deliver: Deliver | None = None
+        self._deliver: Deliver[R] | None = None
         self._fate: Fate | None = None
         self._worked = False
         self._timer: IDelayedCall | None = None
@@ -64,7 +65,7 @@ class Member:
         """Told to end, or killed."""
         return self._fate is not None
 
-    def give(self, task: Task, descriptor: int, deliver: Deliver) -> None:
+    def give(self, task: Packet, descriptor: int, deliver: Deliver[R]) -> None:
         """Hand over a task.
 
         Raises:
@@ -102,7 +103,7 @@ class Member:
 
     # Events
 
-    def answered(self, answer: Answer) -> None:
+    def answered(self, answer: Ready | Done[R] | Failed) -> None:
         """See :class:`contentfilter.pool.process.Events`."""
         if self._fate == "killed":
             return
@@ -119,7 +120,7 @@ class Member:
             case _:
                 self.misbehaved("an answer that nobody asked for")
 
-    def _completed(self, result: ScanResult | ScanFailed, fate: Fate | None) -> None:
+    def _completed(self, result: R | ScanFailed, fate: Fate | None) -> None:
         deliver, self._deliver = self._deliver, None
         self.tasks += 1
         self._worked = True

@@ -1,7 +1,7 @@
 """What daemon and worker say to each other, without a socket: tasks one way, answers the other.
 
 A task is one packet of JSON on a SOCK_SEQPACKET socket, with the descriptor of what is to be scanned beside
-it. An answer is one JSON object behind its length in four octets, on a pipe.
+it. An answer is one JSON object in a frame (:mod:`contentfilter.pool.frames`), on a pipe.
 
 A worker parses hostile mail, so its answers are taken as hostile too: JSON only, bounded, every field of the
 expected type, every finding of a known name. Whatever else comes makes :class:`Garbage`, and the worker is
@@ -11,7 +11,6 @@ killed.
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, cast, get_args
@@ -19,6 +18,7 @@ from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, cast, get_args
 from contentfilter.analysis.analyser import MAX_CLUES
 from contentfilter.clues import MAX_POINTS, Clue, is_clue
 from contentfilter.macros.digest import is_digest
+from contentfilter.pool.frames import Done, Failed, Garbage, Ready, Reason, framed
 from contentfilter.results import ScanResult
 from contentfilter.traits import Traits
 from mailbase.scripts import suffix_of
@@ -26,8 +26,6 @@ from mailbase.vocabulary import UNSCANNED_REASONS, Finding, Unscanned
 
 MAX_TASK = 64 * 1024
 """Octets of one task packet."""
-MAX_ANSWER = 1024 * 1024
-"""Octets of one answer, without its length."""
 MAX_FACTS = 128
 """Findings in one answer, and unscanned parts in one answer; the first of each kind always stays."""
 MAX_TEXT = 600
@@ -36,10 +34,7 @@ MAX_DETAIL = 300
 """Characters of a detail."""
 
 Kind: TypeAlias = Literal["wire", "message", "document"]
-Reason: TypeAlias = Literal["crashed", "out-of-memory", "protocol"]
 T = TypeVar("T")
-
-_LENGTH = struct.Struct(">I")
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -49,10 +44,6 @@ def _no_constant(name: str) -> NoReturn:
 # json.dumps and json.loads with options make new ones each time, which takes longer than their work.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _DECODER = json.JSONDecoder(parse_constant=_no_constant)
-
-
-class Garbage(Exception):
-    """The other end said something that no honest one says; the text is for the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,38 +88,7 @@ class Task:
         return cls(cast(Kind, kind), _number(fields, "size"), _text(fields, "name"), given)
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """The worker has loaded its libraries and confined itself.
-
-    Arguments:
-        missing: what of the confinement the kernel did not grant, in words.
-    """
-
-    missing: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The task's result.
-
-    Arguments:
-        retire: the worker has grown too large and asks to be replaced.
-    """
-
-    result: ScanResult
-    retire: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The task could not be done, and the worker knows it; after it the worker is replaced."""
-
-    reason: Reason
-    detail: str = ""
-
-
-Answer: TypeAlias = Ready | Done | Failed
+Answer: TypeAlias = Ready | Done[ScanResult] | Failed
 
 
 def encode(answer: Answer) -> bytes:
@@ -160,8 +120,7 @@ def encode(answer: Answer) -> bytes:
                 body["traits"] = traits
         case Failed(reason, detail):
             body = {"failed": reason, "detail": _bounded(detail, MAX_DETAIL)}
-    frame = _ENCODER.encode(body).encode()
-    return _LENGTH.pack(len(frame)) + frame
+    return framed(_ENCODER.encode(body).encode())
 
 
 def decode(frame: bytes, names: frozenset[str]) -> Answer:
@@ -202,38 +161,6 @@ def decode(frame: bytes, names: frozenset[str]) -> Answer:
         _traits(fields),
     )
     return Done(result, _member(fields, "retire", bool))
-
-
-class Frames:
-    """Collects the bytes of a worker's pipe and hands out the frame they make.
-
-    There is one at a time: a worker that speaks on before its next task would answer for a mail that it
-    has not seen.
-    """
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-
-    def feed(self, data: bytes) -> bytes | None:
-        """The frame that ``data`` completes, if it does.
-
-        Raises:
-            Garbage: the frame is longer than allowed, or something stands behind it.
-        """
-        buffer = self._buffer
-        buffer += data
-        if len(buffer) < _LENGTH.size:
-            return None
-        (length,) = _LENGTH.unpack_from(buffer)
-        if length > MAX_ANSWER:
-            raise Garbage(f"a frame of {length} octets; at most {MAX_ANSWER} are allowed")
-        end = _LENGTH.size + length
-        if len(buffer) < end:
-            return None
-        if len(buffer) > end:
-            raise Garbage("more than one answer")
-        self._buffer = bytearray()
-        return bytes(buffer[_LENGTH.size :])
 
 
 def _bounded(text: str, limit: int = MAX_TEXT) -> str:

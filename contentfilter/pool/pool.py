@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -20,11 +20,12 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from contentfilter.pool.crew import Crew, NobodyIdle, Observer
 from contentfilter.pool.member import SCANNER, Member
 from contentfilter.pool.messages import Task
-from contentfilter.pool.process import Launcher
+from contentfilter.pool.process import Launcher, Packet
 from contentfilter.results import ScanFailed, ScanResult
 from mailbase.logs import Log
 
 NOTHING: Mapping[str, Any] = {}
+R = TypeVar("R")
 
 
 class Limits(Protocol):
@@ -41,16 +42,16 @@ class Limits(Protocol):
 
 
 @dataclass(eq=False, slots=True)
-class _Job:
-    task: Task
+class _Job(Generic[R]):
+    task: Packet
     descriptor: int
     seconds: float
-    answer: Deferred[ScanResult | ScanFailed] = field(default_factory=Deferred)
+    answer: Deferred[R | ScanFailed] = field(default_factory=Deferred)
     timer: IDelayedCall | None = None
-    member: Member | None = None
+    member: Member[R] | None = None
 
 
-class Pool:
+class Pool(Generic[R]):
     """Hands messages to workers.
 
     Arguments:
@@ -62,12 +63,12 @@ class Pool:
     """
 
     def __init__(
-        self, clock: IReactorTime, limits: Limits, launcher: Launcher, log: Log, observer: Observer
+        self, clock: IReactorTime, limits: Limits, launcher: Launcher[R], log: Log, observer: Observer
     ) -> None:
         self._clock = clock
         self._limits = limits
-        self._crew = Crew(clock, limits, launcher, log, observer, self._dispatch)
-        self._queue: deque[_Job] = deque()
+        self._crew: Crew[R] = Crew(clock, limits, launcher, log, observer, self._dispatch)
+        self._queue: deque[_Job[R]] = deque()
         self._running = False
         self._in_hand = 0
         self._drained: Deferred[None] | None = None
@@ -105,20 +106,22 @@ class Pool:
             await self._drained
         await self._crew.stop()
 
-    def reconfigure(self, limits: Limits, launcher: Launcher) -> None:
+    def reconfigure(self, limits: Limits, launcher: Launcher[R]) -> None:
         """Take other limits; each worker is replaced by one that has them. No task is lost."""
         self._limits = limits
         self._crew.reconfigure(limits, launcher)
 
     async def scan(
-        self, fd: int, wire_size: int, timeout: float | None = None, given: Mapping[str, Any] = NOTHING
+        self: Pool[ScanResult],
+        fd: int,
+        wire_size: int,
+        timeout: float | None = None,
+        given: Mapping[str, Any] = NOTHING,
     ) -> ScanResult | ScanFailed:
         """Scan a message in its dot-stuffed wire form; see :meth:`submit`, and ``given`` of a task."""
         return await self.submit(Task("wire", wire_size, given=given), fd, timeout)
 
-    def submit(
-        self, task: Task, descriptor: int, timeout: float | None = None
-    ) -> Deferred[ScanResult | ScanFailed]:
+    def submit(self, task: Packet, descriptor: int, timeout: float | None = None) -> Deferred[R | ScanFailed]:
         """Scan what is behind ``descriptor``.
 
         Arguments:
@@ -130,7 +133,7 @@ class Pool:
             worker that has it finishes, since that is cheaper than a new worker.
         """
         seconds = self._limits.deadline if timeout is None else min(timeout, self._limits.deadline)
-        job = _Job(task, descriptor, seconds)
+        job: _Job[R] = _Job(task, descriptor, seconds)
         self._in_hand += 1
         refusal = self._refusal(seconds)
         if refusal is not None:
@@ -162,7 +165,7 @@ class Pool:
                 # The worker has a descriptor of its own now.
                 self._close(job)
 
-    def _expire(self, job: _Job) -> None:
+    def _expire(self, job: _Job[R]) -> None:
         if job.member is None:
             self._queue.remove(job)
             self._finish(job, ScanFailed(SCANNER, "overload", f"waited {job.seconds:g} s for a worker"))
@@ -171,12 +174,12 @@ class Pool:
             job.member.kill(why)
             self._finish(job, ScanFailed(SCANNER, "timed-out", why))
 
-    def _abandon(self, job: _Job) -> None:
+    def _abandon(self, job: _Job[R]) -> None:
         if job.member is None:
             self._queue.remove(job)
             self._finish(job, None)
 
-    def _finish(self, job: _Job, result: ScanResult | ScanFailed | None) -> None:
+    def _finish(self, job: _Job[R], result: R | ScanFailed | None) -> None:
         self._close(job)
         if job.timer is not None and job.timer.active():
             job.timer.cancel()
@@ -188,7 +191,7 @@ class Pool:
             drained.callback(None)
 
     @staticmethod
-    def _close(job: _Job) -> None:
+    def _close(job: _Job[R]) -> None:
         if job.descriptor >= 0:
             os.close(job.descriptor)
             job.descriptor = -1

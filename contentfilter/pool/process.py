@@ -6,14 +6,18 @@ import os
 import signal
 import socket
 import sys
-from typing import Any, Protocol
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
 
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
-from contentfilter.pool.messages import Answer, Frames, Garbage, Task, decode
+from contentfilter.pool.frames import Done, Failed, Frames, Garbage, Ready
+from contentfilter.pool.messages import decode
 from contentfilter.pool.worker import Settings
+from contentfilter.results import ScanResult
 from mailbase.logs import Log
 from mailbase.replies import printable
 
@@ -23,17 +27,21 @@ MAX_LOG_LINE = 300
 LINGER = 1.0
 """Seconds after a worker's end in which its pipes may still be read."""
 
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+R_contra = TypeVar("R_contra", contravariant=True)
+
 _BOOT = """import sys
 sys.path[:] = {path!r}
-from contentfilter.pool.worker import main
+from {program} import main
 sys.exit(main(sys.argv[1]))
 """
 
 
-class Events(Protocol):
+class Events(Protocol[R_contra]):
     """Who wants to know what becomes of a worker."""
 
-    def answered(self, answer: Answer) -> None:
+    def answered(self, answer: Ready | Done[R_contra] | Failed) -> None:
         """A valid answer came."""
 
     def misbehaved(self, why: str) -> None:
@@ -47,12 +55,19 @@ class Events(Protocol):
         """
 
 
+class Packet(Protocol):
+    """A task for a worker."""
+
+    def encode(self) -> bytes:
+        """What goes to the worker, in one piece."""
+
+
 class Handle(Protocol):
     """One worker process, from the outside."""
 
     pid: int
 
-    def give(self, task: Task, descriptor: int) -> None:
+    def give(self, task: Packet, descriptor: int) -> None:
         """Hand over a task; the descriptor stays the caller's.
 
         Raises:
@@ -66,10 +81,10 @@ class Handle(Protocol):
         """End the worker at once."""
 
 
-class Launcher(Protocol):
+class Launcher(Protocol[R_co]):
     """Starts workers."""
 
-    def launch(self, events: Events) -> Handle:
+    def launch(self, events: Events[R_co]) -> Handle:
         """Start one.
 
         Raises:
@@ -77,35 +92,45 @@ class Launcher(Protocol):
         """
 
 
-class ProcessLauncher:
-    """Starts real processes.
+class ProgramLauncher(Generic[R]):
+    """Starts processes that run a program of ours.
 
     Arguments:
         reactor: for processes and time.
-        settings: for each worker.
-        names: of the findings there are; other names in an answer are garbage.
+        program: module with a ``main`` that takes one argument and returns the exit status.
+        argument: for it.
+        decode: reads an answer; raises Garbage.
         log: gets what workers write to standard error.
     """
 
-    def __init__(self, reactor: Any, settings: Settings, names: frozenset[str], log: Log) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        program: str,
+        argument: str,
+        decode: Callable[[bytes], Ready | Done[R] | Failed],
+        log: Log,
+    ) -> None:
         self._reactor = reactor
-        self._settings = settings
-        self._names = names
+        self._program = program
+        self._argument = argument
+        self._decode = decode
         self._log = log
 
-    def launch(self, events: Events) -> Handle:
+    def launch(self, events: Events[R]) -> Handle:
         """Start a worker; see :class:`Launcher`."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             ours.setblocking(False)
-            process = WorkerProcess(self._reactor, ours, events, self._names, self._log)
+            process = WorkerProcess(self._reactor, ours, events, self._decode, self._log)
             # Isolated from the environment; it imports what the daemon would import.
-            boot = _BOOT.format(path=[os.path.abspath(folder) for folder in sys.path])
+            path = [os.path.abspath(folder) for folder in sys.path]
+            boot = _BOOT.format(path=path, program=self._program)
             try:
                 self._reactor.spawnProcess(
                     process,
                     sys.executable,
-                    [sys.executable, "-I", "-X", "faulthandler", "-c", boot, self._settings.encode()],
+                    [sys.executable, "-I", "-X", "faulthandler", "-c", boot, self._argument],
                     env={"LANG": "C.UTF-8", "PATH": os.defpath},
                     childFDs={0: theirs.fileno(), 1: "r", 2: "r"},
                 )
@@ -115,16 +140,37 @@ class ProcessLauncher:
         return process
 
 
-class WorkerProcess(ProcessProtocol):
+class ProcessLauncher(ProgramLauncher[ScanResult]):
+    """Starts scan workers.
+
+    Arguments:
+        reactor: for processes and time.
+        settings: for each worker.
+        names: of the findings there are; other names in an answer are garbage.
+        log: gets what workers write to standard error.
+    """
+
+    def __init__(self, reactor: Any, settings: Settings, names: frozenset[str], log: Log) -> None:
+        super().__init__(
+            reactor, "contentfilter.pool.worker", settings.encode(), partial(decode, names=names), log
+        )
+
+
+class WorkerProcess(ProcessProtocol, Generic[R]):
     """The daemon's end of one worker."""
 
     def __init__(
-        self, reactor: Any, tasks: socket.socket, events: Events, names: frozenset[str], log: Log
+        self,
+        reactor: Any,
+        tasks: socket.socket,
+        events: Events[R],
+        decode: Callable[[bytes], Ready | Done[R] | Failed],
+        log: Log,
     ) -> None:
         self._reactor = reactor
         self._tasks = tasks
         self._events = events
-        self._names = names
+        self._decode = decode
         self._log = log
         self._frames = Frames()
         self._garbled = False
@@ -133,7 +179,7 @@ class WorkerProcess(ProcessProtocol):
         self._linger: Any = None
         self.pid = 0
 
-    def give(self, task: Task, descriptor: int) -> None:
+    def give(self, task: Packet, descriptor: int) -> None:
         self._lines_left = MAX_LOG_LINES
         # The socket holds one small packet at most, so this either works at once or never will.
         socket.send_fds(self._tasks, [task.encode()], [descriptor])
@@ -180,7 +226,7 @@ class WorkerProcess(ProcessProtocol):
         try:
             frame = self._frames.feed(data)
             if frame is not None:
-                self._events.answered(decode(frame, self._names))
+                self._events.answered(self._decode(frame))
         except Garbage as error:
             self._garbled = True
             self._events.misbehaved(str(error))

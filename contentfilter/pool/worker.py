@@ -10,19 +10,18 @@ JSON (:class:`Settings`).
 from __future__ import annotations
 
 import json
-import logging
 import os
-import signal
 import socket
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeAlias
 
 from contentfilter.analysis.knowledge import Knowledge
+from contentfilter.pool.beginning import begin, where
 from contentfilter.pool.confinement import AddressSpace, Orphaned, allow_cpu, confine
-from contentfilter.pool.messages import MAX_TASK, Answer, Done, Failed, Garbage, Ready, Task, encode
+from contentfilter.pool.frames import Done, Failed, Garbage, Ready
+from contentfilter.pool.messages import MAX_TASK, Answer, Task, encode
 from contentfilter.results import ScanResult
 
 Scan: TypeAlias = Callable[[Task, int, Knowledge], ScanResult]
@@ -118,33 +117,11 @@ class Worker:
         except MemoryError:
             return Failed("out-of-memory")
         except Exception as error:  # noqa: BLE001 - the boundary: the daemon counts and logs it
-            return Failed("crashed", _where(error))
+            return Failed("crashed", where(error))
         finally:
             os.close(descriptor)
         seconds = time.monotonic() - started
         return Done(replace(result, seconds=seconds), retire=self._memory.used() > self._enough)
-
-
-def _where(error: BaseException) -> str:
-    """Kind and place of an error; never its text, which may quote the mail."""
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    if place is None:
-        return type(error).__name__
-    code = place.tb_frame.f_code
-    return f"{type(error).__name__} in {code.co_name}, {os.path.basename(code.co_filename)}:{place.tb_lineno}"
-
-
-def _quiet_descriptors() -> tuple[socket.socket, int]:
-    """Move the channels out of the way of libraries that print or read."""
-    tasks = socket.socket(fileno=os.dup(0))
-    answers = os.dup(1)
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
-    os.dup2(2, 1)
-    return tasks, answers
 
 
 def _load(name: str) -> Scan:
@@ -156,14 +133,7 @@ def _load(name: str) -> Scan:
 def main(argument: str) -> int:
     """Run a worker; returns the process's exit code."""
     settings = Settings(**json.loads(argument))
-    os.chdir("/")
-    # Ctrl-C and the stop of a whole control group are for the daemon, which drains first.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    tasks, answers = _quiet_descriptors()
-    # Parsers' warnings quote what they parse; content belongs in no log.
-    logging.disable(logging.CRITICAL)
-    warnings.simplefilter("ignore")
+    tasks, answers = begin()
     try:
         # Loading is the slow part; confinement would only make it fail.
         scan = _load(settings.scan)

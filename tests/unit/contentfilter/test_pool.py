@@ -7,6 +7,7 @@ import json
 import os
 import struct
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,20 +20,9 @@ from contentfilter.analysis.analyser import MAX_CLUES
 from contentfilter.clues import Clue
 from contentfilter.pool import messages
 from contentfilter.pool.crew import FIRST_PAUSE, LONGEST_PAUSE
+from contentfilter.pool.frames import MAX_ANSWER, Done, Failed, Frames, Garbage, Ready
 from contentfilter.pool.member import RETIRE_TIMEOUT, SOUND_AGE, START_TIMEOUT
-from contentfilter.pool.messages import (
-    MAX_ANSWER,
-    MAX_FACTS,
-    MAX_TEXT,
-    Done,
-    Failed,
-    Frames,
-    Garbage,
-    Ready,
-    Task,
-    decode,
-    encode,
-)
+from contentfilter.pool.messages import MAX_FACTS, MAX_TEXT, Task, decode, encode
 from contentfilter.pool.pool import Pool
 from contentfilter.pool.process import MAX_LOG_LINES, Events, WorkerProcess
 from contentfilter.results import ScanFailed, ScanResult
@@ -649,7 +639,8 @@ class Heard:
 def edge() -> tuple[WorkerProcess, Heard, io.StringIO]:
     heard, output = Heard(), io.StringIO()
     log = Log("test", stream=output)
-    return WorkerProcess(Clock(), None, heard, FINDING_NAMES, log), heard, output  # type: ignore[arg-type]
+    read = partial(decode, names=FINDING_NAMES)
+    return WorkerProcess(Clock(), None, heard, read, log), heard, output  # type: ignore[arg-type]
 
 
 def test_after_garbage_nothing_more_is_heard():

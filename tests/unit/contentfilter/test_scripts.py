@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from contentfilter.policy import Policies
-from contentfilter.pool.messages import Done, decode, encode
+from contentfilter.pool.frames import Done
+from contentfilter.pool.messages import decode, encode
 from contentfilter.scan import scan_document, scan_message
 from contentfilter.verdict import decide
 from mailbase.config import FINDING_NAMES, ConfigError, loads

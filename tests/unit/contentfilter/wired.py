@@ -17,7 +17,8 @@ from twisted.python.failure import Failure
 from contentfilter import app
 from contentfilter.app import Daemon
 from contentfilter.engines.program import Ended
-from contentfilter.pool.messages import Done, Ready, Task
+from contentfilter.pool.frames import Done, Ready
+from contentfilter.pool.messages import Task
 from contentfilter.pool.process import Events
 from contentfilter.results import ScanResult
 from mailbase.config import load
