@@ -97,6 +97,11 @@ def _a_labels(text: str) -> str | None:
         return None
 
 
+def is_below(name: str, zone: str) -> bool:
+    """Whether ``name`` is ``zone`` or lies below it, both normalised; all is below the root, ``""``."""
+    return not zone or name == zone or name.endswith("." + zone)
+
+
 def is_host_name(text: str) -> bool:
     """Whether ``text``, normalised, is a full host name: two labels or more, no underscore, no address."""
     return (

@@ -109,8 +109,3 @@ def reverse_name(packed: bytes) -> str:
         ValueError: as :func:`reversed_address`.
     """
     return reversed_address(packed) + (".in-addr.arpa" if len(packed) == 4 else ".ip6.arpa")
-
-
-def is_below(name: str, zone: str) -> bool:
-    """Whether ``name`` is ``zone`` or lies below it; everything lies below the root."""
-    return not zone or name == zone or name.endswith("." + zone)

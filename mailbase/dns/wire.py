@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import TypeAlias
 
+from mailbase.addresses import is_below
 from mailbase.dns.answers import Found, Mx, NoData, NxDomain, Record, RecordType
-from mailbase.dns.names import Malformed, decode, encode, is_below
+from mailbase.dns.names import Malformed, decode, encode
 
 PAYLOAD = 1232
 """Octets of an answer over UDP that we take without fragments on the way (DNS flag day 2020)."""

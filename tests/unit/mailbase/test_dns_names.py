@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from mailbase.addresses import is_below
 from mailbase.config import ConfigError, loads
 from mailbase.config.dns import DnsSettings, parse_server
 from mailbase.dns import Address, reverse_name, reversed_address, servers_of
-from mailbase.dns.names import Malformed, decode, encode, is_below, normal
+from mailbase.dns.names import Malformed, decode, encode, normal
 from mailbase.dns.resolv_conf import system_servers
 
 
