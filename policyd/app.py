@@ -17,6 +17,9 @@ from mailbase.config import ConfigError, Settings, load
 from mailbase.config.store import StoreSettings
 from mailbase.control.server import ControlServer
 from mailbase.dns import build_resolver, servers_of
+from mailbase.lists.board import CONSUMER, Board
+from mailbase.lists.metrics import collect as collect_lists
+from mailbase.lists.roster import Roster
 from mailbase.logs import Log
 from mailbase.metrics import new_registry, site
 from mailbase.registry import Registry
@@ -43,9 +46,6 @@ from policyd.journal.verbs import JournalVerbs
 from policyd.limits.charges import CHARGES, Charges
 from policyd.limits.seen import Seen
 from policyd.limits.verbs import LimitVerbs
-from policyd.lists.board import CONSUMER, Board
-from policyd.lists.metrics import collect as collect_lists
-from policyd.lists.roster import Roster
 from policyd.metrics import Metrics
 from policyd.policy import Policy, build_policy
 from policyd.readers import Readers
@@ -108,7 +108,7 @@ class Daemon:
         self._limiting = Limiting(self.state.limits, Seen(), transactions.accepted, recorder)
         self._roster = Roster()
         self.lists = Board(reactor, self.resolver, log, self._roster)
-        self.metrics.lists = lambda: collect_lists(self.lists.watched.values())
+        self.metrics.lists = lambda: collect_lists(self.lists.watched.values(), "policyd")
         self.callouts = Callouts(
             reactor,
             settings,
@@ -349,7 +349,7 @@ class Daemon:
     def _watch_lists(self) -> None:
         """Ask the DNS lists of the policy in force, and hear of no look-ups where there are none."""
         lists = self.engine.policy.dns_lists
-        self.metrics.count_facts((one.kind.value, fact) for one in lists for fact in one.facts)
+        self.metrics.count_facts((one.kind, fact) for one in lists for fact in one.facts)
         self.lists.adopt(lists, self._settings.policyd.list_health)
         self.resolver.looked_up = self.lists.heard if lists else None
 

@@ -9,6 +9,8 @@ from typing import Literal
 
 from mailbase.config import Settings
 from mailbase.documents import Problem
+from mailbase.lists.model import DnsList
+from mailbase.lists.roster import Roster
 from mailbase.registry import Registry
 from mailbase.registry.model import EMPTY
 from mailbase.spamtraps import Spamtraps
@@ -43,8 +45,6 @@ from policyd.greylist.terms import Terms
 from policyd.inquiry import EvidenceCheck, Gather
 from policyd.limits.limit import Limit, limits_of
 from policyd.lists.assembly import actions_in, dns_lists, list_checks, points_in, shadow_facts
-from policyd.lists.model import DnsList
-from policyd.lists.roster import Roster
 from policyd.reputation import Reputation
 from policyd.request import Stage
 from policyd.texts import Texts

@@ -12,6 +12,7 @@ from mailbase.addresses import normal_address
 from mailbase.config.engines import ClamdSettings, CommandSettings
 from mailbase.config.places import ConnectPlace, FilePath, ListenPlace, OptionalListenPlace, SocketPath
 from mailbase.config.units import Duration, Size, between
+from mailbase.config.url_lists import UrlSettings
 from mailbase.documents import Count, FilledListing, Flag, Section, Text
 from mailbase.documents.problems import shown
 from mailbase.vocabulary import Flow
@@ -114,6 +115,8 @@ class ContentfilterSettings(Section):
     """Absent: no clamd."""
     command: CommandSettings | None = None
     """Absent: no second engine."""
+    urls: UrlSettings = UrlSettings()
+    """What links lead to."""
     quarantine: QuarantineSettings = QuarantineSettings()
     allowed_macros: FilePath = Path("/var/lib/postwarden/allowed-macros.json")
     """The macros that the postmaster allows; ``contentfilter macros`` writes it."""

@@ -13,7 +13,7 @@ from mailbase.addresses import normal_domain, pack
 from mailbase.config.list_codes import parse_code
 from mailbase.config.units import Duration, between, format_duration
 from mailbase.documents import Count, Flag, Listing, Section, Table, Text
-from mailbase.documents.problems import Location, nearest, shown
+from mailbase.documents.problems import Location, dotted, nearest, shown
 from mailbase.vocabulary import Flow
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def _code(value: str) -> str:
     return value
 
 
-_Code = Annotated[Text, AfterValidator(_code)]
+Zone = Annotated[Text, AfterValidator(_zone)]
+ListCode = Annotated[Text, AfterValidator(_code)]
 ListName = Annotated[str, AfterValidator(_list_name)]
 
 
@@ -81,7 +82,7 @@ def _test_points(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-_TestPoints = Annotated[tuple[Text, ...] | None, BeforeValidator(_test_points)]
+TestPoints = Annotated[tuple[Text, ...] | None, BeforeValidator(_test_points)]
 
 
 class ListSettings(Section):
@@ -89,13 +90,13 @@ class ListSettings(Section):
 
     kind: ListKind
     """What it lists, and the check that asks it."""
-    zone: Annotated[Text, AfterValidator(_zone)]
+    zone: Zone
     """Where it is in DNS."""
     families: Listing[Family] = ("ipv4",)
     """Which addresses it lists."""
-    codes: Table[ListName, Listing[_Code]] = {}
+    codes: Table[ListName, Listing[ListCode]] = {}
     """Names for its answers; of several that fit, the first."""
-    refused: Listing[_Code] = ()
+    refused: Listing[ListCode] = ()
     """Answers that list nothing and say that we must not ask, beside 127.255.255.0/24."""
     names: Listing[NameSource] = ("sender",)
     """Which names an rhsbl is asked after."""
@@ -103,9 +104,9 @@ class ListSettings(Section):
     """Whether an rhsbl has registrable domains only: mail.shop.example.org is then asked as example.org."""
     shadow: Flag = False
     """Its facts are counted and logged, and not acted on, in every flow."""
-    test_listed: _TestPoints = None
+    test_listed: TestPoints = None
     """Addresses (names of an rhsbl) that it must list; None: those of RFC 5782."""
-    test_clean: _TestPoints = None
+    test_clean: TestPoints = None
     """Those that it must not list, likewise."""
 
 
@@ -142,17 +143,22 @@ def list_conflicts(
     """What lists and points must not say, as (location, message)."""
     if len(lists) > MAX_LISTS:
         yield ("policyd", "lists"), f"expected at most {MAX_LISTS} lists, got {len(lists)}"
-    if health.max_retry < health.retry:
-        yield (
-            ("policyd", "list_health", "max_retry"),
-            f"expected at least policyd.list_health.retry ({format_duration(health.retry)}), "
-            f"got {format_duration(health.max_retry)}",
-        )
+    yield from health_conflicts(("policyd", "list_health"), health)
     for name, settings in lists.items():
         for key, message in _list_conflicts(settings):
             yield ("policyd", "lists", name, key), message
     for flow in Flow:
         yield from _flow_conflicts(flow, lists, flows)
+
+
+def health_conflicts(section: Location, health: ListHealthSettings) -> Iterator[tuple[Location, str]]:
+    """What the watch over lists must not be told, as (location, message)."""
+    if health.max_retry < health.retry:
+        yield (
+            (*section, "max_retry"),
+            f"expected at least {dotted((*section, 'retry'))} ({format_duration(health.retry)}), "
+            f"got {format_duration(health.max_retry)}",
+        )
 
 
 def _list_conflicts(settings: ListSettings) -> Iterator[tuple[str, str]]:

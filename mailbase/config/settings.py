@@ -20,6 +20,7 @@ from mailbase.config.replies import reply_conflicts
 from mailbase.config.spamtraps import SpamtrapSettings
 from mailbase.config.store import StoreSettings, store_conflicts
 from mailbase.config.units import format_duration, format_size
+from mailbase.config.url_lists import url_conflicts
 from mailbase.documents import Location, Section
 from mailbase.documents.problems import dotted
 from mailbase.registry.model import EMPTY, Registry
@@ -105,6 +106,8 @@ def conflicts(settings: Settings) -> Iterator[tuple[Location, str]]:
         )
     for location, message in engine_conflicts(content.clamd, content.command, limit):
         yield ("contentfilter", *location), message
+    for location, message in url_conflicts(content.urls):
+        yield ("contentfilter", "urls", *location), message
     yield from _places(settings)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mailbase.config.lists import ListKind
+from mailbase.lists.roster import Roster
 from policyd.inquiry import Inquiry, Subject
 from policyd.lists.asking import ask_after_address
-from policyd.lists.roster import Roster
 
 
 class DnsblCheck:

@@ -6,9 +6,9 @@ A client that a list speaks for is also spared greylisting; see :meth:`policyd.w
 from __future__ import annotations
 
 from mailbase.config.lists import ListKind
+from mailbase.lists.roster import Roster
 from policyd.inquiry import Inquiry, Subject
 from policyd.lists.asking import ask_after_address
-from policyd.lists.roster import Roster
 
 
 class DnswlCheck:

@@ -6,10 +6,10 @@ from functools import lru_cache
 
 from mailbase.addresses import MAX_DOMAIN, is_host_name, normal_domain
 from mailbase.config.lists import ListKind, NameSource
+from mailbase.lists.roster import Roster, Watched
 from mailbase.organisation import organisation
 from policyd.inquiry import Inquiry, Subject
 from policyd.lists.asking import ask_lists
-from policyd.lists.roster import Roster, Watched
 
 REMEMBERED = 2000
 """Names that were looked at lately."""

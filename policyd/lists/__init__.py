@@ -1,1 +1,1 @@
-"""DNS lists of clients and domains (RFC 5782): what they say, and whether they are to be believed."""
+"""How policyd asks DNS lists of clients and domains, and what their facts are worth."""

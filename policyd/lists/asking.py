@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from mailbase.dns.answers import RecordType
 from mailbase.dns.names import reversed_address
+from mailbase.lists.model import NOT_LISTED
+from mailbase.lists.roster import Watched
 from policyd.facts import Evidence
 from policyd.inquiry import TEMPORARY, Inquiry
-from policyd.lists.model import NOT_LISTED
-from policyd.lists.roster import Watched
 
 _A = RecordType.A
 

@@ -8,11 +8,11 @@ from mailbase import organisation
 from mailbase.config import Settings
 from mailbase.config.evidence import LIST_CHECKS
 from mailbase.config.lists import ListKind, fact_names, spread
+from mailbase.lists.model import DnsList, make_list
+from mailbase.lists.roster import Roster
 from mailbase.vocabulary import Action, Flow
 from policyd.checks import DnsblCheck, DnswlCheck, RhsblCheck
 from policyd.inquiry import EvidenceCheck
-from policyd.lists.model import DnsList, make_list
-from policyd.lists.roster import Roster
 
 
 def dns_lists(settings: Settings) -> tuple[DnsList, ...]:

@@ -13,12 +13,12 @@ from mailbase.config import loads
 from mailbase.config.list_codes import Between, Bits, Like, parse_code
 from mailbase.dns import BadName, Found, NoData, NxDomain, Temporary, TimedOut
 from mailbase.dns.names import normal
+from mailbase.lists.health import Health
+from mailbase.lists.model import make_list
+from mailbase.lists.roster import Roster, Watched
 from policyd.checks import DnsblCheck, RhsblCheck
 from policyd.facts import Evidence
 from policyd.inquiry import Subject
-from policyd.lists.health import Health
-from policyd.lists.model import make_list
-from policyd.lists.roster import Roster, Watched
 
 SETTINGS = loads(
     """

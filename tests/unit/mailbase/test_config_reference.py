@@ -101,6 +101,10 @@ def test_the_documented_default_is_the_default(key: str) -> None:
         lists = f"policyd: {{lists: {{name: {{kind: {kind}, zone: x.example}}}}}}"
         named = key.replace("NAME", "name")
         assert loads(lists, [f"{named}={plain_defaults()[key]}"]) == loads(lists)
+    elif key.startswith("contentfilter.urls.lists.NAME."):
+        lists = "contentfilter: {urls: {lists: {name: {zone: x.example}}}}"
+        named = key.replace("NAME", "name")
+        assert loads(lists, [f"{named}={plain_defaults()[key]}"]) == loads(lists)
     else:
         assert loads("", [f"{key}={plain_defaults()[key]}"]) == Settings()
 
@@ -161,6 +165,7 @@ def test_the_full_example_names_every_key() -> None:
     named = {re.sub(r"\.limits\.[^.]+", ".limits.NAME", key) for key in there(example, "")}
     elsewhere = re.compile(
         r"flows\.(outbound\.|submission\.|upstream\.limits)|policyd\.lists\.NAME\.|contentfilter\.command"
+        r"|contentfilter\.urls\.lists\.NAME\."
     )
     wanted = {key for key in keys(Settings) if not elsewhere.match(key)}
     assert wanted - named == set()

@@ -14,6 +14,8 @@ from twisted.internet.task import Clock
 
 from mailbase.config import loads
 from mailbase.dns import TableResolver
+from mailbase.lists.board import Board
+from mailbase.lists.roster import Roster
 from mailbase.logs import Log
 from mailbase.store import Store
 from mailbase.store.database import Database
@@ -27,8 +29,6 @@ from policyd.greylist.ledger import StoreLedger
 from policyd.limits.charges import CHARGES, Charges
 from policyd.limits.ledger import StoreLimits
 from policyd.limits.seen import Seen
-from policyd.lists.board import Board
-from policyd.lists.roster import Roster
 from policyd.metrics import Metrics
 from policyd.policy import build_policy, terms_of
 from policyd.recorder import Recorder
@@ -157,7 +157,7 @@ class Bench:
         lists = policy.dns_lists
         self.lists = Board(self.clock, self.resolver, self.log, self.roster)
         self.lists.adopt(lists, self.settings.policyd.list_health)
-        self.metrics.count_facts((one.kind.value, fact) for one in lists for fact in one.facts)
+        self.metrics.count_facts((one.kind, fact) for one in lists for fact in one.facts)
 
     def check_failed(self, check: str, error: Exception) -> None:
         """See :class:`policyd.engine.Watch`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from typing import Protocol
 
-from policyd.lists.model import Trouble
+from mailbase.lists.model import Trouble
 
 SOON = 5.0
 """Seconds until the next test where DNS as a whole did not answer."""

@@ -13,12 +13,12 @@ from twisted.internet.task import Clock
 from mailbase.config import loads
 from mailbase.config.lists import ListHealthSettings, ListKind
 from mailbase.dns import Found, NxDomain, RecordType, TableResolver, Temporary, TimedOut
+from mailbase.lists.board import CONSUMER, Board
+from mailbase.lists.health import SOON
+from mailbase.lists.metrics import collect
+from mailbase.lists.model import DnsList, make_list
+from mailbase.lists.roster import Roster
 from mailbase.logs import Log
-from policyd.lists.board import CONSUMER, Board
-from policyd.lists.health import SOON
-from policyd.lists.metrics import collect
-from policyd.lists.model import DnsList, make_list
-from policyd.lists.roster import Roster
 
 START = 1_800_000_000.0
 LISTED, CLEAN = "2.0.0.127.bl.example", "1.0.0.127.bl.example"
@@ -313,7 +313,7 @@ def test_a_fault_of_ours_in_a_test_does_not_end_the_tests(
 def test_the_metrics_tell_each_lists_state(watch: Watch) -> None:
     class Metrics:
         def collect(self) -> Any:
-            return collect(watch.board.watched.values())
+            return collect(watch.board.watched.values(), "policyd")
 
     registry = CollectorRegistry()
     registry.register(Metrics())  # type: ignore[arg-type]

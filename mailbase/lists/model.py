@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mailbase.addresses import MAPPED, normal_domain, pack, unpack
 from mailbase.config.list_codes import LOOPBACK, Pattern, parse_code
-from mailbase.config.lists import ListKind, ListSettings, NameSource, fact_names
+from mailbase.config.lists import ListKind, ListSettings, fact_names
+from mailbase.config.url_lists import URL_KIND, UrlListSettings
 from mailbase.dns.answers import Answer, Found, NoData, NxDomain, Record
 from mailbase.dns.names import reversed_address
 
@@ -63,12 +64,12 @@ UNANSWERED = Reading(trouble=Trouble.UNANSWERED)
 class DnsList:
     """Arguments:
     name: as in the configuration.
-    kind: what is asked after.
+    kind: what is asked after, which is also who asks, in the metrics of DNS.
     suffix: its zone, with a dot in front.
     families: octets of the addresses that it lists.
     codes: names of answers; of several that fit, the first.
     refused: answers that mean "we do not serve you".
-    names: which names an rhsbl is asked after.
+    names: which names it is asked after, in the words of the configuration.
     registrable: whether these are reduced to registrable domains.
     shadow: whether its facts are counted only.
     listed: names that must be listed, complete as they are asked for.
@@ -76,12 +77,12 @@ class DnsList:
     """
 
     name: str
-    kind: ListKind
+    kind: str
     suffix: str
     families: frozenset[int] = frozenset({IPV4})
     codes: tuple[tuple[str, tuple[Pattern, ...]], ...] = ()
     refused: tuple[Pattern, ...] = (REFUSED,)
-    names: frozenset[NameSource] = frozenset()
+    names: frozenset[str] = frozenset()
     registrable: bool = False
     shadow: bool = False
     listed: tuple[str, ...] = ()
@@ -145,40 +146,81 @@ class DnsList:
 
 
 def make_list(name: str, settings: ListSettings) -> DnsList:
-    """The list that the configuration describes."""
+    """The list of clients or domains that the configuration describes."""
     suffix = "." + settings.zone
-    listed, clean = settings.test_listed, settings.test_clean
-    if listed is None:
-        # RFC 5782 5: what every list must list,
-        listed = _points(settings, "127.0.0.2", "test")
-    if clean is None:
-        # and what none must.
-        clean = _points(settings, "127.0.0.1", "invalid")
+    of_names = settings.kind is ListKind.RHSBL
+    listed, clean = test_points(
+        of_names, () if of_names else settings.families, settings.test_listed, settings.test_clean
+    )
     made = DnsList(
         name,
         settings.kind,
         suffix,
-        frozenset(_OCTETS[family] for family in settings.families),
-        tuple((code, tuple(map(parse_code, texts))) for code, texts in settings.codes.items()),
-        (REFUSED, *map(parse_code, settings.refused)),
+        families_of(settings.families),
+        codes_of(settings.codes),
+        refused_of(settings.refused),
         frozenset(settings.names),
         settings.registrable,
         settings.shadow,
-        tuple(_test_name(settings, point) + suffix for point in listed),
-        tuple(_test_name(settings, point) + suffix for point in clean),
+        tuple(_test_name(point, not of_names) + suffix for point in listed),
+        tuple(_test_name(point, not of_names) + suffix for point in clean),
     )
     assert made.facts == fact_names(name, settings)
     return made
 
 
-def _points(settings: ListSettings, address: str, name: str) -> tuple[str, ...]:
-    if settings.kind is ListKind.RHSBL:
-        return (name,)
-    return tuple(address if family == "ipv4" else "::ffff:" + address for family in settings.families)
+def make_url_list(name: str, settings: UrlListSettings) -> DnsList:
+    """The list of what links lead to that the configuration describes."""
+    suffix = "." + settings.zone
+    families = [what for what in settings.ask if what in _OCTETS]
+    names = frozenset(settings.ask) - frozenset(families)
+    listed, clean = test_points(bool(names), families, settings.test_listed, settings.test_clean)
+    return DnsList(
+        name,
+        URL_KIND,
+        suffix,
+        families_of(families),
+        codes_of(settings.codes),
+        refused_of(settings.refused),
+        names,
+        shadow=settings.shadow,
+        listed=tuple(_test_name(point, pack(point) is not None) + suffix for point in listed),
+        clean=tuple(_test_name(point, pack(point) is not None) + suffix for point in clean),
+    )
 
 
-def _test_name(settings: ListSettings, point: str) -> str:
-    if settings.kind is ListKind.RHSBL:
+def families_of(families: Iterable[str]) -> frozenset[int]:
+    """Octets of the addresses of ``ipv4`` and ``ipv6``."""
+    return frozenset(_OCTETS[family] for family in families)
+
+
+def codes_of(codes: Mapping[str, Iterable[str]]) -> tuple[tuple[str, tuple[Pattern, ...]], ...]:
+    """Names for answers, as they are written in the configuration."""
+    return tuple((code, tuple(map(parse_code, texts))) for code, texts in codes.items())
+
+
+def refused_of(texts: Iterable[str]) -> tuple[Pattern, ...]:
+    """Answers that mean "we do not serve you": these, and those of the large lists."""
+    return (REFUSED, *map(parse_code, texts))
+
+
+def test_points(
+    of_names: bool, families: Iterable[str], listed: Sequence[str] | None, clean: Sequence[str] | None
+) -> tuple[Sequence[str], Sequence[str]]:
+    """What a list must have, and must not have: as given, or where that is None by RFC 5782 5."""
+
+    def default(name: str, address: str) -> tuple[str, ...]:
+        addresses = (address if family == "ipv4" else "::ffff:" + address for family in families)
+        return ((name,) if of_names else ()) + tuple(addresses)
+
+    return (
+        default("test", "127.0.0.2") if listed is None else listed,
+        default("invalid", "127.0.0.1") if clean is None else clean,
+    )
+
+
+def _test_name(point: str, address: bool) -> str:
+    if not address:
         name = normal_domain(point)
         assert name is not None
         return name

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mailbase.config.lists import ListHealthSettings
-from policyd.lists.health import SOON, Health, State
-from policyd.lists.model import Trouble
+from mailbase.lists.health import SOON, Health, State
+from mailbase.lists.model import Trouble
 
 TERMS = ListHealthSettings()
 REFUSED, UNANSWERED, LISTS_ALL = Trouble.REFUSED, Trouble.UNANSWERED, Trouble.LISTS_ALL

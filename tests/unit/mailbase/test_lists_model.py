@@ -9,7 +9,7 @@ import pytest
 from mailbase.addresses import pack
 from mailbase.config import loads
 from mailbase.dns import BadName, Found, NoData, NxDomain, Temporary, TimedOut
-from policyd.lists.model import DnsList, Trouble, make_list
+from mailbase.lists.model import DnsList, Trouble, make_list
 
 
 def make(extra: str = "", kind: str = "dnsbl") -> DnsList:

@@ -1,6 +1,6 @@
 """Keeps the lists under watch: tests them, hears how look-ups end, and says what changed.
 
-The Twisted edge of :mod:`policyd.lists.health`. Nothing here waits where a mail is decided.
+The Twisted edge of :mod:`mailbase.lists.health`. Nothing here waits where a mail is decided.
 """
 
 from __future__ import annotations
@@ -11,19 +11,16 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
-from mailbase.config.lists import ListKind
 from mailbase.control.server import Handler
 from mailbase.dns.answers import Answer, Record, RecordType
 from mailbase.dns.resolver import Resolver
+from mailbase.lists.health import Health, State, Terms
+from mailbase.lists.model import DnsList, Trouble
+from mailbase.lists.roster import Roster, Watched
 from mailbase.logs import Log
-from policyd.lists.health import Health, State, Terms
-from policyd.lists.model import DnsList, Trouble
-from policyd.lists.roster import Roster, Watched
 
 CONSUMER = "list-test"
 """Who asks for the test points, in the metrics of DNS."""
-_CHECKS = frozenset(ListKind)
-"""Who asks for mails."""
 
 
 class Board:
@@ -42,6 +39,7 @@ class Board:
         self.watched: dict[str, Watched] = {}
         """All lists by name, in the order of the configuration."""
         self._zones: dict[str, list[Watched]] = {}
+        self._kinds: frozenset[str] = frozenset()
         self._timers: dict[str, IDelayedCall] = {}
         self._testing: set[Watched] = set()
 
@@ -62,6 +60,7 @@ class Board:
             else:
                 known = Watched(definition, Health(terms, now))
             self.watched[definition.name] = known
+        self._kinds = frozenset(one.kind for one in lists)
         self._zones = {}
         for watched in self.watched.values():
             self._zones.setdefault(watched.definition.zone, []).append(watched)
@@ -75,10 +74,10 @@ class Board:
         """A look-up that a server was asked for has ended.
 
         Arguments:
-            consumers: who wanted to know. Only what the lists' own checks asked says something of a list: a
+            consumers: who wanted to know. Only what was asked of a list for a mail says something of it: a
                 stranger could make it refuse us, with an odd name below its zone as his HELO for one.
         """
-        if rdtype is not RecordType.A or consumers.isdisjoint(_CHECKS):
+        if rdtype is not RecordType.A or consumers.isdisjoint(self._kinds):
             return
         rest = name
         while rest and rest not in self._zones:
@@ -102,7 +101,7 @@ class Board:
             definition, health = watched.definition, watched.health
             yield {
                 "list": name,
-                "kind": definition.kind.value,
+                "kind": str(definition.kind),
                 "zone": definition.zone,
                 "state": health.state.value,
                 "since": int(health.since),

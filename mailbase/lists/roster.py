@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mailbase.config.lists import ListKind
-from policyd.lists.health import Health, State
-from policyd.lists.model import DnsList
+from mailbase.lists.health import Health, State
+from mailbase.lists.model import DnsList
 
 
 class Watched:
@@ -29,12 +29,16 @@ class Watched:
 
 
 class Roster:
-    """The lists that are asked, by kind; empty until it is told."""
+    """The lists that are asked, by kind; empty until it is told.
 
-    def __init__(self) -> None:
-        self.asked: dict[ListKind, tuple[Watched, ...]] = dict.fromkeys(ListKind, ())
+    Arguments:
+        kinds: that there are.
+    """
+
+    def __init__(self, kinds: Iterable[str] = tuple(ListKind)) -> None:
+        self.asked: dict[str, tuple[Watched, ...]] = dict.fromkeys(kinds, ())
 
     def select(self, watched: Iterable[Watched]) -> None:
         """Ask those of ``watched`` that are on, in their order, and no others."""
         there = [one for one in watched if one.health.state is State.ON]
-        self.asked = {kind: tuple(one for one in there if one.definition.kind is kind) for kind in ListKind}
+        self.asked = {kind: tuple(one for one in there if one.definition.kind == kind) for kind in self.asked}
