@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from contentfilter.engines.clamd import Clamd
 from contentfilter.engines.command import CommandSeat
 from contentfilter.engines.endpoint import Endpoint
 from contentfilter.engines.engine import Engine
@@ -87,7 +88,9 @@ class Engines:
                 reactor,
                 "clamd",
                 clamd,
-                lambda changed: [Endpoint(reactor, place, clamd, log, changed) for place in clamd.addresses],
+                lambda changed: [
+                    Endpoint(reactor, place, Clamd(clamd), log, changed) for place in clamd.addresses
+                ],
             )
         command = content.command
         assert command is not None

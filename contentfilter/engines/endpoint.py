@@ -1,13 +1,13 @@
-"""One clamd: its connections, and whether it answers.
+"""One engine behind a socket: its connections, and whether it answers.
 
-Connections are kept for the next message. Whatever goes wrong, clamd is asked for its version before it gets
-the next message: at once, then with growing pauses.
+Connections are kept for the next message, where the engine lets them. Whatever goes wrong, it is probed
+before it gets the next message: at once, then with growing pauses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Generic, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
@@ -16,9 +16,8 @@ from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 
-from contentfilter.engines.answers import judge, signatures_made
-from contentfilter.engines.conversation import Conversation, instream, version
-from contentfilter.engines.seat import Message
+from contentfilter.engines.dialect import Dialect, Q, Talk
+from contentfilter.engines.seat import Message, Name
 from contentfilter.results import ScanFailed, ScanResult
 from mailbase.config.places import Systemd, Tcp, Unix, parse_place
 from mailbase.logs import Log
@@ -27,57 +26,51 @@ from mailbase.replies import printable
 IDLE = 15.0
 """Seconds after which a connection without question is closed; clamd does so after 30 (IdleTimeout)."""
 REFRESH = 300.0
-"""Seconds between two questions for the version while all is well."""
+"""Seconds between two probes while all is well."""
 PROBE = 5.0
-"""Seconds for the answer to a question for the version."""
+"""Seconds for the answer to a probe."""
 RETRY = 0.25
-"""Seconds until the next such question after one without answer, doubled up to ``MAX_RETRY``."""
+"""Seconds until the next probe after one without answer, doubled up to ``MAX_RETRY``."""
 MAX_RETRY = 2.0
 
 
-class Settings(Protocol):
-    """What of ``contentfilter.clamd`` is read here."""
-
-    @property
-    def suspected(self) -> Sequence[str]: ...
-
-
-class Endpoint:
+class Endpoint(Generic[Q]):
     """See :class:`contentfilter.engines.seat.Seat`.
 
     Arguments:
         reactor: for connections and time.
-        place: as in ``contentfilter.clamd.addresses``.
-        settings: ``contentfilter.clamd`` of the configuration.
+        place: as in ``addresses`` of the engine's settings.
+        dialect: how it is spoken to.
         log: for its becoming silent and answering again.
         changed: told when it becomes usable, or no more so.
     """
 
     def __init__(
-        self, reactor: Any, place: str, settings: Settings, log: Log, changed: Callable[[], None]
+        self, reactor: Any, place: str, dialect: Dialect[Q], log: Log, changed: Callable[[], None]
     ) -> None:
         self.place = place
         self.blind = False
         self.busy = 0
         self.signatures = 0.0
         self._reactor = reactor
-        self._settings = settings
+        self._dialect = dialect
+        self._silent = ScanFailed(dialect.name, "unavailable", "not needed any more")
         self._log = log
         self._changed = changed
         self._answers = True
         self._told = False
         self._pause = RETRY
         self._probe: Any = None
-        self._idle: dict[Conversation, Any] = {}
+        self._idle: dict[Talk[Q], Any] = {}
         self._closed = False
 
     @property
     def usable(self) -> bool:
-        """Whether mail is given to it: it answered last time, and finds the test virus."""
+        """Whether mail is given to it: it answered last time, and is not blind."""
         return self._answers and not self.blind
 
     async def look(self, message: Message, seconds: float) -> ScanResult | ScanFailed:
-        """What this clamd says of ``message``; after a failure it gets no more until it has answered.
+        """What it says of ``message``; after a failure it gets no more until it has answered.
 
         Raises:
             OSError: the message cannot be read, or is not what came in.
@@ -85,7 +78,7 @@ class Endpoint:
         started = self._reactor.seconds()
         self.busy += 1
         try:
-            answer = await self._ask(instream(message), seconds)
+            answer = await self._ask(self._dialect.about(message), seconds)
         finally:
             self.busy -= 1
         result = answer if isinstance(answer, ScanFailed) else self._judge(answer, started)
@@ -94,7 +87,7 @@ class Endpoint:
         return result
 
     def start(self) -> None:
-        """Ask for the version, now and from time to time: is it there, and how old are its signatures?"""
+        """Probe it, now and from time to time: is it there, and how old are its signatures?"""
         self._check_later(0.0)
 
     def close(self) -> None:
@@ -103,23 +96,23 @@ class Endpoint:
         if self._probe is not None and self._probe.active():
             self._probe.cancel()
         for conversation in list(self._idle):
-            conversation.abandon(_SILENT)
+            conversation.abandon(self._silent)
 
     def _judge(self, answer: bytes, started: float) -> ScanResult | ScanFailed:
-        return judge(answer, self._reactor.seconds() - started, self._settings.suspected)
+        return self._dialect.judge(answer, self._reactor.seconds() - started)
 
     # Connections
 
-    async def _ask(self, question: Iterator[bytes], seconds: float) -> bytes | ScanFailed:
-        late = ScanFailed("clamd", "timed-out", f"no answer within {seconds:g} s")
+    async def _ask(self, question: Q, seconds: float) -> bytes | ScanFailed:
+        late = ScanFailed(self._dialect.name, "timed-out", f"no answer within {seconds:g} s")
         if seconds <= 0:
             return late
-        asking = _Asking(late)
+        asking = _Asking[Q](self._dialect.name, late)
         timer = self._reactor.callLater(seconds, asking.give_up)
         try:
             conversation = self._take()
             if conversation is None:
-                factory = Factory.forProtocol(lambda: Conversation(self._forget))
+                factory = Factory.forProtocol(cast(Any, lambda: self._dialect.connection(self._forget)))
                 opened = await asking.open(self._endpoint(seconds).connect(factory))
                 if isinstance(opened, ScanFailed):
                     return opened
@@ -143,9 +136,11 @@ class Endpoint:
             case Tcp(host, port):
                 return HostnameEndpoint(self._reactor, host or "localhost", port, timeout=seconds)
             case Systemd():
-                raise ValueError("contentfilter.clamd.addresses: expected an address to connect to")
+                raise ValueError(
+                    f"contentfilter.{self._dialect.name}.addresses: expected an address to connect to"
+                )
 
-    def _take(self) -> Conversation | None:
+    def _take(self) -> Talk[Q] | None:
         """An idle connection, the one that was used last."""
         if not self._idle:
             return None
@@ -153,26 +148,26 @@ class Endpoint:
         timer.cancel()
         return conversation
 
-    def _keep(self, conversation: Conversation) -> None:
+    def _keep(self, conversation: Talk[Q]) -> None:
         if conversation.lost:
             return
         if self._closed:
-            conversation.abandon(_SILENT)
+            conversation.abandon(self._silent)
             return
-        self._idle[conversation] = self._reactor.callLater(IDLE, conversation.abandon, _SILENT)
+        self._idle[conversation] = self._reactor.callLater(IDLE, conversation.abandon, self._silent)
 
-    def _forget(self, conversation: Conversation) -> None:
+    def _forget(self, conversation: Talk[Q]) -> None:
         timer = self._idle.pop(conversation, None)
         if timer is not None and timer.active():
             timer.cancel()
-            # clamd has closed what was kept: perhaps it has ended. The next mail should not find that out.
+            # It has closed what was kept: perhaps it has ended. The next mail should not find that out.
             self._check_later(0.0)
 
     # Health
 
     def _trouble(self, failed: ScanFailed) -> None:
         """It gets no mail until it has answered."""
-        self._log.warning("engine-trouble", engine="clamd", place=self.place, detail=failed.detail)
+        self._log.warning("engine-trouble", engine=self._dialect.name, place=self.place, detail=failed.detail)
         if self._answers:
             self._answers = False
             self._pause = RETRY
@@ -190,21 +185,25 @@ class Endpoint:
         Deferred.fromCoroutine(self._check())
 
     async def _check(self) -> None:
-        answer = await self._ask(version(), PROBE)
-        made = None if isinstance(answer, ScanFailed) else signatures_made(answer)
+        answer = await self._ask(self._dialect.probe(), PROBE)
+        made = None if isinstance(answer, ScanFailed) else self._dialect.alive(answer)
         if made is not None:
             self.signatures = made
             self._check_later(REFRESH)
             if self._told:
-                self._log.info("engine-answers", engine="clamd", place=self.place)
+                self._log.info("engine-answers", engine=self._dialect.name, place=self.place)
                 self._told = False
             if not self._answers:
                 self._answers = True
                 self._changed()
             return
-        detail = answer.detail if isinstance(answer, ScanFailed) else f"not clamd: {printable(answer, 100)}"
+        detail = (
+            answer.detail
+            if isinstance(answer, ScanFailed)
+            else f"not {self._dialect.name}: {printable(answer, 100)}"
+        )
         if not self._told:
-            self._log.error("engine-down", engine="clamd", place=self.place, detail=detail)
+            self._log.error("engine-down", engine=self._dialect.name, place=self.place, detail=detail)
             self._told = True
         self._answers = False
         self._check_later(self._pause)
@@ -212,26 +211,27 @@ class Endpoint:
         self._changed()
 
 
-class _Asking:
+class _Asking(Generic[Q]):
     """One question, from the connection to the answer, that can be given up at any time."""
 
-    def __init__(self, late: ScanFailed) -> None:
+    def __init__(self, name: Name, late: ScanFailed) -> None:
+        self._name = name
         self._late = late
         self._over = False
         self._connecting: Deferred[Any] | None = None
-        self.conversation: Conversation | None = None
+        self.conversation: Talk[Q] | None = None
 
-    async def open(self, connecting: Deferred[Any]) -> Conversation | ScanFailed:
+    async def open(self, connecting: Deferred[Any]) -> Talk[Q] | ScanFailed:
         self._connecting = connecting
         try:
-            conversation: Conversation = await connecting
+            conversation: Talk[Q] = await connecting
         except ConnectingCancelledError:
             if self._over:
                 return self._late
             raise
         except (ConnectError, OSError) as error:
             slow = isinstance(error, ConnectTimeout)
-            return ScanFailed("clamd", "timed-out" if slow else "unavailable", printable(str(error)))
+            return ScanFailed(self._name, "timed-out" if slow else "unavailable", printable(str(error)))
         return conversation
 
     def give_up(self) -> None:
@@ -240,6 +240,3 @@ class _Asking:
             self.conversation.abandon(self._late)
         elif self._connecting is not None:
             self._connecting.cancel()
-
-
-_SILENT = ScanFailed("clamd", "unavailable", "not needed any more")

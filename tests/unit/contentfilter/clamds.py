@@ -14,6 +14,7 @@ from twisted.internet.error import ConnectionDone, ConnectionRefusedError
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
+from contentfilter.engines.clamd import Clamd
 from contentfilter.engines.endpoint import Endpoint
 from contentfilter.engines.engine import Engine
 from contentfilter.results import ScanFailed, ScanResult
@@ -172,7 +173,9 @@ class Scene:
             self.reactor,
             "clamd",
             terms,
-            lambda changed: [Endpoint(self.reactor, place, terms, log, changed) for place in terms.addresses],
+            lambda changed: [
+                Endpoint(self.reactor, place, Clamd(terms), log, changed) for place in terms.addresses
+            ],
         )
         self.results: list[Any] = []
 
