@@ -66,5 +66,6 @@ UNSCANNED: dict[str, Reason] = {
     "timed-out": Reason("took too long to check", "Please send it in a simpler form."),
     "failed": Reason("could not be checked", "Please send it in another format."),
     "engine-failed": Reason("could not be checked for viruses", "Please try again later."),
+    "spam-engine-failed": Reason("could not be checked for spam", "Please try again later."),
     "unsupported": Reason("has a format that cannot be checked", "Please send it in another format."),
 }

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from contentfilter.engines.seat import NAMES as ENGINES
+from contentfilter.engines.seat import SPAM, VIRUS
 from contentfilter.policy import Policy
 from contentfilter.reasons import REASONS, UNSCANNED, Reason
 from contentfilter.results import ScanFailed, ScanResult
@@ -179,7 +179,7 @@ def _action(fact: Fact, flow: Flow, policy: Policy) -> Action:
             action = policy.actions.get(finding, Action.REJECT)
         case Unscanned(_, reason):
             action = policy.unscanned.get(reason, Action.DEFER)
-        case ScanFailed(_, "overload"):
+        case ScanFailed(scanner, "overload") if scanner not in SPAM:
             action = Action.DEFER
         case ScanFailed():
             action = policy.unscanned.get(_failure(fact), Action.DEFER)
@@ -195,8 +195,10 @@ def _action(fact: Fact, flow: Flow, policy: Policy) -> Action:
 
 
 def _failure(failed: ScanFailed) -> str:
-    if failed.scanner in ENGINES:
+    if failed.scanner in VIRUS:
         return "engine-failed"
+    if failed.scanner in SPAM:
+        return "spam-engine-failed"
     return "timed-out" if failed.reason == "timed-out" else "failed"
 
 

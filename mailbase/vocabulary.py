@@ -89,6 +89,7 @@ UNSCANNED_REASONS = frozenset(
         "timed-out",
         "failed",
         "engine-failed",
+        "spam-engine-failed",
         "unsupported",
     }
 )

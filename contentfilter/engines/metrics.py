@@ -28,7 +28,7 @@ class EngineCollector:
         engines = self._engines()
         up = GaugeMetricFamily(
             "contentfilter_engine_up",
-            "Whether mail is given to the engine there: it answers, and finds the test virus.",
+            "Whether mail is given to the engine there: it answers, and found the test virus if it must.",
             labels=["engine", "seat"],
         )
         busy = GaugeMetricFamily(

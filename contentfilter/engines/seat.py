@@ -7,9 +7,13 @@ from typing import Literal, Protocol
 
 from contentfilter.results import ScanFailed, ScanResult
 
-Name = Literal["clamd", "command"]
+Name = Literal["clamd", "command", "rspamd", "spamassassin"]
 """An engine in the metrics, the log and :class:`~contentfilter.results.ScanFailed`."""
-NAMES: tuple[Name, ...] = ("clamd", "command")
+VIRUS: tuple[Name, ...] = ("clamd", "command")
+"""Those that look for viruses."""
+SPAM: tuple[Name, ...] = ("rspamd", "spamassassin")
+"""Those that say how much a mail looks like spam."""
+NAMES = VIRUS + SPAM
 
 
 class Message(Protocol):

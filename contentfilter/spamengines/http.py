@@ -75,18 +75,22 @@ class HttpQuestion:
 
     def receive(self, data: bytes) -> bytes | None:
         """See there."""
+        # To h11 nothing is the end.
+        return self._receive(data) if data else None
+
+    def ended(self) -> bytes:
+        """See there."""
+        answer = self._receive(b"")
+        if answer is None:
+            raise Nonsense("the connection was closed before the end of the answer")
+        return answer
+
+    def _receive(self, data: bytes) -> bytes | None:
         try:
             self._connection.receive_data(data)
             return self._read()
         except h11.RemoteProtocolError as error:
             raise Nonsense(f"not HTTP: {printable(str(error), MAX_TEXT)}") from error
-
-    def ended(self) -> bytes:
-        """See there."""
-        answer = self.receive(b"")
-        if answer is None:
-            raise Nonsense("the connection was closed before the end of the answer")
-        return answer
 
     def _send(self, event: h11.Event) -> bytes:
         return self._connection.send(event) or b""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from contentfilter.clues import MAX_DETAIL
 from contentfilter.spamengines.question import Nonsense
 
 MAX_SCORE = 10_000.0
@@ -31,6 +32,9 @@ class Symbol:
     name: str
     score: float | None = None
 
+    def __str__(self) -> str:
+        return self.name if self.score is None else f"{self.name} {self.score:g}"
+
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
@@ -53,18 +57,22 @@ class Opinion:
     skipped: bool = False
 
     def __str__(self) -> str:
-        """In a line of printable ASCII, bounded."""
+        """In a line of at most ``MAX_DETAIL`` characters of printable ASCII."""
         if self.skipped:
             return "not looked at"
-        text = f"{self.score:.2f}"
+        text = f"{self.score:g}"
         if self.threshold is not None:
             text += f" of {self.threshold:g}"
         if self.action:
             text += f", {self.action}"
-        names = [one.name if one.score is None else f"{one.name} {one.score:.2f}" for one in self.symbols]
-        if self.more:
-            names.append(f"and {self.more} more")
-        return f"{text}: {', '.join(names)}" if names else text
+        left = list(self.symbols)
+        while True:
+            hidden = self.more + len(self.symbols) - len(left)
+            shown = [*map(str, left), *([f"{hidden} more"] if hidden else [])]
+            line = f"{text}: {', '.join(shown)}" if shown else text
+            if len(line) <= MAX_DETAIL or not left:
+                return line
+            left.pop()
 
 
 def number(value: object) -> float:

@@ -134,10 +134,9 @@ def opinion(answer: bytes) -> Opinion:
         Nonsense: it says nothing that can be understood.
     """
     blank = _BLANK.search(answer)
-    head, body = (answer[: blank.start()], answer[blank.end() :]) if blank else (answer, b"")
-    found = _SPAM.search(head)
-    if found is None:
+    found = _SPAM.search(answer, 0, blank.start()) if blank else None
+    if blank is None or found is None:
         raise Nonsense("an answer without a score")
-    names = (name.strip().decode("latin-1") for name in body.split(b","))
+    names = (name.strip().decode("latin-1") for name in answer[blank.end() :].split(b","))
     top, more = heaviest(Symbol(name) for name in names)
     return Opinion(number(float(found[1])), number(float(found[2])), top, more)

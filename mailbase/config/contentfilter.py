@@ -11,6 +11,7 @@ from pydantic import AfterValidator
 from mailbase.addresses import normal_address
 from mailbase.config.engines import ClamdSettings, CommandSettings
 from mailbase.config.places import ConnectPlace, FilePath, ListenPlace, OptionalListenPlace, SocketPath
+from mailbase.config.spam_engines import RspamdSettings, SpamassassinSettings
 from mailbase.config.units import Duration, Size, between
 from mailbase.config.url_lists import UrlSettings
 from mailbase.documents import Count, FilledListing, Flag, Section, Text
@@ -117,6 +118,10 @@ class ContentfilterSettings(Section):
     """Absent: no second engine."""
     urls: UrlSettings = UrlSettings()
     """What links lead to."""
+    rspamd: RspamdSettings | None = None
+    """Absent: Rspamd is not asked."""
+    spamassassin: SpamassassinSettings | None = None
+    """Absent: SpamAssassin is not asked."""
     quarantine: QuarantineSettings = QuarantineSettings()
     allowed_macros: FilePath = Path("/var/lib/postwarden/allowed-macros.json")
     """The macros that the postmaster allows; ``contentfilter macros`` writes it."""

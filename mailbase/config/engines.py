@@ -20,7 +20,7 @@ SUSPECTED = ("Heuristics.Phishing.", "Heuristics.Structured.", "PUA.")
 """Beginnings of names that clamd gives to what is no known malware."""
 
 
-def _few(addresses: tuple[str, ...]) -> tuple[str, ...]:
+def few(addresses: tuple[str, ...]) -> tuple[str, ...]:
     if len(addresses) > MAX_ADDRESSES:
         raise ValueError(f"expected at most {MAX_ADDRESSES} addresses, got {len(addresses)}")
     if len(set(addresses)) < len(addresses):
@@ -54,7 +54,7 @@ Status = Annotated[Count, between(0, 255)]
 
 
 class ClamdSettings(Section):
-    addresses: Annotated[FilledListing[ConnectPlace], AfterValidator(_few)] = ("unix:/run/clamav/clamd.ctl",)
+    addresses: Annotated[FilledListing[ConnectPlace], AfterValidator(few)] = ("unix:/run/clamav/clamd.ctl",)
     """Sockets of clamd; mail goes to the one with the least to do, the first of equals."""
     timeout: Annotated[Duration, between("1s", "10m")] = 30.0
     """Seconds for one message, waiting included."""

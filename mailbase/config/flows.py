@@ -66,6 +66,8 @@ _UNSCANNED = {
     "failed": Action.DEFER,
     "timed-out": Action.DEFER,
     "engine-failed": Action.DEFER,
+    # Others have looked for spam too, and mail is not to wait for an opinion.
+    "spam-engine-failed": Action.ACCEPT,
     # The finding that comes with it (office-encrypted, pdf-encrypted, archive-encrypted) decides.
     "encrypted": Action.ACCEPT,
     # People who write to each other in private; no program opens it without their keys.
@@ -75,7 +77,7 @@ _UNSCANNED = {
     "too-deep": Action.TAG,
     "unsupported": Action.TAG,
 }
-OWN_FAULTS = frozenset({"failed", "timed-out", "engine-failed"})
+OWN_FAULTS = frozenset({"failed", "timed-out", "engine-failed", "spam-engine-failed"})
 """Reasons for which even upstream relays may be deferred: 451 is no bounce, and trouble of ours ends."""
 
 

@@ -17,6 +17,7 @@ from mailbase.config.places import FilePath
 from mailbase.config.policyd import PolicydSettings
 from mailbase.config.privacy import LoggingSettings, PrivacySettings
 from mailbase.config.replies import reply_conflicts
+from mailbase.config.spam_engines import spam_engine_conflicts
 from mailbase.config.spamtraps import SpamtrapSettings
 from mailbase.config.store import StoreSettings, store_conflicts
 from mailbase.config.units import format_duration, format_size
@@ -108,6 +109,8 @@ def conflicts(settings: Settings) -> Iterator[tuple[Location, str]]:
         yield ("contentfilter", *location), message
     for location, message in url_conflicts(content.urls):
         yield ("contentfilter", "urls", *location), message
+    for location, message in spam_engine_conflicts(content.rspamd, content.spamassassin, limit):
+        yield ("contentfilter", *location), message
     yield from _places(settings)
 
 

@@ -137,11 +137,12 @@ class Server:
 
 
 class Reactor(MemoryReactorClock):
-    """Simulated time and clamds."""
+    """Simulated time and engines."""
 
-    def __init__(self, servers: dict[str, Server]) -> None:
+    def __init__(self, servers: dict[str, Any], connection: type[Connection] = Connection) -> None:
         super().__init__()
         self.servers = servers
+        self._connection = connection
 
     def connectUNIX(self, address: str, factory: Any, *args: Any, **kwargs: Any) -> Any:
         connector = super().connectUNIX(address, factory, *args, **kwargs)
@@ -150,12 +151,12 @@ class Reactor(MemoryReactorClock):
             self.callLater(0, self._connected, server, factory)
         return connector
 
-    def _connected(self, server: Server, factory: Any) -> None:
+    def _connected(self, server: Any, factory: Any) -> None:
         if not server.there:
             factory.clientConnectionFailed(None, Failure(ConnectionRefusedError()))
             return
         protocol = factory.buildProtocol(None)
-        connection = Connection(protocol)
+        connection = self._connection(protocol)
         server.connections.append(connection)
         protocol.makeConnection(connection)
 
