@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.threads import deferToThreadPool
 
 from contentfilter.account import outcome
-from contentfilter.engines.assembly import Engines
+from contentfilter.engines.assembly import Engines, missing
 from contentfilter.envelope import Envelope
 from contentfilter.explaining import VERB as EXPLAIN
 from contentfilter.inspector import Backends, MailInspector
@@ -38,6 +38,7 @@ from contentfilter.reinjection import ReinjectionPort
 from contentfilter.reporting import Reporter
 from contentfilter.server import ProxyFactory, filter_name
 from contentfilter.smtp.client import Job, Result
+from contentfilter.spamengines.assessor import SpamEngine
 from contentfilter.splits import Splits
 from contentfilter.spool import Spool
 from contentfilter.unstuffing import stuffed
@@ -106,7 +107,7 @@ class Daemon:
         self.metrics.watch_intake(self.intake)
         self.engines = Engines(reactor, log, self.metrics.tested)
         self.engines.configure(content)
-        self.metrics.watch_engines(lambda: self.engines.active)
+        self.metrics.watch_engines(lambda: self.engines.all)
         self.resolver = build_resolver(reactor, settings.dns, WHO_ASKS_DNS, self._dns_server_changed)
         self.metrics.watch_dns(self.resolver.metrics)
         self._connect(settings)
@@ -216,8 +217,12 @@ class Daemon:
         for port in self.ports:
             if not port.ready:
                 return f"the reinjection port {port.address} has not answered yet"
-        if self.engines.missing and _all_waits(self.settings):
-            return f"the virus engine {self.engines.missing} does not answer, or misses the test virus"
+        gone = missing(self.engines.active)
+        if gone and _all_waits(self.settings, "engine-failed"):
+            return f"the virus engine {gone} does not answer, or misses the test virus"
+        gone = missing(self.engines.spam)
+        if gone and _all_waits(self.settings, "spam-engine-failed"):
+            return f"the spam engine {gone} does not answer"
         return ""
 
     def _status(self, _request: dict[str, Any]) -> dict[str, Any]:
@@ -285,6 +290,7 @@ class Daemon:
         self._reports.close()
 
     def _backends(self, settings: Settings) -> Backends:
+        content: Any = settings.contentfilter
         return Backends(
             settings=settings,
             pool=self.pool,
@@ -294,7 +300,12 @@ class Daemon:
             reporter=self._reporter,
             investigator=self._investigator,
             traps=Spamtraps(settings.spamtraps.addresses),
-            panel=Panel(self._reactor, self._log, self.metrics),
+            panel=Panel(
+                self._reactor,
+                self._log,
+                self.metrics,
+                beside=[SpamEngine(engine, getattr(content, engine.name)) for engine in self.engines.spam],
+            ),
             allowed=self._allowed,
         )
 
@@ -374,9 +385,9 @@ class Daemon:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)
 
 
-def _all_waits(settings: Settings) -> bool:
-    """Whether mail that an engine could not look at is deferred in every flow."""
-    return all(settings.flows.of(flow).unscanned["engine-failed"] is Action.DEFER for flow in Flow)
+def _all_waits(settings: Settings, reason: str) -> bool:
+    """Whether mail that an engine could not look at, so ``reason``, is deferred in every flow."""
+    return all(settings.flows.of(flow).unscanned[reason] is Action.DEFER for flow in Flow)
 
 
 def launcher(reactor: Any, settings: Settings, log: Log) -> ProcessLauncher:

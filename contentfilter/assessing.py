@@ -25,6 +25,8 @@ from mailbase.vocabulary import Flow
 Name = Literal["rspamd", "spamassassin", "urls", "authentication", "signing"]
 """Who there is; in metrics and log."""
 NAMES: tuple[Name, ...] = get_args(Name)
+OF_CONSEQUENCE: frozenset[Name] = frozenset({"rspamd", "spamassassin"})
+"""Those whose silence the configuration gives an action (``flows.FLOW.unscanned``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +61,20 @@ class Assessment:
     Arguments:
         clues: for or against spam.
         failed: why it cannot say more; empty if nothing is missing.
+        reason: of the failure, as :class:`contentfilter.results.ScanFailed` has it.
     """
 
     clues: Sequence[Clue] = ()
     failed: str = ""
+    reason: str = "unavailable"
 
 
 class Assessor(Protocol):
-    """Asked about each mail; a new one for each configuration."""
+    """Asked about each mail; a new one for each configuration.
+
+    An attribute ``patience``, where it has one, is how many seconds it may take; else it is
+    :data:`contentfilter.panel.PATIENCE`.
+    """
 
     name: Name
 

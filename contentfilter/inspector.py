@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.internet.interfaces import IReactorTime
@@ -20,6 +20,7 @@ from contentfilter.disposition import Answer, Disposition
 from contentfilter.engines.seat import Name as EngineName
 from contentfilter.envelope import Envelope
 from contentfilter.macros.allowlist import Allowlist
+from contentfilter.metering import Stage
 from contentfilter.metrics import Metrics
 from contentfilter.origin import Investigator, Origin, Origins, Policyd
 from contentfilter.panel import Panel
@@ -152,16 +153,19 @@ class MailInspector:
         # in the order of this list, whoever is first.
         scans = [watch.of("workers", self._scan(backends, spool, deadline, watch))]
         scans += [
-            watch.of(engine.name, self._examine(engine, spool, deadline)) for engine in backends.engines
+            watch.of(cast(Stage, engine.name), self._examine(engine, spool, deadline))
+            for engine in backends.engines
         ]
         asking = self._ask(backends, envelope, spool, listener, deadline, watch)
-        (origin, mail, clues), results = await _both(asking, scans)
+        (origin, mail, clues, failures), results = await _both(asking, scans)
         ticket, flow, decision = origin.ticket, origin.flow, mail.id
         if backends.panel is not None:
             mail = replace(mail, result=results[0] if isinstance(results[0], ScanResult) else None)
             if backends.panel.after:
                 asked = backends.panel.assess(backends.panel.after, mail, self._left(deadline))
-                clues += await watch.of("assessment", asked)
+                more, missing = await watch.of("assessment", asked)
+                clues += more
+                failures += missing
         clues = [clue for result in results[:1] for clue in _clues(result)] + clues
         traps = spamtraps(envelope, ticket, backends.traps)
         shares = judge(
@@ -170,7 +174,7 @@ class MailInspector:
             backends.policies,
             envelope,
             traps,
-            results,
+            [*results, *failures],
             with_clues(origin.evidence, clues),
             backends.allowed,
         )
@@ -234,7 +238,7 @@ class MailInspector:
         listener: ListenerSettings,
         deadline: float,
         watch: Stopwatch,
-    ) -> tuple[Origin, Mail, list[Clue]]:
+    ) -> tuple[Origin, Mail, list[Clue], list[ScanFailed]]:
         """Where the mail comes from, and what those say of it who need no scan."""
 
         def left() -> float:
@@ -253,9 +257,10 @@ class MailInspector:
         )
         panel = backends.panel
         clues: list[Clue] = []
+        failures: list[ScanFailed] = []
         if panel is not None and panel.beside:
-            clues = await watch.of("beside", panel.assess(panel.beside, mail, left()))
-        return origin, mail, clues
+            clues, failures = await watch.of("beside", panel.assess(panel.beside, mail, left()))
+        return origin, mail, clues, failures
 
     async def _stamp(
         self, panel: Panel, mail: Mail, shares: list[Share], deadline: float

@@ -11,7 +11,7 @@ from contentfilter.assessing import NAMES as PANEL
 from contentfilter.assessing import Name as PanelName
 from contentfilter.engines.engine import Engine
 from contentfilter.engines.metrics import EngineCollector
-from contentfilter.engines.seat import SPAM, VIRUS
+from contentfilter.engines.seat import VIRUS
 from contentfilter.engines.seat import Name as EngineName
 from contentfilter.engines.watch import OUTCOMES as SELF_TESTS
 from contentfilter.engines.watch import Outcome as SelfTested
@@ -45,8 +45,6 @@ FAILURES = {
 }
 EXAMINED = ("clean", "found", "unscanned", "failed")
 """What an engine says of a mail; what it did not look into counts as such also where it found something."""
-ASSESSED = ("assessed", "unscanned", "failed")
-"""What a spam engine says of a mail: a score; nothing since it is too large."""
 TICKETS = ("found", "missing", "unknown", "unavailable")
 """How asking for a ticket ended: resolved, no header line, resolves to nothing, no answer."""
 PROTOCOLS = ("smtp", "lmtp")
@@ -232,9 +230,6 @@ class Metrics:
         for scanner, reasons in FAILURES.items():
             for reason in reasons:
                 self.failures.labels(scanner, reason)
-        for engine in SPAM:
-            for result in ASSESSED:
-                self.engine_scans.labels(engine, result)
         for engine in VIRUS:
             for result in EXAMINED:
                 self.engine_scans.labels(engine, result)
@@ -310,8 +305,6 @@ class Metrics:
                 said = "failed"
             case ScanResult(unscanned=gaps) if gaps:
                 said = "unscanned"
-            case ScanResult() if engine in SPAM:
-                said = "assessed"
             case ScanResult(findings=findings):
                 said = "found" if findings else "clean"
         self.engine_scans.labels(engine, said).inc()

@@ -9,9 +9,10 @@ from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from contentfilter.assessing import Assessor, Mail, Name, Preparer, Stamper, StampFailed
+from contentfilter.assessing import OF_CONSEQUENCE, Assessor, Mail, Name, Preparer, Stamper, StampFailed
 from contentfilter.clues import Clue
 from contentfilter.recipients import Share
+from contentfilter.results import ScanFailed
 from mailbase.logs import Log
 
 PATIENCE = 10.0
@@ -66,16 +67,28 @@ class Panel:
         answers = await _all([self._ask(one.name, one.prepare(head), seconds) for one in self.preparers])
         return {one.name: found for one, (found, _why) in zip(self.preparers, answers, strict=True) if found}
 
-    async def assess(self, assessors: Sequence[Assessor], mail: Mail, seconds: float) -> list[Clue]:
-        """The clues, in the order of the assessors; of ``beside`` or ``after``."""
-        answers = await _all([self._ask(one.name, one.assess(mail), seconds) for one in assessors])
+    async def assess(
+        self, assessors: Sequence[Assessor], mail: Mail, seconds: float
+    ) -> tuple[list[Clue], list[ScanFailed]]:
+        """The clues, in the order of the assessors, of ``beside`` or ``after``; and failures that count."""
+        answers = await _all(
+            [
+                self._ask(one.name, one.assess(mail), seconds, getattr(one, "patience", PATIENCE))
+                for one in assessors
+            ]
+        )
         clues: list[Clue] = []
-        for one, (said, _why) in zip(assessors, answers, strict=True):
+        failures: list[ScanFailed] = []
+        for one, (said, why) in zip(assessors, answers, strict=True):
+            reason = "timed-out"
             if said is not None:
                 clues += said.clues
-                if said.failed:
-                    self._log.warning("assessor-failed", assessor=one.name, id=mail.id, error=said.failed)
-        return clues
+                why, reason = said.failed, said.reason
+                if why:
+                    self._log.warning("assessor-failed", assessor=one.name, id=mail.id, error=why)
+            if why and one.name in OF_CONSEQUENCE:
+                failures.append(ScanFailed(one.name, reason, why))
+        return clues, failures
 
     async def stamp(self, mail: Mail, shares: Sequence[Share], seconds: float) -> bytes:
         """The lines for the top of a mail.
@@ -92,10 +105,10 @@ class Panel:
         return lines
 
     def _ask(
-        self, name: Name, work: Coroutine[Any, Any, T], seconds: float
+        self, name: Name, work: Coroutine[Any, Any, T], seconds: float, patience: float = PATIENCE
     ) -> Deferred[tuple[T | None, str]]:
         """The answer, or None and why there is none. Fails only by being cancelled."""
-        question = _Question(self._clock, work, min(PATIENCE, seconds))
+        question = _Question(self._clock, work, min(patience, seconds))
         began = self._clock.seconds()
 
         def count(answer: tuple[T | None, str]) -> tuple[T | None, str]:
@@ -152,6 +165,6 @@ class _Question(Generic[T]):
 
 async def _all(asked: Sequence[Deferred[T]]) -> Sequence[T]:
     try:
-        return await gatherResults(asked)
+        return await gatherResults(asked, consumeErrors=True)
     except FirstError as error:
         error.subFailure.raiseException()

@@ -19,8 +19,8 @@ NAMES = VIRUS + SPAM
 class Message(Protocol):
     """A spooled message, dot-stuffed; see :class:`contentfilter.spool.Spool`."""
 
-    size: int
-
+    @property
+    def size(self) -> int: ...
     @property
     def digest(self) -> bytes: ...
     def chunks(self) -> Iterator[bytes]: ...

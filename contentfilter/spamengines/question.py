@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from contentfilter.engines.seat import Message
 from contentfilter.spool import intact
 from contentfilter.unstuffing import unstuffed
 
@@ -29,16 +30,6 @@ class Nonsense(Exception):
         self.late = late
 
 
-class Spooled(Protocol):
-    """See :class:`contentfilter.engines.seat.Message`."""
-
-    size: int
-
-    @property
-    def digest(self) -> bytes: ...
-    def chunks(self) -> Iterator[bytes]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A message, and what is known of it that an engine may want to know.
@@ -54,7 +45,7 @@ class Asked:
         id: under which Postfix or we know it, for the engine's log; empty likewise.
     """
 
-    spool: Spooled
+    spool: Message
     sender: str = ""
     recipients: tuple[str, ...] = ()
     address: str = ""

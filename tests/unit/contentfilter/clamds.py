@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -139,7 +139,7 @@ class Server:
 class Reactor(MemoryReactorClock):
     """Simulated time and engines."""
 
-    def __init__(self, servers: dict[str, Any], connection: type[Connection] = Connection) -> None:
+    def __init__(self, servers: Mapping[str, Any], connection: type[Connection] = Connection) -> None:
         super().__init__()
         self.servers = servers
         self._connection = connection

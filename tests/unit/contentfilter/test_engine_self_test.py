@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from contentfilter.engines.assembly import Engines
+from contentfilter.engines.assembly import Engines, missing
 from contentfilter.engines.specimen import Specimen
 from contentfilter.engines.watch import AGAIN, EVERY, SelfTest
 from contentfilter.results import ScanFailed
@@ -137,7 +137,7 @@ def test_engines_stand_in_the_order_of_their_results():
     assert [engine.name for engine in scene.engines.active] == ["clamd", "command"]
     scene.configure("")
     assert scene.engines.active == ()
-    assert scene.engines.missing == ""
+    assert missing(scene.engines.active) == ""
 
 
 def test_a_reload_keeps_what_it_does_not_change():
@@ -167,4 +167,4 @@ def test_an_engine_that_is_missing_is_named():
         server.die()
     for seat in scene.engines.active[0].seats:
         seat.blind = True
-    assert scene.engines.missing == "clamd"
+    assert missing(scene.engines.active) == "clamd"

@@ -17,6 +17,7 @@ from contentfilter.clues import Clue, with_clues
 from contentfilter.envelope import Client, Envelope
 from contentfilter.envelope import Path as MailPath
 from contentfilter.panel import PATIENCE, Panel
+from contentfilter.results import ScanFailed
 from contentfilter.spool import Spool
 from mailbase.evidence import Evidence
 from mailbase.logs import Log
@@ -25,6 +26,8 @@ from mailbase.vocabulary import Flow
 
 class Member:
     """Says what it is told to, when it is told to."""
+
+    patience: float
 
     def __init__(self, name: Name, answer: Any = None) -> None:
         self.name = name
@@ -61,7 +64,11 @@ class Room:
         self.asked_for.append((name, answered, seconds))
 
     def assess(self, *members: Member, seconds: float = 60.0) -> list[Any]:
-        return self.run(self.panel.assess(members, self.mail, seconds))
+        async def clues() -> list[Clue]:
+            clues, self.failures = await self.panel.assess(members, self.mail, seconds)
+            return clues
+
+        return self.run(clues())
 
     def run(self, work: Coroutine[Any, Any, Any]) -> list[Any]:
         results: list[Any] = []
@@ -159,3 +166,28 @@ def test_clues_with_points_add_to_the_evidence():
     )
     assert with_clues(None, clues[:2]) == Evidence(2.5, ("url.listed:2.5",))
     assert with_clues(None, clues[1:3]) is None
+
+
+def test_the_silence_of_a_spam_engine_is_told_and_that_of_others_is_not(room):
+    """The configuration says what a mail gets that a spam engine did not look at."""
+    failed = Assessment(failed="refused", reason="unavailable")
+    assert room.assess(
+        Member("rspamd", failed), Member("spamassassin", ValueError("x")), Member("urls", failed)
+    )
+    assert room.failures == [
+        ScanFailed("rspamd", "unavailable", "refused"),
+        ScanFailed("spamassassin", "timed-out", "x"),
+    ]
+
+
+def test_one_with_patience_of_its_own_is_waited_for_that_long(room):
+    patient, late = Member("spamassassin"), Member("urls")
+    patient.patience = 30.0
+    results = room.assess(patient, late)
+    room.clock.advance(PATIENCE)
+    assert late.answer.called
+    room.clock.advance(30.0 - PATIENCE - 0.01)
+    assert not results
+    room.clock.advance(0.01)
+    assert results == [[]]
+    assert [(failed.scanner, failed.reason) for failed in room.failures] == [("spamassassin", "timed-out")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import ChainMap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from mailbase.control.protocol import decode, encode
 from mailbase.logs import Log
 from tests.unit.names import Names
 
-from . import clamds
+from . import clamds, spamdoubles
 
 ID = "0123456789abc"
 REGISTRY = """
@@ -146,6 +147,7 @@ class Wired:
         result: what workers find; None: nothing is answered.
         postfix: what the reinjection port answers to the end of data; empty: it is not there.
         policyd: verb → answer; None: it is not there.
+        spam_engines: by place; empty at first.
         tasks: mails that workers were given.
         names: DNS.
         patch: undone when the test ends.
@@ -159,7 +161,9 @@ class Wired:
         self.policyd: dict[str, dict[str, Any]] | None = {}
         self.tasks = 0
         self.clamds = {"unix:/a": clamds.Server(), "unix:/b": clamds.Server()}
-        self.reactor = Reactor(self.clamds)
+        self.spam_engines: dict[str, spamdoubles.Server] = {}
+        # Those that a test adds later can be reached too.
+        self.reactor = Reactor(ChainMap({}, self.clamds, self.spam_engines), spamdoubles.Connection)
         self.reactor.wired = self
         self.stream = io.StringIO()
         self._backs: list[Line] = []
@@ -207,7 +211,7 @@ class Wired:
         """Let time pass, and all happen in it."""
         for _ in range(round(seconds / step)):
             self.reactor.advance(step)
-            for server in self.clamds.values():
+            for server in (*self.clamds.values(), *self.spam_engines.values()):
                 server.serve()
             self._answer_mail()
             self._answer_questions()
