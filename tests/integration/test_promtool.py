@@ -226,6 +226,13 @@ CASES = [
         labels={"engine": "clamd", "seat": "2"},
     ),
     Case(
+        "ContentfilterSpamEngineDown",
+        stays("contentfilter_engine_up", 'engine="rspamd", seat="1"', 0),
+        stays("contentfilter_engine_up", 'engine="rspamd", seat="1"', 1)
+        | stays("contentfilter_engine_up", 'engine="clamd", seat="1"', 0),
+        labels={"engine": "rspamd", "seat": "1"},
+    ),
+    Case(
         "ContentfilterEngineBlind",
         grows("contentfilter_engine_self_tests_total", 'engine="clamd", result="missed"'),
         stays("contentfilter_engine_self_tests_total", 'engine="clamd", result="missed"', 3)

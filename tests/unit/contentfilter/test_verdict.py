@@ -175,3 +175,13 @@ def test_a_failure_that_policy_passes_is_written_on_the_mail():
     assert b'X-P-Unscanned: engine-failed "clamd"' in tagged.header("X-P")
     # An overload is ours to bear, whatever the policy.
     assert decide(ID, Flow.INBOUND, policy, [BUSY]).action is Action.DEFER
+
+
+@pytest.mark.parametrize("reason", ["unavailable", "timed-out", "overload", "crashed", "protocol"])
+def test_a_spam_engine_that_says_nothing_holds_no_mail_up_unless_the_policy_says_so(reason):
+    failed = ScanFailed("rspamd", reason)
+    passed = decide(ID, Flow.INBOUND, Policy(FLOWS.inbound.actions, FLOWS.inbound.unscanned), [failed])
+    assert (passed.action, passed.cause, passed.facts) == (Action.ACCEPT, None, (failed,))
+    for action in (Action.TAG, Action.DEFER):
+        policy = Policy(FLOWS.inbound.actions, {**FLOWS.inbound.unscanned, "spam-engine-failed": action})
+        assert decide(ID, Flow.INBOUND, policy, [failed]).action is action

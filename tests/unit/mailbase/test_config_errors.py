@@ -218,6 +218,27 @@ CASES = {
             "/usr/bin/clamscan, got 'clamscan'",
         ],
     ),
+    "spam engines that cannot be": (
+        "contentfilter:\n"
+        "  rspamd: {timeout: 2m, factor: 0, at_least: 1}\n"
+        "  spamassassin: {addresses: [], factor: .inf, user: 'a b'}\n",
+        [
+            "f.yaml:2: contentfilter.rspamd.factor: expected a factor: a number above 0, up to 10, got 0",
+            "f.yaml:3: contentfilter.spamassassin.addresses: expected at least one entry",
+            "f.yaml:3: contentfilter.spamassassin.factor: expected a factor: a number above 0, up to 10, got '.inf'",
+            "f.yaml:3: contentfilter.spamassassin.user: expected a user's name such as filter or "
+            "filter@example.org, got 'a b'",
+        ],
+    ),
+    "spam engines that take too long, or give for spam": (
+        "contentfilter:\n  rspamd: {timeout: 2m, at_least: 1}\n  spamassassin: {at_most: -1}\n",
+        [
+            "f.yaml:2: contentfilter.rspamd.at_least: expected 0 or less, got 1",
+            "f.yaml:2: contentfilter.rspamd.timeout: expected at most contentfilter.timeouts.reinject (75s), "
+            "got 2m",
+            "f.yaml:3: contentfilter.spamassassin.at_most: expected 0 or more, got -1",
+        ],
+    ),
     "many clamds": (
         "contentfilter: {clamd: {addresses: ['a:1', 'a:2', 'a:3', 'a:4', 'a:5', 'a:6', 'a:7', 'a:8', 'a:9']}}",
         ["f.yaml:1: contentfilter.clamd.addresses: expected at most 8 addresses, got 9"],
