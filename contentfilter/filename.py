@@ -7,7 +7,7 @@ a script is often told by nothing else, since it is text like any other.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from functools import lru_cache
 
 from mailbase.scripts import SUFFIXES
 
@@ -32,22 +32,24 @@ _PROGRAMS = frozenset(_OPENED.split()) | frozenset(SUFFIXES)
 """What opens or runs instead, where such a name stands in front."""
 
 
-def suffixes(name: str) -> Iterator[str]:
+@lru_cache(maxsize=512)
+def suffixes(name: str) -> tuple[str, ...]:
     """What may be taken for the suffix of this name, lower case: as it stands, up to a NUL, without what is
     not seen."""
-    seen = set()
+    seen: dict[str, None] = {}
     for reading in (name, *name.split("\0", 1)[:1]) if "\0" in name else (name,):
         for text in (reading,) if reading.isascii() and reading.isprintable() else (reading, _bare(reading)):
             _stem, dot, end = text.rstrip(_STRIPPED).rpartition(".")
             end = end.lower()
-            if dot and end not in seen and len(end) <= _MAX_SUFFIX:
-                seen.add(end)
-                yield end
+            if dot and len(end) <= _MAX_SUFFIX:
+                seen[end] = None
+    return tuple(seen)
 
 
 def suffix(name: str) -> str:
     """The suffix as it stands; empty if there is none."""
-    return next(suffixes(name), "")
+    found = suffixes(name)
+    return found[0] if found else ""
 
 
 def deception(name: str) -> str:

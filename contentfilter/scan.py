@@ -190,7 +190,13 @@ class _Walk:
     def _look(self, part: Part) -> Iterator[Found]:
         context = Context(part, self._budget, self._passwords)
         for scanner in self._scanners:
-            yield from self._guarded(scanner.name, part.path, scanner.scan(part, context))
+            # As in _guarded, which would take as long as the scanners that have nothing to say.
+            try:
+                yield from scanner.scan(part, context)
+            except GeneratorExit:
+                raise
+            except Exception as error:  # noqa: BLE001 - hostile input meets many parsers
+                yield self._failed(scanner.name, part.path, error)
 
     def _guarded(self, name: str, path: str, source: Iterator[Found]) -> Iterator[Found]:
         """What ``source`` yields; its failure is a part left unscanned, not the end of the scan."""
@@ -199,8 +205,12 @@ class _Walk:
         except GeneratorExit:
             raise
         except Exception as error:  # noqa: BLE001 - hostile input meets many parsers; whatever they raise is no pass
-            _log.warning("scanner %s failed", name, exc_info=True)
-            yield Unscanned(path, "failed", f"{name}: {type(error).__name__}")
+            yield self._failed(name, path, error)
+
+    @staticmethod
+    def _failed(name: str, path: str, error: Exception) -> Unscanned:
+        _log.warning("scanner %s failed", name, exc_info=True)
+        return Unscanned(path, "failed", f"{name}: {type(error).__name__}")
 
     def _add(self, item: Finding | Unscanned) -> None:
         """Keep a fact, once, and not endlessly many of a kind."""

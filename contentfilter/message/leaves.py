@@ -31,6 +31,9 @@ _MAX_TEXT = 8 * MIB
 """Text of this size is looked into for files and for broken escapes; more is no text."""
 _TELLING = 512
 """Octets that tell text from other content."""
+_CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1b"))
+_FEW = 16
+"""Controls among them that text may have by mistake."""
 _LEAST_OUTSIDE = 40
 
 
@@ -160,7 +163,7 @@ class Leaves:
         while readings:
             data = readings.pop(0)
             yield self.part(number, name, data, charset, encoding, media)
-            if encoding != "base64" or b"\0" not in data[:_TELLING]:
+            if encoding != "base64" or media.startswith("text/") or not _is_binary(data):
                 yield from self._files(data, number, name)
             del data
         if text:
@@ -290,6 +293,12 @@ class Leaves:
             if (at := self.wire.find(empty, start, end)) >= 0
         ]
         return min(places, default=end)
+
+
+def _is_binary(data: Content) -> bool:
+    """Whether this is nothing that a program would show as text, to judge by how it begins."""
+    head = data[:_TELLING]
+    return b"\0" in head or len(head) - len(head.translate(None, _CONTROLS)) > _FEW
 
 
 def _digest(data: Content) -> bytes:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from contentfilter.limits import KIB, MIB
 
-IN_MEMORY = 4 * MIB
+IN_MEMORY = 16 * MIB
 """Messages up to this size are read at once."""
 
 _FIRST_WINDOW = 4 * KIB
