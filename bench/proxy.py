@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import clamav
 import milters
 from programs import Programs
 
@@ -19,6 +21,9 @@ CONNECTIONS = 10
 DIRECT, NULL, OURS = "direct", "null proxy", "contentfilter"
 ALONE, POSTFIX_NULL, POSTFIX_OURS = "Postfix alone", "Postfix + null proxy", "Postfix + contentfilter"
 POSTFIX_RSPAMD = "Postfix + rspamd as milter"
+OURS_CLAMD, CLAMSMTP = "contentfilter + clamd", "clamsmtp + clamd"
+HALF_LOAD = "W1, half load"
+"""Half of what Postfix with contentfilter carries of W1."""
 WORKERS = 2
 
 
@@ -50,11 +55,26 @@ def measure(
                     result = _load(programs, port, seconds, files)
                     results.append({"way": way, "workload": workload, "round": number, **result})
                     say(f"round {number}: {workload} {way}: {result['msgs_per_s']:,.1f}/s")
+            if with_postfix and "W1" in mails:
+                rates = [
+                    row["msgs_per_s"]
+                    for row in results
+                    if (row["way"], row["workload"]) == (POSTFIX_OURS, "W1")
+                ]
+                for way in (ALONE, POSTFIX_NULL, POSTFIX_OURS):
+                    half = statistics.median(rates) / 2
+                    result = _load(programs, ways[way], max(seconds, 5.0), mails["W1"], half)
+                    results.append({"way": way, "workload": HALF_LOAD, "round": number, **result})
+                    say(f"round {number}: {HALF_LOAD} {way}: p99 {result['eod_ms_p99']:,.1f} ms")
     return results
 
 
-def _load(programs: Programs, port: int, seconds: float, files: list[Path]) -> dict:
-    return programs.load("smtpload", "-c", CONNECTIONS, "-d", seconds, "127.0.0.1", port, *files)
+def _load(programs: Programs, port: int, seconds: float, files: list[Path], rate: float = 0.0) -> dict:
+    """Arguments:
+    rate: messages that are started in a second; 0: as many as go.
+    """
+    options = ["-c", CONNECTIONS, "-d", seconds, "-r", rate]
+    return programs.load("smtpload", *options, "127.0.0.1", port, *files)
 
 
 def _start(programs: Programs, folder: Path, with_postfix: bool, stack: ExitStack) -> dict[str, int]:
@@ -69,6 +89,15 @@ def _start(programs: Programs, folder: Path, with_postfix: bool, stack: ExitStac
     gateway.write_config(Rewired(reinject_before=sink, reinject_after=sink))
     gateway.start_contentfilter()
     ways = {DIRECT: sink, NULL: null, OURS: gateway.ports.before}
+    if socket := clamav.clamd(programs, stack):
+        engine = {"addresses": [f"unix:{socket}"], "max_size": "100MiB"}
+        with_clamd = {"contentfilter": {**settings["contentfilter"], "clamd": engine}}
+        other = stack.enter_context(Gateway(folder / "contentfilter-with-clamd", settings=with_clamd))
+        other.write_config(Rewired(reinject_before=sink, reinject_after=sink))
+        other.start_contentfilter()
+        ways[OURS_CLAMD] = other.ports.before
+        if port := clamav.clamsmtp(programs, socket, ports, sink, stack):
+            ways[CLAMSMTP] = port
     if not with_postfix:
         return ways
     empty = GatewayPorts(0, 0, 0, 0, 0, 0, 0, 0, 0, sink)

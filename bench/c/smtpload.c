@@ -1,11 +1,12 @@
 /* smtpload - multi-connection SMTP load generator that sends given message files.
  *
  * usage: smtpload [-c CONNS] [-k MSGS_PER_CONN] [-d SECONDS] [-n MAX] [-m MIN]
- *                 [-T HARD_LIMIT_S] HOST PORT FILE...
+ *                 [-r RATE] [-T HARD_LIMIT_S] HOST PORT FILE...
  *   -c  parallel connections (10)
  *   -k  messages per connection before QUIT and reconnect (10)
  *   -d  stop starting new messages after this many seconds (6), but not before
  *   -m  MIN messages have been started (default: CONNS); never more than -n MAX
+ *   -r  start so many messages a second, evenly; without it as many as go
  *   -T  abort everything after this many seconds (300)
  *   -f  envelope sender (sender@src.example)
  *   -t  recipient (user@dst.example)
@@ -45,7 +46,7 @@ struct msg {
   int nseg;
   size_t off[MAXSEG], seglen[MAXSEG];
 };
-enum st { IDLE, CONNECTING, BANNER, EHLO, MAIL, RCPT, DATA, BODY, EOD, QUIT };
+enum st { IDLE, CONNECTING, BANNER, EHLO, MAIL, RCPT, DATA, BODY, EOD, QUIT, PAUSE };
 struct conn {
   int fd;
   enum st st;
@@ -66,7 +67,7 @@ struct conn {
 static struct msg *msgs;
 static int nmsgs, next_msg;
 static long started, okc, refused, handled, errors, maxn = 1000000, minn = -1;
-static double secs = 6, hard = 300;
+static double secs = 6, hard = 300, rate;
 static int nconn = 10, perconn = 10;
 static uint64_t t0, bytes_ok, t_last;
 static uint32_t *eod_us, *txn_us;
@@ -214,9 +215,14 @@ static void cmd(struct conn *c, enum st st, const char *s) {
   flush_out(c);
 }
 static void body_start(struct conn *c);
+static int due(void) { return rate <= 0 || started < rate * ((now() - t0) / 1e9); }
 static void next_mail(struct conn *c) {
   if (c->sent_here >= perconn || !may_start()) {
     cmd(c, QUIT, "QUIT\r\n");
+    return;
+  }
+  if (!due()) {
+    c->st = PAUSE;
     return;
   }
   started++;
@@ -388,7 +394,7 @@ static double pct(uint32_t *v, long n, double p) {
 
 int main(int argc, char **argv) {
   int o;
-  while ((o = getopt(argc, argv, "c:k:d:n:m:T:f:t:")) != -1)
+  while ((o = getopt(argc, argv, "c:k:d:n:m:r:T:f:t:")) != -1)
     switch (o) {
     case 'c':
       nconn = atoi(optarg);
@@ -404,6 +410,9 @@ int main(int argc, char **argv) {
       break;
     case 'm':
       minn = atol(optarg);
+      break;
+    case 'r':
+      rate = atof(optarg);
       break;
     case 'T':
       hard = atof(optarg);
@@ -444,7 +453,7 @@ int main(int argc, char **argv) {
   int aborted = 0;
   while (active > 0) {
     struct epoll_event e[64];
-    int n = epoll_wait(ep, e, 64, 1000);
+    int n = epoll_wait(ep, e, 64, rate > 0 ? 1 : 1000);
     if ((now() - t0) / 1e9 > hard) {
       aborted = 1;
       break;
@@ -478,6 +487,9 @@ int main(int argc, char **argv) {
       else if ((e[i].events & EPOLLOUT) && c->outoff < c->outlen)
         flush_out(c);
     }
+    for (int i = 0; rate > 0 && i < nconn; i++)
+      if (cs[i].st == PAUSE && (due() || !may_start()))
+        next_mail(&cs[i]);
   }
   double el = (t_last - t0) / 1e9;
   struct rusage ru;

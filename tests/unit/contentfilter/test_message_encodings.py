@@ -9,8 +9,10 @@ import random
 
 import pytest
 
-from contentfilter.message import base64text, encodings, oldfiles
+from contentfilter.limits import Budget, ScanOptions
+from contentfilter.message import MessageReader, base64text, encodings, oldfiles
 from contentfilter.message.wire import BytesWire
+from contentfilter.part import Part
 
 
 def base64_of(text: bytes) -> tuple[list[bytes], bool]:
@@ -99,3 +101,27 @@ def test_uuencode_of_encoders_that_differ():
 
 def test_uuencode_that_breaks_off_gives_what_was_there():
     assert list(oldfiles.uuencoded(b"begin 644 f\n%:&5L;&\\\nnothing of the kind\n")) == [(b"f", b"hello")]
+
+
+UUENCODED = b"begin 644 evil.doc\n%:&5L;&\\\n`\nend\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "start", "found"),
+    [
+        (b"text/plain", b"", True),
+        (b"text/plain", b"\0\x01" * 20, True),
+        (b"application/octet-stream", b"", True),
+        (b"application/octet-stream", b"\x01" * 16, True),
+        (b"application/octet-stream", b"\x01" * 17, False),
+        (b"application/octet-stream", b"\0", False),
+        (b"application/octet-stream", b"\x1b$B\t\f" * 100, True),
+    ],
+)
+def test_files_are_looked_for_in_text_alone_but_in_all_that_is_declared_as_text(
+    kind: bytes, start: bytes, found: bool
+):
+    content = base64.encodebytes(start + b"\n" + UUENCODED)
+    mail = b"Content-Type: " + kind + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n" + content
+    items = MessageReader(BytesWire(mail), Budget(ScanOptions())).read()
+    assert (b"hello" in [bytes(item.data) for item in items if isinstance(item, Part)]) is found

@@ -10,9 +10,17 @@ import pytest
 
 from contentfilter.limits import Budget, ScanOptions
 from contentfilter.message import BytesWire, FileWire, MessageReader, open_wire, unstuff
-from contentfilter.message.wire import IN_MEMORY
+from contentfilter.message import wire as wires
 from contentfilter.part import Part
 from tests.samples.messages import attachment, message, multipart, text
+
+IN_MEMORY = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages of a size that tests can afford are large."""
+    monkeypatch.setattr(wires, "IN_MEMORY", IN_MEMORY)
 
 
 @pytest.fixture
