@@ -7,10 +7,7 @@ to points, and only the total of all points leads to anything.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-
-from mailbase.evidence import Evidence
+from dataclasses import dataclass
 
 MAX_DETAIL = 200
 """Characters of a detail."""
@@ -38,18 +35,6 @@ class Clue:
     def source(self) -> str:
         """Who states it: ``rule``, ``url``, ``statistics``."""
         return self.name.partition(".")[0]
-
-
-def with_clues(evidence: Evidence | None, clues: Sequence[Clue]) -> Evidence | None:
-    """The evidence with the clues that count: those that state points, but shadows."""
-    counted = [clue for clue in clues if clue.points and not clue.shadow]
-    if not counted:
-        return evidence
-    before = evidence or Evidence()
-    points = before.points + sum(clue.points or 0.0 for clue in counted)
-    return replace(
-        before, points=points, facts=(*before.facts, *(f"{clue.name}:{clue.points:g}" for clue in counted))
-    )
 
 
 def is_clue(name: str) -> bool:

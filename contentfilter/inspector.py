@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from contentfilter.account import REMEMBERED, Told, content
 from contentfilter.assessing import Mail, StampFailed
-from contentfilter.clues import Clue, with_clues
+from contentfilter.clues import Clue
 from contentfilter.disposition import Answer, Disposition
 from contentfilter.engines.seat import Name as EngineName
 from contentfilter.envelope import Envelope
@@ -175,8 +175,9 @@ class MailInspector:
             envelope,
             traps,
             [*results, *failures],
-            with_clues(origin.evidence, clues),
+            origin.evidence,
             backends.allowed,
+            clues,
         )
         apart = not envelope.lmtp and differ(shares)
         if apart and (flow is Flow.UPSTREAM or not self._part(envelope, shares)):

@@ -107,7 +107,7 @@ class Origins:
             looking = sources.investigator.look(sources.settings, envelope, spool.head(), name, left())
             client, evidence = await watch.of("evidence", looking)
         elif ticket is not None:
-            evidence = Evidence(ticket.points, tuple(finding.name for finding in ticket.findings))
+            evidence = Evidence(ticket.points, ticket.facts)
         return Origin(ticket, flow, client, evidence)
 
     async def _ticket(self, policyd: Policyd, envelope: Envelope, spool: Spool) -> Ticket | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mailbase.addresses import domain_of, plain_address
 from mailbase.config import OWN_FAULTS, Settings
@@ -13,6 +13,9 @@ from mailbase.vocabulary import SEVERITY, Action, Flow
 STRANGERS = frozenset({Flow.INBOUND, Flow.UPSTREAM})
 """Flows of mail from elsewhere: against it a domain may protect itself less than the flow says. Our own users
 and systems are looked at with at least as much distrust."""
+THRESHOLDS = ("tag_at", "quarantine_at", "defer_at", "reject_at")
+_OF_DOMAIN = {Flow.INBOUND: ("tag_at", "defer_at", "reject_at"), Flow.UPSTREAM: ("tag_at", "quarantine_at")}
+"""Those of which a domain may have its own, in mail from elsewhere: an upstream relay's is never refused."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +27,10 @@ class Policy:
         unscanned: reason why a part was not scanned → action.
         tag_at: points from which on the mail is tagged; None: never.
         quarantine_at: points from which on it is quarantined; likewise.
+        defer_at: points from which on it has to wait once; likewise.
+        reject_at: points from which on it is refused; likewise.
+        points: what clues and findings are worth, where the flow says otherwise than is built in.
+        scored: False where no points count, whatever they are: for addresses that take complaints.
         protected: False for a domain that wants no protection: nothing that is found leads to anything.
         instead: what is done where others are refused, for addresses that take complaints; None: refused.
         passed_scripts: suffixes of scripts that are let through.
@@ -33,9 +40,27 @@ class Policy:
     unscanned: Mapping[str, Action]
     tag_at: float | None = None
     quarantine_at: float | None = None
+    defer_at: float | None = None
+    reject_at: float | None = None
+    points: Mapping[str, float] = field(default_factory=dict)
+    scored: bool = True
     protected: bool = True
     instead: Action | None = None
     passed_scripts: frozenset[str] = frozenset()
+
+    def action_at(self, points: float) -> Action:
+        """What is done at so many points."""
+        if not (self.scored and self.protected):
+            return Action.ACCEPT
+        for threshold, action in (
+            (self.reject_at, Action.REJECT),
+            (self.defer_at, Action.DEFER),
+            (self.quarantine_at, Action.QUARANTINE),
+            (self.tag_at, Action.TAG),
+        ):
+            if threshold is not None and points >= threshold:
+                return action
+        return Action.ACCEPT
 
 
 class Policies:
@@ -86,23 +111,35 @@ class Policies:
 
     def _policy(self, flow: Flow, domain: Domain | None, complaints: bool) -> Policy:
         settings = self._settings.flows.of(flow)
-        actions, unscanned, tag_at = dict(settings.actions), dict(settings.unscanned), settings.tag_at
+        actions, unscanned = dict(settings.actions), dict(settings.unscanned)
+        thresholds: dict[str, float | None] = {name: getattr(settings, name) for name in THRESHOLDS}
         protected = True
         if domain is not None:
             _lay_over(flow, actions, domain.actions)
             _lay_over(flow, unscanned, domain.unscanned)
             if flow in STRANGERS:
                 protected = domain.protection
-                tag_at = tag_at if domain.tag_at == FLOW else domain.tag_at
+                for name in _OF_DOMAIN[flow]:
+                    own = getattr(domain, name)
+                    thresholds[name] = thresholds[name] if own == FLOW else own
         instead = Action(self._settings.contentfilter.complaints) if complaints else None
-        quarantine_at = settings.quarantine_at
         if complaints:
-            # Complaints quote what they complain of.
-            tag_at = quarantine_at = None
+            # They quote what they complain of.
+            thresholds = dict.fromkeys(thresholds)
         passed = frozenset(settings.passed_scripts)
-        rest = (tag_at, quarantine_at, protected, instead, passed)
-        policy = Policy(actions, unscanned, *rest)
-        return self._made.setdefault((tuple(actions.items()), tuple(unscanned.items()), *rest), policy)
+        policy = Policy(
+            actions,
+            unscanned,
+            **thresholds,
+            points=settings.points,
+            scored=not complaints,
+            protected=protected,
+            instead=instead,
+            passed_scripts=passed,
+        )
+        tables = (tuple(actions.items()), tuple(unscanned.items()))
+        key = (flow, *tables, *thresholds.values(), complaints, protected, instead, passed)
+        return self._made.setdefault(key, policy)
 
 
 def _lay_over(flow: Flow, table: dict[str, Action], own: Mapping[str, Action]) -> None:

@@ -6,6 +6,7 @@ person.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -69,3 +70,39 @@ UNSCANNED: dict[str, Reason] = {
     "spam-engine-failed": Reason("could not be checked for spam", "Please try again later."),
     "unsupported": Reason("has a format that cannot be checked", "Please send it in another format."),
 }
+
+SPAM: dict[str, str] = {
+    "rule": "it has marks of spam",
+    "url": "it links to what is known from spam",
+    "statistics": "its words are those of spam",
+    "bulk": "the same text came as spam to others",
+    "spf": "its sender's domain does not let that server send for it",
+    "dkim": "its signature is not right",
+    "dmarc": "its sender's domain does not vouch for it",
+    "arc": "its signature is not right",
+    "auth": "its sender cannot be verified",
+    "outgoing": "it is unlike what its sender writes",
+    "rspamd": "another filter takes it for spam",
+    "spamassassin": "another filter takes it for spam",
+    "fcrdns": "the sending server's name in DNS is not in order",
+    "helo": "the sending server gives a wrong name",
+    "sender_domain": "its sender's domain cannot receive mail",
+    "dnsbl": "the sending server is on a blocklist",
+    "rhsbl": "its sender's domain is on a blocklist",
+    "reputation": "the sending network is known for spam",
+}
+"""What speaks for spam, by its source, as part of a sentence. It tells no names of rules and no points: who
+writes spam reads it too."""
+ATTACHED = "what is attached to it is of a kind that spam has"
+"""Likewise for a finding with points."""
+
+
+def spam_text(sources: Iterable[str]) -> str:
+    """Why a mail was taken for spam, for its sender.
+
+    Arguments:
+        sources: of what speaks for it, the strongest first; two of them are told.
+    """
+    told = [*dict.fromkeys(SPAM.get(source, ATTACHED) for source in sources)][:2]
+    reason = f": {', and '.join(told)}" if told else ""
+    return f"This message looks like spam{reason}. If it is not, please ask the recipient's postmaster."

@@ -7,18 +7,20 @@ mail is not must come apart: the client hears 451 and brings them one after anot
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from contentfilter.clues import Clue
 from contentfilter.disposition import Answer, Deliver, Disposition
 from contentfilter.envelope import Envelope
 from contentfilter.macros.allowlist import Allowlist
 from contentfilter.policy import Policies, Policy
 from contentfilter.results import ScanFailed, ScanResult
-from contentfilter.verdict import Verdict, decide, with_points
+from contentfilter.total import add_up
+from contentfilter.verdict import Verdict, decide
 from mailbase.evidence import Evidence
 from mailbase.replies import Reply
-from mailbase.vocabulary import SEVERITY, Action, Flow
+from mailbase.vocabulary import SEVERITY, Action, Finding, Flow
 
 LEFT_OUT = Reply(250, "2.0.0", "Ok")
 """What is said of a spamtrap."""
@@ -63,6 +65,8 @@ def judge(
     results: Sequence[ScanResult | ScanFailed],
     evidence: Evidence | None,
     allowed: Allowlist | None = None,
+    clues: Sequence[Clue] = (),
+    may_wait: bool = False,
 ) -> list[Share]:
     """The recipients, but those ``left_out``, by what is done with their mail; the most severe first.
 
@@ -71,6 +75,9 @@ def judge(
         results: of the scanners, in their configured order.
         evidence: what policyd knows of client and sender.
         allowed: macros that are.
+        clues: for spam, or against it.
+        may_wait: whether the client may be told to come again for the total. No mail waits that is for
+            somebody who takes complaints as well.
     """
     sender = envelope.sender.address
     digests = allowed.digests(results) if allowed is not None else frozenset()
@@ -85,18 +92,22 @@ def judge(
         # There is nobody else who could be told, or miss anything.
         verdict = decide(decision_id, flow, policies.of_flow(flow), results)
         return [Share(replace(verdict, action=Action.DISCARD, cause=None), tuple(sorted(left_out)))]
+    may_wait = may_wait and all(policy.scored for policy, _ in groups)
     shares = []
     for (policy, forgiven), places in groups.items():
         counted: Sequence[ScanResult | ScanFailed] = results
         if allowed is not None and forgiven:
             addresses = [envelope.recipients[place].address for place in places]
             counted = allowed.excuse(results, sender, addresses)
-        verdict = decide(decision_id, flow, policy, counted)
-        if evidence is not None:
-            verdict = with_points(verdict, evidence, policy)
+        total = add_up(clues, _findings(counted), evidence, policy.points)
+        verdict = decide(decision_id, flow, policy, counted, total, may_wait)
         shares.append(Share(verdict, tuple(places), policy.protected))
     # Stable: of equals the one with the first recipient stays in front.
     return sorted(shares, key=lambda share: -SEVERITY[share.action])
+
+
+def _findings(results: Iterable[ScanResult | ScanFailed]) -> Iterator[Finding]:
+    return (finding for result in results if isinstance(result, ScanResult) for finding in result.findings)
 
 
 def differ(shares: Iterable[Share]) -> bool:
@@ -121,7 +132,7 @@ def with_action(share: Share, action: Action, cause: Verdict | None = None) -> S
     """The share with another action, for the cause of another verdict if one is given."""
     verdict = replace(share.verdict, action=action)
     if cause is not None:
-        verdict = replace(verdict, cause=cause.cause, facts=cause.facts)
+        verdict = replace(verdict, cause=cause.cause, facts=cause.facts, wait=cause.wait)
     return replace(share, verdict=verdict)
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from contentfilter.engines.seat import SPAM, VIRUS
-from contentfilter.policy import Policy
-from contentfilter.reasons import REASONS, UNSCANNED, Reason
+from contentfilter.policy import STRANGERS, Policy
+from contentfilter.reasons import REASONS, UNSCANNED, Reason, spam_text
 from contentfilter.results import ScanFailed, ScanResult
-from mailbase.evidence import Evidence
+from contentfilter.total import Total
 from mailbase.replies import MAX_REPLY_TEXT, Reply, header_line, name, printable
 from mailbase.scripts import suffix_of
 from mailbase.vocabulary import SEVERITY, Action, Finding, Flow, Unscanned, fold
@@ -24,7 +24,7 @@ Fact: TypeAlias = Finding | Unscanned | ScanFailed
 MAX_LISTED = 20
 """Facts in one header line."""
 POINTS = "points"
-"""Names the cause where policyd's evidence decided."""
+"""Names the cause where the total decided."""
 _PREFIX_ROOM = len("554 5.7.1 ")
 
 
@@ -38,7 +38,9 @@ class Verdict:
         action: DISCARD only for mail to spamtraps alone, whatever it holds.
         cause: the fact that decided; None if there was nothing to hold against the mail.
         facts: all of them, in the order of scanners and parts.
-        evidence: what policyd knows of client and sender, if it is enough to tag the mail.
+        total: what the mail comes to; None where points do not count.
+        spam: whether that is enough to tag it.
+        wait: seconds until it is taken, if it has to wait for its total.
     """
 
     id: str
@@ -46,7 +48,14 @@ class Verdict:
     action: Action
     cause: Fact | None
     facts: tuple[Fact, ...]
-    evidence: Evidence | None = None
+    total: Total | None = None
+    spam: bool = False
+    wait: int = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether the mail has to wait for its total, and nothing else."""
+        return self.action is Action.DEFER and isinstance(self.cause, Finding) and self.cause.name == POINTS
 
     def reply(self, contact: str = "") -> Reply:
         """What the client is told, if it is not the reinjection port's reply.
@@ -56,7 +65,11 @@ class Verdict:
         """
         match self.action:
             case Action.REJECT:
-                return Reply(554, "5.7.1", _told(refusal_text(self.cause), contact, self.id))
+                return Reply(554, "5.7.1", _told(refusal_text(self.cause, self.total), contact, self.id))
+            case Action.DEFER if self.waits:
+                when = f"in {self.wait} s" if self.wait else "later"
+                text = f"This message looks like spam and has to wait, please try again {when}"
+                return Reply(451, "4.7.1", _told(text, contact, self.id))
             case Action.DEFER if isinstance(self.cause, ScanFailed) and self.cause.reason == "overload":
                 return Reply(
                     451, "4.3.2", _told("Too busy to check this message, try again later", "", self.id)
@@ -73,13 +86,16 @@ class Verdict:
     def header(self, prefix: str) -> bytes:
         """Our lines for the top of a mail that is passed.
 
-        Every mail gets ``-Decision``, so that its id can be looked up; what was found stands there only if
-        the policy says tag.
+        Every mail gets ``-Decision``, so that its id can be looked up. Mail from elsewhere gets its total,
+        for those who want to set bounds of their own; what was found only if the policy says tag.
+        Other mail goes to strangers, whom our suspicions are no business of, unless it says so too.
 
         Arguments:
             prefix: of the field names, such as ``X-Postwarden``.
         """
         lines = [header_line(f"{prefix}-Decision", f"{self.id} {self.action} flow={self.flow}")]
+        if self.total is not None and (self.flow in STRANGERS or self.action is Action.TAG):
+            lines += _score(prefix, self.total, self.spam)
         if self.action is Action.TAG:
             findings = [
                 f"{fact.name}{_at(fact.part)}"
@@ -88,21 +104,38 @@ class Verdict:
             ]
             gaps = [f"{reason}{_at(part)}" for reason, part in map(_gap, self.facts) if reason]
             lines += [
-                header_line(
-                    f"{prefix}-{field}",
-                    ", ".join(items[:MAX_LISTED]) + (", ..." if items[MAX_LISTED:] else ""),
-                )
+                header_line(f"{prefix}-{field}", _listed(items))
                 for field, items in (("Findings", findings), ("Unscanned", gaps))
                 if items
             ]
-            if self.evidence is not None:
-                text = f"{self.evidence.points:g} ({', '.join(self.evidence.facts[:MAX_LISTED])})"
-                lines.append(header_line(f"{prefix}-Points", text))
         return b"".join(lines)
 
 
+def _score(prefix: str, total: Total, spam: bool) -> list[bytes]:
+    """The lines that programs of the recipient read.
+
+    The score is never below 0: a minus sign is no digit, and Sieve's ``i;ascii-numeric`` takes what begins
+    without one for more than any number (RFC 4790 9.1.1).
+    """
+    lines = [
+        header_line(f"{prefix}-Flag", "YES" if spam else "NO"),
+        header_line(f"{prefix}-Score", f"{max(0.0, total.points):g}"),
+    ]
+    items = [f"{item.name} {item.points:g}" for item in total.counted]
+    return [*lines, header_line(f"{prefix}-Report", _listed(items))] if items else lines
+
+
+def _listed(items: Sequence[str]) -> str:
+    return ", ".join(items[:MAX_LISTED]) + (", ..." if items[MAX_LISTED:] else "")
+
+
 def decide(
-    decision_id: str, flow: Flow, policy: Policy, results: Sequence[ScanResult | ScanFailed]
+    decision_id: str,
+    flow: Flow,
+    policy: Policy,
+    results: Sequence[ScanResult | ScanFailed],
+    total: Total | None = None,
+    may_wait: bool = False,
 ) -> Verdict:
     """The verdict.
 
@@ -111,18 +144,24 @@ def decide(
         flow: where the mail comes from.
         policy: what that flow's settings say, or a domain's for its recipients.
         results: of the scanners, in their configured order.
+        total: what the mail comes to; None if that is not to count.
+        may_wait: whether it may be told to come again for its total; else it is tagged.
     """
     facts = tuple(fact for result in results for fact in _facts(result))
-    if not facts:
-        return Verdict(decision_id, flow, Action.ACCEPT, None, facts)
-    actions = [_action(fact, flow, policy) for fact in facts]
-    action = fold(actions)
-    order = {fact_name: rank for rank, fact_name in enumerate((*policy.actions, *policy.unscanned))}
-    deciding = [fact for fact, its in zip(facts, actions, strict=True) if SEVERITY[its] == SEVERITY[action]]
-    cause = min(deciding, key=lambda fact: order.get(_name(fact), -1), default=None)
-    if action is Action.ACCEPT:
-        cause = None
-    return Verdict(decision_id, flow, action, cause, facts)
+    verdict = Verdict(decision_id, flow, Action.ACCEPT, None, facts)
+    if facts:
+        actions = [_action(fact, flow, policy) for fact in facts]
+        action = fold(actions)
+        order = {fact_name: rank for rank, fact_name in enumerate((*policy.actions, *policy.unscanned))}
+        deciding = [
+            fact for fact, its in zip(facts, actions, strict=True) if SEVERITY[its] == SEVERITY[action]
+        ]
+        cause = min(deciding, key=lambda fact: order.get(_name(fact), -1), default=None)
+        if action is not Action.ACCEPT:
+            verdict = replace(verdict, action=action, cause=cause)
+    if total is None or not (policy.scored and policy.protected):
+        return verdict
+    return _with_total(verdict, total, policy, may_wait)
 
 
 def come_again(decision_id: str) -> Reply:
@@ -131,26 +170,31 @@ def come_again(decision_id: str) -> Reply:
     return Reply(451, "4.5.3", _told(text, "", decision_id))
 
 
-def with_points(verdict: Verdict, evidence: Evidence, policy: Policy) -> Verdict:
-    """The verdict, where what policyd knows of client and sender has points enough to be more severe."""
-    if not policy.protected:
-        return verdict
-    if policy.quarantine_at is not None and evidence.points >= policy.quarantine_at:
+def _with_total(verdict: Verdict, total: Total, policy: Policy, may_wait: bool) -> Verdict:
+    """The verdict, where the total asks for something more severe than what was found."""
+    action = policy.action_at(total.points)
+    tag = Action.ACCEPT if policy.tag_at is None else Action.TAG
+    verdict = replace(verdict, total=total, spam=action is not Action.ACCEPT and tag is Action.TAG)
+    if verdict.flow is Flow.UPSTREAM and action in (Action.DEFER, Action.REJECT):
+        # As for findings.
         action = Action.QUARANTINE
-    elif policy.tag_at is not None and evidence.points >= policy.tag_at:
-        action = Action.TAG
-    else:
+    elif action is Action.DEFER and not may_wait:
+        action = tag
+    if action is Action.ACCEPT:
         return verdict
-    found = Finding(POINTS, "", f"{evidence.points:g}: {', '.join(evidence.facts[:MAX_LISTED])}")
-    verdict = replace(verdict, facts=(*verdict.facts, found), evidence=evidence)
+    listed = ", ".join(map(str, list(total.counted)[:MAX_LISTED]))
+    found = Finding(POINTS, "", f"{total.points:g}: {listed}")
+    verdict = replace(verdict, facts=(*verdict.facts, found))
     if SEVERITY[action] <= SEVERITY[verdict.action]:
         return verdict
     return replace(verdict, action=action, cause=found)
 
 
-def refusal_text(cause: Fact | None) -> str:
+def refusal_text(cause: Fact | None, total: Total | None = None) -> str:
     """Why the mail is refused, for the sender: names the attachment, the reason, and what to do."""
     match cause:
+        case Finding("points") if total is not None:
+            return spam_text(item.source for item in total.counted if item.points > 0)
         case Finding(finding, part):
             reason = REASONS.get(finding, Reason("is not accepted here"))
         case Unscanned(part, why):

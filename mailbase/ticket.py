@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from mailbase.vocabulary import Finding, Flow
 
@@ -18,6 +18,9 @@ HEADER = "X-Postwarden-Id"
 
 LIFETIME = 6 * 86400.0
 """Seconds a ticket is kept: Postfix's maximal_queue_lifetime is 5 days by default."""
+
+Greylisting = Literal["", "waited", "spared"]
+"""Whether greylisting has made this very mail wait, spares who brings it, or neither."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class Ticket:
         points: what those facts added up to.
         spamtraps: those of the recipients that are spamtraps: they get no mail.
         system: the registered system that the client is, as it is written in the registry; empty for none.
+        facts: each with its points, as they stand in policyd's log: ``fcrdns.no-ptr:2``, shadows in brackets.
+        greylisting: whether it need not wait once more.
     """
 
     id: str
@@ -47,6 +52,8 @@ class Ticket:
     points: float = 0.0
     spamtraps: tuple[str, ...] = ()
     system: str = ""
+    facts: tuple[str, ...] = ()
+    greylisting: Greylisting = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types, for the control socket and the store."""
@@ -62,6 +69,8 @@ class Ticket:
             "points": self.points,
             "spamtraps": list(self.spamtraps),
             "system": self.system,
+            "facts": list(self.facts),
+            "greylisting": self.greylisting,
         }
 
     @classmethod
@@ -86,9 +95,16 @@ class Ticket:
                 points=float(data.get("points", 0.0)),
                 spamtraps=tuple(_text(address) for address in data.get("spamtraps", ())),
                 system=_text(data.get("system", "")),
+                facts=tuple(_text(fact) for fact in data.get("facts", ())),
+                greylisting=_greylisting(data.get("greylisting", "")),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a ticket: {error!r}") from error
+
+
+def _greylisting(value: object) -> Greylisting:
+    # What a newer policyd may say besides leads to no second wait.
+    return next((one for one in get_args(Greylisting) if one == value), "spared")
 
 
 def _text(value: object) -> str:

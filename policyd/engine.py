@@ -15,17 +15,23 @@ from mailbase.vocabulary import Action, Finding
 from policyd.checks import Check
 from policyd.context import Context, Scope, scope_of
 from policyd.decision import Decision
-from policyd.facts import CheckFailed, CheckLate, ExceptionFact, Fact
+from policyd.facts import CheckFailed, CheckLate, ExceptionFact, Fact, Grey, GreylistFact
 from policyd.limits.charges import Charges
 from policyd.policy import Policy
 from policyd.request import Request, Stage
 from policyd.spf.received import received_spf
 from policyd.tickets import Tickets
-from policyd.transactions import ACCEPTED, KEPT_OUT, TICKET, Transactions
+from policyd.transactions import ACCEPTED, KEPT_OUT, SPARED, TICKET, WAITED, Transactions
 from policyd.verdict import DUNNO, judged, settles
 from policyd.weights import Weighed
 
 _RCPT, _DATA, _BOTH, _ACCEPT = Stage.RCPT, Stage.DATA, Scope.BOTH, Action.ACCEPT
+_MARKS = {Grey.PASSED: WAITED} | dict.fromkeys(
+    (Grey.CLIENT_ALLOWED, Grey.CLIENT_LISTED, Grey.SENDER_ALLOWED, Grey.RECIPIENT_ALLOWED, Grey.EXCEPTED),
+    SPARED,
+)
+"""What is noted of a recipient that greylisting let pass. Who has earned it is not among them: then the
+content may still ask for a wait."""
 _blank = object.__new__
 """Makes an object without calling its constructor, which costs five times as much as setting its attributes:
 for the two that every request needs."""
@@ -187,7 +193,7 @@ class Engine:
             if weighed is not None and question:
                 self.transactions.keep_weighed(request, weighed)
             if action is _ACCEPT:
-                mark = ACCEPTED
+                mark = _accepting(established)
             elif scope is not _BOTH:
                 # Where one place asks for both, nothing else has let this recipient pass.
                 mark = KEPT_OUT
@@ -235,11 +241,21 @@ class Engine:
                 *_known(decision.facts, context.weighed),
                 spamtraps,
                 "" if context.origin.system is None else context.origin.system.text,
+                () if context.weighed is None else context.weighed.texts(),
+                self.transactions.greylisting(request) if question else "",
             )
             self._tickets.keep(ticket, context.now)
             if spamtraps and self._trapped is not None:
                 self._trapped(ticket)
         return TICKET + decision.id
+
+
+def _accepting(facts: tuple[Fact, ...]) -> str:
+    """The mark for a recipient that nothing kept out."""
+    for fact in facts:
+        if type(fact) is GreylistFact:
+            return _MARKS.get(fact.grey, ACCEPTED)
+    return ACCEPTED
 
 
 def _known(facts: tuple[Fact, ...], weighed: Weighed | None) -> tuple[tuple[Finding, ...], float]:

@@ -6,6 +6,7 @@ kept as text in flat dictionaries: nothing here costs Python's cycle collector a
 
 from __future__ import annotations
 
+from mailbase.ticket import Greylisting
 from policyd.request import MAX_ADDRESS, Request
 from policyd.weights import Weighed
 
@@ -18,6 +19,9 @@ MAX_WEIGHED = 5_000
 """Transactions in one of two generations whose evidence is held; some hundred octets each."""
 
 ACCEPTED, KEPT_OUT, TICKET = "+", "-", "="
+WAITED, SPARED = "w", "s"
+"""ACCEPTED, of a recipient for whom greylisting made the mail wait, or spared who brings it."""
+_ACCEPTING = ACCEPTED + WAITED + SPARED
 
 
 class Transactions:
@@ -59,8 +63,8 @@ class Transactions:
 
         Arguments:
             question: of :meth:`question`, not empty.
-            mark: :data:`ACCEPTED` or :data:`KEPT_OUT` for a recipient; :data:`TICKET` and its id for a ticket
-                that was given.
+            mark: :data:`ACCEPTED` (:data:`WAITED`, :data:`SPARED`) or :data:`KEPT_OUT` for a recipient;
+                :data:`TICKET` and its id for a ticket that was given.
         """
         if len(self._answers) >= self._max:
             self._old_answers, self._answers = self._answers, {}
@@ -94,8 +98,13 @@ class Transactions:
         """Recipients of this transaction that nothing of ours kept out, in their order."""
         notes = self._of(request.instance).split("\n")
         kept_out = {note[1:] for note in notes if note[:1] == KEPT_OUT}
-        accepted = dict.fromkeys(note[1:] for note in notes if note[:1] == ACCEPTED)
+        accepted = dict.fromkeys(note[1:] for note in notes if note[:1] and note[0] in _ACCEPTING)
         return tuple(recipient for recipient in accepted if recipient not in kept_out)
+
+    def greylisting(self, request: Request) -> Greylisting:
+        """What greylisting did with this transaction's mail; for one of its recipients is for all of it."""
+        marks = {note[:1] for note in self._of(request.instance).split("\n")}
+        return "waited" if WAITED in marks else "spared" if SPARED in marks else ""
 
     def _of(self, instance: str) -> str:
         return self._notes.get(instance) or self._old_notes.get(instance) or ""

@@ -80,4 +80,4 @@ def _subject(question: Question, address: bytes) -> Subject:
 
 
 def _told(weighed: Weighed) -> Evidence:
-    return Evidence(weighed.total, tuple(weighed.text().split(",")) if weighed.evidence else (), weighed.late)
+    return Evidence(weighed.total, weighed.texts(), weighed.late)

@@ -90,7 +90,11 @@ class Weighed:
 
     def text(self) -> str:
         """For the log: ``fcrdns.no-ptr:2,(sender_domain.null-mx:4)``, shadows in brackets."""
-        return ",".join(
+        return ",".join(self.texts())
+
+    def texts(self) -> tuple[str, ...]:
+        """Each of them by itself."""
+        return tuple(
             f"{one.check}.{one.name}:{points:g}" if counts else f"({one.check}.{one.name}:{points:g})"
             for one, points, counts in zip(self.evidence, self.points, self.acted_on, strict=True)
         )

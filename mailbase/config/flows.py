@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -14,11 +15,13 @@ from mailbase.config.evidence import (
     default_checks,
     evidence_conflicts,
     lay_over,
+    threshold_conflicts,
 )
 from mailbase.config.limits import LimitsTable, limit_conflicts
+from mailbase.config.points import DEFER_AT, REJECT_AT, TAG_AT, known_points
 from mailbase.documents import Flag, Listing, Section, Text
 from mailbase.documents.problems import Location, nearest, shown
-from mailbase.points import Threshold
+from mailbase.points import Points, Threshold
 from mailbase.scripts import SUFFIXES
 from mailbase.vocabulary import UNSCANNED_REASONS, Action, Flow
 
@@ -118,6 +121,10 @@ def reason_name(name: str) -> str:
     return name
 
 
+def _with_points(name: str) -> str:
+    return known_points(name, FINDING_NAMES)
+
+
 def _script(name: str) -> str:
     suffix = name.removeprefix(".").lower()
     if suffix not in SUFFIXES:
@@ -144,8 +151,12 @@ class FlowSettings(Section):
     """Suffixes of scripts that are let through, though ``executable`` is found in them."""
     checks: ChecksSettings
     """What policyd's checks look at, and what their facts are worth."""
+    points: Annotated[Mapping[Annotated[str, AfterValidator(_with_points)], Points], _frozen, _plain] = Field(
+        default_factory=dict
+    )
+    """Clue or finding → points, over those of :data:`mailbase.config.points.BUILT_IN`."""
     defer_at: Threshold = None
-    """Points from which on mail is deferred; None: never."""
+    """Points from which on mail has to wait once; None: never."""
     reject_at: Threshold = None
     """Points from which on mail is refused; None: never."""
     tag_at: Threshold = None
@@ -156,13 +167,43 @@ class FlowSettings(Section):
     """How much may come from whom, or go where; by name."""
 
 
+_THRESHOLDS: Mapping[Flow, Mapping[str, float]] = MappingProxyType(
+    {
+        Flow.INBOUND: {"tag_at": TAG_AT, "defer_at": DEFER_AT, "reject_at": REJECT_AT},
+        Flow.UPSTREAM: {"tag_at": TAG_AT},
+        # Our tag is no business of those whom it goes to; and whoever sends it learns of a 554.
+        Flow.OUTBOUND: {"reject_at": REJECT_AT},
+        Flow.SUBMISSION: {"reject_at": REJECT_AT},
+    }
+)
+
+
 def _defaults(flow: Flow) -> dict[str, Any]:
     return {
         "greylisting": flow is Flow.INBOUND,
         "actions": default_actions(flow),
         "unscanned": default_unscanned(),
         "checks": default_checks(),
+        **_THRESHOLDS[flow],
     }
+
+
+def _make_room(result: dict[str, Any], given: Mapping[str, Any]) -> None:
+    """Let built-in thresholds in ``result`` give way to those that the file names, as far as order asks."""
+    own: dict[str, float] = {}
+    for name in ("tag_at", "defer_at", "reject_at"):
+        value = given.get(name)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            own[name] = value
+    if "tag_at" not in given and "tag_at" in result:
+        result["tag_at"] = min(result["tag_at"], own.get("defer_at", math.inf))
+        if result["tag_at"] >= own.get("reject_at", math.inf):
+            result["tag_at"] = None
+    if "defer_at" not in given and "defer_at" in result:
+        fits = own.get("tag_at", 0.0) <= result["defer_at"] < own.get("reject_at", math.inf)
+        result["defer_at"] = result["defer_at"] if fits else None
+    if "reject_at" not in given and result.get("reject_at", 0.0) <= max(own.values(), default=-1.0):
+        result["reject_at"] = None
 
 
 def _over(flow: Flow) -> BeforeValidator:
@@ -177,8 +218,9 @@ def _over(flow: Flow) -> BeforeValidator:
                 result[key] |= value
             elif key == "checks":
                 result[key] = lay_over(result[key], value)
-            elif key not in ("actions", "unscanned") or value is not None:
+            elif key not in ("actions", "unscanned", "points") or value is not None:
                 result[key] = value
+        _make_room(result, given or {})
         return result
 
     return BeforeValidator(complete)
@@ -236,8 +278,10 @@ def flow_conflicts(flows: FlowsSettings) -> Iterator[tuple[Location, str]]:
             "quarantine_at": settings.quarantine_at,
             "reject_at": settings.reject_at,
         }
-        for location, message in evidence_conflicts(flow, settings.checks, thresholds):
+        for location, message in evidence_conflicts(flow, settings.checks):
             yield (flow, *location), message
+        for name, message in threshold_conflicts(flow, thresholds):
+            yield (flow, name), message
         for location, message in limit_conflicts(flow, settings.limits):
             yield (flow, *location), message
     if flows.upstream.greylisting:

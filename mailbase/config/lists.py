@@ -208,11 +208,3 @@ def _flow_conflicts(
                 yield location, f"expected {wanted} a client; got {points:g}"
         if speaks_for and checks.actions:
             yield ("flows", flow, "checks", kind, "actions"), "expected none: it speaks for a client"
-    on = {check for check in type(settings.checks).model_fields if settings.checks.of(check).enabled}
-    if on and on <= set(ListKind) and not any(lists[name].kind in on for name in lists):
-        for threshold in ("defer_at", "reject_at"):
-            if getattr(settings, threshold) is not None:
-                yield (
-                    ("flows", flow, threshold),
-                    "expected a list in policyd.lists: without one no mail gets points",
-                )

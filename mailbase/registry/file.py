@@ -119,6 +119,8 @@ class DomainEntry(Section):
     """Likewise."""
     tag_at: Threshold = None
     """Likewise, of contentfilter."""
+    quarantine_at: Threshold = None
+    """Likewise, for mail of upstream relays."""
     protection: Flag = True
     """Whether what contentfilter finds in its mail leads to anything."""
     actions: Table[Annotated[str, AfterValidator(_finding)], DomainAction] = {}

@@ -40,6 +40,7 @@ class Domain:
         actions: finding → action, where it wants other ones than the flow's.
         unscanned: reason why a part was not scanned → action, likewise.
         tag_at: points from which on its mail is tagged; None: never.
+        quarantine_at: points from which on its mail of upstream relays is quarantined; None: never.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Domain:
     actions: Mapping[str, Action] = field(default_factory=lambda: MappingProxyType({}))
     unscanned: Mapping[str, Action] = field(default_factory=lambda: MappingProxyType({}))
     tag_at: float | Literal["flow"] | None = FLOW
+    quarantine_at: float | Literal["flow"] | None = FLOW
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,7 +213,10 @@ def reply(disposition: Disposition) -> tuple[int, str]:
 def test_clean_mail_is_delivered_with_its_decision_on_top(scene):
     decision, disposition = scene.inspect()
     assert is_id(decision)
-    assert disposition == Deliver(f"X-Postwarden-Decision: {decision} accept flow=inbound\r\n".encode())
+    assert disposition == Deliver(
+        f"X-Postwarden-Decision: {decision} accept flow=inbound\r\n".encode()
+        + b"X-Postwarden-Flag: NO\r\nX-Postwarden-Score: 0\r\n"
+    )
     assert scene.pool.asked == [(21, 75.0 - RESERVE)]
     assert scene.policyd.asked == []
     assert scene.count("contentfilter_messages_total", flow="inbound", action="accept") == 1
@@ -362,8 +365,13 @@ def test_mail_of_an_upstream_is_judged_by_its_client(tmp_path, points, action):
         assert scene.quarantine.kept[0].cause.name == "points"
         assert scene.quarantine.kept[0].facts == (scene.quarantine.kept[0].cause,)
     else:
-        expected = f"X-Postwarden-Points: {points:g} (helo.not-fqdn:1.5, fcrdns.no-ptr:2)".encode()
-        assert (expected in disposition.header) is (action == "tag")
+        rest = f"policyd {points - 3.5:g}, " if points - 3.5 > 2 else ""
+        last = "" if rest else f", policyd {points - 3.5:g}"
+        expected = (
+            f"Score: {points:g}\r\nX-Postwarden-Report: {rest}fcrdns.no-ptr 2, helo.not-fqdn 1.5{last}\r\n"
+        )
+        assert expected.encode() in disposition.header
+        assert (b"X-Postwarden-Flag: YES\r\n" in disposition.header) is (action == "tag")
     counted = scene.count("contentfilter_by_points_total", flow="upstream", action="tag")
     assert counted == (action == "tag")
     assert scene.count("contentfilter_by_points_total", flow="upstream", action="quarantine") == (
@@ -394,14 +402,21 @@ def test_other_mail_is_not_looked_at_again_but_tagged_by_its_tickets_points(tmp_
         "flow": "inbound",
         "points": 5,
         "findings": [{"name": "helo.not-fqdn"}],
+        "facts": ["helo.not-fqdn:5"],
     }
     _, disposition = scene.inspect(TICKETED)
     assert scene.looked == []
     assert isinstance(disposition, Deliver)
-    assert b"X-Postwarden-Points: 5 (helo.not-fqdn)\r\n" in disposition.header
-    scene.policyd.answer["points"] = 3.9
+    assert (
+        b"-Flag: YES\r\nX-Postwarden-Score: 5\r\nX-Postwarden-Report: helo.not-fqdn 5\r\n"
+        in disposition.header
+    )
+    scene.policyd.answer |= {"points": 3.9, "facts": ["helo.not-fqdn:3.9"]}
     _, disposition = scene.inspect(TICKETED)
-    assert b"-Points" not in disposition.header
+    assert (
+        b"-Flag: NO\r\nX-Postwarden-Score: 3.9\r\nX-Postwarden-Report: helo.not-fqdn 3.9\r\n"
+        in disposition.header
+    )
 
 
 def test_with_every_check_off_nobody_is_looked_at(scene):
@@ -651,7 +666,9 @@ def test_on_lmtp_each_recipient_has_its_own_answer(scene):
     decision, disposition = scene.inspect(recipients=MIXED, lmtp=True)
     assert isinstance(disposition, Deliver)
     assert codes(disposition) == {0: 554, 2: 250, 4: 250}
-    assert disposition.header == f"X-Postwarden-Decision: {decision} accept flow=inbound\r\n".encode()
+    assert disposition.header.startswith(
+        f"X-Postwarden-Decision: {decision} accept flow=inbound\r\n".encode()
+    )
     ((verdict, envelope),) = scene.quarantine.kept_for
     assert [path.address for path in envelope.recipients] == ["abuse@inst.example"]
     assert (verdict.action, verdict.cause) == (Action.QUARANTINE, MACRO)
@@ -843,7 +860,8 @@ def test_stamps_stand_below_our_own_lines(with_panel):
     with_panel.backends.panel.stampers = [Panelist()]
     decision, disposition = with_panel.inspect()
     assert disposition == Deliver(
-        f"X-Postwarden-Decision: {decision} accept flow=inbound\r\nX-Stamp: 1\r\n".encode()
+        f"X-Postwarden-Decision: {decision} accept flow=inbound\r\n".encode()
+        + b"X-Postwarden-Flag: NO\r\nX-Postwarden-Score: 0\r\nX-Stamp: 1\r\n"
     )
 
 

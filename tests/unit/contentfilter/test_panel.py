@@ -13,13 +13,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from contentfilter.assessing import Assessment, Mail, Name, StampFailed
-from contentfilter.clues import Clue, with_clues
+from contentfilter.clues import Clue
 from contentfilter.envelope import Client, Envelope
 from contentfilter.envelope import Path as MailPath
 from contentfilter.panel import PATIENCE, Panel
 from contentfilter.results import ScanFailed
 from contentfilter.spool import Spool
-from mailbase.evidence import Evidence
 from mailbase.logs import Log
 from mailbase.vocabulary import Flow
 
@@ -157,15 +156,6 @@ def test_stamps_stand_in_their_order_and_one_that_fails_keeps_the_mail(room):
     (failure,) = room.run(room.panel.stamp(room.mail, [], 5.0))
     assert failure.check(StampFailed)
     assert failure.getErrorMessage() == "signing: no key"
-
-
-def test_clues_with_points_add_to_the_evidence():
-    clues = [A, Clue("rule.a"), Clue("rule.b", points=9.0, shadow=True), B]
-    assert with_clues(Evidence(1.0, ("helo.no-fqdn:1",)), clues) == Evidence(
-        4.5, ("helo.no-fqdn:1", "url.listed:2.5", "rspamd.score:1")
-    )
-    assert with_clues(None, clues[:2]) == Evidence(2.5, ("url.listed:2.5",))
-    assert with_clues(None, clues[1:3]) is None
 
 
 def test_the_silence_of_a_spam_engine_is_told_and_that_of_others_is_not(room):

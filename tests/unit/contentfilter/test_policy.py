@@ -20,6 +20,9 @@ servers:
         actions: {pdf-javascript: reject, office-dde: defer}
         unscanned: {unsupported: reject, failed: accept}
         tag_at: 2
+        defer_at: 3
+        reject_at: 6
+        quarantine_at: 5
       lax.example:
         actions: {office-macro: tag}
         unscanned: {timed-out: accept}
@@ -35,7 +38,7 @@ servers:
 def settings(tmp_path: Path, text: str = "") -> Settings:
     (tmp_path / "registry.yaml").write_text(REGISTRY)
     configuration = (
-        f"{text}\nflows: {{inbound: {{tag_at: 4, checks: true}},"
+        f"{text}\nflows: {{inbound: {{tag_at: 4, points: {{html-smuggling: 4}}}},"
         " upstream: {tag_at: 4, quarantine_at: 8, checks: true}}"
     )
     return loads(configuration).with_registry(load_registry(tmp_path / "registry.yaml"))
@@ -84,7 +87,23 @@ def test_an_upstreams_mail_is_never_refused_for_a_domain(policies):
     assert policy.actions["office-dde"] is Action.QUARANTINE
     assert policy.unscanned["unsupported"] is Action.QUARANTINE
     assert of(policies, "lax.example", Flow.UPSTREAM).actions["office-macro"] is Action.TAG
-    assert policy.quarantine_at == 8
+    assert of(policies, "plain.example", Flow.UPSTREAM).quarantine_at == 8
+
+
+def test_a_domain_has_thresholds_of_its_own_for_mail_from_elsewhere(policies):
+    def thresholds(policy: Policy) -> tuple[float | None, ...]:
+        return policy.tag_at, policy.defer_at, policy.reject_at, policy.quarantine_at
+
+    assert thresholds(of(policies, "strict.example")) == (2, 3, 6, None)
+    assert thresholds(of(policies, "lax.example")) == (None, 8, 15, None)
+    assert thresholds(of(policies, "strict.example", Flow.UPSTREAM)) == (2, None, None, 5)
+    for flow in (Flow.OUTBOUND, Flow.SUBMISSION):
+        assert thresholds(of(policies, "strict.example", flow)) == (None, None, 15, None)
+
+
+def test_points_are_the_flows(policies):
+    assert of(policies, "strict.example").points == {"html-smuggling": 4}
+    assert of(policies, "strict.example", Flow.UPSTREAM).points == {}
 
 
 @pytest.mark.parametrize("flow", [Flow.OUTBOUND, Flow.SUBMISSION])
@@ -109,7 +128,8 @@ def test_protection_can_be_off_for_mail_from_elsewhere(policies, flow):
 def test_complaints_get_no_points_and_are_not_refused(policies, local, flow):
     policy = of(policies, "strict.example", flow, local)
     assert policy.instead is Action.QUARANTINE
-    assert (policy.tag_at, policy.quarantine_at) == (None, None)
+    assert {policy.tag_at, policy.defer_at, policy.reject_at, policy.quarantine_at} == {None}
+    assert not policy.scored
     assert policy.actions["office-macro"] is not Action.ACCEPT
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from contentfilter.clues import Clue
 from contentfilter.disposition import Answer, Deliver
 from contentfilter.envelope import Envelope, Path
 from contentfilter.policy import Policies, Policy
@@ -11,6 +14,7 @@ from contentfilter.recipients import LEFT_OUT, Share, differ, dispose, in_one_an
 from contentfilter.results import ScanFailed, ScanResult
 from contentfilter.verdict import Fact, Verdict
 from mailbase.config import FlowsSettings
+from mailbase.config.points import FINDING_POINTS
 from mailbase.evidence import Evidence
 from mailbase.vocabulary import SEVERITY, Action, Finding, Flow
 
@@ -20,9 +24,9 @@ DDE = Finding("office-dde", "1/b.doc")
 INBOUND = FlowsSettings().inbound
 FLOW_POLICY = Policy(INBOUND.actions, INBOUND.unscanned)
 LAX = Policy({**INBOUND.actions, "office-macro": Action.ACCEPT}, INBOUND.unscanned)
-COMPLAINTS = Policy(INBOUND.actions, INBOUND.unscanned, instead=Action.QUARANTINE)
+COMPLAINTS = Policy(INBOUND.actions, INBOUND.unscanned, instead=Action.QUARANTINE, scored=False)
 OPEN = Policy(INBOUND.actions, INBOUND.unscanned, tag_at=1.0, protected=False)
-POINTS = Policy(INBOUND.actions, INBOUND.unscanned, tag_at=4.0)
+POINTS = Policy(INBOUND.actions, INBOUND.unscanned, tag_at=4.0, defer_at=8.0, reject_at=15.0)
 
 
 class Table(Policies):
@@ -38,10 +42,10 @@ class Table(Policies):
         return self.by_domain.get(recipient.partition("@")[2], FLOW_POLICY)
 
 
-def judged(*recipients, facts=(MACRO,), flow=Flow.INBOUND, left_out=(), evidence=None):
+def judged(*recipients, facts=(MACRO,), flow=Flow.INBOUND, left_out=(), evidence=None, clues=(), **more):
     envelope = Envelope(Path("s@x", b"<s@x>"), recipients=[Path(one, b"") for one in recipients])
     results = [fact if isinstance(fact, ScanFailed) else ScanResult((fact,)) for fact in facts]
-    return judge(ID, flow, Table(), envelope, frozenset(left_out), results, evidence)
+    return judge(ID, flow, Table(), envelope, frozenset(left_out), results, evidence, clues=clues, **more)
 
 
 def what(shares: list[Share]) -> list[tuple[Action, tuple[int, ...]]]:
@@ -82,6 +86,45 @@ def test_points_count_for_those_that_have_a_threshold():
     evidence = Evidence(4.0, ("helo.not-fqdn:4",))
     shares = judged("a@x", "b@points", facts=(), evidence=evidence)
     assert what(shares) == [(Action.TAG, (1,)), (Action.ACCEPT, (0,))]
+
+
+def test_clues_evidence_and_findings_make_one_total():
+    clues = (Clue("url.listed", "", 3.0), Clue("rule.trial", "", 50.0, shadow=True))
+    (only,) = judged(
+        "b@points",
+        facts=(Finding("html-smuggling", "2"),),
+        evidence=Evidence(2.0, ("a.b:2",)),
+        clues=clues,
+    )
+    assert only.verdict.total is not None
+    assert only.verdict.total.points == 3.0 + 2.0 + FINDING_POINTS["html-smuggling"]
+    assert only.verdict.spam
+
+
+def test_a_mail_waits_only_if_it_may_and_is_for_nobody_who_takes_complaints():
+    clues = (Clue("url.listed", "", 9.0),)
+    assert what(judged("b@points", facts=(), clues=clues)) == [(Action.TAG, (0,))]
+    assert what(judged("b@points", facts=(), clues=clues, may_wait=True)) == [(Action.DEFER, (0,))]
+    assert what(judged("b@points", "c@abuse", facts=(), clues=clues, may_wait=True)) == [
+        (Action.TAG, (0,)),
+        (Action.ACCEPT, (1,)),
+    ]
+
+
+def test_recipients_with_other_thresholds_come_apart():
+    shares = judged("a@x", "b@points", facts=(), clues=(Clue("url.listed", "", 15.0),))
+    assert what(shares) == [(Action.REJECT, (1,)), (Action.ACCEPT, (0,))]
+    assert differ(shares)
+
+
+def test_a_finding_may_have_points_by_configuration():
+    macro = Finding("office-macro", "2/a.docm", digest="0" * 64)
+    table = Table()
+    table.by_domain["points"] = replace(POINTS, points={"office-macro": 9.0})
+    envelope = Envelope(Path("s@x", b""), recipients=[Path("b@points", b"")])
+    (only,) = judge(ID, Flow.INBOUND, table, envelope, frozenset(), [ScanResult((macro,))], None)
+    assert only.verdict.total is not None
+    assert only.verdict.total.points == 9.0
 
 
 def test_who_takes_complaints_waits_as_others_do_when_we_are_in_trouble():

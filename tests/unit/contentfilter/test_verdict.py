@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
+from contentfilter.clues import Clue
 from contentfilter.policy import Policy
-from contentfilter.reasons import REASONS, UNSCANNED
+from contentfilter.reasons import REASONS, SPAM, UNSCANNED, spam_text
 from contentfilter.results import ScanFailed, ScanResult
+from contentfilter.total import add_up
 from contentfilter.verdict import Verdict, decide
 from mailbase.config import FINDING_NAMES, FlowsSettings
+from mailbase.config.evidence import DEFAULT_POINTS
+from mailbase.config.points import CLUE_POINTS
+from mailbase.evidence import Evidence
 from mailbase.vocabulary import UNSCANNED_REASONS, Action, Finding, Flow, Unscanned
 
 ID = "0123456789abc"
@@ -185,3 +191,146 @@ def test_a_spam_engine_that_says_nothing_holds_no_mail_up_unless_the_policy_says
     for action in (Action.TAG, Action.DEFER):
         policy = Policy(FLOWS.inbound.actions, {**FLOWS.inbound.unscanned, "spam-engine-failed": action})
         assert decide(ID, Flow.INBOUND, policy, [failed]).action is action
+
+
+SCORED = Policy(FLOWS.inbound.actions, FLOWS.inbound.unscanned, tag_at=5.0, defer_at=8.0, reject_at=15.0)
+
+
+def scored(
+    points: float, *facts: Finding, policy: Policy = SCORED, flow: Flow = Flow.INBOUND, may_wait: bool = True
+) -> Verdict:
+    total = add_up((Clue("url.listed", "x.example", points), Clue("rule.zero", "", 0.0)), (), None)
+    return decide(ID, flow, policy, [ScanResult(facts)], total, may_wait)
+
+
+@pytest.mark.parametrize(
+    ("points", "may_wait", "action"),
+    [
+        (-3.0, True, Action.ACCEPT),
+        (4.999, True, Action.ACCEPT),
+        (5.0, True, Action.TAG),
+        (7.999, True, Action.TAG),
+        (8.0, True, Action.DEFER),
+        (8.0, False, Action.TAG),
+        (14.999, True, Action.DEFER),
+        (14.999, False, Action.TAG),
+        (15.0, True, Action.REJECT),
+        (15.0, False, Action.REJECT),
+        (1000.0, False, Action.REJECT),
+    ],
+)
+def test_the_total_decides_by_its_thresholds(points, may_wait, action):
+    result = scored(points, may_wait=may_wait)
+    assert result.action is action
+    assert result.waits is (action is Action.DEFER)
+    assert (result.cause is None) is (action is Action.ACCEPT)
+    if result.cause is not None:
+        assert result.cause == Finding("points", "", f"{points:g}: url.listed:{points:g}")
+
+
+def test_what_was_found_and_is_worse_decides():
+    for points in (5.0, 9.0, 20.0):
+        result = scored(points, MACRO)
+        assert (result.action, result.cause) == (Action.REJECT, MACRO)
+        assert result.facts[-1].name == "points"
+    result = scored(9.0, DDE)
+    assert (result.action, result.cause) == (Action.DEFER, result.facts[-1])
+    assert scored(2.0, DDE).cause == DDE
+
+
+def test_without_thresholds_nothing_follows():
+    policy = Policy(FLOWS.inbound.actions, FLOWS.inbound.unscanned)
+    result = scored(999.0, policy=policy)
+    assert (result.action, result.spam) == (Action.ACCEPT, False)
+    assert b"Flag: NO\r\nX-P-Score: 999\r\n" in result.header("X-P")
+
+
+@pytest.mark.parametrize("switch", ["scored", "protected"])
+def test_who_wants_no_points_has_none(switch):
+    result = scored(999.0, policy=replace(SCORED, **{switch: False}))
+    assert (result.action, result.total, result.spam) == (Action.ACCEPT, None, False)
+    assert b"Score" not in result.header("X-P")
+
+
+@pytest.mark.parametrize("points", [6.0, 9.0, 99.0])
+def test_mail_of_an_upstream_is_never_refused_nor_deferred_for_its_total(points):
+    result = scored(points, flow=Flow.UPSTREAM)
+    assert result.action in (Action.TAG, Action.QUARANTINE)
+
+
+def test_who_wants_no_tag_gets_none_after_the_wait():
+    result = scored(9.0, policy=replace(SCORED, tag_at=None), may_wait=False)
+    assert (result.action, result.spam) == (Action.ACCEPT, False)
+
+
+def test_a_refusal_for_the_total_says_why_in_words_and_not_how_much():
+    clues = [
+        Clue("url.listed", "evil.example", 9.0),
+        Clue("rule.our-secret", "", 5.0),
+        Clue("statistics.spam", "", 3.0),
+        Clue("arc.pass", "", -1.0),
+    ]
+    total = add_up(clues, (), None)
+    text = decide(ID, Flow.INBOUND, SCORED, [], total).reply("https://help.example").text
+    assert text == (
+        "This message looks like spam: it links to what is known from spam, and it has marks of spam. "
+        f"If it is not, please ask the recipient's postmaster. https://help.example [{ID}]"
+    )
+    reply = decide(ID, Flow.INBOUND, SCORED, [], total).reply()
+    assert (reply.code, reply.status) == (554, "5.7.1")
+
+
+def test_every_source_has_words_for_the_sender():
+    assert SPAM.keys() >= CLUE_POINTS.keys() | DEFAULT_POINTS.keys() - {"dnswl"}
+    longest = sorted(SPAM.values(), key=len)[-2:]
+    assert len(", and ".join(longest)) < 150
+    assert "attached" in spam_text(["name-mismatch"])
+    assert spam_text([]).startswith("This message looks like spam. ")
+
+
+def test_who_has_to_wait_hears_how_long():
+    reply = replace(scored(9.0), wait=300).reply("https://help.example")
+    assert (reply.code, reply.status) == (451, "4.7.1")
+    assert reply.text == (
+        f"This message looks like spam and has to wait, please try again in 300 s https://help.example [{ID}]"
+    )
+
+
+def test_the_lines_of_the_score():
+    result = scored(6.25, DDE, may_wait=False)
+    assert result.header("X-Mx").decode().split("\r\n") == [
+        f"X-Mx-Decision: {ID} tag flow=inbound",
+        "X-Mx-Flag: YES",
+        "X-Mx-Score: 6.25",
+        "X-Mx-Report: url.listed 6.25",
+        'X-Mx-Findings: office-dde "1/c.doc"',
+        "",
+    ]
+
+
+def test_a_score_below_0_is_told_as_0():
+    header = scored(-2.5).header("X-P")
+    assert b"\r\nX-P-Flag: NO\r\nX-P-Score: 0\r\nX-P-Report: url.listed -2.5\r\n" in header
+
+
+def test_what_is_tagged_for_a_finding_is_not_flagged_as_spam():
+    header = scored(1.0, DDE).header("X-P")
+    assert b" tag " in header
+    assert b"X-P-Flag: NO\r\n" in header
+
+
+@pytest.mark.parametrize("flow", [Flow.OUTBOUND, Flow.SUBMISSION])
+def test_mail_to_strangers_has_no_score_unless_it_is_tagged(flow):
+    assert b"Score" not in scored(4.0, flow=flow).header("X-P")
+    assert b"Flag: YES" in scored(6.0, flow=flow).header("X-P")
+
+
+@pytest.mark.parametrize("name", ["a\r\nX-Evil: 1", "\0", "ä" * 50, "x" * 5000])
+def test_a_report_is_printable_and_bounded(name):
+    clues = [Clue(f"{name}{number}", name, 1.0) for number in range(500)]
+    total = add_up(clues, (Finding("html-smuggling", name),), Evidence(3.0, (f"{name}:1",)))
+    header = decide(ID, Flow.INBOUND, SCORED, [], total, False).header("X-Postwarden")
+    for line in header.split(b"\r\n")[:-1]:
+        assert line.startswith(b"X-Postwarden-")
+        assert len(line) <= 998
+        assert all(32 <= octet < 127 for octet in line)

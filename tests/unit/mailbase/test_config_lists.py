@@ -141,7 +141,6 @@ flows: {inbound: {%s}}
         ("checks: {dnsbl: {points: {black: -1}}}", r"points\.black: expected 0 or more"),
         ("checks: {dnsbl: {actions: {blak: reject}}}", r"actions\.blak: no list of kind dnsbl"),
         ("checks: {dnswl: {actions: {white: reject}}}", r"dnswl\.actions: expected none"),
-        ("checks: {rhsbl: true}, reject_at: 5", r"inbound\.reject_at: expected a list in policyd\.lists"),
     ],
 )
 def test_points_are_for_lists_that_are_there(inbound: str, message: str) -> None:

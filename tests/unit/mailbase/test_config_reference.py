@@ -60,7 +60,7 @@ def documented(key: str) -> str:
     key = re.sub(r"\b(SERVER|DOMAIN)\b", "NAME", key)
     key = re.sub(r"^(policyd\.replies)\.REASON$", r"\1", key)
     return re.sub(
-        r"^flows\.FLOW\.(actions|unscanned|checks\.\w+\.(points|actions))\.\w+$", r"flows.FLOW.\1", key
+        r"^flows\.FLOW\.(actions|unscanned|points|checks\.\w+\.(points|actions))\.\w+$", r"flows.FLOW.\1", key
     )
 
 

@@ -330,9 +330,8 @@ def test_the_times_of_the_checks_are_measured(make_bench: Any) -> None:
     assert bench.metrics.check_times["fcrdns"].seconds == 0.0
 
 
-def test_a_threshold_without_a_check_is_a_mistake() -> None:
-    with pytest.raises(ConfigError, match=r"flows\.inbound\.reject_at: expected a check to be on"):
-        loads("flows: {inbound: {reject_at: 5}}")
+def test_a_threshold_without_a_check_is_for_the_content_alone(make_bench: Any) -> None:
+    assert make(make_bench, "flows: {inbound: {greylisting: false, reject_at: 5}}").action(**BAD) == "DUNNO"
 
 
 def test_a_check_that_is_named_is_on_and_the_others_stay_off() -> None:
