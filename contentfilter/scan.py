@@ -16,6 +16,7 @@ from contentfilter.analysis import ANALYSERS, Analysis, analyse
 from contentfilter.containers import libarchive
 from contentfilter.letter.letter import Composer
 from contentfilter.limits import Budget, ScanOptions
+from contentfilter.links.common import common_domains
 from contentfilter.message import BytesWire, MessageReader, Wire, open_wire
 from contentfilter.part import Context, Found, Part, Scanner, base_name, clean_name
 from contentfilter.passwords.passwords import Passwords
@@ -25,6 +26,7 @@ from contentfilter.scanners import SCANNERS
 from contentfilter.scanners.encrypted_office import load_msoffcrypto
 from contentfilter.scanners.vba import load_olevba
 from contentfilter.traits import NO_TRAITS, Traits
+from mailbase import organisation
 from mailbase.scripts import suffix_of
 from mailbase.vocabulary import Finding, Unscanned
 
@@ -95,6 +97,8 @@ def preload() -> None:
     load_msoffcrypto()
     load_olevba()
     libarchive.available()
+    organisation.prepare()
+    common_domains()
 
 
 def _scan_message(wire: Wire, options: ScanOptions, clock: Clock, analysis: Analysis | None) -> ScanResult:

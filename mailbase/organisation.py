@@ -29,10 +29,19 @@ def organisation(name: str) -> str | None:
     return known or name
 
 
+def is_top_level(label: str) -> bool:
+    """Whether names end like that: ``org``, or ``xn--p1ai``.
+
+    Arguments:
+        label: lower case, an A-label.
+    """
+    return label in _rules()[1]
+
+
 def prepare() -> None:
     """Read the list now: the first name would wait for it, some 0.2 s, and the reactor with it."""
     _suffixes()
-    _divided()
+    _rules()
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -41,7 +50,7 @@ def _above(above: str) -> str | None:
 
     Empty where each is its own, None where it depends on the label.
     """
-    if not above or above in _divided():
+    if not above or above in _rules()[0]:
         return None
     return _suffixes().privatesuffix(above) or ""
 
@@ -52,14 +61,15 @@ def _suffixes() -> PublicSuffixList:
 
 
 @lru_cache(maxsize=1)
-def _divided() -> frozenset[str]:
-    """The names below which some labels, or all, are public suffixes."""
+def _rules() -> tuple[frozenset[str], frozenset[str]]:
+    """The names below which some labels, or all, are public suffixes; and the top levels; in A-labels."""
     text = resources.files("publicsuffixlist").joinpath("public_suffix_list.dat").read_text("utf-8")
-    names = set()
+    divided, top = set(), set()
     for line in text.split("\n"):
         rule = line.partition(" ")[0].strip()
         if rule and not rule.startswith("//"):
-            above = rule.partition(".")[2]
-            names.add(above if above.isascii() else above.encode("idna").decode("ascii"))
-    names.discard("")
-    return frozenset(names)
+            rule = rule if rule.isascii() else rule.encode("idna").decode("ascii")
+            divided.add(rule.partition(".")[2])
+            top.add(rule.rpartition(".")[2])
+    divided.discard("")
+    return frozenset(divided), frozenset(top)

@@ -17,11 +17,8 @@ from contentfilter.letter.colours import UNKNOWN, colour_of
 from contentfilter.letter.elements import ELEMENTS, Element, OpenElements
 from contentfilter.letter.entities import unescaped
 from contentfilter.letter.looks import MAX_STYLE, PLAIN, Look, Sheet, Sight, look_of
+from contentfilter.links.link import MAX_LINK_TEXT, MAX_TARGET, Link
 
-MAX_TARGET = 2_000
-"""Characters of a link's target."""
-MAX_LINK_TEXT = 500
-"""Characters of a link's text."""
 MAX_LINKS = 2_000
 """Links of a page; of more, the first."""
 MAX_TITLE = 500
@@ -42,31 +39,11 @@ _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]"
 )
 """Characters without a shape: soft hyphens, joiners, marks of direction."""
-_STRIPPED = re.compile(r"[\t\r\n]")
 _BLANK = "".join(map(chr, range(33)))
 _REFRESH = re.compile(r"\s*[0-9.]*\s*[;,\s]\s*(?:url\s*=\s*)?[\"']?([^\"']*)", re.IGNORECASE)
 _CSS_URL = re.compile(r"url\(\s*([\"']?)([^\"'()]{1,2000})\1\s*\)", re.IGNORECASE)
 
 _TELLING = re.compile(r"style|class|id|color|hidden|background", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """Somewhere that a text leads.
-
-    Arguments:
-        target: as it is written there, character references decoded; at most ``MAX_TARGET`` characters. May
-            be relative, or no URL at all.
-        shown: the text of the link, with what is said in place of its pictures; empty for what has none.
-        kind: ``link``, ``form``, ``refresh``, ``image``, ``frame``, ``media``, ``style`` or ``script``;
-            ``text`` for one that stands in a text without markup, or in the words of a page.
-        hidden: whether a reader does not see it.
-    """
-
-    target: str
-    shown: str = ""
-    kind: str = "link"
-    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +331,5 @@ def attributes_of(raw: str) -> dict[str, str]:
 
 
 def trimmed(target: str) -> str:
-    """A target without what browsers leave out of it: blanks around it, tabs and line ends anywhere."""
-    target = target[: 2 * MAX_TARGET].strip(_BLANK)
-    return _STRIPPED.sub("", target)[:MAX_TARGET] if target else ""
+    """A target without the blanks around it, as browsers read it."""
+    return target[: 2 * MAX_TARGET].strip(_BLANK)[:MAX_TARGET]

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from contentfilter.letter.header import Field, fields_of
-from contentfilter.letter.html import Link, Page, read_page
+from contentfilter.letter.html import Page, read_page
 from contentfilter.limits import KIB
+from contentfilter.links.link import Link
+from contentfilter.links.mentions import Mention, mentions_in
 from contentfilter.part import Part
 from contentfilter.text import text_of
 
@@ -111,6 +113,11 @@ class Letter:
     def fields(self) -> tuple[Field, ...]:
         """The header fields, from the top."""
         return fields_of(self.header)
+
+    @cached_property
+    def mentions(self) -> tuple[Mention, ...]:
+        """The URLs of its texts and its subject."""
+        return mentions_in(self.texts, self.first("subject"))
 
     @cached_property
     def _by_name(self) -> dict[str, list[Field]]:

@@ -15,7 +15,25 @@ from mailbase.documents.problems import nearest
 CLUE_POINTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
         "rule": MappingProxyType({}),
-        "url": MappingProxyType({}),
+        "url": MappingProxyType(
+            {
+                "mismatch": 2.5,
+                "mismatch-author": 0.7,
+                "user": 3.5,
+                "number": 3.5,
+                "lookalike": 3.0,
+                "nested": 2.5,
+                "encoded": 2.5,
+                "script": 2.0,
+                "refresh": 2.0,
+                "broken": 1.5,
+                "address": 1.2,
+                "slashes": 0.5,
+                "port": 0.5,
+                "shortener": 0.5,
+                "redirect": 0.3,
+            }
+        ),
         "statistics": MappingProxyType({}),
         "bulk": MappingProxyType({}),
         "spf": MappingProxyType({}),
