@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from mailbase.vocabulary import Action
 from policyd.decision import Decision
 from policyd.facts import (
     CheckFailed,
@@ -13,6 +14,7 @@ from policyd.facts import (
     Fact,
     GreylistFact,
     LimitFact,
+    OutgoingFact,
     PointsFact,
     RecipientFact,
     RelayFact,
@@ -46,10 +48,16 @@ def describe(fact: Fact) -> dict[str, Any]:
             return {"check": "relay", "fact": relaying.value, "reason": reason}
         case GreylistFact(grey, wait):
             return {"check": "greylist", "fact": grey.value, "wait": wait}
-        case ExceptionFact(effect, named, what):
+        case ExceptionFact(effect, named, what, suspended):
             if named is None:
                 return {}
-            return {"check": "exceptions", "fact": effect.value, "named": named.value, "what": what}
+            described = {"check": "exceptions", "fact": effect.value, "named": named.value, "what": what}
+            if suspended is not Action.ACCEPT:
+                described["suspended"] = suspended.value
+            return described
+        case OutgoingFact(measure, words, suspended):
+            described = {"check": "outgoing", "fact": measure, "reason": words}
+            return {**described, "action": "suspend"} if suspended else described
         case LimitFact(limited, limit, _, _, _, wait):
             return {"check": "rate", "fact": limited.value, "reason": limit, "wait": wait} if limit else {}
         case RecipientFact(result=None):

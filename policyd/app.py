@@ -47,6 +47,13 @@ from policyd.limits.charges import CHARGES, Charges
 from policyd.limits.seen import Seen
 from policyd.limits.verbs import LimitVerbs
 from policyd.metrics import Metrics
+from policyd.outgoing.books import OUTGOING, Books
+from policyd.outgoing.counts import Result, Way
+from policyd.outgoing.courier import Courier
+from policyd.outgoing.judging import terms_of as outgoing_terms
+from policyd.outgoing.verbs import OutgoingVerbs
+from policyd.outgoing.watch import Watch
+from policyd.outgoing.ways import Mailer, Poster
 from policyd.policy import Policy, build_policy
 from policyd.readers import Readers
 from policyd.recorder import Recorder
@@ -134,6 +141,28 @@ class Daemon:
             recorder.limit_refunded,
         )
         traps = Traps(self.reputation, recorder.spamtrap)
+        self._mailer = Mailer(reactor, settings.identity.hostname)
+        self.courier = Courier(
+            reactor, lambda: self._settings, log, self._noticed, self._mailer, Poster(reactor)
+        )
+        self.outgoing = Watch(
+            reactor,
+            Books(
+                self.state.memory(OUTGOING.name),
+                partial(self.state.pages, OUTGOING.name),
+                Deferred.fromCoroutine,
+                reactor.seconds,
+                shared=self.state.shared,
+            ),
+            self.book,
+            None,
+            log,
+            self.courier.tell,
+            Deferred.fromCoroutine,
+            _secret(settings),
+        )
+        self._watch_outgoing(settings)
+        self.metrics.outgoing = self.outgoing.collect
         self.engine = Engine(
             policy,
             tickets,
@@ -143,6 +172,7 @@ class Daemon:
             transactions=transactions,
             charges=charges,
             trapped=traps.sprung,
+            own=self.outgoing,
         )
         self.limits = LimitVerbs(self.state.limits, lambda: self.engine.policy.limits, reactor)
         self.upstream = UpstreamVerbs(
@@ -152,13 +182,13 @@ class Daemon:
             lambda: self.engine.policy.deadline,
         )
         self.reports = Reports(tickets, charges, reactor.seconds)
-        self.reports.hooks.append(traps.reported)
+        self.reports.hooks += [traps.reported, self.outgoing.reported]
         self.server = PolicyServer(self.engine, recorder)
         self.maps = SocketmapServer(self._registry, self.metrics.socketmap, log)
         self.exceptions = ExceptionVerbs(self.book, reactor.seconds, log)
         self.journal = build_journal(settings, reactor, log)
         if self.journal is not None:
-            recorder.journal = self.journal.note
+            recorder.journal = self.outgoing.journal = self.journal.note
             self.reports.hooks.append(self._reported)
             self.metrics.journal = partial(collect, self.journal)
         self.tape = Tape(recorder, reactor.seconds, log, pseudonymised=settings.privacy.pseudonymise)
@@ -221,6 +251,7 @@ class Daemon:
                     **self.limits.table(),
                     **self.upstream.table(),
                     **self.lists.table(),
+                    **OutgoingVerbs(self.outgoing, self.book, self._reactor).table(),
                 },
                 self._reactor,
                 self._log,
@@ -293,6 +324,7 @@ class Daemon:
             self.journal.terms = journal_terms(settings)
         self.metrics.know_limits(policy.limits)
         self._remember(settings)
+        self._watch_outgoing(settings)
         self.resolver.reconfigure(servers_of(settings.dns), settings.dns)
         self._watch_lists()
         self.metrics.reloads["ok"] += 1
@@ -337,8 +369,18 @@ class Daemon:
         greylist = settings.policyd.greylist
         self.reputation.prefixes = (greylist.network_v4, greylist.network_v6)
 
+    def _watch_outgoing(self, settings: Settings) -> None:
+        outgoing = settings.policyd.outgoing
+        self.outgoing.terms = outgoing_terms(outgoing) if outgoing.enabled else None
+        self._mailer.hostname = settings.identity.hostname
+
+    def _noticed(self, way: Way, result: Result) -> None:
+        self.outgoing.counts.noticed(way, result)
+
     def stop(self) -> None:
         """End what goes on behind the requests; after the sockets are closed."""
+        self.courier.stop()
+        self.outgoing.stop()
         self.lists.stop()
         if self.server.readers is not None:
             self.server.readers.close()
@@ -363,6 +405,14 @@ class Daemon:
     def _warn(self, policy: Policy) -> None:
         for problem in policy.warnings:
             self._log.warning("allowlist", problem=str(problem))
+
+
+def _secret(settings: Settings) -> bytes:
+    """By what recipients are hashed: a secret that outlives the daemon, or none."""
+    privacy = settings.privacy
+    if not privacy.pseudonymise or privacy.key_file is None:
+        return b""
+    return privacy.key_file.read_bytes().strip()[:64]
 
 
 def serve(path: Path, overrides: Sequence[str]) -> int:

@@ -18,6 +18,7 @@ from mailbase.service import ListenError
 from policyd.exceptions import commands as exceptions
 from policyd.journal import commands as journal
 from policyd.limits import commands as limits
+from policyd.outgoing import commands as outgoing
 from policyd.replay.commands import add_commands
 
 OK, NEGATIVE, USAGE, BAD_CONFIG = 0, 1, 2, 78
@@ -134,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     journal.add_commands(commands, _command)
     exceptions.add_commands(commands, _command)
     limits.add_commands(commands, _command)
+    outgoing.add_commands(commands, _command)
     add_commands(commands, _command)
     return top
 

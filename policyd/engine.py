@@ -11,11 +11,13 @@ from typing import Protocol
 
 from mailbase.ids import IdSource
 from mailbase.ticket import HEADER, Ticket
-from mailbase.vocabulary import Action, Finding
-from policyd.checks import Check
+from mailbase.vocabulary import Action, Finding, Flow
+from policyd.callout.result import Result
+from policyd.checks import Check, RecipientCheck
 from policyd.context import Context, Scope, scope_of
 from policyd.decision import Decision
 from policyd.facts import CheckFailed, CheckLate, ExceptionFact, Fact, Grey, GreylistFact
+from policyd.flow import Origin
 from policyd.limits.charges import Charges
 from policyd.policy import Policy
 from policyd.request import Request, Stage
@@ -32,6 +34,9 @@ _MARKS = {Grey.PASSED: WAITED} | dict.fromkeys(
 )
 """What is noted of a recipient that greylisting let pass. Who has earned it is not among them: then the
 content may still ask for a wait."""
+_INBOUND = Flow.INBOUND
+_UNKNOWN = f"{RecipientCheck.name}-{Result.UNKNOWN}"
+"""Why a recipient is refused that its server does not know."""
 _blank = object.__new__
 """Makes an object without calling its constructor, which costs five times as much as setting its attributes:
 for the two that every request needs."""
@@ -50,6 +55,16 @@ class Watch(Protocol):
         """A check did not answer in time."""
 
 
+class OwnMail(Protocol):
+    """Is told of mail that is not strangers'."""
+
+    def mailed(self, origin: Origin, request: Request, recipients: tuple[str, ...]) -> None:
+        """A mail was accepted at DATA."""
+
+    def unknown(self, origin: Origin, request: Request) -> None:
+        """A recipient was refused that its server does not know."""
+
+
 class Engine:
     """Arguments:
     policy: in force; replaced as a whole at a reload.
@@ -61,6 +76,7 @@ class Engine:
     transactions: what was answered.
     charges: what mails took from limits; None where nothing comes back.
     trapped: told of each ticket with spamtraps.
+    own: told of users' and registered systems' mail; None: nobody is.
     """
 
     def __init__(
@@ -74,6 +90,7 @@ class Engine:
         transactions: Transactions | None = None,
         charges: Charges | None = None,
         trapped: Callable[[Ticket], None] | None = None,
+        own: OwnMail | None = None,
     ) -> None:
         self.policy = policy
         self._tickets = tickets
@@ -84,6 +101,7 @@ class Engine:
         self.transactions = Transactions() if transactions is None else transactions
         self._charges = charges
         self._trapped = trapped
+        self._own = own
 
     def decide(self, request: Request) -> Decision | Awaitable[Decision]:
         """The answer to Postfix; the same one if the request is a repetition."""
@@ -197,6 +215,9 @@ class Engine:
             elif scope is not _BOTH:
                 # Where one place asks for both, nothing else has let this recipient pass.
                 mark = KEPT_OUT
+            own = self._own if context.origin.flow is not _INBOUND and question else None
+            if own is not None and verdict.reason == _UNKNOWN:
+                own.unknown(context.origin, request)
         elif request.stage is _DATA and reply == DUNNO:
             mark = self._prepend(request, question, context, decision)
         if question:
@@ -218,6 +239,8 @@ class Engine:
             recipients = self.transactions.accepted(request)
         if not recipients and request.recipient:
             recipients = (request.recipient,)
+        if context.origin.flow is not _INBOUND and context.trace and self._own is not None:
+            self._own.mailed(context.origin, request, recipients)
         receiver = self.policy.received_spf
         if receiver is not None:
             weighed = context.weighed

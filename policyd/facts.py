@@ -116,11 +116,13 @@ class ExceptionFact(Fact):
     effect: of the exception that applies.
     named: what it names; None if there is none.
     what: the network, domain, mailbox or user, for the operator.
+    suspended: what is done with the mail of somebody who sent too much; accept where it is no suspension.
     """
 
     effect: Effect
     named: Named | None = None
     what: str = ""
+    suspended: Action = Action.ACCEPT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -230,3 +232,18 @@ class LimitFact(Fact):
     of: Of = Of.MESSAGES
     action: Action = Action.ACCEPT
     wait: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutgoingFact(Fact):
+    """Something odd in what a user or a registered system sends. It is noted, and decides nothing itself.
+
+    Arguments:
+        measure: what there is too much of.
+        words: how much, in what time, and what was usual.
+        suspended: whether a suspension follows.
+    """
+
+    measure: str
+    words: str
+    suspended: bool = False

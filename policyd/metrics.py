@@ -127,6 +127,8 @@ class Metrics(Collector):
         """The metrics of the state."""
         self.journal: Callable[[], Iterable[Metric]] = lambda: ()
         """Those of the journal."""
+        self.outgoing: Callable[[], Iterable[Metric]] = tuple
+        """What is known of our own users and systems."""
 
     def count_facts(self, configured: Iterable[tuple[str, str]]) -> None:
         """Count, beside the built-in facts, these and no others; what was counted stays.
@@ -199,6 +201,7 @@ class Metrics(Collector):
         yield from self.lists()
         yield from self.store("policyd")
         yield from self.journal()
+        yield from self.outgoing()
         if self.dns is not None:
             yield from self.dns.collect("policyd")
         if self.callouts is not None:

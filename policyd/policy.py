@@ -149,7 +149,11 @@ def build_policy(
     lists = read_lists(settings)
     registry = settings.registry
     checks: dict[str, Check] = {
-        ExceptionsCheck.name: ExceptionsCheck(rules, exempt=greylist.exempt),
+        ExceptionsCheck.name: ExceptionsCheck(
+            rules,
+            exempt=greylist.exempt,
+            suspended=Action.REJECT if settings.policyd.outgoing.suspend_reply == "reject" else Action.DEFER,
+        ),
         RelayCheck.name: RelayCheck(
             registry if settings.registry_path is not None else None, settings.identity.hostname
         ),

@@ -7,8 +7,9 @@ process answers at once, what several nodes share answers later.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from twisted.internet.defer import Deferred
 from mailbase.config import Settings
 from mailbase.config.store import MEMORY
 from mailbase.logs import Log
-from mailbase.store import Memory, Store, StoreError
+from mailbase.store import Memory, Row, Store, StoreError
 from mailbase.store.database import Database
 from mailbase.store.metrics import collect
+from mailbase.store.table import Table
 from mailbase.store.worker import Worker
 from policyd.exceptions.book import EXCEPTIONS, Shelf, StoreShelf
 from policyd.greylist.ledger import Records, StoreLedger
@@ -28,6 +30,9 @@ from policyd.limits.ledger import Limits, StoreLimits
 from policyd.policy import terms_of
 from policyd.tables import TABLES
 from policyd.tickets import TICKETS, Tickets
+
+PAGE = 200
+"""Rows in one page of a listing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,8 @@ class State:
     start: opens it; to be called once, before the first request.
     close: writes what is pending and closes it; whether nothing was lost.
     collect: its metrics, their names beginning with the text given.
+    pages: lists such a table, as key and all columns, some rows at a time; from the time on.
+    shared: whether other nodes write it too.
     """
 
     ledger: Records
@@ -51,6 +58,8 @@ class State:
     start: Callable[[], None]
     close: Callable[[], bool]
     collect: Callable[[str], Iterable[Metric]]
+    pages: Callable[[str, float], AsyncIterator[list[tuple[bytes, Row]]]]
+    shared: bool
 
 
 def open_state(settings: Settings, reactor: Any, log: Log, worker: Worker | None = None) -> State:
@@ -96,7 +105,15 @@ def _in_sqlite(settings: Settings, reactor: Any, log: Log, worker: Worker | None
         start=start,
         close=store.close,
         collect=lambda prefix: collect(store, prefix),
+        pages=lambda name, now: _pages(store.table(name), now),
+        shared=False,
     )
+
+
+async def _pages(table: Table, now: float) -> AsyncIterator[list[tuple[bytes, Row]]]:
+    rows = table.scan(now)
+    while page := list(islice(rows, PAGE)):
+        yield page
 
 
 def _path(settings: Settings) -> Path:

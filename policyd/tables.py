@@ -7,6 +7,7 @@ from policyd.exceptions.book import EXCEPTIONS
 from policyd.greylist.tables import ALLOWED, CLIENTS, OTHERS, TRIPLETS
 from policyd.limits.charges import CHARGES
 from policyd.limits.ledger import BUCKETS
+from policyd.outgoing.books import OUTGOING
 from policyd.reputation import REPUTATION
 from policyd.tickets import TICKETS
 
@@ -21,5 +22,6 @@ TABLES = (
     EXCEPTIONS,
     CALLOUTS,
     REPUTATION,
+    OUTGOING,
 )
 """The daemon, a replay and the tests open the store with these."""

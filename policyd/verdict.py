@@ -20,6 +20,7 @@ from policyd.facts import (
     GreylistFact,
     Limited,
     LimitFact,
+    Named,
     PointsFact,
     RecipientFact,
     RelayFact,
@@ -194,6 +195,14 @@ def _relaying(fact: RelayFact, scope: Scope) -> Verdict:
 
 def _exception(fact: ExceptionFact) -> Verdict:
     reason = f"exceptions-{fact.effect}-{fact.named}"
+    if fact.suspended is not _ACCEPT:
+        # To those who are ours, who may not know yet what somebody does in their name.
+        whose = "your account" if fact.named is Named.USER else "your system"
+        words = f"{whose} is suspended, for it sent unusually much; ask your postmaster"
+        reason = f"exceptions-suspended-{fact.named}"
+        if fact.suspended is Action.REJECT:
+            return Verdict(Action.REJECT, f"554 5.7.1 Refused: {words}", reason)
+        return Verdict(Action.DEFER, f"450 4.7.1 Not now: {words}", reason)
     if fact.effect is Effect.DENY:
         # Says no more than it must: whom it names is the operator's affair.
         return Verdict(Action.REJECT, "554 5.7.1 Refused by local policy", reason)

@@ -12,6 +12,7 @@ from mailbase.addresses import is_host_name, normal_domain
 from mailbase.config.callout import CalloutSettings
 from mailbase.config.journal import JournalSettings
 from mailbase.config.lists import ListHealthSettings, ListName, ListSettings
+from mailbase.config.outgoing import OutgoingSettings
 from mailbase.config.places import FOLDER, ListenPlace, OptionalListenPlace, SocketPath
 from mailbase.config.replies import reply_reason, reply_text
 from mailbase.config.units import Duration, between
@@ -148,3 +149,4 @@ class PolicydSettings(Section):
     greylist: GreylistSettings = GreylistSettings()
     callout: CalloutSettings = CalloutSettings()
     journal: JournalSettings = JournalSettings()
+    outgoing: OutgoingSettings = OutgoingSettings()

@@ -13,6 +13,7 @@ from mailbase.config.engines import engine_conflicts
 from mailbase.config.flows import FlowsSettings, flow_conflicts
 from mailbase.config.identity import IdentitySettings
 from mailbase.config.lists import list_conflicts
+from mailbase.config.outgoing import outgoing_conflicts
 from mailbase.config.places import FilePath
 from mailbase.config.policyd import PolicydSettings
 from mailbase.config.privacy import LoggingSettings, PrivacySettings
@@ -64,6 +65,8 @@ def conflicts(settings: Settings) -> Iterator[tuple[Location, str]]:
     for location, message in store_conflicts(settings.store):
         yield ("store", *location), message
     policyd = settings.policyd
+    for location, message in outgoing_conflicts(policyd.outgoing):
+        yield ("policyd", "outgoing", *location), message
     yield from list_conflicts(policyd.lists, policyd.list_health, settings.flows)
     for location, message in reply_conflicts(policyd.replies, policyd.lists, settings.flows):
         yield ("policyd", "replies", *location), message

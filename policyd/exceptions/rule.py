@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from mailbase.addresses import is_host_name, normal_address, normal_domain, unpack
 from mailbase.networks import parse_network
@@ -15,6 +16,9 @@ MAX_WHAT = 320
 """Characters of what a rule names."""
 MAX_TEXT = 320
 """Characters of a name or a reason that are kept."""
+
+SUSPENDED_BY = "policyd (outgoing)"
+"""Who sets the rules that suspend somebody for what he sends."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -45,10 +49,14 @@ class Rule:
     """What it establishes, always the same object."""
     single: bool = field(init=False, compare=False, repr=False)
     """Whether it names one address, one mailbox or one user, rather than a network or a domain."""
+    suspends: bool = field(init=False, compare=False, repr=False)
+    """Whether it was set for what the user or system sent."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fact", ExceptionFact(self.effect, self.named, self.what))
         object.__setattr__(self, "single", _is_single(self.named, self.what))
+        suspends = self.effect is Effect.DENY and self.by == SUSPENDED_BY
+        object.__setattr__(self, "suspends", suspends)
 
     @property
     def key(self) -> str:
@@ -87,6 +95,15 @@ def rule_of(
         named = _guess(what)
     texts = (by.strip()[:MAX_TEXT], why.strip()[:MAX_TEXT])
     return Rule(named, _normal(what, named), effect, int(until), int(added), *texts)
+
+
+@lru_cache(maxsize=1000)
+def client_form(text: str) -> str:
+    """A registered system in the form in which a rule for it as a client names it; else empty."""
+    try:
+        return _normal(text, Named.CLIENT)
+    except ValueError:
+        return ""
 
 
 def _guess(what: str) -> Named:

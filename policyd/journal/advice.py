@@ -29,6 +29,9 @@ def advice(decision: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     exception = next((fact for fact in decision["facts"] if fact.get("check") == "exceptions"), None)
     if exception is not None and exception.get("fact") == "deny":
         what, named = exception.get("what", "WHAT"), exception.get("named", "")
+        if exception.get("suspended"):
+            yield f"policyd outgoing lift {shlex.quote(what)}", "end the suspension"
+            return
         yield f"policyd exceptions remove {shlex.quote(what)} --as {named}", "take back what denies it"
         return
     check = decision["reason"].partition("-")[0]

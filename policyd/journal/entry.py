@@ -142,7 +142,9 @@ def _plain_facts(facts: tuple[Fact, ...], hidden: bool) -> str:
     return _facts([dict(told) for fact in facts if (told := describe(fact))], hidden)
 
 
-_IMPERSONAL = frozenset({"check", "fact", "points", "shadow", "reason", "wait", "named", "seconds", "action"})
+_IMPERSONAL = frozenset(
+    {"check", "fact", "points", "shadow", "reason", "wait", "named", "seconds", "action", "suspended"}
+)
 """What a fact says that is about nobody."""
 
 

@@ -77,6 +77,8 @@ def in_redis(settings: Settings, place: RedisPlace, reactor: Any, log: Log) -> S
         start=start,
         close=close,
         collect=client.metrics.collect,
+        pages=lambda name, now: tables[name].pages(now),
+        shared=True,
     )
 
 

@@ -186,6 +186,25 @@ CASES = [
         labels={"flow": "submission"},
     ),
     Case(
+        "OwnUsersSendUnusually",
+        grows("policyd_outgoing_jumps_total", 'kind="user", measure="messages"', 0.1),
+        stays("policyd_outgoing_jumps_total", 'kind="user", measure="messages"', 5)
+        | grows("policyd_outgoing_mails_total", 'kind="user"', 100),
+        labels={"kind": "user"},
+    ),
+    Case(
+        "OwnUsersSuspended",
+        grows("policyd_outgoing_suspended_total", 'kind="system"', 0.1),
+        stays("policyd_outgoing_suspended_total", 'kind="system"', 5),
+        labels={"kind": "system"},
+    ),
+    Case(
+        "PolicydNoticesFail",
+        grows("policyd_outgoing_notices_total", 'way="mail", result="failed"', 0.1),
+        grows("policyd_outgoing_notices_total", 'way="mail", result="sent"'),
+        labels={"way": "mail"},
+    ),
+    Case(
         "ContentfilterDown",
         up("contentfilter", 0),
         up("contentfilter", 1) | up("policyd", 0),

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mailbase.config import loads
 from mailbase.dns import RecordType
+from policyd.outgoing.judging import terms_of
 
 from .callouts import DOWN
 from .wired import REGISTRY, Wired
@@ -100,6 +103,47 @@ def report(wired: Wired) -> None:
     ticket = wired.mail()
     told = {"id": ticket, "client": CLIENT, "sender": SENDER, "action": "accept"}
     assert wired.verb(wired.daemon.reports, "report", **told)["known"]
+
+
+def mail_of_a_user(wired: Wired, mails: int = 1) -> None:
+    for _ in range(mails):
+        number = wired.mails
+        to = {"sasl_username": "ada", "recipient": f"x{number}@elsewhere.example", "instance": f"u{number}"}
+        wired.ask(**to)
+        wired.ask(**to, protocol_state="DATA")
+    wired.pass_time(0.1)
+
+
+def mails_of_a_thief(wired: Wired) -> None:
+    wired.daemon.courier._send = _taken
+    mail_of_a_user(wired, 46)
+
+
+async def _taken(place: str, to: Any, message: bytes, timeout: float) -> None:
+    assert b"user ada" in message
+
+
+def thief_who_goes_on(wired: Wired) -> None:
+    mails_of_a_thief(wired)
+    wired.reactor.advance(3600)
+    mail_of_a_user(wired, 46)
+
+
+def thief_who_is_suspended(wired: Wired) -> None:
+    wired.daemon.outgoing.terms = replace(
+        wired.daemon.outgoing.terms,
+        levels=levels_of("policyd: {outgoing: {users: {suspend: {messages: 46}}}}"),
+    )
+    mails_of_a_thief(wired)
+
+
+def levels_of(configuration: str) -> Any:
+    return terms_of(loads(configuration).policyd.outgoing).levels
+
+
+def too_much_to_count(wired: Wired) -> None:
+    wired.patch.setattr("policyd.outgoing.watch.MAX_PENDING", 0)
+    mail_of_a_user(wired)
 
 
 def ask_for_a_ticket(wired: Wired) -> None:
@@ -377,6 +421,15 @@ ON_DISK: dict[str, Happening] = {
     "dns_servers": more_dns_servers,
     "dns_servers_down": mail_with_dns_silent,
     "dns_lookup_seconds": mail,
+    "outgoing_mails": mail_of_a_user,
+    "outgoing_recipients": mail_of_a_user,
+    "outgoing_jumps": mails_of_a_thief,
+    "outgoing_suspended": thief_who_is_suspended,
+    "outgoing_suspensions": thief_who_is_suspended,
+    "outgoing_notices": mails_of_a_thief,
+    "outgoing_notices_held": thief_who_goes_on,
+    "outgoing_lost": too_much_to_count,
+    "outgoing_held": mail_of_a_user,
     "callouts": mail,
     "callout_hits": recipient_seen_before,
     "callout_joined": callout_for_two_mails,
