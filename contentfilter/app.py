@@ -43,6 +43,7 @@ from contentfilter.splits import Splits
 from contentfilter.spool import Spool
 from contentfilter.unstuffing import stuffed
 from contentfilter.upstream import Investigator
+from contentfilter.urls.assembly import UrlWatch
 from mailbase import __version__
 from mailbase.config import FINDING_NAMES, ConfigError, ContentfilterSettings, Settings, load
 from mailbase.control import ControlError
@@ -51,6 +52,7 @@ from mailbase.control.server import ControlServer
 from mailbase.dns import build_resolver, servers_of
 from mailbase.dns.upstreams import Upstream
 from mailbase.evidence import VERB as EVIDENCE
+from mailbase.lists.board import CONSUMER as LIST_TEST
 from mailbase.logs import Log
 from mailbase.metrics import new_registry, site
 from mailbase.service import Service
@@ -60,7 +62,7 @@ from mailbase.vocabulary import Action, Flow
 
 NEEDS_RESTART = ("listeners", "control", "metrics", "message_size_limit", "spool", "timeouts")
 """Settings of ``contentfilter`` that a reload does not change."""
-WHO_ASKS_DNS = ("authentication", "urls")
+WHO_ASKS_DNS = ("authentication", "urls", LIST_TEST)
 """Consumers of DNS, in the metrics."""
 DRAIN_EXTRA = 15.0
 """Seconds beyond the longest a mail may take that stopping waits for."""
@@ -110,6 +112,8 @@ class Daemon:
         self.metrics.watch_engines(lambda: self.engines.all)
         self.resolver = build_resolver(reactor, settings.dns, WHO_ASKS_DNS, self._dns_server_changed)
         self.metrics.watch_dns(self.resolver.metrics)
+        self.urls = UrlWatch(reactor, self.resolver, log)
+        self.metrics.watch_url_lists(self.urls.collect)
         self._connect(settings)
         self._allowed = Allowlist(content.allowed_macros, log, time.time)
         # What is wrong with the file is told now, and not with the first macro.
@@ -168,6 +172,7 @@ class Daemon:
             ListenError: an address cannot be listened on.
         """
         content = self.settings.contentfilter
+        self.urls.configure(self.settings)
         service = Service(
             self._reactor,
             self._log,
@@ -180,7 +185,12 @@ class Daemon:
         service.listen(
             f"unix:{content.control}",
             ControlServer(
-                {"status": self._status, EXPLAIN: self._explain, VERB: self._taken_out},
+                {
+                    "status": self._status,
+                    EXPLAIN: self._explain,
+                    VERB: self._taken_out,
+                    **self.urls.board.table(),
+                },
                 self._reactor,
                 self._log,
             ),
@@ -207,6 +217,7 @@ class Daemon:
             port.stop()
         await self.pool.stop()
         self.engines.stop()
+        self.urls.stop()
         self.resolver.stop()
         self._disconnect()
 
@@ -305,6 +316,7 @@ class Daemon:
                 self._log,
                 self.metrics,
                 beside=[SpamEngine(engine, getattr(content, engine.name)) for engine in self.engines.spam],
+                after=self.urls.assessors(settings),
             ),
             allowed=self._allowed,
         )
@@ -357,6 +369,7 @@ class Daemon:
         self._allowed.refresh()
         self.engines.configure(content)
         self.resolver.reconfigure(servers_of(settings.dns), settings.dns)
+        self.urls.configure(settings)
         if content.quarantine.folder != old.contentfilter.quarantine.folder:
             self.quarantine = Quarantine(content.quarantine, self._in_thread)
             self._measure()

@@ -18,6 +18,8 @@ from contentfilter.progress import Progress
 from contentfilter.quarantine import commands as quarantine
 from contentfilter.quarantine.entry import QuarantineError
 from mailbase.config import ConfigError, Settings, load
+from mailbase.control import ControlError
+from mailbase.lists.showing import show
 from mailbase.printing import wants_json
 from mailbase.replies import printable
 from mailbase.service import ListenError
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return BAD_CONFIG
-    except (AllowlistError, QuarantineError, ListenError) as error:
+    except (AllowlistError, ControlError, QuarantineError, ListenError) as error:
         print(f"contentfilter: {error}", file=sys.stderr)
         return NEGATIVE
     except BrokenPipeError:
@@ -95,6 +97,15 @@ def _parser() -> argparse.ArgumentParser:
     _id(explain)
     _json(explain)
     explain.set_defaults(run=_explain)
+
+    lists = _command(
+        commands,
+        "lists",
+        "show the DNS lists of links, and which of them are asked",
+        "contentfilter lists",
+    )
+    _json(lists)
+    lists.set_defaults(run=_lists)
 
     quarantine.add_commands(commands, _command, _settings)
     macros.add_commands(commands, _command)
@@ -204,6 +215,10 @@ def _print_line(row: dict[str, Any]) -> None:
 
 def _complain(text: str) -> None:
     print(f"contentfilter: {printable(text, 400)}", file=sys.stderr)
+
+
+def _lists(options: argparse.Namespace) -> int:
+    return OK if show(_settings(options).contentfilter.control, sys.stdout, options.json) else NEGATIVE
 
 
 def _explain(options: argparse.Namespace) -> int:

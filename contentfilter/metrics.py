@@ -327,6 +327,10 @@ class Metrics:
         """Show what the resolver counts."""
         self._registry.register(_Collected(lambda: dns.collect("contentfilter")))
 
+    def watch_url_lists(self, collect: Callable[[], Iterable[Metric]]) -> None:
+        """Show how the lists of links fare."""
+        self._registry.register(_Collected(collect))
+
     def looked_at(self, result: Looked) -> None:
         """It was tried to find out about the client of an upstream relay."""
         self.evidence.labels(result).inc()

@@ -13,6 +13,7 @@ from mailbase.config import ConfigError, Settings, load
 from mailbase.config.units import parse_duration
 from mailbase.control import ControlError
 from mailbase.control.client import ask
+from mailbase.lists.showing import show
 from mailbase.printing import wants_json, write
 from mailbase.service import ListenError
 from policyd.exceptions import commands as exceptions
@@ -31,7 +32,6 @@ COLUMNS = {
     "clients": ("identity", "retries", "last", "expires"),
     "allowed": ("network", "comment", "added", "expires"),
 }
-LIST_COLUMNS = ("list", "kind", "zone", "state", "since", "lookups", "hits", "trouble", "detail", "next_test")
 SHOW_COLUMNS = (
     "kind",
     "identity",
@@ -230,9 +230,7 @@ def _query(options: argparse.Namespace) -> int:
 
 
 def _lists(options: argparse.Namespace) -> int:
-    rows = list(ask(_settings(options).policyd.control, "lists"))
-    write(sys.stdout, rows, LIST_COLUMNS, wants_json(sys.stdout, options.json))
-    return NEGATIVE if any(row.get("state") == "off" for row in rows) else OK
+    return OK if show(_settings(options).policyd.control, sys.stdout, options.json) else NEGATIVE
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -19,6 +19,8 @@ from mailbase.lists.model import DnsList, Trouble
 from mailbase.lists.roster import Roster, Watched
 from mailbase.logs import Log
 
+VERB = "lists"
+"""Of the control socket."""
 CONSUMER = "list-test"
 """Who asks for the test points, in the metrics of DNS."""
 
@@ -93,7 +95,7 @@ class Board:
 
     def table(self) -> dict[str, Handler]:
         """The control socket's verb."""
-        return {"lists": lambda request: self.rows()}
+        return {VERB: lambda request: self.rows()}
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every list as JSON types; times are seconds since the epoch."""

@@ -25,6 +25,7 @@ from contentfilter.results import ScanFailed, ScanResult
 from contentfilter.spool import Spool
 from contentfilter.verdict import Verdict
 from mailbase.config import QuarantineSettings, loads
+from mailbase.lists import showing
 from mailbase.vocabulary import Action, Finding, Flow, Unscanned
 
 ID = "0123456789abc"
@@ -487,3 +488,16 @@ def test_nothing_in_a_name_disturbs_the_terminal(monkeypatch):
     )
     assert output.getvalue().count("\n") == 1
     assert all(32 <= ord(letter) < 127 for letter in output.getvalue()[:-1])
+
+
+@pytest.mark.parametrize(("state", "status"), [("on", 0), ("untested", 0), ("off", 1)])
+def test_lists_of_links_are_shown(config, capsys, monkeypatch, state, status):
+    rows = [{"list": "a", "state": "on"}, {"list": "b", "state": state, "detail": "no answer"}]
+    monkeypatch.setattr(showing, "ask", lambda path, verb: iter(rows) if verb == "lists" else None)
+    assert run("lists", "--config", config) == status
+    assert [json.loads(line)["list"] for line in capsys.readouterr().out.splitlines()] == ["a", "b"]
+
+
+def test_lists_of_a_daemon_that_is_not_there(config, capsys):
+    assert run("lists", "--config", config, "--set", "contentfilter.control=/nonexistent/socket") == 1
+    assert "contentfilter:" in capsys.readouterr().err

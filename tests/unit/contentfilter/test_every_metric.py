@@ -17,6 +17,7 @@ from contentfilter.metering import STAGES
 from contentfilter.quarantine.housekeeping import FIRST, State
 from contentfilter.recipients import Share
 from contentfilter.results import ScanResult
+from contentfilter.traits import Traits
 from mailbase.dns import RecordType
 from mailbase.vocabulary import Finding, Unscanned
 
@@ -175,6 +176,21 @@ def more_dns_servers(wired: Wired) -> None:
     wired.daemon.reload()
 
 
+# Lists of links
+
+
+def mail_with_a_listed_link(wired: Wired) -> None:
+    wired.result = ScanResult(parts=1, traits=Traits(hosts=("www.evil.com",)))
+    wired.pass_time()
+    mail(wired)
+
+
+def list_goes_away(wired: Wired) -> None:
+    wired.pass_time()
+    wired.names.records.clear()
+    wired.pass_time(1000, 10)
+
+
 # Virus engines
 
 
@@ -256,6 +272,11 @@ MOVED_BY: dict[str, Happening] = {
     "dns_evicted": look_up_with_little_memory,
     "dns_servers": more_dns_servers,
     "dns_servers_down": look_up_in_silence,
+    "list_lookups": mail_with_a_listed_link,
+    "list_hits": mail_with_a_listed_link,
+    "list_on": Wired.pass_time,
+    "list_switched_off": list_goes_away,
+    "lists_off": list_goes_away,
     "quarantine_failures": disk_is_full,
     "quarantine_removed": mail_is_kept_long_enough,
     "quarantine_messages": mail_that_is_quarantined,

@@ -57,7 +57,12 @@ contentfilter:
   workers: {{count: 1, backlog: {backlog}}}
   clamd: {{addresses: ["unix:/a", "unix:/b"], at_once: 1}}
   command: {{run: [/bin/engine, "{{file}}"]}}
+  urls: {{lists: {{black: {{zone: list.example}}}}}}
 """
+LISTED = {
+    ("test.list.example.", "A"): "127.0.0.2",
+    ("evil.com.list.example.", "A"): "127.0.0.2",
+}
 SINK = b"220 hi\r\n"
 CLIENT = "203.0.113.9"
 UPSTREAM = "198.51.100.7"
@@ -169,7 +174,7 @@ class Wired:
         self._backs: list[Line] = []
         self._control: list[Line] = []
         self._clients: list[Line] = []
-        self.names = Names(self.reactor, {})
+        self.names = Names(self.reactor, LISTED)
         patch.setattr(app, "build_resolver", self.names.resolver)
         patch.setattr(app, "launcher", lambda *_: self)
         patch.setattr("contentfilter.engines.assembly.ProgramRunner", lambda _reactor: self)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from mailbase.control import ControlError
+from mailbase.lists import showing
 from mailbase.printing import MAX_CELL, write
 from policyd import cli
 
@@ -46,6 +47,7 @@ class Answer:
 def daemon(monkeypatch: pytest.MonkeyPatch) -> Daemon:
     daemon = Daemon()
     monkeypatch.setattr(cli, "ask", daemon.ask)
+    monkeypatch.setattr(showing, "ask", daemon.ask)
     return daemon
 
 

@@ -1,0 +1,1 @@
+"""Looks up what links lead to, on DNS lists."""
