@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
 from twisted.internet.defer import Deferred, FirstError, gatherResults
@@ -16,18 +17,28 @@ from twisted.internet.interfaces import IReactorTime
 from contentfilter.account import REMEMBERED, Told, content
 from contentfilter.assessing import Mail, StampFailed
 from contentfilter.clues import Clue
+from contentfilter.deferring import Deferrals, may_wait
 from contentfilter.disposition import Answer, Disposition
 from contentfilter.engines.seat import Name as EngineName
 from contentfilter.envelope import Envelope
 from contentfilter.macros.allowlist import Allowlist
 from contentfilter.metering import Stage
 from contentfilter.metrics import Metrics
-from contentfilter.origin import Investigator, Origin, Origins, Policyd
+from contentfilter.origin import Investigator, Origin, Origins, Policyd, is_excepted
 from contentfilter.panel import Panel
 from contentfilter.policy import Policies
 from contentfilter.quarantine.keeper import Quarantine
 from contentfilter.recall import Recall
-from contentfilter.recipients import Share, differ, dispose, in_one_answer, judge, places_of, with_action
+from contentfilter.recipients import (
+    Share,
+    differ,
+    dispose,
+    in_one_answer,
+    judge,
+    places_of,
+    put_off,
+    with_action,
+)
 from contentfilter.results import ScanFailed, ScanResult
 from contentfilter.splits import Splits
 from contentfilter.spool import Spool
@@ -140,6 +151,7 @@ class MailInspector:
         self._now = now
         self._splits = splits if splits is not None else Splits(clock.seconds)
         self._origins = Origins(metrics, log)
+        self._deferrals = Deferrals(metrics, log)
         self._ids = IdSource()
         self.recent: Recent[str, Told | None] = Recent(REMEMBERED)
 
@@ -168,7 +180,8 @@ class MailInspector:
                 failures += missing
         clues = [clue for result in results[:1] for clue in _clues(result)] + clues
         traps = spamtraps(envelope, ticket, backends.traps)
-        shares = judge(
+        judged = partial(
+            judge,
             decision,
             flow,
             backends.policies,
@@ -177,8 +190,13 @@ class MailInspector:
             [*results, *failures],
             origin.evidence,
             backends.allowed,
-            clues,
+            None if is_excepted(ticket) else clues,
         )
+        shares = judged(may_wait(mail))
+        if any(share.verdict.waits for share in shares):
+            waiting = self._deferrals.ask(backends.policyd, mail, self._left(deadline))
+            wait = await watch.of("greylist", waiting)
+            shares = put_off(shares, wait) if wait else judged(False)
         apart = not envelope.lmtp and differ(shares)
         if apart and (flow is Flow.UPSTREAM or not self._part(envelope, shares)):
             shares, apart = in_one_answer(shares), False

@@ -20,6 +20,7 @@ Stage = Literal[
     "beside",
     "assessment",
     "stamps",
+    "greylist",
     "quarantine",
     "total",
     "reinjection",

@@ -28,10 +28,14 @@ from contentfilter.results import ScanFailed, ScanResult
 from contentfilter.splits import EVENTS as SPLITS
 from contentfilter.splits import Event as Split
 from contentfilter.steps import End
+from contentfilter.total import REST, Item
 from contentfilter.upstream import RESULTS as EVIDENCE
 from contentfilter.upstream import Result as Looked
 from contentfilter.verdict import POINTS, Verdict
 from mailbase.config import FINDING_NAMES
+from mailbase.config.evidence import DEFAULT_POINTS
+from mailbase.config.points import CLUE_POINTS
+from mailbase.deferral import WHYS as DEFERRALS
 from mailbase.dns import DnsMetrics
 from mailbase.vocabulary import UNSCANNED_REASONS, Action, Finding, Flow, Unscanned
 
@@ -49,6 +53,10 @@ TICKETS = ("found", "missing", "unknown", "unavailable")
 """How asking for a ticket ended: resolved, no header line, resolves to nothing, no answer."""
 PROTOCOLS = ("smtp", "lmtp")
 
+CLUE_SOURCES = (*CLUE_POINTS, "policyd", "finding", "other")
+"""Who states something that has points; others than those with a table of points are one."""
+CLUE_KINDS = ("counted", "shadow")
+_POINTS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30)
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -143,8 +151,28 @@ class Metrics:
         )
         self.by_points = Counter(
             "contentfilter_by_points",
-            "Mails tagged or quarantined for policyd's points.",
+            "Mails with which something was done for their total.",
             ["flow", "action"],
+            registry=registry,
+        )
+        self.score = Histogram(
+            "contentfilter_score",
+            "Points that mails came to.",
+            ["flow"],
+            buckets=_POINTS,
+            registry=registry,
+        )
+        self.clues = Counter(
+            "contentfilter_clues",
+            "What mails have points for, by who states it; shadows are not added.",
+            ["source", "kind"],
+            registry=registry,
+        )
+        self.deferrals = Counter(
+            "contentfilter_deferrals",
+            "Mails that were to wait for their total: told so, or taken since they have waited, need not, or "
+            "policyd could not be asked.",
+            ["result"],
             registry=registry,
         )
         self.recipients = Counter(
@@ -225,8 +253,12 @@ class Metrics:
             for action in Action:
                 self.messages.labels(flow, action)
                 self.recipients.labels(flow, action)
-            for action in (Action.TAG, Action.QUARANTINE):
+            for action in (Action.TAG, Action.QUARANTINE, Action.DEFER, Action.REJECT):
                 self.by_points.labels(flow, action)
+            self.score.labels(flow)
+        for source in CLUE_SOURCES:
+            for kind in CLUE_KINDS:
+                self.clues.labels(source, kind)
         for scanner, reasons in FAILURES.items():
             for reason in reasons:
                 self.failures.labels(scanner, reason)
@@ -252,6 +284,7 @@ class Metrics:
             (self.quarantine_removed, ("released", "deleted", "expired")),
             (self.digests, ("sent", "failed")),
             (self.splits, SPLITS),
+            (self.deferrals, DEFERRALS),
             (self.reports, REPORTED),
             (self.panel_seconds, PANEL),
             (self.evidence, EVIDENCE),
@@ -276,6 +309,10 @@ class Metrics:
         """A mail was decided on."""
         self.messages.labels(verdict.flow, verdict.action).inc()
         self.message_bytes.inc(size)
+        if verdict.total is not None:
+            self.score.labels(verdict.flow).observe(verdict.total.points)
+            for item in verdict.total.items:
+                self.clues.labels(_source(item), "shadow" if item.shadow else "counted").inc()
         if isinstance(verdict.cause, Finding) and verdict.cause.name == POINTS:
             self.by_points.labels(verdict.flow, verdict.action).inc()
         for fact in verdict.facts:
@@ -426,3 +463,12 @@ class _Collected:
 
     def __init__(self, collect: Callable[[], Iterable[Metric]]) -> None:
         self.collect = collect
+
+
+def _source(item: Item) -> str:
+    """The label of who states it."""
+    if item.source in CLUE_POINTS:
+        return item.source
+    if item.source in DEFAULT_POINTS or item.name == REST:
+        return "policyd"
+    return "other" if "." in item.name else "finding"

@@ -25,6 +25,9 @@ from mailbase.vocabulary import Flow
 TICKET_TIMEOUT = 2.0
 """Seconds for policyd to answer; without it the mail goes on with what we know ourselves."""
 
+EXCEPTED = "exceptions.allow"
+"""What policyd states of a mail that ``policyd allow`` spares its points."""
+
 _ID_LINE = re.compile(rb"(?im)^" + HEADER.encode() + rb":[ \t]*([0-9a-z]{1,32})[ \t]*\r?$")
 
 
@@ -142,6 +145,11 @@ def ticket_id(head: bytes) -> str:
     found = _ID_LINE.search(header)
     name = found[1].decode("ascii").lower() if found else ""
     return name if is_id(name) else ""
+
+
+def is_excepted(ticket: Ticket | None) -> bool:
+    """Whether the operator has said by command that the mail is to get no points."""
+    return ticket is not None and any(finding.name == EXCEPTED for finding in ticket.findings)
 
 
 def without_ticket(settings: Settings, envelope: Envelope, listener: ListenerSettings) -> Flow:

@@ -65,7 +65,7 @@ def judge(
     results: Sequence[ScanResult | ScanFailed],
     evidence: Evidence | None,
     allowed: Allowlist | None = None,
-    clues: Sequence[Clue] = (),
+    clues: Sequence[Clue] | None = (),
     may_wait: bool = False,
 ) -> list[Share]:
     """The recipients, but those ``left_out``, by what is done with their mail; the most severe first.
@@ -75,7 +75,7 @@ def judge(
         results: of the scanners, in their configured order.
         evidence: what policyd knows of client and sender.
         allowed: macros that are.
-        clues: for spam, or against it.
+        clues: for spam, or against it; None: no points are to count, whatever they are.
         may_wait: whether the client may be told to come again for the total. No mail waits that is for
             somebody who takes complaints as well.
     """
@@ -99,7 +99,7 @@ def judge(
         if allowed is not None and forgiven:
             addresses = [envelope.recipients[place].address for place in places]
             counted = allowed.excuse(results, sender, addresses)
-        total = add_up(clues, _findings(counted), evidence, policy.points)
+        total = None if clues is None else add_up(clues, _findings(counted), evidence, policy.points)
         verdict = decide(decision_id, flow, policy, counted, total, may_wait)
         shares.append(Share(verdict, tuple(places), policy.protected))
     # Stable: of equals the one with the first recipient stays in front.
@@ -126,6 +126,19 @@ def in_one_answer(shares: Sequence[Share]) -> list[Share]:
     return [
         with_action(share, Action.QUARANTINE) if share.action is Action.REJECT else share for share in shares
     ]
+
+
+def put_off(shares: Sequence[Share], wait: int) -> list[Share]:
+    """The shares, where some have to wait for their total; nobody comes apart only for that.
+
+    Arguments:
+        wait: seconds.
+    """
+    told = [
+        replace(share, verdict=replace(share.verdict, wait=wait)) if share.verdict.waits else share
+        for share in shares
+    ]
+    return told if any(share.action is Action.REJECT for share in told) else in_one_answer(told)
 
 
 def with_action(share: Share, action: Action, cause: Verdict | None = None) -> Share:

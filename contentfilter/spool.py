@@ -62,15 +62,16 @@ class Spool:
         """SHA-256 of all that was written."""
         return self._hash.digest()
 
-    def digest_from(self, offset: int) -> bytes:
-        """SHA-256 of what was written from ``offset`` on.
+    def digest_from(self, offset: int, limit: int | None = None) -> bytes:
+        """SHA-256 of what was written from ``offset`` on, or of its first ``limit`` octets.
 
         Raises:
             OSError: the file cannot be read.
             ValueError: the spool is closed.
         """
         seen = hashlib.sha256()
-        while chunk := self._read(offset, CHUNK):
+        end = self.wire_size if limit is None else offset + limit
+        while chunk := self._read(offset, min(CHUNK, max(0, end - offset))):
             seen.update(chunk)
             offset += len(chunk)
         return seen.digest()

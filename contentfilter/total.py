@@ -1,7 +1,8 @@
 """From clues, findings and policyd's evidence to one total. Pure.
 
-A name counts once, however often it is stated: what a mail repeats makes it no worse. What runs in shadow is
-told and not added. Neither order nor time of arrival plays a part.
+A name counts once, however often it is stated: what a mail repeats makes it no worse. What policyd has stated
+is worth what policyd says. What runs in shadow is told and not added. Neither order nor time of arrival plays
+a part.
 """
 
 from __future__ import annotations
@@ -100,8 +101,10 @@ def add_up(
     for finding in findings:
         if worth := points.get(finding.name, BUILT_IN.get(finding.name, 0.0)):
             _take(found, Item(finding.name, worth, finding.part))
-    ours = _sum(item.points for item in found.values() if not item.shadow)
     theirs = [] if evidence is None else list(_told(evidence))
+    for item in theirs:
+        found.pop(item.name, None)
+    ours = _sum(item.points for item in found.values() if not item.shadow)
     total = ours if evidence is None else _sum((ours, evidence.points))
     # Python's sort is stable, and the names make it independent of who came first.
     items = sorted((*found.values(), *theirs), key=lambda item: (-item.points, item.name))

@@ -46,6 +46,7 @@ from policyd.journal.verbs import JournalVerbs
 from policyd.limits.charges import CHARGES, Charges
 from policyd.limits.seen import Seen
 from policyd.limits.verbs import LimitVerbs
+from policyd.mails import MailGreylisting
 from policyd.metrics import Metrics
 from policyd.outgoing.books import OUTGOING, Books
 from policyd.outgoing.counts import Result, Way
@@ -175,6 +176,10 @@ class Daemon:
             own=self.outgoing,
         )
         self.limits = LimitVerbs(self.state.limits, lambda: self.engine.policy.limits, reactor)
+        self.mails = MailGreylisting(
+            tickets, self.ledger, lambda: self.engine.policy.greylist, reactor.seconds
+        )
+        self.metrics.mails = self.mails.counted
         self.upstream = UpstreamVerbs(
             lambda: self.engine.policy.upstream,
             self._gatherer.gather,
@@ -250,6 +255,7 @@ class Daemon:
                     **self.reports.table(),
                     **self.limits.table(),
                     **self.upstream.table(),
+                    **self.mails.table(),
                     **self.lists.table(),
                     **OutgoingVerbs(self.outgoing, self.book, self._reactor).table(),
                 },

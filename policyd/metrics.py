@@ -16,6 +16,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from mailbase.config.evidence import DEFAULT_POINTS
+from mailbase.deferral import WHYS, Why
 from mailbase.dns.metrics import DnsMetrics
 from mailbase.vocabulary import Action, Flow
 from policyd.callout.metrics import CalloutMetrics
@@ -112,6 +113,7 @@ class Metrics(Collector):
         self.limits_unavailable = 0
         self.spamtraps = dict.fromkeys(Flow, 0)
         self.reports: Mapping[Result, int] = dict.fromkeys(RESULTS, 0)
+        self.mails: Mapping[Why, int] = dict.fromkeys(WHYS, 0)
         self.socketmap = Counts()
         self.dns: DnsMetrics | None = None
         self.callouts: CalloutMetrics | None = None
@@ -178,6 +180,12 @@ class Metrics(Collector):
         )
         yield _counter("spamtrap", "Mails to spamtraps.", ("flow",), self.spamtraps)
         yield _counter("reports", "What contentfilter told of mails.", ("result",), self.reports)
+        yield _counter(
+            "content_greylist",
+            "Mails that contentfilter asked about since they look like spam: whether they have to wait.",
+            ("result",),
+            self.mails,
+        )
         yield _counter(
             "engine_failures", "Connections closed for a fault of ours.", (), {(): self.engine_failures}
         )

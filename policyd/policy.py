@@ -66,6 +66,7 @@ class Policy:
     texts: makes replies.
     on_error: what greylisting does while the store is broken.
     terms: of greylisting.
+    greylist: knows by what callers are known again, and who never waits.
     deadline: seconds after which what is known decides.
     warnings: lines of the allowlists that were skipped.
     limits: of all flows.
@@ -82,6 +83,7 @@ class Policy:
     texts: Texts
     on_error: Literal["pass", "defer"]
     terms: Terms
+    greylist: GreylistCheck
     deadline: float = 8.0
     warnings: tuple[Problem, ...] = ()
     limits: tuple[Limit, ...] = ()
@@ -148,6 +150,19 @@ def build_policy(
     greylist = settings.policyd.greylist
     lists = read_lists(settings)
     registry = settings.registry
+    greylist_check = GreylistCheck(
+        ledger,
+        lists.clients,
+        lists.recipients,
+        registry,
+        exempt=greylist.exempt,
+        enabled=settings.flows.of(Flow.INBOUND).greylisting,
+        network_v4=greylist.network_v4,
+        network_v6=greylist.network_v6,
+        dynamic=lists.dynamic,
+        identities=greylist.identities,
+        sender_domains=greylist.sender_domains,
+    )
     checks: dict[str, Check] = {
         ExceptionsCheck.name: ExceptionsCheck(
             rules,
@@ -157,19 +172,7 @@ def build_policy(
         RelayCheck.name: RelayCheck(
             registry if settings.registry_path is not None else None, settings.identity.hostname
         ),
-        GreylistCheck.name: GreylistCheck(
-            ledger,
-            lists.clients,
-            lists.recipients,
-            registry,
-            exempt=greylist.exempt,
-            enabled=settings.flows.of(Flow.INBOUND).greylisting,
-            network_v4=greylist.network_v4,
-            network_v6=greylist.network_v6,
-            dynamic=lists.dynamic,
-            identities=greylist.identities,
-            sender_domains=greylist.sender_domains,
-        ),
+        GreylistCheck.name: greylist_check,
     }
     limits = {flow: limits_of(flow, settings.flows.of(flow).limits) for flow in Flow}
     if limiting is not None and any(limits.values()):
@@ -200,6 +203,7 @@ def build_policy(
         Texts(settings.identity.contact, settings.policyd.replies),
         settings.store.on_error,
         terms_of(settings),
+        greylist_check,
         settings.policyd.deadline,
         lists.warnings,
         tuple(limit for those in limits.values() for limit in those),

@@ -36,7 +36,6 @@ CLUE_POINTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
         ),
         "statistics": MappingProxyType({}),
         "bulk": MappingProxyType({}),
-        "spf": MappingProxyType({}),
         "dkim": MappingProxyType({}),
         "dmarc": MappingProxyType({}),
         "arc": MappingProxyType({}),

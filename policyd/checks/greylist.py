@@ -12,7 +12,6 @@ from mailbase.vocabulary import Flow
 from policyd.checks.dynamic import DynamicNames
 from policyd.context import Context
 from policyd.facts import Grey, GreylistFact
-from policyd.flow import Origin
 from policyd.greylist.allowlist import ClientList, RecipientList
 from policyd.greylist.identity import BY_NAME, Caller
 from policyd.greylist.keys import client_network
@@ -107,7 +106,7 @@ class GreylistCheck:
             return spared
         caller: Caller | None = origin.notes.get(_CALLER)
         if caller is None:
-            caller = origin.notes[_CALLER] = self._judge_client(origin, address)
+            caller = origin.notes[_CALLER] = self._judge_client(address, origin.name, origin.has_ptr)
         if caller is _SPARED:
             return _CLIENT
         if context.weighed is not None:
@@ -117,12 +116,24 @@ class GreylistCheck:
             caller = judged
         return self._ledger.attempt(caller, request.sender, recipient, context.now, trace=context.trace)
 
-    def _judge_client(self, origin: Origin, address: bytes) -> Caller:
+    def caller(self, address: bytes, name: str, spf_domain: str) -> Caller | None:
+        """Who brings a mail; None if it is on a list of those who never wait.
+
+        Arguments:
+            address: packed.
+            name: confirmed, lower case; empty without one.
+            spf_domain: for which it passed SPF; empty for none.
+        """
+        caller = self._judge_client(address, name or "unknown", bool(name))
+        if caller is _SPARED or (spf_domain and self._is_allowed(spf_domain)):
+            return None
+        return caller.and_by_spf(spf_domain) if spf_domain and self._by_spf else caller
+
+    def _judge_client(self, address: bytes, name: str, has_ptr: bool) -> Caller:
         """The caller as far as its address and name tell; :data:`_SPARED` if it is on a list."""
-        name = origin.name
         if self._clients.matches(address, name):
             return _SPARED
-        exact = not (self._by_network and origin.has_ptr)
+        exact = not (self._by_network and has_ptr)
         network = client_network(address, *self._prefixes, exact=exact)
         return self._caller(address, network, name)
 

@@ -84,7 +84,14 @@ class Ledger(Protocol):
     """Remembers triplets; the answer may come at once or, from another machine, later."""
 
     def attempt(
-        self, caller: Caller, sender: str, recipient: str, now: float, *, trace: bool = True
+        self,
+        caller: Caller,
+        sender: str,
+        recipient: str,
+        now: float,
+        *,
+        trace: bool = True,
+        terms: Terms | None = None,
     ) -> GreylistFact | Awaitable[GreylistFact]:
         """One attempt to deliver: one atomic decision, whatever the number of rows that it looks at.
 
@@ -94,6 +101,7 @@ class Ledger(Protocol):
             recipient: as in the envelope.
             now: seconds since the epoch.
             trace: False to answer without remembering.
+            terms: other ones than those in force.
         """
 
 
@@ -151,18 +159,26 @@ class StoreLedger:
         """Allowed by command, until when; None if there are none."""
 
     def attempt(
-        self, caller: Caller, sender: str, recipient: str, now: float, *, trace: bool = True
+        self,
+        caller: Caller,
+        sender: str,
+        recipient: str,
+        now: float,
+        *,
+        trace: bool = True,
+        terms: Terms | None = None,
     ) -> GreylistFact:
         """See :class:`Ledger`."""
         try:
             if self._networks is not None and self._is_allowed(caller.address, now):
                 return _ALLOWED
-            return self._attempt(caller, sender, recipient, now, trace)
+            return self._attempt(caller, sender, recipient, now, trace, terms or self.terms)
         except StoreError:
             return _UNAVAILABLE
 
-    def _attempt(self, caller: Caller, sender: str, recipient: str, now: float, trace: bool) -> GreylistFact:
-        terms = self.terms
+    def _attempt(
+        self, caller: Caller, sender: str, recipient: str, now: float, trace: bool, terms: Terms
+    ) -> GreylistFact:
         if terms.auto_allow_after and self._has_earned(0, caller, now, trace):
             return _EARNED
         sender, recipient = normal_sender(sender), normal_recipient(recipient)

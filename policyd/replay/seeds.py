@@ -48,7 +48,14 @@ class SeededLedger:
         """Recorded for the request that is decided now."""
 
     def attempt(
-        self, caller: Caller, sender: str, recipient: str, now: float, *, trace: bool = True
+        self,
+        caller: Caller,
+        sender: str,
+        recipient: str,
+        now: float,
+        *,
+        trace: bool = True,
+        terms: Terms | None = None,
     ) -> GreylistFact | Awaitable[GreylistFact]:
         """See :class:`~policyd.greylist.ledger.Ledger`."""
         if trace:
@@ -62,7 +69,7 @@ class SeededLedger:
                 answer = self.answer
                 if answer is not None and answer.reason in TELLING:
                     self._seed(answer, caller, sender, recipient, now)
-        return self._ledger.attempt(caller, sender, recipient, now, trace=trace)
+        return self._ledger.attempt(caller, sender, recipient, now, trace=trace, terms=terms)
 
     def _seed(self, answer: Answer, caller: Caller, sender: str, recipient: str, now: float) -> None:
         terms = self._terms

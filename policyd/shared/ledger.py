@@ -77,12 +77,19 @@ class RedisLedger:
         self._identity = lru_cache(maxsize=REMEMBERED)(self._describe)
 
     def attempt(
-        self, caller: Caller, sender: str, recipient: str, now: float, *, trace: bool = True
+        self,
+        caller: Caller,
+        sender: str,
+        recipient: str,
+        now: float,
+        *,
+        trace: bool = True,
+        terms: Terms | None = None,
     ) -> GreylistFact | Deferred[GreylistFact]:
         """See :class:`policyd.greylist.ledger.Ledger`."""
         if self._networks is not None and self._is_allowed(caller.address, now):
             return _ALLOWED
-        terms = self.terms
+        terms = terms or self.terms
         sender, recipient = normal_sender(sender), normal_recipient(recipient)
         pair = pair_text(sender, recipient)
         keys = [self._triplets.naming.name(pair_key(pair))]

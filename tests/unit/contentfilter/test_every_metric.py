@@ -84,6 +84,12 @@ def mail_with_points(wired: Wired) -> None:
     wired.mail(ticket={"points": 5, "findings": [{"name": "helo.not-fqdn"}]})
 
 
+def mail_that_has_to_wait(wired: Wired) -> None:
+    assert wired.policyd is not None
+    wired.policyd["defer"] = {"why": "waits", "wait": 300}
+    assert wired.mail(ticket={"points": 9}).startswith("451 4.7.1 ")
+
+
 def mail_of_an_upstream(wired: Wired) -> None:
     wired.mail(
         client=UPSTREAM,
@@ -287,6 +293,9 @@ MOVED_BY: dict[str, Happening] = {
     "reports": mail_with_a_ticket,
     "evidence": mail_of_an_upstream,
     "by_points": mail_with_points,
+    "score": mail_with_points,
+    "clues": mail_with_points,
+    "deferrals": mail_that_has_to_wait,
     "recipients": mail,
     "unprotected_recipients": lambda wired: wired.mail("r@free.example"),
     "splits": mail_that_comes_apart,
@@ -312,6 +321,7 @@ STILL = {"info"}
 STAGE_BY: dict[str, Happening] = {
     **dict.fromkeys(STAGES, mail),
     "evidence": mail_of_an_upstream,
+    "greylist": mail_that_has_to_wait,
     "quarantine": mail_that_is_quarantined,
     **dict.fromkeys(("preparation", "beside", "assessment", "stamps"), mail_for_the_panel),
 }

@@ -121,8 +121,15 @@ class FakeQuarantine:
 
 
 class Scene:
-    def __init__(self, tmp_path: Path, *, clamd: FakeClamd | None = None, configuration: str = "") -> None:
-        (tmp_path / "registry.yaml").write_text(REGISTRY)
+    def __init__(
+        self,
+        tmp_path: Path,
+        *,
+        clamd: FakeClamd | None = None,
+        configuration: str = "",
+        registry: str = REGISTRY,
+    ) -> None:
+        (tmp_path / "registry.yaml").write_text(registry)
         text = "identity: {hostname: mx.example.org, contact: 'https://help.example'}\n"
         loaded = loads(text + configuration)
         self.settings = loaded.with_registry(load_registry(tmp_path / "registry.yaml"))

@@ -62,6 +62,10 @@ def test_what_counts_comes_before_a_shadow_of_the_same_name():
         assert names(add_up(order, (), None)) == ["rule.x:1"]
 
 
+def test_what_policyd_has_stated_does_not_count_a_second_time():
+    assert add_up((Clue("helo.not-fqdn", "", 9.0),), (), EVIDENCE) == add_up((), (), EVIDENCE)
+
+
 def test_shadows_are_told_and_not_added():
     total = add_up((LISTED, SHADOW), (), EVIDENCE)
     assert total.points == 6.0

@@ -155,6 +155,11 @@ def ask_for_no_ticket(wired: Wired) -> None:
     assert not wired.verb(wired.daemon.verbs, "ticket", id="1", client=CLIENT, sender=SENDER)["found"]
 
 
+def ask_whether_a_mail_waits(wired: Wired) -> None:
+    question = {"id": wired.mail(), "client": CLIENT, "name": "", "sender": SENDER, "digest": "0" * 32}
+    assert wired.verb(wired.daemon.mails, "defer", **question)["wait"] > 0
+
+
 def ask_of_an_upstreams_client(wired: Wired) -> None:
     question = {"id": "1", "client": CLIENT, "helo": "x", "name": "", "sender": SENDER}
     wired.verb(wired.daemon.upstream, "evidence", **question)
@@ -368,6 +373,7 @@ ON_DISK: dict[str, Happening] = {
     "limits": Wired.mail,
     "spamtrap": mail_to_a_trap,
     "reports": report,
+    "content_greylist": ask_whether_a_mail_waits,
     "engine_failures": bug_in_the_engine,
     "connections": Wired.connect,
     "open_connections": Wired.connect,
