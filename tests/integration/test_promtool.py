@@ -310,9 +310,11 @@ CASES = [
     Case(
         "ContentfilterDefersMuch",
         grows("contentfilter_messages_total", INBOUND.format("defer"), 6)
-        | grows("contentfilter_messages_total", INBOUND.format("accept"), 94),
-        grows("contentfilter_messages_total", INBOUND.format("defer"), 4)
-        | grows("contentfilter_messages_total", INBOUND.format("accept"), 96),
+        | grows("contentfilter_messages_total", INBOUND.format("accept"), 94)
+        | grows("contentfilter_by_points_total", INBOUND.format("defer"), 0),
+        grows("contentfilter_messages_total", INBOUND.format("defer"), 50)
+        | grows("contentfilter_messages_total", INBOUND.format("accept"), 50)
+        | grows("contentfilter_by_points_total", INBOUND.format("defer"), 46),
     ),
     Case(
         "ContentfilterWithoutPolicyd",
