@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ from policyd.outgoing.books import OUTGOING, Books
 from policyd.outgoing.counts import Result, Way
 from policyd.outgoing.courier import Courier
 from policyd.outgoing.judging import terms_of as outgoing_terms
+from policyd.outgoing.own_addresses import CONSUMER as OWN_ADDRESS
+from policyd.outgoing.own_addresses import OwnAddresses
 from policyd.outgoing.verbs import OutgoingVerbs
 from policyd.outgoing.watch import Watch
 from policyd.outgoing.ways import Mailer, Poster
@@ -107,7 +110,7 @@ class Daemon:
         self.state = open_state(settings, reactor, log)
         self.ledger = self.state.ledger
         self.resolver = build_resolver(
-            reactor, settings.dns, (*EVIDENCE, CONSUMER, "callout"), self._dns_server_changed
+            reactor, settings.dns, (*EVIDENCE, CONSUMER, OWN_ADDRESS, "callout"), self._dns_server_changed
         )
         self.metrics.dns = self.resolver.metrics
         self._gatherer = Gatherer(self.resolver, reactor.seconds, recorder, time.perf_counter)
@@ -163,7 +166,8 @@ class Daemon:
             _secret(settings),
         )
         self._watch_outgoing(settings)
-        self.metrics.outgoing = self.outgoing.collect
+        self.own_addresses = OwnAddresses(reactor, self.resolver, log, self.courier.tell)
+        self.metrics.outgoing = lambda: chain(self.outgoing.collect(), self.own_addresses.collect())
         self.engine = Engine(
             policy,
             tickets,
@@ -232,6 +236,7 @@ class Daemon:
         self.state.start()
         self.book.start()
         self._watch_lists()
+        self.own_addresses.configure(self._settings)
         if self.journal is not None:
             self.journal.start()
         service = Service(
@@ -332,6 +337,7 @@ class Daemon:
         self._remember(settings)
         self._watch_outgoing(settings)
         self.resolver.reconfigure(servers_of(settings.dns), settings.dns)
+        self.own_addresses.configure(settings)
         self._watch_lists()
         self.metrics.reloads["ok"] += 1
         self._warn(policy)
@@ -385,6 +391,7 @@ class Daemon:
 
     def stop(self) -> None:
         """End what goes on behind the requests; after the sockets are closed."""
+        self.own_addresses.stop()
         self.courier.stop()
         self.outgoing.stop()
         self.lists.stop()

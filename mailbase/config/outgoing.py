@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator
 
-from mailbase.addresses import normal_address
+from mailbase.addresses import normal_address, pack
 from mailbase.config.places import ConnectPlace, FilePath
 from mailbase.config.units import Duration, between
 from mailbase.documents import Count, Flag, Listing, Section, Text
@@ -32,6 +32,12 @@ def _mailbox(value: str) -> str:
     mailbox = normal_address(value)
     if mailbox is None or "@" not in mailbox or not value.isascii():
         raise ValueError(f"expected a mail address such as abuse@example.org, got {shown(value)}")
+    return value
+
+
+def _address(value: str) -> str:
+    if pack(value) is None:
+        raise ValueError(f"expected an IP address such as 192.0.2.25, got {shown(value)}")
     return value
 
 
@@ -125,6 +131,15 @@ class NoticeSettings(Section):
     """Seconds for one attempt, of mail or webhook."""
 
 
+class OwnAddressSettings(Section):
+    enabled: Flag = True
+    """Whether the gateway's own addresses are looked up in the DNSBLs of ``policyd.lists``."""
+    addresses: Listing[Annotated[Text, AfterValidator(_address)]] = ()
+    """From where the gateway sends; none: the public addresses of ``identity.relays``."""
+    interval: Annotated[Duration, between("5m", "7d")] = 3600.0
+    """Seconds between two rounds."""
+
+
 class OutgoingSettings(Section):
     enabled: Flag = True
     """Whether users and registered systems are watched."""
@@ -143,6 +158,7 @@ class OutgoingSettings(Section):
     suspend_reply: Literal["defer", "reject"] = "defer"
     """Whether mail of the suspended gets 450 or 554."""
     notices: NoticeSettings = NoticeSettings()
+    own: OwnAddressSettings = OwnAddressSettings()
 
 
 def outgoing_conflicts(outgoing: OutgoingSettings) -> Iterator[tuple[Location, str]]:

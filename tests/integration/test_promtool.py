@@ -199,6 +199,12 @@ CASES = [
         labels={"kind": "system"},
     ),
     Case(
+        "PolicydOwnAddressListed",
+        stays("policyd_own_addresses_listed", 'list="some"', 1),
+        stays("policyd_own_addresses_listed", 'list="some"') | stays("policyd_own_addresses", at=4),
+        labels={"list": "some"},
+    ),
+    Case(
         "PolicydNoticesFail",
         grows("policyd_outgoing_notices_total", 'way="mail", result="failed"', 0.1),
         grows("policyd_outgoing_notices_total", 'way="mail", result="sent"'),

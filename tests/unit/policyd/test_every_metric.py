@@ -141,6 +141,12 @@ def levels_of(configuration: str) -> Any:
     return terms_of(loads(configuration).policyd.outgoing).levels
 
 
+def a_round_over_our_addresses(wired: Wired) -> None:
+    wired.names.records["mx.gate.example.", "A"] = "198.18.0.7"
+    wired.pass_time(62, 1)
+    wired.pass_time(1)
+
+
 def too_much_to_count(wired: Wired) -> None:
     wired.patch.setattr("policyd.outgoing.watch.MAX_PENDING", 0)
     mail_of_a_user(wired)
@@ -436,6 +442,9 @@ ON_DISK: dict[str, Happening] = {
     "outgoing_notices_held": thief_who_goes_on,
     "outgoing_lost": too_much_to_count,
     "outgoing_held": mail_of_a_user,
+    "own_addresses": a_round_over_our_addresses,
+    "own_addresses_listed": a_round_over_our_addresses,
+    "own_address_lookups": a_round_over_our_addresses,
     "callouts": mail,
     "callout_hits": recipient_seen_before,
     "callout_joined": callout_for_two_mails,
