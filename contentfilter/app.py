@@ -14,6 +14,8 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.threads import deferToThreadPool
 
 from contentfilter.account import outcome
+from contentfilter.authentication.assembly import build_authentication
+from contentfilter.authentication.metrics import AuthenticationMetrics
 from contentfilter.engines.assembly import Engines, missing
 from contentfilter.envelope import Envelope
 from contentfilter.explaining import VERB as EXPLAIN
@@ -114,6 +116,7 @@ class Daemon:
         self.metrics.watch_dns(self.resolver.metrics)
         self.urls = UrlWatch(reactor, self.resolver, log)
         self.metrics.watch_url_lists(self.urls.collect)
+        self._authenticated = AuthenticationMetrics(self.registry)
         self._connect(settings)
         self._allowed = Allowlist(content.allowed_macros, log, time.time)
         # What is wrong with the file is told now, and not with the first macro.
@@ -302,6 +305,9 @@ class Daemon:
 
     def _backends(self, settings: Settings) -> Backends:
         content: Any = settings.contentfilter
+        authentication = build_authentication(
+            settings, self.resolver, self._reactor.seconds, time.time, self._log, self._authenticated
+        )
         return Backends(
             settings=settings,
             pool=self.pool,
@@ -315,8 +321,10 @@ class Daemon:
                 self._reactor,
                 self._log,
                 self.metrics,
+                preparers=authentication.preparers,
                 beside=[SpamEngine(engine, getattr(content, engine.name)) for engine in self.engines.spam],
-                after=self.urls.assessors(settings),
+                after=[*self.urls.assessors(settings), *authentication.after],
+                stampers=authentication.stampers,
             ),
             allowed=self._allowed,
         )

@@ -24,12 +24,14 @@ class Clue:
     points: what it is worth, where only its source can say so (a probability, another filter's score); None
         for what configuration or rule file says.
     shadow: counted and told, but worth nothing.
+    finding: name of a finding that says the same and may lead to an action by itself; never from a worker.
     """
 
     name: str
     detail: str = ""
     points: float | None = None
     shadow: bool = False
+    finding: str = ""
 
     @property
     def source(self) -> str:

@@ -178,7 +178,10 @@ class MailInspector:
                 more, missing = await watch.of("assessment", asked)
                 clues += more
                 failures += missing
+        stated = tuple(Finding(clue.finding, "", clue.detail) for clue in clues if clue.finding)
         clues = [clue for result in results[:1] for clue in _clues(result)] + clues
+        if stated:
+            results = [*results, ScanResult(stated)]
         traps = spamtraps(envelope, ticket, backends.traps)
         judged = partial(
             judge,
@@ -319,6 +322,9 @@ class MailInspector:
         result = await backends.pool.scan(descriptor, spool.wire_size, self._left(deadline), given)
         if isinstance(result, ScanResult):
             watch.note("wait", max(0.0, self._clock.seconds() - began - result.seconds))
+        if panel is not None and len(given) < len(panel.preparers):
+            # Another time more may be known.
+            return result
         try:
             self._recall.note(key, spool, result)
         except (OSError, ValueError) as error:

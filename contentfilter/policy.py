@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mailbase.addresses import domain_of, plain_address
 from mailbase.config import OWN_FAULTS, Settings
+from mailbase.config.authentication import AUTHENTICATION_POINTS, policy_actions
 from mailbase.registry.model import FLOW, Domain
 from mailbase.vocabulary import SEVERITY, Action, Flow
 
@@ -16,6 +17,10 @@ and systems are looked at with at least as much distrust."""
 THRESHOLDS = ("tag_at", "quarantine_at", "defer_at", "reject_at")
 _OF_DOMAIN = {Flow.INBOUND: ("tag_at", "defer_at", "reject_at"), Flow.UPSTREAM: ("tag_at", "quarantine_at")}
 """Those of which a domain may have its own, in mail from elsewhere: an upstream relay's is never refused."""
+
+_UNVOUCHED = {f"{source}.{fact}": 0.0 for source, facts in AUTHENTICATION_POINTS.items() for fact in facts}
+"""Where nothing is done about mail that nobody vouches for."""
+_UNENFORCED = dict.fromkeys(policy_actions(Flow.INBOUND), Action.ACCEPT)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,6 +120,9 @@ class Policies:
         thresholds: dict[str, float | None] = {name: getattr(settings, name) for name in THRESHOLDS}
         protected = True
         if domain is not None:
+            if domain.authentication is not None and flow in STRANGERS:
+                enforced = domain.authentication == "policy"
+                actions |= policy_actions(flow) if enforced else _UNENFORCED
             _lay_over(flow, actions, domain.actions)
             _lay_over(flow, unscanned, domain.unscanned)
             if flow in STRANGERS:
@@ -127,18 +135,19 @@ class Policies:
             # They quote what they complain of.
             thresholds = dict.fromkeys(thresholds)
         passed = frozenset(settings.passed_scripts)
+        unvouched = domain is not None and domain.authentication == "off" and flow in STRANGERS
         policy = Policy(
             actions,
             unscanned,
             **thresholds,
-            points=settings.points,
+            points={**settings.points, **_UNVOUCHED} if unvouched else settings.points,
             scored=not complaints,
             protected=protected,
             instead=instead,
             passed_scripts=passed,
         )
         tables = (tuple(actions.items()), tuple(unscanned.items()))
-        key = (flow, *tables, *thresholds.values(), complaints, protected, instead, passed)
+        key = (flow, *tables, *thresholds.values(), complaints, protected, instead, passed, unvouched)
         return self._made.setdefault(key, policy)
 
 

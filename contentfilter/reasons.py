@@ -25,6 +25,9 @@ class Reason:
 
 _WITHOUT_MACROS = "Please send it without macros, as .docx, .xlsx or .pdf for example."
 _OPENLY = "Please send it without a password, or share it by another way than mail."
+_AUTHENTIC = "Please send it through the mail servers of the address in From."
+BY_DMARC = frozenset({"dmarc-reject", "dmarc-quarantine"})
+"""Findings that lead to what the author's domain asks for; their detail is that domain."""
 
 REASONS: dict[str, Reason] = {
     "office-macro": Reason("contains a macro (program code)", _WITHOUT_MACROS),
@@ -52,6 +55,9 @@ REASONS: dict[str, Reason] = {
     "external-body": Reason("leaves its content elsewhere", "Please attach the content itself."),
     "message-partial": Reason("is a piece of a message that was sent in several", "Please send it whole."),
     "html-smuggling": Reason("is a web page that hides a file", "Please attach the file itself."),
+    "dmarc-reject": Reason("fails DMARC: its author's domain does not vouch for it", _AUTHENTIC),
+    "dmarc-quarantine": Reason("fails DMARC: its author's domain does not vouch for it", _AUTHENTIC),
+    "foreign-results": Reason("has an Authentication-Results line in our name", "Please send it without."),
     "virus": Reason("contains malware"),
     "virus-suspected": Reason("looks like malware or fraud"),
     "too-deep": Reason("is nested too deeply to be checked", "Please attach the files by themselves."),

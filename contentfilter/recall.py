@@ -178,4 +178,7 @@ def _is_lasting(answer: ScanResult | ScanFailed) -> bool:
         return False
     if any(clue.name.endswith(UNCERTAIN) for clue in answer.clues):
         return False
+    authentication = answer.traits.authentication
+    if authentication is not None and not authentication.lasting:
+        return False
     return not any(gap.reason in FLEETING for gap in answer.unscanned)

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from contentfilter.analysis import ANALYSERS, Analysis, analyse
+from contentfilter.authentication.given import NAME as AUTHENTICATION
+from contentfilter.authentication.given import verified
 from contentfilter.containers import libarchive
 from contentfilter.letter.letter import Composer
 from contentfilter.limits import Budget, ScanOptions
@@ -111,6 +113,9 @@ def _scan_message(wire: Wire, options: ScanOptions, clock: Clock, analysis: Anal
     composer = Composer()
     result = _Walk(budget, passwords, clock).run(_composed(source, composer))
     letter = composer.letter(_header_block(wire, options.header_size), wire.length)
+    authentication = verified(wire, analysis.task)
+    if authentication is not None:
+        analysis.traits[AUTHENTICATION] = authentication
     analysis.findings = frozenset(finding.name for finding in result.findings)
     clues = analyse(letter, analysis, ANALYSERS.values())
     traits = Traits(**analysis.traits) if analysis.traits else NO_TRAITS

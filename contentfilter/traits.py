@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from contentfilter.authentication.outcome import Authentication
+
 MAX_HOSTS = 50
 """Hosts of links that are told."""
 MAX_HOST = 255
@@ -20,13 +22,20 @@ MAX_HOST = 255
 class Traits:
     """Arguments:
     hosts: of the links in the mail, as they are looked up: lower case, without port; the most telling first.
+    authentication: who vouches for the mail; None if that was not looked at.
     """
 
     hosts: tuple[str, ...] = ()
+    authentication: Authentication | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types; what is empty is left out."""
-        return {"hosts": list(self.hosts[:MAX_HOSTS])} if self.hosts else {}
+        data: dict[str, Any] = {}
+        if self.hosts:
+            data["hosts"] = list(self.hosts[:MAX_HOSTS])
+        if self.authentication is not None:
+            data["authentication"] = self.authentication.to_json()
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Traits:
@@ -35,7 +44,11 @@ class Traits:
         Raises:
             ValueError: a field is of the wrong type, or beyond its bound.
         """
-        return cls(hosts=_texts(data.get("hosts", ()), MAX_HOSTS, MAX_HOST))
+        authentication = data.get("authentication")
+        return cls(
+            hosts=_texts(data.get("hosts", ()), MAX_HOSTS, MAX_HOST),
+            authentication=None if authentication is None else Authentication.from_json(authentication),
+        )
 
 
 NO_TRAITS = Traits()

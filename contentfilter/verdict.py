@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from contentfilter.engines.seat import SPAM, VIRUS
 from contentfilter.policy import STRANGERS, Policy
-from contentfilter.reasons import REASONS, UNSCANNED, Reason, spam_text
+from contentfilter.reasons import BY_DMARC, REASONS, UNSCANNED, Reason, spam_text
 from contentfilter.results import ScanFailed, ScanResult
 from contentfilter.total import Total
 from mailbase.replies import MAX_REPLY_TEXT, Reply, header_line, name, printable
@@ -65,7 +65,9 @@ class Verdict:
         """
         match self.action:
             case Action.REJECT:
-                return Reply(554, "5.7.1", _told(refusal_text(self.cause, self.total), contact, self.id))
+                # RFC 9989 7.4 has 550 for what its author's domain wants refused.
+                code = 550 if isinstance(self.cause, Finding) and self.cause.name in BY_DMARC else 554
+                return Reply(code, "5.7.1", _told(refusal_text(self.cause, self.total), contact, self.id))
             case Action.DEFER if self.waits:
                 when = f"in {self.wait} s" if self.wait else "later"
                 text = f"This message looks like spam and has to wait, please try again {when}"
@@ -195,6 +197,8 @@ def refusal_text(cause: Fact | None, total: Total | None = None) -> str:
     match cause:
         case Finding("points") if total is not None:
             return spam_text(item.source for item in total.counted if item.points > 0)
+        case Finding(finding, _, domain) if finding in BY_DMARC and domain:
+            return f"This message fails DMARC: {domain} does not vouch for it. {REASONS[finding].advice}"
         case Finding(finding, part):
             reason = REASONS.get(finding, Reason("is not accepted here"))
         case Unscanned(part, why):

@@ -39,10 +39,12 @@ class Spf:
     Arguments:
         result: as in RFC 7208 2.6; empty if nobody looked.
         domain: whose record it was, normalised.
+        helo: it is that of HELO, since there is no envelope sender.
     """
 
     result: str = ""
     domain: str = ""
+    helo: bool = False
 
 
 @dataclass(frozen=True, slots=True)

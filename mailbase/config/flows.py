@@ -9,6 +9,12 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
+from mailbase.config.authentication import (
+    Enforcement,
+    EnforcementChoice,
+    default_enforcement,
+    policy_actions,
+)
 from mailbase.config.callout import FlowCallout, FlowCalloutSettings
 from mailbase.config.evidence import (
     ChecksSettings,
@@ -58,10 +64,13 @@ _TAGGED = (
     "name-mismatch",
 )
 """Seen in malware and in honest mail; refusing all of it would cost more than it brings."""
-_ACCEPTED = ("pdf-owner-restricted", "office-macro-allowed")
-"""Everybody can open it, so it was looked into like any other; a macro that the postmaster allows."""
+_ACCEPTED = ("pdf-owner-restricted", "office-macro-allowed", "dmarc-reject", "dmarc-quarantine")
+"""Everybody can open it, so it was looked into like any other; a macro that the postmaster allows; what the
+author's domain asks for, until ``authentication: policy`` says that it is done."""
+_STRANGERS_TAGGED = ("foreign-results",)
+"""Written under our name by others. Mail of our own people may have been here before."""
 
-FINDING_NAMES = frozenset(_REJECTED + _TAGGED + _ACCEPTED)
+FINDING_NAMES = frozenset(_REJECTED + _TAGGED + _ACCEPTED + _STRANGERS_TAGGED)
 """Every finding that can be given an action."""
 
 _UNSCANNED = {
@@ -87,10 +96,12 @@ OWN_FAULTS = frozenset({"failed", "timed-out", "engine-failed", "spam-engine-fai
 def default_actions(flow: Flow) -> dict[str, Action]:
     """The built-in action for every finding in ``flow``."""
     worst = Action.QUARANTINE if flow is Flow.UPSTREAM else Action.REJECT
+    from_strangers = Action.TAG if flow in (Flow.INBOUND, Flow.UPSTREAM) else Action.ACCEPT
     return (
         dict.fromkeys(_REJECTED, worst)
         | dict.fromkeys(_TAGGED, Action.TAG)
         | dict.fromkeys(_ACCEPTED, Action.ACCEPT)
+        | dict.fromkeys(_STRANGERS_TAGGED, from_strangers)
     )
 
 
@@ -149,6 +160,8 @@ class FlowSettings(Section):
     """Reason why a part was not scanned → action; every reason is there."""
     passed_scripts: Listing[Annotated[Text, AfterValidator(_script)]] = ()
     """Suffixes of scripts that are let through, though ``executable`` is found in them."""
+    authentication: EnforcementChoice
+    """What is done about mail that nobody vouches for."""
     checks: ChecksSettings
     """What policyd's checks look at, and what their facts are worth."""
     points: Annotated[Mapping[Annotated[str, AfterValidator(_with_points)], Points], _frozen, _plain] = Field(
@@ -183,6 +196,7 @@ def _defaults(flow: Flow) -> dict[str, Any]:
         "greylisting": flow is Flow.INBOUND,
         "actions": default_actions(flow),
         "unscanned": default_unscanned(),
+        "authentication": default_enforcement(flow),
         "checks": default_checks(),
         **_THRESHOLDS[flow],
     }
@@ -213,6 +227,8 @@ def _over(flow: Flow) -> BeforeValidator:
         if given is not None and not isinstance(given, dict):
             return given
         result = _defaults(flow)
+        if (given or {}).get("authentication") == Enforcement.POLICY:
+            result["actions"] |= policy_actions(flow)
         for key, value in (given or {}).items():
             if key in ("actions", "unscanned") and isinstance(value, Mapping):
                 result[key] |= value

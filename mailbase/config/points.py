@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+from mailbase.config.authentication import AUTHENTICATION_POINTS
 from mailbase.documents.problems import nearest
 
 CLUE_POINTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
@@ -36,10 +37,7 @@ CLUE_POINTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
         ),
         "statistics": MappingProxyType({}),
         "bulk": MappingProxyType({}),
-        "dkim": MappingProxyType({}),
-        "dmarc": MappingProxyType({}),
-        "arc": MappingProxyType({}),
-        "auth": MappingProxyType({}),
+        **AUTHENTICATION_POINTS,
         "outgoing": MappingProxyType({}),
         "rspamd": MappingProxyType({}),
         "spamassassin": MappingProxyType({}),

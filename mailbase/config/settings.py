@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, PrivateAttr
 
+from mailbase.config.authentication import AuthenticationSettings
 from mailbase.config.contentfilter import ContentfilterSettings
 from mailbase.config.dns import DnsSettings
 from mailbase.config.engines import engine_conflicts
@@ -38,6 +39,7 @@ class Settings(Section):
     registry_path: Annotated[FilePath | None, Field(alias="registry")] = None
     """The registry's file or folder; None: nothing is registered."""
     flows: FlowsSettings = Field(default_factory=FlowsSettings)
+    authentication: AuthenticationSettings = AuthenticationSettings()
     spamtraps: SpamtrapSettings = SpamtrapSettings()
     policyd: PolicydSettings = PolicydSettings()
     contentfilter: ContentfilterSettings = ContentfilterSettings()

@@ -109,6 +109,7 @@ class Assembly:
             MappingProxyType(entry.unscanned),
             entry.tag_at if "tag_at" in entry.model_fields_set else FLOW,
             entry.quarantine_at if "quarantine_at" in entry.model_fields_set else FLOW,
+            entry.authentication,
         )
         if self._claim(("domain", domain.name), server, place, once=True):
             self._domains[domain.name] = domain

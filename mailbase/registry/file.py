@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from mailbase import addresses
 from mailbase.documents import FilledText, Flag, Listing, Section, Table, Text
@@ -88,6 +88,11 @@ def _kept_action(action: Action) -> Action:
     return action
 
 
+def _off(value: Any) -> Any:
+    # YAML reads a bare off as false.
+    return "off" if value is False else value
+
+
 HostName = Annotated[Text, AfterValidator(host_name)]
 HostKey = Annotated[str, _written(host_name)]
 DomainKey = Annotated[str, _written(domain_name)]
@@ -127,6 +132,8 @@ class DomainEntry(Section):
     """This domain's own actions; a finding that is not named: the flow's."""
     unscanned: Table[Annotated[str, AfterValidator(_reason)], DomainAction] = {}
     """Likewise, for parts that were not scanned."""
+    authentication: Annotated[Literal["off", "points", "policy"] | None, BeforeValidator(_off)] = None
+    """This domain's own choice of what is done about mail that nobody vouches for; absent: the flow's."""
 
     @model_validator(mode="after")
     def _in_order(self) -> DomainEntry:

@@ -41,6 +41,7 @@ class Domain:
         unscanned: reason why a part was not scanned → action, likewise.
         tag_at: points from which on its mail is tagged; None: never.
         quarantine_at: points from which on its mail of upstream relays is quarantined; None: never.
+        authentication: what is done about mail that nobody vouches for; None leaves it to the flow.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Domain:
     unscanned: Mapping[str, Action] = field(default_factory=lambda: MappingProxyType({}))
     tag_at: float | Literal["flow"] | None = FLOW
     quarantine_at: float | Literal["flow"] | None = FLOW
+    authentication: Literal["off", "points", "policy"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from mailbase.config import FINDING_NAMES
 from mailbase.vocabulary import UNSCANNED_REASONS
 
 DOCS = Path(__file__).parents[3] / "docs"
-PAGES = ("findings.md", "locked.md", "macros.md", "engines.md", "spam-engines.md")
+PAGES = ("authentication.md", "findings.md", "locked.md", "macros.md", "engines.md", "spam-engines.md")
 TEXT = "\n".join((DOCS / page).read_text() for page in PAGES)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from contentfilter.assessing import Assessment, Mail, Name
+from contentfilter.authentication.outcome import Authentication
 from contentfilter.metering import STAGES
 from contentfilter.quarantine.housekeeping import FIRST, State
 from contentfilter.recipients import Share
@@ -88,6 +89,11 @@ def mail_that_has_to_wait(wired: Wired) -> None:
     assert wired.policyd is not None
     wired.policyd["defer"] = {"why": "waits", "wait": 300}
     assert wired.mail(ticket={"points": 9}).startswith("451 4.7.1 ")
+
+
+def mail_that_is_authenticated(wired: Wired) -> None:
+    wired.result = ScanResult(traits=Traits(authentication=Authentication(authors=("x.example",))))
+    mail(wired)
 
 
 def mail_of_an_upstream(wired: Wired) -> None:
@@ -257,6 +263,7 @@ MOVED_BY: dict[str, Happening] = {
     "engine_waiting": engines_are_busy,
     "engine_moved": engine_dies_with_a_mail,
     "engine_signatures_timestamp_seconds": Wired.pass_time,
+    "authentication": mail_that_is_authenticated,
     "panel": mail_for_the_panel,
     "panel_seconds": mail_for_the_panel,
     **dict.fromkeys(
