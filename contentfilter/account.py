@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from contentfilter.metering import Stage
 from contentfilter.recipients import Share
 from contentfilter.results import ScanFailed
+from contentfilter.total import Item, Total
 from contentfilter.verdict import Fact
 from mailbase.replies import printable
-from mailbase.report import MAX_FINDINGS, MAX_TEXT, Content, ContentFact
+from mailbase.report import (
+    MAX_CLUES,
+    MAX_FINDINGS,
+    MAX_NAME,
+    MAX_SEEN,
+    MAX_TEXT,
+    Content,
+    ContentClue,
+    ContentFact,
+)
 from mailbase.vocabulary import Finding, Flow, Unscanned
 
 REMEMBERED = 2_000
@@ -51,6 +61,23 @@ def content(told: Told) -> Content:
         facts=[_fact(fact) for fact in facts[:MAX_FINDINGS]],
         parts=told.parts,
         seconds={stage: round(taken, 6) for stage, taken in told.seconds.items()},
+        score=None if (total := total_of(told.shares)) is None else total.points,
+        clues=[] if total is None else [clue(item) for item in total.items[:MAX_CLUES]],
+    )
+
+
+def total_of(shares: Iterable[Share]) -> Total | None:
+    """What the mail comes to, where that counts for anybody."""
+    return next((share.verdict.total for share in shares if share.verdict.total is not None), None)
+
+
+def clue(item: Item) -> ContentClue:
+    """One that has points."""
+    return ContentClue(
+        name=printable(item.name, 2 * MAX_NAME),
+        points=item.points,
+        shadow=item.shadow,
+        detail=printable(item.detail, MAX_SEEN),
     )
 
 

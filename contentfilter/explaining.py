@@ -26,6 +26,7 @@ TIMEOUT = 60.0
 MAX_WIDTH = 200
 """Characters of a line of text."""
 FACTS = ("kind", "name", "part", "detail")
+CLUES = ("points", "name", "detail", "shadow")
 OK, NEGATIVE = 0, 1
 
 
@@ -83,16 +84,27 @@ def _tell(stream: TextIO, row: Mapping[str, Any]) -> None:
         ("cause", content.get("cause", "")),
         ("answer", row["reply"]),
         ("recipients", ", ".join(actions) if len(actions) > 1 else ""),
+        ("score", _score(content)),
         ("parts", str(content.get("parts", ""))),
         ("time", ", ".join(_stages(content.get("seconds", {})))),
     ):
         if value:
             stream.write(f"  {name:<11}{printable(value, MAX_WIDTH)}\n")
-    if content.get("facts"):
-        stream.write("\n")
-        table = io.StringIO()
-        write(table, content["facts"], FACTS, False)
-        stream.write(indent(table.getvalue(), "  "))
+    clues = [
+        {**clue, "points": f"{clue['points']:g}", "shadow": "yes" if clue["shadow"] else None}
+        for clue in content.get("clues", ())
+    ]
+    for rows, columns in ((content.get("facts"), FACTS), (clues, CLUES)):
+        if rows:
+            stream.write("\n")
+            table = io.StringIO()
+            write(table, rows, columns, False)
+            stream.write(indent(table.getvalue(), "  "))
+
+
+def _score(content: Mapping[str, Any]) -> str:
+    score = content.get("score")
+    return "" if score is None else f"{score:g}"
 
 
 def _stages(seconds: Mapping[str, float]) -> Iterator[str]:

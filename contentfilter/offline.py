@@ -12,6 +12,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.python.failure import Failure
 
+from contentfilter.account import clue
 from contentfilter.policy import Policies
 from contentfilter.pool.member import Fate
 from contentfilter.pool.messages import Kind, Task
@@ -19,6 +20,7 @@ from contentfilter.pool.pool import Pool
 from contentfilter.pool.process import ProcessLauncher
 from contentfilter.pool.worker import Settings as WorkerSettings
 from contentfilter.results import ScanFailed, ScanResult
+from contentfilter.total import add_up
 from contentfilter.verdict import Verdict, decide
 from mailbase.config import FINDING_NAMES, Settings
 from mailbase.ids import IdSource
@@ -175,7 +177,9 @@ class Scan:
         if isinstance(result, ScanFailed):
             self._complain(f"{path}: not scanned: {result.detail or result.reason}")
         policy = self._policies.of_flow(self._flow)
-        verdict = decide(self._ids.next(), self._flow, policy, [result])
+        read = result if isinstance(result, ScanResult) else ScanResult()
+        total = add_up(read.clues, read.findings, None, policy.points)
+        verdict = decide(self._ids.next(), self._flow, policy, [result], total)
         self.objectionable |= verdict.action is not Action.ACCEPT
         return describe(path, result, verdict, seconds, self._settings.identity.contact)
 
@@ -205,7 +209,7 @@ def describe(
         "path": str(path),
         "disposition": verdict.action,
         "reply": str(verdict.reply(contact)),
-        "score": 0.0,
+        "score": 0.0 if verdict.total is None else verdict.total.points,
         "seconds": round(seconds, 3),
         "findings": [
             {"name": f.name, "part": f.part, "detail": f.detail} | ({"macro": f.digest} if f.digest else {})
@@ -213,6 +217,7 @@ def describe(
         ],
         "unscanned": [{"part": u.part, "reason": u.reason} for u in result.unscanned],
         "parts": result.parts,
+        "clues": [] if verdict.total is None else [clue(item) for item in verdict.total.items],
     }
 
 

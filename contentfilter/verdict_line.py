@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from contentfilter.account import brief
+from contentfilter.account import brief, total_of
 from contentfilter.disposition import Answer, Disposition
 from contentfilter.envelope import Envelope
 from contentfilter.metering import Stage
 from contentfilter.origin import Origin
 from contentfilter.recipients import Share
 from contentfilter.results import ScanFailed
+from contentfilter.total import Total
 from contentfilter.verdict import Verdict
 from mailbase.addresses import unpack
+from mailbase.evidence import Evidence
 from mailbase.vocabulary import Finding, Unscanned
 
 MAX_LOGGED = 20
@@ -42,6 +44,8 @@ def verdict_line(
         found = {"points": evidence.points, "facts": ",".join(evidence.facts)}
     if origin.client is not None:
         found["address"] = unpack(origin.client.address)
+    if (total := total_of(shares)) is not None:
+        found |= {"score": total.points, "clues": _clues(total, evidence)}
     if len(shares) > 1:
         found["actions"] = ",".join(f"{share.action}:{len(share.places)}" for share in shares)
     unprotected = sum(len(share.places) for share in shares if not share.protected)
@@ -67,6 +71,13 @@ def verdict_line(
         **found,
         **seconds,
     }
+
+
+def _clues(total: Total, evidence: Evidence | None) -> str:
+    """What has points, but what stands there as ``facts`` already."""
+    told = frozenset() if evidence is None else frozenset(evidence.facts)
+    items = [text for text in map(str, total.items) if text not in told]
+    return ",".join(items[:MAX_LOGGED]) + (",..." if items[MAX_LOGGED:] else "")
 
 
 def _listed(verdict: Verdict, kind: type[Finding | Unscanned | ScanFailed]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from mailbase.vocabulary import Action
 
@@ -18,6 +18,9 @@ MAX_NAME = 60
 MAX_TEXT = 300
 """Characters of a reply, of a fact's part and of its detail."""
 MAX_STAGES = 20
+MAX_CLUES = 30
+MAX_SEEN = 120
+"""Characters of a clue's detail."""
 KINDS = ("finding", "unscanned", "failure")
 
 
@@ -27,6 +30,22 @@ class ContentFact(TypedDict):
     kind: str
     name: str
     part: str
+    detail: str
+
+
+class ContentClue(TypedDict):
+    """What has points in the total.
+
+    Attributes:
+        name: of a clue, a finding or a fact of policyd's.
+        points: what it is worth.
+        shadow: whether that is told and not added.
+        detail: what was seen.
+    """
+
+    name: str
+    points: float
+    shadow: bool
     detail: str
 
 
@@ -40,6 +59,8 @@ class Content(TypedDict):
         facts: what was found, the most telling first.
         parts: how many there were in the mail.
         seconds: by stage.
+        score: points in all; None where none were to count. An older contentfilter says nothing of it.
+        clues: what has points, the most first.
     """
 
     flow: str
@@ -48,6 +69,8 @@ class Content(TypedDict):
     facts: list[ContentFact]
     parts: int
     seconds: dict[str, float]
+    score: NotRequired[float | None]
+    clues: NotRequired[list[ContentClue]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +156,27 @@ def _content(data: Any) -> Content:
         actions=[_text(action)[:MAX_NAME] for action in actions[:MAX_FINDINGS]],
         facts=[_fact(fact) for fact in facts[:MAX_FINDINGS]],
         parts=parts,
-        seconds={
-            _text(stage)[:MAX_NAME]: _seconds(taken) for stage, taken in [*seconds.items()][:MAX_STAGES]
-        },
+        seconds={_text(stage)[:MAX_NAME]: _number(taken) for stage, taken in [*seconds.items()][:MAX_STAGES]},
+        score=None if data.get("score") is None else _number(data["score"]),
+        clues=[_clue(clue) for clue in _list(data.get("clues", []))[:MAX_CLUES]],
     )
+
+
+def _clue(data: Any) -> ContentClue:
+    if not isinstance(data, Mapping):
+        raise TypeError("expected a clue")
+    return ContentClue(
+        name=_text(data["name"])[: 2 * MAX_NAME],
+        points=_number(data["points"]),
+        shadow=data["shadow"] is True,
+        detail=_text(data["detail"])[:MAX_SEEN],
+    )
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("expected a list")
+    return value
 
 
 def _fact(data: Any) -> ContentFact:
@@ -150,7 +190,7 @@ def _fact(data: Any) -> ContentFact:
     )
 
 
-def _seconds(value: Any) -> float:
+def _number(value: Any) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise TypeError("expected seconds: numbers")
+        raise TypeError("expected a number")
     return float(value)

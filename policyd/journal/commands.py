@@ -178,6 +178,7 @@ def _tell_outcome(stream: TextIO, row: Mapping[str, Any]) -> None:
     stream.write(f"{_moment(row['time'])}  {row['id']}  {what}  {row['action'].upper()}\n")
     for name, value in (
         ("found", ", ".join(row["findings"])),
+        ("score", _score(row.get("content") or {})),
         ("unscanned", ", ".join(_names(row, "unscanned"))),
         ("failed", ", ".join(_names(row, "failure"))),
         ("queue id", row["queue_id"]),
@@ -185,6 +186,18 @@ def _tell_outcome(stream: TextIO, row: Mapping[str, Any]) -> None:
     ):
         if value:
             stream.write(f"  {name:<11}{printable(value, MAX_WIDTH)}\n")
+
+
+def _score(content: Mapping[str, Any]) -> str:
+    """The total of policyd's points and contentfilter's, with what is in it."""
+    if content.get("score") is None:
+        return ""
+    clues = [
+        f"({clue['name']} {clue['points']:g})" if clue["shadow"] else f"{clue['name']} {clue['points']:g}"
+        for clue in content.get("clues", ())
+        if clue["points"]
+    ]
+    return f"{content['score']:g}" + (f": {', '.join(clues)}" if clues else "")
 
 
 def _names(row: Mapping[str, Any], kind: str) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
-from mailbase.report import Content, ContentFact
+from mailbase.report import Content, ContentClue, ContentFact
 from mailbase.vocabulary import Action
 from policyd.account import account, describe
 from policyd.decision import Decision
@@ -21,6 +21,8 @@ Row: TypeAlias = "tuple[float | str | bytes | None, ...]"
 
 MAX_REPLY = 512
 MAX_FACTS = 16 * 1024
+MAX_CONTENT = 32 * 1024
+"""Likewise of all that contentfilter tells of a mail; what it may tell at most fits in."""
 """Characters of the facts of one decision as JSON."""
 
 
@@ -173,8 +175,9 @@ def _told(content: Content | None, hidden: bool) -> str:
         content["facts"] = [
             ContentFact(kind=fact["kind"], name=fact["name"], part="", detail="") for fact in content["facts"]
         ]
+        content["clues"] = [ContentClue(**{**clue, "detail": ""}) for clue in content.get("clues", [])]
     text = json.dumps(content, separators=(",", ":"))
-    return text if len(text) <= MAX_FACTS else ""
+    return text if len(text) <= MAX_CONTENT else ""
 
 
 def describe_decision(row: Row) -> dict[str, Any]:

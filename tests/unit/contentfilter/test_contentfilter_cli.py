@@ -12,6 +12,7 @@ import pytest
 from twisted.internet.defer import Deferred, succeed
 
 from contentfilter import cli, offline
+from contentfilter.clues import Clue
 from contentfilter.envelope import Envelope
 from contentfilter.envelope import Path as MailPath
 from contentfilter.offline import Scan, Unreadable, files, is_message, open_task
@@ -30,7 +31,7 @@ from mailbase.vocabulary import Action, Finding, Flow, Unscanned
 
 ID = "0123456789abc"
 MACRO = Finding("office-macro", "a.docm", "AutoOpen")
-KEYS = ["path", "disposition", "reply", "score", "seconds", "findings", "unscanned", "parts"]
+KEYS = ["path", "disposition", "reply", "score", "seconds", "findings", "unscanned", "parts", "clues"]
 
 
 def run(*arguments: str) -> int:
@@ -376,6 +377,26 @@ def test_a_finding_that_policy_accepts_is_a_finding(folder):
     run.answer("a", ScanResult((Finding("pdf-owner-restricted", "a"),)))
     assert run.rows[0]["disposition"] == "accept"
     assert run.scan.objectionable
+
+
+def test_clues_and_findings_come_to_a_score(folder):
+    run = Run(folder / "a")
+    clues = (Clue("url.listed", "x.example", 5.0), Clue("rule.trial", "", 9.0, shadow=True))
+    run.answer("a", ScanResult((Finding("pdf-owner-restricted", "a"),), clues=clues))
+    (row,) = run.rows
+    assert (row["score"], row["disposition"]) == (5.5, "tag")
+    assert row["clues"] == [
+        {"name": "rule.trial", "points": 9.0, "shadow": True, "detail": ""},
+        {"name": "url.listed", "points": 5.0, "shadow": False, "detail": "x.example"},
+        {"name": "pdf-owner-restricted", "points": 0.5, "shadow": False, "detail": "a"},
+    ]
+
+
+@pytest.mark.parametrize(("points", "disposition"), [(4.9, "accept"), (9.0, "tag"), (15.0, "reject")])
+def test_a_score_decides_as_if_the_mail_had_waited(folder, points, disposition):
+    run = Run(folder / "a")
+    run.answer("a", ScanResult(clues=(Clue("url.listed", "", points),)))
+    assert run.rows[0]["disposition"] == disposition
 
 
 def test_the_flow_decides(folder):

@@ -93,6 +93,7 @@ def test_a_high_total_is_refused_at_once(scene):
     scene.pool.result = ScanResult(clues=(Clue("url.listed", "", 15.0),))
     decision, disposition = scene.inspect(TICKETED)
     assert reply(disposition) == (554, "5.7.1")
+    assert " score=15 clues=url.listed:15 " in scene.output.getvalue()
     assert disposition.reply.text.startswith("This message looks like spam: it links to ")
     assert disposition.reply.text.endswith(f"https://help.example [{decision}]")
     assert scene.policyd.asked == []

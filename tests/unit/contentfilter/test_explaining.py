@@ -11,12 +11,15 @@ import pytest
 
 from contentfilter import cli, explaining
 from contentfilter.account import Told, content, outcome
+from contentfilter.clues import Clue
 from contentfilter.recipients import Share
 from contentfilter.results import ScanFailed
+from contentfilter.total import add_up
 from contentfilter.verdict import Verdict
 from mailbase.config import Settings
 from mailbase.control import ControlError
-from mailbase.report import MAX_FINDINGS, MAX_TEXT, Report
+from mailbase.evidence import Evidence
+from mailbase.report import MAX_CLUES, MAX_FINDINGS, MAX_TEXT, Report
 from mailbase.vocabulary import Action, Finding, Flow, Unscanned
 
 ID = "0123456789abc"
@@ -112,6 +115,45 @@ def test_a_mail_is_told_to_a_person(daemons: dict[str, Any]) -> None:
     assert f"policyd explain {ID}" in printed
 
 
+def test_the_total_is_told_with_all_that_is_in_it(daemons: dict[str, Any]) -> None:
+    clues = [Clue("url.listed", "bad.example", 2.5), Clue("rule.trial", "", 9.0, shadow=True)]
+    total = add_up(clues, (), Evidence(1.5, ("helo.not-fqdn:1.5",)))
+    verdict = Verdict(ID, Flow.INBOUND, Action.ACCEPT, None, (), total)
+    told = Told(0.0, Flow.INBOUND, [Share(verdict, (0,))], "", 1, {})
+    row = outcome(ID, told)
+    assert row["content"]["score"] == 4.0
+    assert (
+        Report.from_dict(
+            {"id": ID, "client": "", "sender": "", "action": "accept", "content": row["content"]}
+        ).content
+        == row["content"]
+    )
+    daemons["policyd"] = [row]
+    _, printed = explain(as_json=False)
+    lines = [[word for word in line.split() if word != "-"] for line in printed.splitlines()]
+    assert ["score", "4"] in lines
+    assert ["9", "rule.trial", "yes"] in lines
+    assert ["2.5", "url.listed", "bad.example"] in lines
+    assert ["1.5", "helo.not-fqdn"] in lines
+
+
+def test_clues_without_bound_are_told_within_bounds() -> None:
+    clues = [Clue(f"rule.{number}" + "n" * 900, "\x1b" * 900, 1.0) for number in range(500)]
+    verdict = Verdict(ID, Flow.INBOUND, Action.ACCEPT, None, (), add_up(clues, (), None))
+    account = content(Told(0.0, Flow.INBOUND, [Share(verdict, (0,))], "", 1, {}))
+    assert len(account["clues"]) == MAX_CLUES
+    report = Report(ID, "192.0.2.1", "a@x.example", Action.ACCEPT, content=account)
+    assert Report.from_dict(json.loads(json.dumps(report.to_dict()))) == report
+
+
+def test_an_account_of_an_older_contentfilter_has_no_total() -> None:
+    told = json.loads(json.dumps(content(TOLD)))
+    del told["score"], told["clues"]
+    report = Report.from_dict({"id": ID, "client": "", "sender": "", "action": "accept", "content": told})
+    assert report.content is not None
+    assert (report.content["score"], report.content["clues"]) == (None, [])
+
+
 def test_the_account_is_bounded_and_survives_the_control_socket() -> None:
     facts = tuple(Finding("office-macro", f"{number}/" + "x" * 600, "\x1b" * 900) for number in range(50))
     told = Told(
@@ -134,6 +176,12 @@ def test_the_account_is_bounded_and_survives_the_control_socket() -> None:
         lambda told: told.update(seconds={"clamd": "long"}),
         lambda told: told.update(seconds={"clamd": float("inf")}),
         lambda told: told.update(parts=True),
+        lambda told: told.update(score="high"),
+        lambda told: told.update(score=float("nan")),
+        lambda told: told.update(clues={}),
+        lambda told: told.update(clues=[7]),
+        lambda told: told.update(clues=[{"name": "rule.x", "points": "1", "shadow": False, "detail": ""}]),
+        lambda told: told.update(clues=[{"name": 7, "points": 1, "shadow": False, "detail": ""}]),
         lambda told: told.update(actions="reject"),
         lambda told: told.pop("flow"),
     ],

@@ -142,6 +142,21 @@ def test_what_became_of_its_content_stands_behind_it(daemon: Daemon, run: Any) -
     )
 
 
+def test_the_total_is_told_with_what_is_in_it(daemon: Daemon, run: Any) -> None:
+    clues = [
+        {"name": "url.listed", "points": 2.5, "shadow": False, "detail": "x"},
+        {"name": "rule.trial", "points": 2.0, "shadow": True, "detail": ""},
+        {"name": "dkim.pass", "points": 0.0, "shadow": False, "detail": ""},
+        {"name": "statistics.ham", "points": -1.0, "shadow": False, "detail": ""},
+    ]
+    daemon.rows = [ACCEPTED, {**OUTCOME, "content": {"facts": [], "score": 1.5, "clues": clues}}]
+    _, told = run("2xh8m627722vw")
+    assert "\n  score      1.5: url.listed 2.5, (rule.trial 2), statistics.ham -1\n" in told
+    for content, expected in (({"facts": [], "score": None}, False), ({"facts": [], "score": 0.0}, True)):
+        daemon.rows = [ACCEPTED, {**OUTCOME, "content": content}]
+        assert ("  score " in run("2xh8m627722vw")[1]) is expected
+
+
 def test_several_mails_are_listed(daemon: Daemon, run: Any) -> None:
     daemon.rows = [REFUSED, {**ACCEPTED, "instance": "1b.1.0"}, OUTCOME]
     _, told = run("198.18.0.9")
