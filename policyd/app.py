@@ -49,6 +49,7 @@ from policyd.limits.seen import Seen
 from policyd.limits.verbs import LimitVerbs
 from policyd.mails import MailGreylisting
 from policyd.metrics import Metrics
+from policyd.outcomes import OUTCOMES, Outcomes
 from policyd.outgoing.books import OUTGOING, Books
 from policyd.outgoing.counts import Result, Way
 from policyd.outgoing.courier import Courier
@@ -133,6 +134,7 @@ class Daemon:
         self.reputation = Reputation(
             self.state.memory(REPUTATION.name), Deferred.fromCoroutine, reactor.seconds
         )
+        self.outcomes = Outcomes(self.state.memory(OUTCOMES.name), Deferred.fromCoroutine, reactor.seconds)
         policy = self._policy(settings)
         self._remember(settings)
         self._warn(policy)
@@ -191,7 +193,7 @@ class Daemon:
             lambda: self.engine.policy.deadline,
         )
         self.reports = Reports(tickets, charges, reactor.seconds)
-        self.reports.hooks += [traps.reported, self.outgoing.reported]
+        self.reports.hooks += [traps.reported, self.outcomes.reported, self.outgoing.reported]
         self.server = PolicyServer(self.engine, recorder)
         self.maps = SocketmapServer(self._registry, self.metrics.socketmap, log)
         self.exceptions = ExceptionVerbs(self.book, reactor.seconds, log)
@@ -374,12 +376,14 @@ class Daemon:
             self.callouts,
             self.reputation,
             self._reactor.seconds,
+            self.outcomes,
         )
 
     def _remember(self, settings: Settings) -> None:
         self.reputation.remember = settings.spamtraps.remember
         greylist = settings.policyd.greylist
         self.reputation.prefixes = (greylist.network_v4, greylist.network_v6)
+        self.outcomes.prefixes = self.reputation.prefixes
 
     def _watch_outgoing(self, settings: Settings) -> None:
         outgoing = settings.policyd.outgoing

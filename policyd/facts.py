@@ -59,6 +59,8 @@ class Grey(enum.StrEnum):
     """Allowed for its good retries."""
     CLIENT_LISTED = "client-listed"
     """On a DNS list of good senders."""
+    CLIENT_REPUTED = "client-reputed"
+    """Its network has sent no spam for a long time."""
     SENDER_ALLOWED = "sender-allowed"
     """Passed SPF for a domain on the operator's list."""
     RECIPIENT_ALLOWED = "recipient-allowed"

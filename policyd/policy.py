@@ -45,6 +45,7 @@ from policyd.greylist.terms import Terms
 from policyd.inquiry import EvidenceCheck, Gather
 from policyd.limits.limit import Limit, limits_of
 from policyd.lists.assembly import actions_in, dns_lists, list_checks, points_in, shadow_facts
+from policyd.outcomes import Outcomes
 from policyd.reputation import Reputation
 from policyd.request import Stage
 from policyd.texts import Texts
@@ -132,6 +133,7 @@ def build_policy(
     callout: Callout | None = None,
     reputation: Reputation | None = None,
     seconds: Callable[[], float] = time.monotonic,
+    outcomes: Outcomes | None = None,
 ) -> Policy:
     """The policy that ``settings`` ask for; nothing in force is changed.
 
@@ -140,6 +142,7 @@ def build_policy(
         rules: set by command.
         limiting: what limits are counted with; None: they are not.
         reputation: of client networks; None: nothing is held against anybody.
+        outcomes: of strangers' mail; None: nothing is known.
         roster: knows which DNS lists are well; None: none is asked.
         callout: asks servers for recipients; None: nobody does, whatever the settings.
         seconds: the clock by which what SPF said is remembered.
@@ -184,7 +187,7 @@ def build_policy(
     asked = dns_lists(settings)
     more = list_checks(asked, roster or Roster())
     if reputation is not None:
-        more[ReputationCheck.name] = ReputationCheck(reputation)
+        more[ReputationCheck.name] = ReputationCheck(reputation, outcomes)
     if any(settings.flows.of(flow).checks.spf.enabled for flow in Flow):
         spf = settings.policyd.spf
         more[SpfCheck.name] = SpfCheck(settings.identity.hostname, seconds, (*spf.skip, *spf.forwarders))

@@ -7,6 +7,7 @@ from policyd.exceptions.book import EXCEPTIONS
 from policyd.greylist.tables import ALLOWED, CLIENTS, OTHERS, TRIPLETS
 from policyd.limits.charges import CHARGES
 from policyd.limits.ledger import BUCKETS
+from policyd.outcomes import OUTCOMES
 from policyd.outgoing.books import OUTGOING
 from policyd.reputation import REPUTATION
 from policyd.tickets import TICKETS
@@ -23,5 +24,6 @@ TABLES = (
     CALLOUTS,
     REPUTATION,
     OUTGOING,
+    OUTCOMES,
 )
 """The daemon, a replay and the tests open the store with these."""

@@ -56,6 +56,9 @@ class Verdict:
 WORDS = {
     ("reputation", "spamtrap"): "your network writes to addresses that nobody ever gave away",
     ("reputation", "refused-content"): "your network has sent mail that was refused for its content",
+    ("reputation", "spam-network"): "nearly all mail of your network was spam lately",
+    ("reputation", "spam-domain"): "nearly all mail of the sender's domain was spam lately",
+    ("reputation", "good-network"): "your network has sent no spam for a long time",
     ("fcrdns", "no-ptr"): "your address has no PTR record",
     ("fcrdns", "not-confirmed"): "the name of your address does not lead back to it",
     ("fcrdns", "dynamic-name"): "your address has the name of a dynamic or customer line",

@@ -32,7 +32,15 @@ DEFAULT_POINTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
                 "equals-ptr": -0.5,
             }
         ),
-        "reputation": MappingProxyType({"spamtrap": 2.0, "refused-content": 0.0}),
+        "reputation": MappingProxyType(
+            {
+                "spamtrap": 2.0,
+                "refused-content": 0.0,
+                "spam-network": 1.5,
+                "spam-domain": 1.5,
+                "good-network": -1.0,
+            }
+        ),
         "sender_domain": MappingProxyType({"no-mail-host": 4.0, "null-mx": 4.0, "private-mx": 3.0}),
         "spf": MappingProxyType(
             {

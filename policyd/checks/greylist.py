@@ -24,6 +24,8 @@ REMEMBERED = 2_000
 
 DNSWL = "dnswl"
 """The check that finds clients on lists of good senders."""
+REPUTATION = "reputation"
+"""The check that knows what clients' networks have done."""
 FCRDNS, CONFIRMED = "fcrdns", "confirmed"
 """The check that looks the client's name up where Postfix has none; its fact that there is one."""
 SPF, PASS, PLUS_ALL = "spf", "pass", "plus-all"
@@ -39,6 +41,7 @@ _EXEMPT = GreylistFact(Grey.EXEMPT)
 _CLIENT = GreylistFact(Grey.CLIENT_ALLOWED)
 _RECIPIENT = GreylistFact(Grey.RECIPIENT_ALLOWED)
 _LISTED = GreylistFact(Grey.CLIENT_LISTED)
+_REPUTED = GreylistFact(Grey.CLIENT_REPUTED)
 _SENDER = GreylistFact(Grey.SENDER_ALLOWED)
 
 
@@ -148,6 +151,8 @@ class GreylistCheck:
         """The caller with what the other checks found out, or why it is spared; shadows have no say."""
         if weighed.favoured_by(DNSWL):
             return _LISTED
+        if weighed.favoured_by(REPUTATION):
+            return _REPUTED
         domain, anybody = "", False
         for one, counts in zip(weighed.evidence, weighed.acted_on, strict=True):
             if one.check == SPF and counts:

@@ -23,6 +23,7 @@ from policyd.exceptions.book import Book
 from policyd.exceptions.rule import SUSPENDED_BY, Rule, client_form, rule_of
 from policyd.facts import Effect, Named, OutgoingFact
 from policyd.flow import Origin
+from policyd.outcomes import score_of
 from policyd.outgoing.books import Books, Held
 from policyd.outgoing.counts import Counts
 from policyd.outgoing.judging import Against, Finding, Terms, judge, thresholds
@@ -372,5 +373,5 @@ def personal(about: Whose) -> dict[str, str]:
 
 def points_of(ticket: Ticket, report: Report) -> float:
     """What a mail has in all; what policyd itself gave it where contentfilter does not tell."""
-    total = getattr(report, "points", None)
-    return ticket.points if total is None else float(total)
+    score = score_of(report)
+    return ticket.points if score is None else score

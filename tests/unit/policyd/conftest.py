@@ -30,6 +30,7 @@ from policyd.limits.charges import CHARGES, Charges
 from policyd.limits.ledger import StoreLimits
 from policyd.limits.seen import Seen
 from policyd.metrics import Metrics
+from policyd.outcomes import OUTCOMES, Outcomes
 from policyd.policy import build_policy, terms_of
 from policyd.recorder import Recorder
 from policyd.reputation import REPUTATION, Reputation
@@ -133,6 +134,7 @@ class Bench:
             self.settings.spamtraps.remember,
             (greylist.network_v4, greylist.network_v6),
         )
+        self.outcomes = Outcomes(self.store.table(OUTCOMES.name), Deferred.fromCoroutine, self.clock.seconds)
         policy = build_policy(
             self.settings,
             self.ledger,
@@ -142,6 +144,7 @@ class Bench:
             self.roster,
             self.callout,
             self.reputation,
+            outcomes=self.outcomes,
         )
         self.metrics.know_limits(policy.limits)
         self.engine = Engine(

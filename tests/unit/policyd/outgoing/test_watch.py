@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ from policyd.outgoing.judging import Against, terms_of
 from policyd.outgoing.measures import Kind, Measure, Whose
 from policyd.outgoing.notice import Notice
 from policyd.outgoing.verbs import OutgoingVerbs
-from policyd.outgoing.watch import SAVING, Watch
+from policyd.outgoing.watch import SAVING, Watch, points_of
 from policyd.request import Request, request_of
 
 START = 1_800_000_000.0
@@ -211,6 +212,22 @@ def test_points_and_recipients_that_do_not_exist() -> None:
         world.watch.unknown(origin(), request("bob"))
         world.clock.advance(1)
     assert world.told[1].data["measure"] == "failed"
+
+
+def test_the_total_that_contentfilter_tells_outweighs_policyds_own_points() -> None:
+    ticket = Ticket("0" * 13, Flow.SUBMISSION, "192.0.2.7", "a@x.example", "ada", points=500.0)
+    content: Any = {
+        "flow": "",
+        "cause": "",
+        "actions": [],
+        "facts": [],
+        "parts": 1,
+        "seconds": {},
+        "score": 4.0,
+    }
+    report = Report(ticket.id, ticket.client, ticket.sender, Action.ACCEPT, content=content)
+    assert points_of(ticket, report) == 4.0
+    assert points_of(ticket, replace(report, content=None)) == 500.0
 
 
 def test_what_is_said_again_or_of_others_does_not_count() -> None:
