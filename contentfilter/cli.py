@@ -17,6 +17,7 @@ from contentfilter.macros.file import AllowlistError, read
 from contentfilter.progress import Progress
 from contentfilter.quarantine import commands as quarantine
 from contentfilter.quarantine.entry import QuarantineError
+from contentfilter.tuning import commands as tuning
 from mailbase.config import ConfigError, Settings, load
 from mailbase.control import ControlError
 from mailbase.lists.showing import show
@@ -109,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
 
     quarantine.add_commands(commands, _command, _settings)
     macros.add_commands(commands, _command)
+    tuning.add_commands(commands, _command, _settings_or_none)
     return top
 
 
@@ -161,15 +163,17 @@ def _serve(options: argparse.Namespace) -> int:
     return serve(options.config or DEFAULT_CONFIG, options.overrides)
 
 
-def _scan(options: argparse.Namespace) -> int:
-    # Files can be scanned where nothing is configured.
+def _settings_or_none(options: argparse.Namespace) -> Settings:
+    """The settings; the built-in ones where nothing is configured, since files can be looked at there too."""
     if options.config is None and not DEFAULT_CONFIG.exists():
         from mailbase.config import loads
 
-        settings = loads("{}", options.overrides)
-    else:
-        settings = _settings(options)
+        return loads("{}", options.overrides)
+    return _settings(options)
 
+
+def _scan(options: argparse.Namespace) -> int:
+    settings = _settings_or_none(options)
     from twisted.internet import reactor
 
     from contentfilter.offline import make_scan

@@ -7,7 +7,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.python.failure import Failure
@@ -31,6 +31,9 @@ WINDOW = 256
 """Files begun and not shown yet."""
 HEAD = 8192
 """Octets that tell a message from a document."""
+
+Row = TypeVar("Row")
+"""What is made of a file."""
 
 _FIELD = rb"[!-9;-~]{1,100}[ \t]*:"
 _MESSAGE = re.compile(rb"(?:From [^\r\n]*\r?\n)?(?:" + _FIELD + rb"[^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*){2}")
@@ -96,44 +99,34 @@ def open_task(path: Path) -> tuple[Task, int]:
         raise
 
 
-class Scan:
+class Run(Generic[Row]):
     """One run over many files.
 
     Arguments:
         reactor: Twisted's, not running.
         pool: not started.
-        settings: for policy and contact.
-        flow: whose policy decides.
         jobs: files at once, as many as the pool has workers.
-        show: gets each result, in the order of the files.
+        show: gets what :meth:`_row` makes of each file, in the order of the files.
         complain: gets what cannot be read, or went wrong in us.
 
     Attributes:
         unreadable: whether any file could not be read.
-        objectionable: whether there was a finding, or a file would not be let through.
     """
 
     def __init__(
         self,
         reactor: Any,
         pool: Pool[ScanResult],
-        settings: Settings,
-        flow: Flow,
         jobs: int,
-        show: Callable[[dict[str, Any]], None],
+        show: Callable[[Row], None],
         complain: Callable[[str], None],
     ) -> None:
         self._reactor = reactor
         self._pool = pool
-        self._settings = settings
-        self._policies = Policies(settings)
-        self._flow = flow
         self._jobs = jobs
         self._show = show
         self._complain = complain
-        self._ids = IdSource()
         self.unreadable = False
-        self.objectionable = False
 
     def run(self, paths: Iterable[Path]) -> None:
         """Scan all files; returns when the last result is shown."""
@@ -156,7 +149,7 @@ class Scan:
         self._pool.start()
         # A file's time begins when a worker is there for it, so no more are handed over than can be taken.
         turns = DeferredSemaphore(self._jobs)
-        waiting: deque[Deferred[dict[str, Any] | None]] = deque()
+        waiting: deque[Deferred[Row | None]] = deque()
         for path in files(paths, self._cannot_read):
             waiting.append(turns.run(self._one, path))
             if len(waiting) >= WINDOW:
@@ -165,7 +158,7 @@ class Scan:
             self._emit(await waiting.popleft())
         await self._pool.stop()
 
-    async def _one(self, path: Path) -> dict[str, Any] | None:
+    async def _one(self, path: Path) -> Row | None:
         try:
             task, descriptor = open_task(path)
         except Unreadable as error:
@@ -176,21 +169,59 @@ class Scan:
         seconds = self._reactor.seconds() - started
         if isinstance(result, ScanFailed):
             self._complain(f"{path}: not scanned: {result.detail or result.reason}")
-        policy = self._policies.of_flow(self._flow)
-        read = result if isinstance(result, ScanResult) else ScanResult()
-        total = add_up(read.clues, read.findings, None, policy.points)
-        verdict = decide(self._ids.next(), self._flow, policy, [result], total)
-        self.objectionable |= verdict.action is not Action.ACCEPT
-        return describe(path, result, verdict, seconds, self._settings.identity.contact)
+        return self._row(path, result, seconds)
+
+    def _row(self, path: Path, result: ScanResult | ScanFailed, seconds: float) -> Row | None:
+        """What is shown of a file; None for nothing.
+
+        Arguments:
+            seconds: from handing the file over to the answer.
+        """
+        raise NotImplementedError
 
     def _cannot_read(self, error: Unreadable) -> None:
         self.unreadable = True
         self._complain(str(error))
 
-    def _emit(self, row: dict[str, Any] | None) -> None:
+    def _emit(self, row: Row | None) -> None:
         if row is not None:
-            self.objectionable |= bool(row["findings"])
             self._show(row)
+
+
+class Scan(Run[dict[str, Any]]):
+    """What ``contentfilter scan`` does; see :class:`Run`.
+
+    Arguments:
+        settings: for policy and contact.
+        flow: whose policy decides.
+
+    Attributes:
+        objectionable: whether there was a finding, or a file would not be let through.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        pool: Pool[ScanResult],
+        settings: Settings,
+        flow: Flow,
+        jobs: int,
+        show: Callable[[dict[str, Any]], None],
+        complain: Callable[[str], None],
+    ) -> None:
+        super().__init__(reactor, pool, jobs, show, complain)
+        self._contact = settings.identity.contact
+        self._policy = Policies(settings).of_flow(flow)
+        self._flow = flow
+        self._ids = IdSource()
+        self.objectionable = False
+
+    def _row(self, path: Path, result: ScanResult | ScanFailed, seconds: float) -> dict[str, Any]:
+        read = result if isinstance(result, ScanResult) else ScanResult()
+        total = add_up(read.clues, read.findings, None, self._policy.points)
+        verdict = decide(self._ids.next(), self._flow, self._policy, [result], total)
+        self.objectionable |= verdict.action is not Action.ACCEPT or bool(read.findings)
+        return describe(path, result, verdict, seconds, self._contact)
 
 
 def describe(
@@ -234,9 +265,13 @@ def make_scan(
     Arguments:
         jobs: worker processes.
     """
+    return Scan(reactor, make_pool(reactor, settings, jobs), settings, flow, jobs, show, complain)
+
+
+def make_pool(reactor: Any, settings: Settings, jobs: int) -> Pool[ScanResult]:
+    """As many real workers as ``jobs``, not started."""
     log = Log("contentfilter", style=settings.logging.format, level="error")
     limits = settings.contentfilter.workers.model_copy(update={"count": jobs})
     worker = WorkerSettings(os.getpid(), limits.memory, limits.cpu_time)
     launcher = ProcessLauncher(reactor, worker, FINDING_NAMES, log)
-    pool = Pool(reactor, limits, launcher, log, Count())
-    return Scan(reactor, pool, settings, flow, jobs, show, complain)
+    return Pool(reactor, limits, launcher, log, Count())
