@@ -47,6 +47,7 @@ class Assembly:
         self._hosts: dict[str, System] = {}
         self._networks: dict[tuple[bytes, int], System] = {}
         self._upstreams: dict[tuple[bytes, int], str] = {}
+        self._users: dict[str, str] = {}
         self._unassigned: list[tuple[_Place, str]] = []
         self._backups: list[tuple[_Place, str, str]] = []
         self._claims: dict[object, tuple[_Place, str]] = {}
@@ -82,6 +83,9 @@ class Assembly:
         systems = [System(text, name) for text in entry.systems]
         for index, system in enumerate(systems):
             self._add_system(system, place.below("systems", index))
+        for index, login in enumerate(entry.users):
+            if self._claim(("user", login), name, place.below("users", index)):
+                self._users[login] = name
         if entry.backup:
             self._backups.append((place.below("backup"), name, entry.backup))
         return Server(
@@ -92,6 +96,7 @@ class Assembly:
             _people(entry.deputies),
             tuple(domains),
             tuple(systems),
+            entry.users,
         )
 
     def _domain(self, key: str, server: str, entry: DomainEntry, place: _Place) -> Domain:
@@ -144,7 +149,7 @@ class Assembly:
             self._wrong(self._default_place, f"'{self._default}' is no registered server{known}")
         for place, text in self._unassigned:
             if self._default:
-                self._add_system(System(text, self._default), place)
+                self._add_system(System(text, self._default, assigned=False), place)
             else:
                 self._wrong(place, "systems without a server need a default_server, and none is named")
         for place, name, backup in self._backups:
@@ -174,7 +179,7 @@ class Assembly:
         """What all files say together; only after :meth:`check` found nothing."""
         if self._unassigned:
             default = self._servers[self._default]
-            more = tuple(System(text, default.name) for _, text in self._unassigned)
+            more = tuple(System(text, default.name, assigned=False) for _, text in self._unassigned)
             self._servers[default.name] = replace(default, systems=default.systems + more)
         systems = NetworkTable((system.text, system) for system in self._networks.values())
         upstreams = NetworkTable((text, True) for text in self._upstreams.values())
@@ -189,6 +194,7 @@ class Assembly:
             systems,
             upstreams,
             {name: System(name, name) for name in self._servers},
+            self._users,
         )
 
     def _wrong(self, place: _Place, message: str) -> None:

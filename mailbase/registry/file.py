@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,8 @@ from mailbase.documents.problems import shown
 from mailbase.networks import parse_network
 from mailbase.points import Threshold
 from mailbase.vocabulary import Action
+
+_LOGIN = re.compile(r"[^\x00-\x20\x7f]{1,255}")
 
 
 def host_name(value: str) -> str:
@@ -93,12 +96,23 @@ def _off(value: Any) -> Any:
     return "off" if value is False else value
 
 
+def _login(value: str) -> str:
+    _name, at, realm = value.rpartition("@")
+    if not _LOGIN.fullmatch(value) or (at and not realm):
+        raise ValueError(
+            f"expected a login name such as berg or berg@inst.example, or @inst.example for all of them, "
+            f"got {shown(value)}"
+        )
+    return value.lower()
+
+
 HostName = Annotated[Text, AfterValidator(host_name)]
 HostKey = Annotated[str, _written(host_name)]
 DomainKey = Annotated[str, _written(domain_name)]
 Address = Annotated[Text, AfterValidator(_ip_address)]
 Network = Annotated[Text, AfterValidator(_network)]
 SystemText = Annotated[Text, AfterValidator(_system)]
+Login = Annotated[Text, AfterValidator(_login)]
 MailAddress = Annotated[Text, AfterValidator(_mail_address)]
 DomainAction = Annotated[Action, AfterValidator(_kept_action)]
 
@@ -155,6 +169,8 @@ class ServerEntry(Section):
     """Domains that it receives mail for."""
     systems: Listing[SystemText] = ()
     """Addresses, networks and host names of its relay area."""
+    users: Listing[Login] = ()
+    """SASL login names that may sign for its domains; ``@realm`` for all of a realm."""
 
 
 class RegistryFile(Section):

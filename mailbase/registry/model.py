@@ -67,10 +67,12 @@ class System:
     Arguments:
         text: address, network or host name as registered.
         server: name of the server that it is assigned to.
+        assigned: False for systems of nobody's relay area, which the default server only takes mail for.
     """
 
     text: str
     server: str
+    assigned: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class Server:
         name: host name, lower case.
         addresses: IP addresses in presentation form.
         backup: host name of the server that takes its mail when it is down; empty for none.
+        users: who logs in to send in the name of its domains: login names, or ``@`` and the realm of all of
+        them.
     """
 
     name: str
@@ -90,6 +94,7 @@ class Server:
     deputies: tuple[Person, ...] = ()
     domains: tuple[Domain, ...] = ()
     systems: tuple[System, ...] = ()
+    users: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,6 +115,7 @@ class Registry:
     _systems: NetworkTable[System] = field(default_factory=NetworkTable)
     _upstreams: NetworkTable[bool] = field(default_factory=NetworkTable)
     _server_hosts: Mapping[str, System] = field(default_factory=dict)
+    _users: Mapping[str, str] = field(default_factory=dict)
 
     def system_of(self, address: bytes | None, client_name: str) -> System | None:
         """The registered system that a client is, so that it may relay; None for every other.
@@ -120,6 +126,17 @@ class Registry:
         """
         system = self._systems.lookup(address) if address is not None else None
         return system or self._hosts.get(client_name.lower())
+
+    def server_of_user(self, login: str) -> str:
+        """Name of the server in whose registration a SASL user is; empty for none.
+
+        Arguments:
+            login: as Postfix reports it; case does not matter. A login that is registered itself counts
+                before all logins of its realm.
+        """
+        name = login.lower()
+        realm = name.rpartition("@")[2] if "@" in name else ""
+        return self._users.get(name) or (self._users.get(f"@{realm}", "") if realm else "")
 
     def is_upstream(self, address: bytes) -> bool:
         """Whether ``address`` (packed) is a trusted upstream relay's."""

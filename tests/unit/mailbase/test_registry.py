@@ -316,7 +316,7 @@ def test_a_folder_is_one_registry(tmp_path: Path) -> None:
     )
     assert list(registry.servers) == ["a.example", "b.example"]
     assert registry.upstreams == ("192.0.2.0/24", "198.51.100.0/24")
-    assert registry.host_system("s.example") == System("s.example", "b.example")
+    assert registry.host_system("s.example") == System("s.example", "b.example", assigned=False)
 
 
 def test_contradictions_between_files_name_both(tmp_path: Path) -> None:

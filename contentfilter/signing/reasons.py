@@ -1,0 +1,28 @@
+"""Why a mail that leaves goes without a signature; labels in the metrics."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+Reason: TypeAlias = Literal[
+    "no-from",
+    "several-from",
+    "unclear-from",
+    "foreign-from",
+    "unknown-sender",
+    "not-set-up",
+    "unforeseeable",
+]
+
+REASONS: tuple[Reason, ...] = (
+    "no-from",
+    "several-from",
+    "unclear-from",
+    "foreign-from",
+    "unknown-sender",
+    "not-set-up",
+    "unforeseeable",
+)
+"""No author; several; an address that programs read in different ways; one that is not of the sender's
+registration; a sender of no registration; a domain whose records in DNS have not been seen; a message of
+which nobody knows how it will arrive."""
