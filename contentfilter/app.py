@@ -39,6 +39,8 @@ from contentfilter.recall import Recall
 from contentfilter.reinjection import ReinjectionPort
 from contentfilter.reporting import Reporter
 from contentfilter.server import ProxyFactory, filter_name
+from contentfilter.signing.public import KeyProblem, PublicKey
+from contentfilter.signing.service import Signing, read_keys
 from contentfilter.smtp.client import Job, Result
 from contentfilter.spamengines.assessor import SpamEngine
 from contentfilter.splits import Splits
@@ -64,7 +66,7 @@ from mailbase.vocabulary import Action, Flow
 
 NEEDS_RESTART = ("listeners", "control", "metrics", "message_size_limit", "spool", "timeouts")
 """Settings of ``contentfilter`` that a reload does not change."""
-WHO_ASKS_DNS = ("authentication", "urls", LIST_TEST)
+WHO_ASKS_DNS = ("authentication", "signing", "urls", LIST_TEST)
 """Consumers of DNS, in the metrics."""
 DRAIN_EXTRA = 15.0
 """Seconds beyond the longest a mail may take that stopping waits for."""
@@ -90,6 +92,7 @@ class Daemon:
 
     Raises:
         QuarantineError: the quarantine or the spool folder cannot be used.
+        KeyProblem: a DKIM key cannot be used.
     """
 
     def __init__(
@@ -117,6 +120,8 @@ class Daemon:
         self.urls = UrlWatch(reactor, self.resolver, log)
         self.metrics.watch_url_lists(self.urls.collect)
         self._authenticated = AuthenticationMetrics(self.registry)
+        self.signing = Signing(reactor, self.resolver, log, self.registry, self._in_thread, time.time)
+        self.signing.configure(settings, read_keys(settings))
         self._connect(settings)
         self._allowed = Allowlist(content.allowed_macros, log, time.time)
         # What is wrong with the file is told now, and not with the first macro.
@@ -207,6 +212,7 @@ class Daemon:
     def _begin(self) -> None:
         self.pool.start()
         self.engines.start()
+        self.signing.start()
         for port in self.ports:
             port.start()
         self._measure()
@@ -221,6 +227,7 @@ class Daemon:
         await self.pool.stop()
         self.engines.stop()
         self.urls.stop()
+        await self.signing.stop()
         self.resolver.stop()
         self._disconnect()
 
@@ -228,6 +235,8 @@ class Daemon:
         """Why no mail can be taken now; empty if it can."""
         if not self.pool.able:
             return "no scan worker is ready"
+        if why := self.signing.problem():
+            return why
         for port in self.ports:
             if not port.ready:
                 return f"the reinjection port {port.address} has not answered yet"
@@ -324,7 +333,7 @@ class Daemon:
                 preparers=authentication.preparers,
                 beside=[SpamEngine(engine, getattr(content, engine.name)) for engine in self.engines.spam],
                 after=[*self.urls.assessors(settings), *authentication.after],
-                stampers=authentication.stampers,
+                stampers=[*authentication.stampers, *self.signing.stampers],
             ),
             allowed=self._allowed,
         )
@@ -341,17 +350,17 @@ class Daemon:
         Deferred.fromCoroutine(self._reload())
 
     async def _reload(self) -> None:
-        def read() -> Settings:
+        def read() -> tuple[Settings, tuple[PublicKey, ...]]:
             settings = load(self._path, self._overrides)
             check_folders(settings.contentfilter)
             read_allowed(settings.contentfilter.allowed_macros)
-            return settings
+            return settings, read_keys(settings)
 
         try:
             # In a thread: reading a large registry takes seconds, and mail is in flight.
-            self._put_in_force(await self._in_thread(read))
+            self._put_in_force(*await self._in_thread(read))
             self.metrics.reloads.labels("ok").inc()
-        except (ConfigError, QuarantineError, AllowlistError) as error:
+        except (ConfigError, QuarantineError, AllowlistError, KeyProblem) as error:
             self.metrics.reloads.labels("refused").inc()
             for problem in getattr(error, "problems", [error]):
                 self._log.error("reload-refused", problem=str(problem))
@@ -363,7 +372,7 @@ class Daemon:
             self._again = False
             self.reload()
 
-    def _put_in_force(self, settings: Settings) -> None:
+    def _put_in_force(self, settings: Settings, keys: tuple[PublicKey, ...]) -> None:
         old, content = self.settings, settings.contentfilter
         if settings.policyd.control != old.policyd.control:
             self._disconnect()
@@ -378,6 +387,7 @@ class Daemon:
         self.engines.configure(content)
         self.resolver.reconfigure(servers_of(settings.dns), settings.dns)
         self.urls.configure(settings)
+        self.signing.configure(settings, keys)
         if content.quarantine.folder != old.contentfilter.quarantine.folder:
             self.quarantine = Quarantine(content.quarantine, self._in_thread)
             self._measure()
@@ -440,6 +450,7 @@ def serve(path: Path, overrides: Sequence[str]) -> int:
     Raises:
         ConfigError: the configuration cannot be used.
         QuarantineError: a folder cannot be used.
+        KeyProblem: a DKIM key cannot be used.
         ListenError: an address cannot be listened on.
     """
     from twisted.internet import reactor

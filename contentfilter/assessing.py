@@ -42,6 +42,7 @@ class Mail:
         client: whom an upstream relay had it from; None if there is no such relay, or it does not say.
         evidence: facts about client and sender, and their points; None if nobody could say.
         result: of the scan workers; None as long as they read, or if they failed.
+        unasked: the mail names a ticket, and policyd does not answer.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Mail:
     client: Hop | None = None
     evidence: Evidence | None = None
     result: ScanResult | None = None
+    unasked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from contentfilter.macros.file import AllowlistError, read
 from contentfilter.progress import Progress
 from contentfilter.quarantine import commands as quarantine
 from contentfilter.quarantine.entry import QuarantineError
+from contentfilter.signing.public import KeyProblem
 from contentfilter.tuning import commands as tuning
 from mailbase.config import ConfigError, Settings, load
 from mailbase.control import ControlError
@@ -43,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(options)
     except ConfigError as error:
         print(error, file=sys.stderr)
+        return BAD_CONFIG
+    except KeyProblem as error:
+        print(f"contentfilter: {error}", file=sys.stderr)
         return BAD_CONFIG
     except (AllowlistError, ControlError, QuarantineError, ListenError) as error:
         print(f"contentfilter: {error}", file=sys.stderr)

@@ -276,6 +276,7 @@ class MailInspector:
             ticket,
             origin.client,
             origin.evidence,
+            unasked=origin.unasked,
         )
         panel = backends.panel
         clues: list[Clue] = []

@@ -65,12 +65,14 @@ class Origin:
         flow: where the mail comes from.
         client: whom an upstream relay had it from; None if there is no such relay, or it does not say.
         evidence: facts about client and sender, and their points; None if nobody could say.
+        unasked: the mail names a ticket, and policyd does not answer.
     """
 
     ticket: Ticket | None
     flow: Flow
     client: Hop | None
     evidence: Evidence | None
+    unasked: bool = False
 
 
 class Origins:
@@ -102,7 +104,7 @@ class Origins:
             left: tells how many seconds there are.
             watch: takes the time.
         """
-        ticket = await watch.of("ticket", self._ticket(sources.policyd, envelope, spool))
+        ticket, unasked = await watch.of("ticket", self._ticket(sources.policyd, envelope, spool))
         flow = ticket.flow if ticket else without_ticket(sources.settings, envelope, listener)
         client, evidence = None, None
         if wants_evidence(sources.settings, flow):
@@ -111,14 +113,14 @@ class Origins:
             client, evidence = await watch.of("evidence", looking)
         elif ticket is not None:
             evidence = Evidence(ticket.points, ticket.facts)
-        return Origin(ticket, flow, client, evidence)
+        return Origin(ticket, flow, client, evidence, unasked)
 
-    async def _ticket(self, policyd: Policyd, envelope: Envelope, spool: Spool) -> Ticket | None:
-        """What policyd knows of the mail; None if it knows nothing, or does not answer."""
+    async def _ticket(self, policyd: Policyd, envelope: Envelope, spool: Spool) -> tuple[Ticket | None, bool]:
+        """What policyd knows of the mail; None if it knows nothing, or (True) does not answer."""
         name = ticket_id(spool.head())
         if not name:
             self._metrics.tickets.labels("missing").inc()
-            return None
+            return None, False
         about = {"id": name, "client": envelope.client.address, "sender": envelope.sender.address}
         try:
             answer = await policyd.request("ticket", about, TICKET_TIMEOUT)
@@ -126,12 +128,12 @@ class Origins:
         except (ControlError, ValueError) as error:
             self._metrics.tickets.labels("unavailable").inc()
             self._log.warning("ticket-unavailable", id=name, error=str(error))
-            return None
+            return None, True
         if ticket is None or ticket.id != name:
             self._metrics.tickets.labels("unknown").inc()
-            return None
+            return None, False
         self._metrics.tickets.labels("found").inc()
-        return ticket
+        return ticket, False
 
 
 def ticket_id(head: bytes) -> str:

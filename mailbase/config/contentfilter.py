@@ -11,6 +11,7 @@ from pydantic import AfterValidator
 from mailbase.addresses import normal_address
 from mailbase.config.engines import ClamdSettings, CommandSettings
 from mailbase.config.places import ConnectPlace, FilePath, ListenPlace, OptionalListenPlace, SocketPath
+from mailbase.config.signing import SigningSettings
 from mailbase.config.spam_engines import RspamdSettings, SpamassassinSettings
 from mailbase.config.units import Duration, Size, between
 from mailbase.config.url_lists import UrlSettings
@@ -123,6 +124,8 @@ class ContentfilterSettings(Section):
     spamassassin: SpamassassinSettings | None = None
     """Absent: SpamAssassin is not asked."""
     quarantine: QuarantineSettings = QuarantineSettings()
+    signing: SigningSettings | None = None
+    """Absent: nothing is signed."""
     allowed_macros: FilePath = Path("/var/lib/postwarden/allowed-macros.json")
     """The macros that the postmaster allows; ``contentfilter macros`` writes it."""
     complaints: Literal["quarantine", "tag"] = "quarantine"

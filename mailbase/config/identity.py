@@ -7,7 +7,7 @@ import re
 import socket
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from mailbase.addresses import is_host_name, normal_domain
 from mailbase.documents import FilledListing, Listing, Section, Text
@@ -71,6 +71,19 @@ class IdentitySettings(Section):
     """Where the gateway's DKIM keys lie; :attr:`dkim_name` fills it in."""
     dkim_selectors: FilledListing[Annotated[Text, AfterValidator(_selector)]] = ("dkim001", "dkim002")
     """Names of its keys; two, so that one can be replaced while the other signs."""
+    dkim_ed25519_selectors: Listing[Annotated[Text, AfterValidator(_selector)]] = ()
+    """Likewise, of keys for a second signature by Ed25519 (RFC 8463); empty: there is none."""
+
+    @model_validator(mode="after")
+    def _selectors_differ(self) -> IdentitySettings:
+        if len(set(self.all_selectors)) < len(self.all_selectors):
+            raise ValueError("expected each DKIM selector once: a selector names one key")
+        return self
+
+    @property
+    def all_selectors(self) -> tuple[str, ...]:
+        """Names of all DKIM keys."""
+        return self.dkim_selectors + self.dkim_ed25519_selectors
 
     @property
     def relay_names(self) -> tuple[str, ...]:

@@ -82,7 +82,7 @@ def records(server: Server, identity: IdentitySettings, types: Sequence[str] = T
         if "spf" in types:
             yield Record(server.name, name, "TXT", _text(f"v=spf1 include:{identity.spf_name} ~all"))
         if "dkim" in types:
-            for selector in identity.dkim_selectors:
+            for selector in identity.all_selectors:
                 key = f"{selector}.{identity.dkim_name}."
                 yield Record(server.name, f"{selector}._domainkey.{name}", "CNAME", key)
 

@@ -329,6 +329,35 @@ CASES = [
         labels={"result": "unavailable"},
     ),
     Case(
+        "ContentfilterDoesNotSign",
+        grows("contentfilter_panel_total", 'name="signing", result="failed"'),
+        grows("contentfilter_panel_total", 'name="signing", result="answered"')
+        | stays("contentfilter_panel_total", 'name="signing", result="failed"', 3),
+        labels={"name": "signing", "result": "failed"},
+    ),
+    Case(
+        "ContentfilterDomainSignsNoMore",
+        grows("contentfilter_signing_changes_total", 'change="lost"', 0.1),
+        grows("contentfilter_signing_changes_total", 'change="gained"'),
+        labels={"change": "lost"},
+    ),
+    Case(
+        "ContentfilterKeyOld",
+        stays("contentfilter_signing_key_age_seconds", 'selector="dkim001"', 401 * 86400)
+        | stays("contentfilter_signing_key_domains", 'selector="dkim001"', 1),
+        # An old key that nobody signs with any more only waits to be taken away.
+        stays("contentfilter_signing_key_age_seconds", 'selector="dkim001"', 401 * 86400)
+        | stays("contentfilter_signing_key_domains", 'selector="dkim001"', 0),
+        labels={"selector": "dkim001"},
+    ),
+    Case(
+        "ContentfilterSigningBlind",
+        grows("contentfilter_signing_looks_total", 'result="unknown"', 6)
+        | grows("contentfilter_signing_looks_total", 'result="seen"', 4),
+        grows("contentfilter_signing_looks_total", 'result="unknown"', 4)
+        | grows("contentfilter_signing_looks_total", 'result="seen"', 6),
+    ),
+    Case(
         "ContentfilterReloadFailed",
         grows("contentfilter_reloads_total", 'result="refused"'),
         grows("contentfilter_reloads_total", 'result="ok"'),

@@ -15,12 +15,16 @@ import pytest
 from contentfilter.assessing import Assessment, Mail, Name
 from contentfilter.authentication.outcome import Authentication
 from contentfilter.metering import STAGES
+from contentfilter.pool.frames import Done, Ready
 from contentfilter.quarantine.housekeeping import FIRST, State
 from contentfilter.recipients import Share
 from contentfilter.results import ScanResult
+from contentfilter.signing.messages import Signed, SignTask
+from contentfilter.signing.record import record_text
 from contentfilter.traits import Traits
 from mailbase.dns import RecordType
 from mailbase.vocabulary import Finding, Unscanned
+from tests.samples.dkim_keys import lay_down
 
 from .wired import REGISTRY, UPSTREAM, Wired
 
@@ -248,6 +252,60 @@ def mail_for_the_panel(wired: Wired) -> None:
     mail(wired)
 
 
+# Signing
+
+
+class Signer:
+    """A process that signs."""
+
+    pid = 1
+
+    def __init__(self, wired: Wired, events: Any) -> None:
+        self.wired = wired
+        self.events = events
+        wired.reactor.callLater(0, events.answered, Ready())
+
+    def give(self, task: SignTask, descriptor: int) -> None:
+        lines = f"DKIM-Signature: v=1; d={task.domain}; s=x\r\n".encode()
+        self.wired.reactor.callLater(0.01, self.events.answered, Done(Signed(lines)))
+
+    def retire(self) -> None:
+        self.wired.reactor.callLater(0, self.events.ended, "exit 0")
+
+    kill = retire
+
+
+def signing(wired: Wired) -> None:
+    """It is switched on, with a key that one domain has in DNS."""
+    key = lay_down(wired.folder / "dkim")
+    text = record_text(key)
+    strings = " ".join(f'"{text[start : start + 200]}"' for start in range(0, len(text), 200))
+    wired.names.records["dkim001._domainkey.inst.example.", "TXT"] = strings
+    wired.patch.setattr(wired.daemon.signing, "_launch", lambda *_: wired.launcher_of(Signer))
+    wired.write(more="  signing: {keys: dkim, state: seen.json, settle: 0s}\n")
+    wired.daemon.reload()
+    wired.pass_time()
+
+
+def signed_mail(wired: Wired) -> None:
+    signing(wired)
+    head = b"From: a@inst.example\r\n"
+    assert wired.mail("r@elsewhere.example", client="192.0.2.25", head=head).startswith("250 ")
+
+
+def unsigned_mail(wired: Wired) -> None:
+    signing(wired)
+    head = b"From: a@elsewhere.example\r\n"
+    assert wired.mail("r@elsewhere.example", client="192.0.2.25", head=head).startswith("250 ")
+
+
+def signing_ends(wired: Wired) -> None:
+    signing(wired)
+    wired.write()
+    wired.daemon.reload()
+    wired.pass_time()
+
+
 MOVED_BY: dict[str, Happening] = {
     "messages": mail,
     "message_bytes": mail,
@@ -310,6 +368,13 @@ MOVED_BY: dict[str, Happening] = {
     "scans_recalled": mail_that_comes_twice,
     "workers_ended": worker_is_killed,
     "reloads": reload,
+    "signatures": signed_mail,
+    "unsigned": unsigned_mail,
+    "signing_looks": signing,
+    "signing_changes": signing,
+    "signing_key_age_seconds": signing,
+    "signing_key_domains": signing,
+    "signers_ended": signing_ends,
     "transactions": mail,
     "transaction_seconds": mail,
     "connections": lambda wired: (wired.pass_time(), wired.connect()),

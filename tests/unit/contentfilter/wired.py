@@ -207,6 +207,16 @@ class Wired:
         self.worker = Worker(self, events)
         return self.worker
 
+    def launcher_of(self, kind: Callable[[Wired, Any], Any]) -> Any:
+        """A launcher of other processes."""
+        wired = self
+
+        class Launcher:
+            def launch(self, events: Any) -> Any:
+                return kind(wired, events)
+
+        return Launcher()
+
     def run(self, command: Sequence[str], stdin: int, seconds: float) -> Deferred[Ended]:
         """See :class:`contentfilter.engines.program.Runner`."""
         infected = b"eicar" in Path(command[-1]).read_bytes()

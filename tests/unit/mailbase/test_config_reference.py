@@ -88,7 +88,7 @@ def plain_defaults() -> dict[str, str]:
 
 @pytest.mark.parametrize("key", plain_defaults())
 def test_the_documented_default_is_the_default(key: str) -> None:
-    if found := re.match(r"contentfilter\.(clamd|rspamd|spamassassin)\.", key):
+    if found := re.match(r"contentfilter\.(clamd|rspamd|spamassassin|signing)\.", key):
         section = f"contentfilter: {{{found[1]}: {{}}}}"
         assert loads(section, [f"{key}={plain_defaults()[key]}"]) == loads(section)
     elif key.startswith("contentfilter.command."):
@@ -165,7 +165,7 @@ def test_the_full_example_names_every_key() -> None:
     named = {re.sub(r"\.limits\.[^.]+", ".limits.NAME", key) for key in there(example, "")}
     elsewhere = re.compile(
         r"flows\.(outbound\.|submission\.|upstream\.limits)|policyd\.lists\.NAME\.|"
-        r"contentfilter\.(command|rspamd|spamassassin|urls\.lists\.NAME\.)"
+        r"contentfilter\.(command|rspamd|signing|spamassassin|urls\.lists\.NAME\.)"
     )
     wanted = {key for key in keys(Settings) if not elsewhere.match(key)}
     assert wanted - named == set()
@@ -184,8 +184,8 @@ def test_the_example_of_a_second_engine_that_is_commented_out_names_every_key_an
     assert shown == CommandSettings(run=shown.run)
 
 
-@pytest.mark.parametrize("name", ["rspamd", "spamassassin"])
-def test_the_example_of_a_spam_engine_that_is_commented_out_shows_every_default(name: str) -> None:
+@pytest.mark.parametrize("name", ["rspamd", "signing", "spamassassin"])
+def test_the_example_of_a_section_that_is_commented_out_shows_every_default(name: str) -> None:
     text = (Path(__file__).parents[3] / "examples" / "postwarden.yaml").read_text(encoding="utf-8")
     section = re.search(rf"^  # {name}:\n(?:  #   .*\n)+", text, re.M)
     assert section is not None
