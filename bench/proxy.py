@@ -48,11 +48,11 @@ def measure(
     with ExitStack() as stack:
         ways = _start(programs, folder, with_postfix, stack)
         for port in ways.values():  # unmeasured, so that processes are up and modules imported
-            _load(programs, port, 1.0, mails["W2"])
+            load(programs, port, 1.0, mails["W2"])
         for number in range(1, rounds + 1):
             for workload, files in mails.items():
                 for way, port in ways.items():
-                    result = _load(programs, port, seconds, files)
+                    result = load(programs, port, seconds, files)
                     results.append({"way": way, "workload": workload, "round": number, **result})
                     say(f"round {number}: {workload} {way}: {result['msgs_per_s']:,.1f}/s")
             if with_postfix and "W1" in mails:
@@ -63,15 +63,17 @@ def measure(
                 ]
                 for way in (ALONE, POSTFIX_NULL, POSTFIX_OURS):
                     half = statistics.median(rates) / 2
-                    result = _load(programs, ways[way], max(seconds, 5.0), mails["W1"], half)
+                    result = load(programs, ways[way], max(seconds, 5.0), mails["W1"], half)
                     results.append({"way": way, "workload": HALF_LOAD, "round": number, **result})
                     say(f"round {number}: {HALF_LOAD} {way}: p99 {result['eod_ms_p99']:,.1f} ms")
     return results
 
 
-def _load(programs: Programs, port: int, seconds: float, files: list[Path], rate: float = 0.0) -> dict:
-    """Arguments:
-    rate: messages that are started in a second; 0: as many as go.
+def load(programs: Programs, port: int, seconds: float, files: list[Path], rate: float = 0.0) -> dict:
+    """What a load of ``files`` comes to.
+
+    Arguments:
+        rate: messages that are started in a second; 0: as many as go.
     """
     options = ["-c", CONNECTIONS, "-d", seconds, "-r", rate]
     return programs.load("smtpload", *options, "127.0.0.1", port, *files)

@@ -20,6 +20,7 @@ import memory
 import policy
 import proxy
 import report
+import spampath
 import workloads
 from programs import CompilerMissing, Programs
 
@@ -27,7 +28,7 @@ from postwarden.sandbox.guard import Guard
 from postwarden.sandbox.postfix import PostfixUnavailable, check_available
 
 TRIPLETS = 10_000_000
-PARTS = ("policyd", "contentfilter", "postfix", "memory")
+PARTS = ("policyd", "contentfilter", "spam", "postfix", "memory")
 
 
 def main() -> int:
@@ -61,8 +62,12 @@ def main() -> int:
             amount = 20_000 if options.quick else 60_000
             bench = policy.Bench(programs, options.folder, amount, options.triplets, say)
             policy_results = bench.measure(rounds)
+        if "spam" in parts:
+            say("contentfilter, with all that looks for spam …")
+            seconds = 5.0 if options.quick else 10.0
+            proxy_results += spampath.measure(programs, options.folder, seconds, rounds, say)
         mails = {}
-        if set(parts) - {"policyd"}:
+        if set(parts) - {"policyd", "spam"}:
             say("Making the mails …")
             mails = workloads.make(options.folder / "mail")
         if "memory" in parts:
@@ -71,7 +76,7 @@ def main() -> int:
             seconds = 2.0 if options.quick else 5.0
             inside = "postfix" in parts and _postfix(options.only)
             say("contentfilter …")
-            proxy_results = proxy.measure(programs, options.folder, mails, seconds, rounds, inside, say)
+            proxy_results += proxy.measure(programs, options.folder, mails, seconds, rounds, inside, say)
     except (CompilerMissing, PostfixUnavailable) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

@@ -6,6 +6,8 @@ W3  5 MiB attachment of random octets                  4 variants
 W4  50 MiB, likewise                                   2 variants
 W5  an Office file with macros, half .docm half .doc  64 variants
 
+W1, signed: 4 KiB of text with a link, DKIM by RSA-2048 over what smtpload does not change; 64 variants.
+
 Each mail holds MARK in its header and, at the start of a base64 line, in its attachment; smtpload puts a
 fresh value there for every message, so that no cache of verdicts helps.
 """
@@ -68,6 +70,49 @@ def make(folder: Path) -> dict[str, list[Path]]:
             (folder / name).write_bytes(mail)
         stamp.write_text(VERSION)
     return {name: sorted(folder.glob(f"{name.lower()}-*.eml")) for name in NAMES}
+
+
+def signed(folder: Path) -> tuple[list[Path], str]:
+    """W1, signed with a key made for it; returns the files, and the key's record as a line of a zone."""
+    record = folder / "key.zone"
+    if not record.exists():
+        import dkim
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import rsa
+
+        folder.mkdir(parents=True, exist_ok=True)
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        pem = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.NoEncryption(),
+        )
+        for number in range(64):
+            source = random.Random(number)
+            link = f"https://www.shop{number}.example/offers?{source.getrandbits(32)}"
+            mail = _mail(source, _lines(source, 3000) + f"\r\nSee {link}\r\n")
+            fields = [b"from", b"to", b"subject", b"date", b"mime-version"]
+            line = dkim.sign(mail, b"bench", b"src.example", pem, include_headers=fields)
+            (folder / f"w1-signed-{number:02d}.eml").write_bytes(line + mail)
+        der = key.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        text = f"v=DKIM1; k=rsa; p={base64.b64encode(der).decode()}"
+        pieces = " ".join(f'"{text[at : at + 200]}"' for at in range(0, len(text), 200))
+        record.write_text(f"bench._domainkey.src.example. TXT {pieces}\n")
+    return sorted(folder.glob("w1-signed-*.eml")), record.read_text().strip()
+
+
+def lessons(folder: Path, spam: bool, count: int) -> Path:
+    """Mails that statistics can learn; ham is of the words of W1, spam of others. Returns their folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        source = random.Random((1 << 20) + 2 * number + spam)
+        text = _lines(source, 3000)
+        if spam:
+            text = text.replace("a", "azz").replace("e", "ekk")
+        (folder / f"{number}.eml").write_bytes(_mail(source, text))
+    return folder
 
 
 def _all():
