@@ -14,6 +14,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from contentfilter import prompt
 from contentfilter.envelope import Envelope
 from contentfilter.intake import Shortage
 from contentfilter.metering import Stage
@@ -226,6 +227,7 @@ class ProxyConnection(Protocol):
     def _flush(self) -> None:
         if self._out and not self._lost:
             self.transport.write(b"".join(self._out))
+            prompt.send(self.transport)
         self._out.clear()
 
     def _adjust_reading(self) -> None:

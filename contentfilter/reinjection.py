@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IAddress, IConnector
 from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from contentfilter import prompt
 from contentfilter.idle import IdleConnections
 from contentfilter.metering import NoMeter, ProxyMeter
 from contentfilter.smtp.client import (
@@ -176,6 +177,7 @@ class Delivery(Protocol):
         self._left = self._spool.wire_size
         self._chunks = self._spool.chunks()
         self.transport.registerProducer(self, False)
+        prompt.send(self.transport)
 
     def _write_end(self, data: bytes) -> None:
         """Write ``data``, the last of the content, and the end of data, if it is right and in time."""
@@ -201,6 +203,7 @@ class Delivery(Protocol):
             match action:
                 case Write(data=data):
                     self.transport.write(data)
+                    prompt.send(self.transport)
                 case SendContent():
                     self._start_content()
                 case Offered(offer=offer):

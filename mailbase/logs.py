@@ -177,6 +177,9 @@ def _kv_line(now: float, component: str, level: str, event: str, fields: dict[st
     plain = _PLAIN
     for name, value in fields.items():
         if isinstance(value, str):
+            if not value:
+                parts.append(f'{name}=""')
+                continue
             if len(value) > limit or not plain(value):
                 value = _quoted(printable(value, limit))
             parts.append(f"{name}={value}")
@@ -185,7 +188,7 @@ def _kv_line(now: float, component: str, level: str, event: str, fields: dict[st
         elif value is None:
             parts.append(f"{name}=-")
         else:
-            parts.append(f"{name}={str(value).lower() if isinstance(value, bool) else value}")
+            parts.append(f"{name}={value}" if type(value) is int else f"{name}={str(value).lower()}")
     return " ".join(parts) + "\n"
 
 
