@@ -164,6 +164,17 @@ CASES = [
         labels={"list": "zen"},
     ),
     Case(
+        "ContentfilterListOff",
+        stays("contentfilter_list_on", 'list="dbl"', 0),
+        stays("contentfilter_list_on", 'list="dbl"', 1),
+        labels={"list": "dbl"},
+    ),
+    Case(
+        "ContentfilterDnsDown",
+        stays("contentfilter_dns_servers", at=2) | stays("contentfilter_dns_servers_down", at=2),
+        stays("contentfilter_dns_servers", at=2) | stays("contentfilter_dns_servers_down", at=1),
+    ),
+    Case(
         "PolicydCalloutServerDown",
         stays("policyd_callout_servers_down", at=1),
         stays("policyd_callout_servers_down"),

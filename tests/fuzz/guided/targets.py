@@ -4,6 +4,8 @@ from __future__ import annotations
 
 TARGETS = {
     "excel": "tests.fuzz.guided.excel",
+    "html": "tests.fuzz.guided.html_page",
+    "links": "tests.fuzz.guided.links",
     "locks": "tests.fuzz.guided.locks",
     "message": "tests.fuzz.guided.message",
     "office-xml": "tests.fuzz.guided.office_xml",
