@@ -164,17 +164,6 @@ CASES = [
         labels={"list": "zen"},
     ),
     Case(
-        "ContentfilterListOff",
-        stays("contentfilter_list_on", 'list="dbl"', 0),
-        stays("contentfilter_list_on", 'list="dbl"', 1),
-        labels={"list": "dbl"},
-    ),
-    Case(
-        "ContentfilterDnsDown",
-        stays("contentfilter_dns_servers", at=2) | stays("contentfilter_dns_servers_down", at=2),
-        stays("contentfilter_dns_servers", at=2) | stays("contentfilter_dns_servers_down", at=1),
-    ),
-    Case(
         "PolicydCalloutServerDown",
         stays("policyd_callout_servers_down", at=1),
         stays("policyd_callout_servers_down"),
@@ -267,6 +256,17 @@ CASES = [
         stays("contentfilter_engine_up", 'engine="rspamd", seat="1"', 1)
         | stays("contentfilter_engine_up", 'engine="clamd", seat="1"', 0),
         labels={"engine": "rspamd", "seat": "1"},
+    ),
+    Case(
+        "ContentfilterListOff",
+        stays("contentfilter_list_on", 'list="dbl"', 0),
+        stays("contentfilter_list_on", 'list="dbl"', 1),
+        labels={"list": "dbl"},
+    ),
+    Case(
+        "ContentfilterDnsDown",
+        stays("contentfilter_dns_servers", at=2) | stays("contentfilter_dns_servers_down", at=2),
+        stays("contentfilter_dns_servers", at=2) | stays("contentfilter_dns_servers_down", at=1),
     ),
     Case(
         "ContentfilterEngineBlind",
