@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, TypeAlias
 
 from mailbase.store import Column, Memory, Row, StoreError, TableSpec
-from policyd.outgoing.judging import Thresholds
+from policyd.outgoing.judging import Terms, Thresholds
 from policyd.outgoing.measures import Whose, whose_key
 from policyd.outgoing.record import EXPIRES, Record, unpack
 
@@ -64,7 +64,7 @@ class Held:
         self.saving = False
         self.unread = False
         self.limits: Thresholds | None = None
-        self.limits_of: tuple[int, int, int] | None = None
+        self.limits_of: tuple[int, Terms, int] | None = None
         self.said: dict[tuple[str, str], int] = {}
         self.client = ""
 

@@ -60,13 +60,17 @@ class Courier:
 
     def tell(self, notice: Notice) -> None:
         """Bring it on its way; nobody waits for it."""
+        terms = self._settings().policyd.outgoing.notices
         now = self._clock.seconds()
         self._times = [at for at in self._times if at <= now < at + AN_HOUR]
         if len(self._times) >= MAX_AN_HOUR:
             self._log.warning("notices-dropped", notice=notice.event, id=notice.id)
+            if terms.mail:
+                self._counted("mail", "failed")
+            if terms.webhook is not None:
+                self._counted("webhook", "failed")
             return
         self._times.append(now)
-        terms = self._settings().policyd.outgoing.notices
         if terms.mail:
             self._attempt("mail", notice, partial(self._mail, notice), PAUSES)
         if terms.webhook is not None:

@@ -49,7 +49,7 @@ _ODD: Final = _WIDTH
 _NEVER: Final = -1e9
 """Of no amount: the logarithm of zero."""
 _VERSION = 1
-_HEAD = struct.Struct("<BdddIdddI")
+_HEAD = struct.Struct("<BdddIddddI")
 _PEAKS = struct.Struct(f"<{2 * _WIDTH}d")
 _ENTRY = struct.Struct(f"<III{_WIDTH + 1}f")
 _COUNT = struct.Struct("<I")
@@ -87,6 +87,7 @@ class Record:
         first: when it was begun.
         told: when a notice was last sent.
         suspended: when it was last suspended.
+        accepted: until when what is sent is taken for usual, whatever it is; an operator said so.
         lifts: how often an operator said that all is well: what was counted before is not judged any more.
         entries: what was counted, by :data:`Key`: a figure for each measure, and whether the hour was odd.
         last: when the last mail was counted.
@@ -98,6 +99,7 @@ class Record:
         "_since",
         "_view",
         "_young",
+        "accepted",
         "day_peaks",
         "entries",
         "first",
@@ -114,6 +116,7 @@ class Record:
         self.last = now
         self.told = 0.0
         self.suspended = 0.0
+        self.accepted = 0.0
         self.lifts = 0
         self.learned = 0
         """The last hour that was learned from."""
@@ -182,9 +185,11 @@ class Record:
         """All is well: what was counted so far is not judged any more.
 
         Arguments:
-            usual: whether it is what is to be expected from now on.
+            usual: whether it is what is to be expected from now on, with all that comes within a day: a
+                newsletter is often not through when somebody says so.
         """
         if usual:
+            self.accepted = now + DAY
             for peaks, figures in ((self.hour_peaks, self.hour(now)), (self.day_peaks, self.day(now))):
                 _raise(peaks, figures, now)
         self.lifts += 1
@@ -271,6 +276,7 @@ class Record:
             self.suspended = max(self.suspended, other.suspended)
         self.learned = max(self.learned, other.learned)
         self._full = max(self._full, other._full)
+        self.accepted = max(self.accepted, other.accepted)
         for mine, theirs in ((self.hour_peaks, other.hour_peaks), (self.day_peaks, other.day_peaks)):
             mine[:] = map(max, mine, theirs)
         for key, entry in other.entries.items():
@@ -297,6 +303,7 @@ class Record:
             self.suspended,
             self._since,
             self._full,
+            self.accepted,
             self.learned,
         )
         flat = [value for key, entry in self.entries.items() for value in (*key, *entry)]
@@ -332,7 +339,8 @@ def unpack(packed: bytes) -> Record:
         peaks = _PEAKS.unpack_from(packed, place)
         place += _PEAKS.size
         record = Record(times[0])
-        _, record.last, record.told, lifts, record.suspended, record._since, record._full = times
+        _, record.last, record.told, lifts, record.suspended, *others = times
+        record._since, record._full, record.accepted = others
         record.lifts, record.learned = int(lifts), learned
         record.hour_peaks, record.day_peaks = list(peaks[:_WIDTH]), list(peaks[_WIDTH:])
         (count,) = _COUNT.unpack_from(packed, place)

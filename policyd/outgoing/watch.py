@@ -169,6 +169,8 @@ class Watch:
         found = {POINTS: max(0.0, points_of(ticket, report))}
         if report.action in _BAD:
             found[REFUSED] = 1.0
+        if ticket.spamtraps:
+            found[FAILED] = float(len(ticket.spamtraps))
         self._count(whose(ticket.flow, ticket.user, ticket.system), found, ticket.client)
 
     def _count(self, about: Whose | None, found: dict[int, float], client: str) -> None:
@@ -192,11 +194,11 @@ class Watch:
         terms = self.terms
         if terms is None or terms.is_exempt(held.whose):
             return
-        as_of = (int(now) // HOUR, id(terms), record.lifts)
+        as_of = (int(now) // HOUR, terms, record.lifts)
         if held.limits is None or held.limits_of != as_of:
             held.limits, held.limits_of = thresholds(record, held.whose.kind, terms, now), as_of
         finding = judge(record, held.limits, now)
-        if finding is not None:
+        if finding is not None and (finding.against is Against.LIMIT or now >= record.accepted):
             self._odd(held, record, finding, terms, now)
 
     def _odd(self, held: Held, record: Record, finding: Finding, terms: Terms, now: float) -> None:
@@ -278,6 +280,9 @@ class Watch:
         record.suspended = record.told = now
         self.books.changed(held)
         self.counts.suspended[about.kind] += 1
+        self.counts.jumps[about.kind, finding.measure, finding.against] += 1
+        # Mails that were under way are no news.
+        held.said[finding.measure.value, finding.window.value] = int(now) // HOUR
         decision_id = self._note("outgoing-suspended", held, finding, suspended=True)
         self._tell(
             notice(

@@ -204,6 +204,7 @@ def test_more_than_anybody_reads_are_dropped(tmp_path: Path) -> None:
         world.courier.tell(a_notice())
     assert len(world.send.taken) == MAX_AN_HOUR
     assert world.stream.getvalue().count("event=notices-dropped") == 5
+    assert world.counted.count(("mail", "failed")) == 5
     world.clock.advance(courier_module.AN_HOUR)
     world.courier.tell(a_notice())
     assert len(world.send.taken) == MAX_AN_HOUR + 1

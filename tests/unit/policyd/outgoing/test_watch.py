@@ -214,6 +214,15 @@ def test_points_and_recipients_that_do_not_exist() -> None:
     assert world.told[1].data["measure"] == "failed"
 
 
+def test_spamtraps_are_recipients_that_do_not_exist() -> None:
+    world = World()
+    traps = tuple(f"trap{number}@x.example" for number in range(20))
+    ticket = Ticket("0" * 13, Flow.SUBMISSION, "192.0.2.7", "a@x.example", "ada", traps, spamtraps=traps)
+    world.watch.reported(ticket, Report(ticket.id, ticket.client, ticket.sender, Action.DISCARD), True)
+    world.clock.advance(1)
+    assert world.told[0].data["measure"] == "failed"
+
+
 def test_the_total_that_contentfilter_tells_outweighs_policyds_own_points() -> None:
     ticket = Ticket("0" * 13, Flow.SUBMISSION, "192.0.2.7", "a@x.example", "ada", points=500.0)
     content: Any = {
@@ -288,6 +297,8 @@ def test_suspended_at_the_limit_and_told_of_it() -> None:
     # What was under way meanwhile.
     world.mail(5)
     assert len(world.told) == 2
+    assert world.stream.getvalue().count("event=outgoing-jump") == 1
+    assert world.watch.counts.jumps[Kind.USER, Measure.MESSAGES, Against.LIMIT] == 1
     world.clock.advance(7300)
     assert world.watch.suspended()[Kind.USER] == 0
     world.mail(50)
@@ -334,6 +345,24 @@ def test_lifted_by_command_it_is_judged_anew(verb: str) -> None:
     assert world.verb(verb, name="bob") == {"known": False, "suspended": False}
     usual = world.record().usual(world.clock.seconds())[0][0]
     assert usual == pytest.approx(50 if verb == "outgoing.accept" else 0, rel=0.05)
+
+
+def test_accepted_the_rest_of_it_may_come_but_no_more_than_the_limit() -> None:
+    world = World("users: {suspend: {messages: 200}}")
+    world.mail(50)
+    world.verb("outgoing.accept", name="ada")
+    world.mail(150)
+    assert len(world.told) == 1
+    assert not world.rules.rules.all
+    world.mail(50)
+    assert world.rules.rules.all["user:ada"].suspends
+    world.verb("outgoing.accept", name="ada")
+    world.clock.advance(27 * 3600)
+    world.mail(100)
+    # 200 were in the hour that nobody found odd.
+    assert [one.event for one in world.told] == ["outgoing-jump", "outgoing-suspended"]
+    world.mail(101, user="bob")
+    assert world.told[-1].whose == Whose(Kind.USER, "bob")
 
 
 def test_lifted_by_another_command_it_is_not_suspended_at_once() -> None:
