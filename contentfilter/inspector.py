@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
-from twisted.internet.defer import Deferred, FirstError, gatherResults
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from contentfilter.account import REMEMBERED, Told, content
@@ -43,6 +43,7 @@ from contentfilter.results import ScanFailed, ScanResult
 from contentfilter.splits import Splits
 from contentfilter.spool import Spool
 from contentfilter.stopwatch import Stopwatch
+from contentfilter.together import together
 from contentfilter.verdict import come_again
 from contentfilter.verdict_line import verdict_line
 from mailbase.addresses import plain_address, unpack
@@ -424,10 +425,5 @@ async def _both(
 ) -> tuple[T, list[ScanResult | ScanFailed]]:
     """Run all at once; one that raises cancels the others, and so does the one who waits."""
     started: list[Deferred[Any]] = [Deferred.fromCoroutine(work) for work in (*scans, asking)]
-    try:
-        *results, known = await gatherResults(started, consumeErrors=True)
-    except FirstError as error:
-        for other in started:
-            other.cancel()
-        error.subFailure.raiseException()
+    *results, known = await together(started)
     return known, results

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
-from twisted.internet.defer import Deferred, FirstError, gatherResults
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
@@ -13,6 +13,7 @@ from contentfilter.assessing import OF_CONSEQUENCE, Assessor, Mail, Name, Prepar
 from contentfilter.clues import Clue
 from contentfilter.recipients import Share
 from contentfilter.results import ScanFailed
+from contentfilter.together import together
 from mailbase.logs import Log
 
 PATIENCE = 10.0
@@ -64,14 +65,14 @@ class Panel:
         Arguments:
             seconds: that there are.
         """
-        answers = await _all([self._ask(one.name, one.prepare(head), seconds) for one in self.preparers])
+        answers = await together([self._ask(one.name, one.prepare(head), seconds) for one in self.preparers])
         return {one.name: found for one, (found, _why) in zip(self.preparers, answers, strict=True) if found}
 
     async def assess(
         self, assessors: Sequence[Assessor], mail: Mail, seconds: float
     ) -> tuple[list[Clue], list[ScanFailed]]:
         """The clues, in the order of the assessors, of ``beside`` or ``after``; and failures that count."""
-        answers = await _all(
+        answers = await together(
             [
                 self._ask(one.name, one.assess(mail), seconds, getattr(one, "patience", PATIENCE))
                 for one in assessors
@@ -161,10 +162,3 @@ class _Question(Generic[T]):
     def _stop_timer(self) -> None:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
-
-
-async def _all(asked: Sequence[Deferred[T]]) -> Sequence[T]:
-    try:
-        return await gatherResults(asked, consumeErrors=True)
-    except FirstError as error:
-        error.subFailure.raiseException()
