@@ -75,7 +75,7 @@ class Assessor(Protocol):
     """Asked about each mail; a new one for each configuration.
 
     An attribute ``patience``, where it has one, is how many seconds it may take; else it is
-    :data:`contentfilter.panel.PATIENCE`.
+    :data:`contentfilter.panel.PATIENCE`. A method ``wants``, likewise, says whether it is asked about a mail.
     """
 
     name: Name

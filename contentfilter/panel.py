@@ -72,6 +72,7 @@ class Panel:
         self, assessors: Sequence[Assessor], mail: Mail, seconds: float
     ) -> tuple[list[Clue], list[ScanFailed]]:
         """The clues, in the order of the assessors, of ``beside`` or ``after``; and failures that count."""
+        assessors = [one for one in assessors if not hasattr(one, "wants") or one.wants(mail)]
         answers = await together(
             [
                 self._ask(one.name, one.assess(mail), seconds, getattr(one, "patience", PATIENCE))

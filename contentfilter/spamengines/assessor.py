@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Protocol
 
 from contentfilter.assessing import Assessment, Mail, Name
@@ -22,12 +23,15 @@ class Terms(Protocol):
     Attributes:
         timeout: seconds for a message, waiting included.
         max_size: octets of the largest message.
+        flows: whose mail it is asked about.
     """
 
     @property
     def timeout(self) -> float: ...
     @property
     def max_size(self) -> int: ...
+    @property
+    def flows(self) -> Container[Flow]: ...
 
 
 class SpamEngine:
@@ -45,6 +49,11 @@ class SpamEngine:
         self.patience = terms.timeout + SLACK
         self._engine = engine
         self._max_size = terms.max_size
+        self._flows = terms.flows
+
+    def wants(self, mail: Mail) -> bool:
+        """Whether it is asked about mail of this flow."""
+        return mail.flow in self._flows
 
     async def assess(self, mail: Mail) -> Assessment:
         """See there."""

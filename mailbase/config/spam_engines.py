@@ -14,6 +14,7 @@ from mailbase.config.units import Duration, Size, between, format_duration
 from mailbase.documents import Count, FilledListing, Location, Section, Text
 from mailbase.documents.problems import shown
 from mailbase.points import Points
+from mailbase.vocabulary import Flow
 
 MAX_FACTOR = 10.0
 _USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+=-]{0,127}|")
@@ -51,6 +52,8 @@ class RspamdSettings(Section):
     """Points that it can add."""
     at_least: Points = -2.0
     """Points that it can take away, as a negative number."""
+    flows: FilledListing[Flow] = tuple(Flow)
+    """Whose mail it is asked about."""
 
 
 class SpamassassinSettings(Section):
@@ -70,6 +73,8 @@ class SpamassassinSettings(Section):
     """Points that it can add."""
     at_least: Points = -2.0
     """Points that it can take away, as a negative number."""
+    flows: FilledListing[Flow] = tuple(Flow)
+    """Whose mail it is asked about."""
     user: Annotated[Text, AfterValidator(_user)] = ""
     """Whose preferences count; empty: those of the user that spamd runs as."""
 

@@ -16,6 +16,7 @@ TARGETS = {
     "rtf": "tests.fuzz.guided.rtf",
     "sevenzip": "tests.fuzz.guided.sevenzip_archive",
     "smime": "tests.fuzz.guided.smime",
+    "spam-answers": "tests.fuzz.guided.spam_answers",
     "tar": "tests.fuzz.guided.tar_archive",
     "winmail": "tests.fuzz.guided.winmail",
     "zip": "tests.fuzz.guided.zip_archive",

@@ -15,6 +15,7 @@ from contentfilter.results import ScanFailed, ScanResult
 from contentfilter.spamengines.dialects import Rspamd, Spamd
 from contentfilter.spamengines.question import Asked
 from mailbase.logs import Log
+from mailbase.vocabulary import Flow
 
 from .clamds import Connection as ClamdConnection
 from .clamds import Message, Reactor
@@ -47,6 +48,7 @@ class Settings:
     at_least: float = -2.0
     at_most: float = 8.0
     user: str = ""
+    flows: tuple[Flow, ...] = tuple(Flow)
 
 
 class Connection(ClamdConnection):

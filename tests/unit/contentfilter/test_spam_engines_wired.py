@@ -125,6 +125,15 @@ def test_a_mail_that_is_too_large_for_one_is_assessed_by_the_other(scene: Scene)
     assert not scene.spamd.heard
 
 
+def test_mail_of_a_flow_that_is_left_out_is_not_asked_about(scene: Scene) -> None:
+    scene.configure(ENGINES.replace("wait: 1s}", "wait: 1s, flows: [outbound, upstream]}", 1))
+    scene.mail()
+    assert not scene.rspamd.heard
+    assert len(scene.spamd.heard) == 1
+    scene.mail(client=UPSTREAM)
+    assert len(scene.rspamd.heard) == 1
+
+
 def test_a_reload_keeps_those_that_it_does_not_change_and_lets_the_others_go(scene: Scene) -> None:
     rspamd, spamd = scene.daemon.engines.spam
     scene.configure(ENGINES.replace("factor: 1,", "factor: 0.5,"))
