@@ -6,10 +6,11 @@ broken. Whatever is searched for must therefore be found in any prefix, quotatio
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator
 from typing import TypeAlias
+
+from contentfilter import references
 
 Content: TypeAlias = bytes | bytearray
 
@@ -97,4 +98,4 @@ def attributes(raw: bytes) -> dict[bytes, str]:
 
 def unescaped(raw: bytes) -> str:
     """A text or value as it is meant."""
-    return html.unescape(bytes(raw[:MAX_VALUE]).decode("utf-8", "replace"))
+    return references.unescaped(bytes(raw[:MAX_VALUE]).decode("utf-8", "replace"))

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from contentfilter.letter.colours import UNKNOWN, colour_of
 from contentfilter.letter.elements import ELEMENTS, Element, OpenElements
-from contentfilter.letter.entities import unescaped
 from contentfilter.letter.looks import MAX_STYLE, PLAIN, Look, Sheet, Sight, look_of
 from contentfilter.links.link import MAX_LINK_TEXT, MAX_TARGET, Link
+from contentfilter.references import unescaped
 
 MAX_LINKS = 2_000
 """Links of a page; of more, the first."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from contentfilter import references
 from contentfilter.limits import KIB, MIB, Budget, ScanOptions
 from contentfilter.message import MessageReader, Wire
 from contentfilter.message.parameters import decode_words
@@ -106,4 +106,4 @@ def without_tags(text: str) -> str:
         at = match.end()
     if not hidden:
         pieces.append(text[at:])
-    return html.unescape("".join(pieces))
+    return references.unescaped("".join(pieces))

@@ -7,12 +7,12 @@ It is searched, not parsed; see :mod:`contentfilter.containers.markup`.
 from __future__ import annotations
 
 import binascii
-import html
 import itertools
 import re
 import xml.parsers.expat
 from collections.abc import Iterator
 
+from contentfilter import references
 from contentfilter.containers.biff import xlsb_dde
 from contentfilter.containers.markup import (
     ATTRIBUTES,
@@ -125,7 +125,7 @@ def _base64(text: bytes) -> bytes:
 def _lower(data: Content) -> str:
     text = bytes(data[: 4 * MIB])
     return (
-        html.unescape(text.decode("utf-8", "replace")) if b"&" in text else text.decode("latin-1")
+        references.unescaped(text.decode("utf-8", "replace")) if b"&" in text else text.decode("latin-1")
     ).lower()
 
 

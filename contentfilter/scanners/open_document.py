@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import itertools
 import re
 from collections.abc import Iterator
 
+from contentfilter import references
 from contentfilter.containers.markup import ATTRIBUTES, PREFIX, as_utf8, attributes, elements, joined
 from contentfilter.containers.vba_source import lines_of
 from contentfilter.limits import MIB
@@ -70,7 +70,7 @@ def _basic(part: Part, data: Content) -> Iterator[Found]:
             source = match[2][: _MAX_SOURCE + 1].decode("utf-8", "replace")
             if len(source) > _MAX_SOURCE:
                 yield part.unscanned("too-large", "Basic source")
-            source = html.unescape(source)
+            source = references.unescaped(source)
             if any(not _EMPTY.match(line) for line in lines_of(source)):
                 yield part.found("office-macro", "OpenDocument Basic", digest_of([normal_source(source)]))
                 return

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator
 
+from contentfilter import references
 from contentfilter.limits import KIB, MIB
 from contentfilter.part import Content, Context, Found, Part
 from contentfilter.scanners.remote import is_remote
@@ -89,4 +89,4 @@ def _calls(data: Content, end: int) -> Iterator[int]:
 
 
 def _shown(raw: Content) -> str:
-    return html.unescape(bytes(raw).decode("latin-1")).strip(' "\r\n\t,;>')[:180]
+    return references.unescaped(bytes(raw).decode("latin-1")).strip(' "\r\n\t,;>')[:180]

@@ -94,3 +94,7 @@ def test_tags_that_never_end_take_linear_time():
     list(elements(b'<Rel a="' * 200_000, b"Rel"))
     list(elements(b"<" + b"p" * 2_000_000, b"Rel"))
     assert time.process_time() - started < 3
+
+
+def test_a_reference_of_thousands_of_digits_is_read():
+    assert attributes(b'a="&#' + b"1" * 5000 + b';x"') == {b"a": "\ufffdx"}

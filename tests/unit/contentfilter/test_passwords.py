@@ -193,3 +193,7 @@ def test_no_attempt_when_time_is_up():
     next(attempts)
     now[0] = 6
     assert list(attempts) == []
+
+
+def test_a_reference_of_thousands_of_digits_ends_no_reading():
+    assert without_tags("<p>a &#" + "1" * 5000 + "; b") == "\na \ufffd b"

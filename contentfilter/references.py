@@ -7,6 +7,7 @@ import re
 
 _ENDLESS = re.compile(r"&#0*+[0-9]{8,}+;?|&#[xX]0*+[0-9a-fA-F]{7,}+;?")
 """Numbers that no character has. Python refuses to read very long ones, or takes long for them."""
+_PADDED = re.compile(r"(&#[xX]?)0++(?=[0-9a-fA-F])")
 
 
 def unescaped(text: str) -> str:
@@ -17,6 +18,3 @@ def unescaped(text: str) -> str:
         text = _ENDLESS.sub("\ufffd", text)
         text = _PADDED.sub(r"\1", text)
     return html.unescape(text)
-
-
-_PADDED = re.compile(r"(&#[xX]?)0++(?=[0-9a-fA-F])")
