@@ -97,7 +97,8 @@ def find_formats(data: Content) -> Iterator[Located]:
     """The archives in ``data``: the one that it is, and those that lie behind something else."""
     start = _after_skipped(data)
     if (first := _at_start(data, start)) is not None:
-        yield Located(first, start)
+        # A frame that reaches beyond the end is one that is cut off.
+        yield Located(first, start if start < len(data) else 0)
     if data[0x8001:0x8006] in (b"CD001", b"BEA01"):
         yield Located(ISO, 0)
     for magic, kind in _STUBBED:
@@ -125,7 +126,8 @@ def _at_start(data: Content, start: int) -> Format | None:
     if data.startswith(_MAGIC, start):
         return next(kind for magic, kind in _STARTS.items() if data.startswith(magic, start))
     if start:
-        return ZSTD
+        # Frames without content alone are an archive of nothing.
+        return ZSTD if start != len(data) else None
     if data[:1] == b"\x1f" and _COMPRESS_START.match(data):
         return _COMPRESS
     if data.startswith(arj.MAGIC) and arj.is_arj(data):

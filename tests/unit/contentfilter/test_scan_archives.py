@@ -8,6 +8,7 @@ import zlib
 import pytest
 
 from contentfilter.containers.arj import read_arj, unpack
+from contentfilter.containers.formats import find_formats
 from contentfilter.limits import Budget
 from contentfilter.part import Context, Part
 from contentfilter.results import ScanResult
@@ -194,3 +195,26 @@ def test_what_nothing_opens_is_told(data: bytes):
     names, reasons = scanned(data)
     assert reasons == {"unsupported"}
     assert names <= {"executable"}
+
+
+SKIPPED = b"\x52\x2a\x4d\x18\x04\0\0\0abcd"
+"""A frame of Zstandard without content."""
+
+
+@pytest.mark.parametrize(
+    ("data", "starts"),
+    [
+        (SKIPPED, []),
+        (SKIPPED + b"x", [12]),
+        (SKIPPED[:-1], [0]),
+        (b"\x52\x2a\x4d\x18\xff\xff\xff\xff", [0]),
+    ],
+    ids=["nothing but that", "something behind", "cut off", "cut off by far"],
+)
+def test_an_archive_lies_within_the_data_it_is_found_in(data: bytes, starts: list[int]):
+    assert [located.start for located in find_formats(data)] == starts
+
+
+def test_a_frame_that_is_cut_off_is_no_silent_pass():
+    result = scan_document("x", SKIPPED[:-1])
+    assert [finding.name for finding in result.findings] == ["archive-malformed"]
