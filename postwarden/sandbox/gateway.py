@@ -167,6 +167,8 @@ class Gateway:
             path.mkdir(mode=0o700, exist_ok=True)
         config: dict[str, Any] = {
             "identity": {"hostname": HOSTNAME},
+            # Nobody answers there, and says so at once: a private gateway asks no server of the world.
+            "dns": {"servers": [f"{LOOPBACK}:9"]},
             "store": {"url": f"sqlite:{self.folder / 'policyd.sqlite'}"},
             "registry": str(self.folder / "registry.yaml"),
             "policyd": {
