@@ -117,14 +117,22 @@ class Poster:
         body = _Body(json.dumps(data).encode("ascii"))
         response = await self._agent.request(b"POST", url.encode("ascii"), headers, body)
         # What else it has to say is of no interest, however much it is.
-        response.deliverBody(_Nothing())
+        response.deliverBody(_Nothing(self._reactor))
         if not 200 <= response.code < 300:
             raise NotTaken(f"the webhook answers {response.code}")
 
 
 class _Nothing(Protocol):
-    """Closes the connection at the first octet."""
+    """Reads no body: closes the connection instead, if there still is one.
 
-    def dataReceived(self, data: bytes) -> None:
+    Arguments:
+        reactor: Twisted's.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def connectionMade(self) -> None:
         transport: Any = self.transport
-        transport.loseConnection()
+        # Whoever delivers the body goes on with the transport after this.
+        self._reactor.callLater(0, transport.loseConnection)

@@ -60,6 +60,7 @@ def gateway(real_postfix, tmp_path_factory, hooks):
         "notices": {"webhook": f"http://127.0.0.1:{hooks.server_port}/mail"},
     }
     settings = {
+        "flows": {"inbound": {"points": {"office-macro": 6}, "checks": {"reputation": True}}},
         "policyd": {
             "outgoing": outgoing,
             "replies": {"exceptions-suspended-client": "Your server is held back, call 4711 [{id}]"},
@@ -156,3 +157,14 @@ def test_a_system_that_sends_malware_is_suspended_and_its_administrators_told(ou
     assert notice.recipients[0].startswith(b"<" + registered.PERSON["email"].encode())
     assert socket(gateway, "outgoing.accept", name=registered.SYSTEM).wait()["suspended"]
     assert outside.mx(samples.mail(mark), to, client=registered.SYSTEM).code == 250
+
+
+def test_what_became_of_a_strangers_mail_is_held_against_his_network(outside, gateway, mark):
+    bad = samples.mail(mark, attachments=(samples.renamed_macros(),))
+    for digit in range(1, 6):
+        assert outside.mx(bad, client=f"198.18.77.{digit}").code == 554
+    reports = 'policyd_reports_total{result="final"}'
+    wait_until(lambda: metric(gateway.ports.policyd_metrics, reports) >= 5, 10, "they are reported")
+    assert outside.mx(samples.mail(mark), client="198.18.77.99").code == 250
+    facts = 'policyd_facts_total{check="reputation",fact="spam-network"}'
+    assert metric(gateway.ports.policyd_metrics, facts) >= 1

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
 
 from mailbase.config import loads
 from mailbase.logs import Log
@@ -226,17 +228,20 @@ def test_mail_goes_behind_the_filter(tmp_path: Path) -> None:
     assert way_back(loads(lmtp)) == "127.0.0.1:10028"
 
 
-def post(reactor: MemoryReactorClock, answer: bytes, token: str = "") -> tuple[list[Any], bytes]:
+def post(
+    reactor: MemoryReactorClock, answer: bytes, token: str = "", transport: StringTransport | None = None
+) -> tuple[list[Any], bytes]:
     results: list[Any] = []
     poster = Poster(reactor)
     doing = Deferred.fromCoroutine(poster("http://192.0.2.9:81/x?y", {"a": 1}, token, 5.0))
     doing.addCallbacks(results.append, lambda failure: results.append(failure.value))
     _, port, factory, _, _ = reactor.tcpClients[0]
     assert port == 81
-    protocol, transport = factory.buildProtocol(None), StringTransport()
+    protocol, transport = factory.buildProtocol(None), transport or StringTransport()
     protocol.makeConnection(transport)
     reactor.advance(0)
     protocol.dataReceived(answer)
+    reactor.advance(0)
     return results, transport.value()
 
 
@@ -257,9 +262,12 @@ def test_only_a_yes_is_one_and_no_redirection_is_followed(status: bytes) -> None
     assert len(reactor.tcpClients) == 1
 
 
-def test_an_endless_answer_is_not_read() -> None:
-    results, _ = post(MemoryReactorClock(), b"HTTP/1.1 200 Ok\r\n\r\n" + b"x" * 100_000)
+@pytest.mark.parametrize("body", [b"\r\n" + b"x" * 100_000, b"Content-Length: 1000\r\n\r\n"])
+def test_no_body_is_read_or_waited_for(body: bytes) -> None:
+    transport = StringTransport()
+    results, _ = post(MemoryReactorClock(), b"HTTP/1.1 200 Ok\r\n" + body, transport=transport)
     assert results == [None]
+    assert transport.disconnecting
 
 
 def mailing(script: list[bytes]) -> tuple[list[Any], bytes]:
@@ -317,3 +325,16 @@ def test_a_mail_is_handed_over_from_nobody() -> None:
 def test_a_no_is_a_failure(script: list[bytes]) -> None:
     results, _ = mailing(script)
     assert isinstance(results[0], Exception)
+
+
+def test_a_peer_that_says_nothing_is_left_in_time() -> None:
+    reactor, results = MemoryReactorClock(), []
+    mailer = Mailer(reactor, "mx.gate.example")
+    doing = Deferred.fromCoroutine(mailer("192.0.2.9:10025", ("a@x.example",), b"x\r\n", 5.0))
+    doing.addErrback(lambda failure: results.append(failure.type))
+    doing.cancel()
+    assert results == [CancelledError]
+    assert reactor.connectors[0]._disconnected
+    # Its connection may end as it likes.
+    _, _, factory, _, _ = reactor.tcpClients[0]
+    factory.clientConnectionLost(reactor.connectors[0], Failure(ConnectionLost()))
