@@ -35,10 +35,10 @@ EXPIRES = 90 * 86400
 """Seconds after the last mail that a history is forgotten."""
 SPAM_POINTS, HAM_POINTS = 5.0, 2.5
 """A mail's total from which on it is spam, and below which it is none. What lies between says nothing."""
-ENOUGH_SPAM, SPAM_SHARE = 5.0, 0.8
-"""So many, and so much of all, make a history bad."""
-ENOUGH_HAM, HAM_SHARE, LONG = 20.0, 0.99, 14 * 86400
-"""So many, so much of all, and so many seconds make it good."""
+ENOUGH_SPAM, SPAM_SHARE = 4.5, 0.8
+"""So many, and so much of all, make a history bad: five, faded for two days."""
+ENOUGH_HAM, HAM_SHARE, LONG = 18.0, 0.99, 14 * 86400
+"""So many (twenty, likewise), so much of all, and so many seconds make it good."""
 
 
 class History(NamedTuple):

@@ -97,6 +97,7 @@ def test_without_content_only_a_refusal_says_anything() -> None:
 def test_a_network_that_sends_spam_is_known_for_it_and_fades(world: World) -> None:
     world.mail(9.0, "tag", mails=4)
     assert world.facts() == []
+    world.bench.clock.advance(3600)
     world.mail(9.0, "tag")
     assert world.facts() == ["spam-network"]
     world.mail(0.0)
