@@ -10,8 +10,9 @@ from contentfilter.clues import MAX_DETAIL, Clue
 from contentfilter.letter import Letter
 from contentfilter.links.common import common_domains
 from contentfilter.links.hosts import Oddity
+from contentfilter.links.link import FETCHED
 from contentfilter.links.lookalike import lookalike
-from contentfilter.links.mentions import OPENED, Mention
+from contentfilter.links.mentions import Mention
 from contentfilter.links.mismatch import mismatch
 from contentfilter.links.url import Url
 from contentfilter.traits import MAX_HOSTS
@@ -55,7 +56,7 @@ class Urls:
         if hosts := hosts_of((*mentions, *attached)):
             analysis.traits["hosts"] = hosts
         for mention in (*mentions, *attached):
-            if mention.kind in OPENED and not mention.hidden:
+            if mention.kind not in FETCHED and not mention.hidden:
                 yield from _about(mention)
         listed = "list-id" in letter or "list-unsubscribe" in letter
         if mentions and (found := mismatch(mentions, _author(letter.first("from")), listed)):
@@ -67,7 +68,9 @@ def _about(mention: Mention) -> Iterator[Clue]:
     """What one URL says by itself."""
     url = mention.url
     for oddity in url.oddities:
-        if name := _ODD.get(oddity):
+        # "main.c:12" is no URL, and "host.example:2703" is none to most.
+        bare = oddity is Oddity.PORT and "://" not in url.text
+        if (name := _ODD.get(oddity)) and not bare:
             yield _clue(name, url.text)
     if (
         url.scheme in _SCRIPTS

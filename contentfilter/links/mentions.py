@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from contentfilter.links.link import Link
+from contentfilter.links.link import FETCHED, Link
 from contentfilter.links.text import urls_in
 from contentfilter.links.url import Url, read_url
 from contentfilter.links.wrapped import destinations
@@ -18,8 +18,6 @@ MAX_MENTIONS = 500
 """URLs of a mail that a reader may open; of more, the first."""
 MAX_OTHERS = 200
 """Likewise those that he does not see, or that only fetch what is shown: they push out none of the others."""
-OPENED = frozenset({"link", "form", "refresh", "frame", "text"})
-"""Kinds of links that somebody opens, or that open by themselves."""
 MAX_WRAPPED = 100
 """URLs that are searched for others in them."""
 
@@ -65,7 +63,7 @@ def mentions_in(texts: Iterable[Read], subject: str = "") -> tuple[Mention, ...]
         key = (link.target, link.shown, link.kind, link.hidden)
         if key in found:
             return
-        other = link.hidden or link.kind not in OPENED
+        other = link.hidden or link.kind in FETCHED
         if others >= MAX_OTHERS if other else len(found) - others >= MAX_MENTIONS:
             return
         url = read_url(link.target, base, lenient=True)
