@@ -293,6 +293,7 @@ class Daemon:
     async def _drain(self) -> None:
         self.maps.finish()
         await self.server.drain()
+        await self.outgoing.finish()
 
     def _registry(self) -> Registry | None:
         """The registry in force; None if none is configured."""
@@ -397,7 +398,6 @@ class Daemon:
         """End what goes on behind the requests; after the sockets are closed."""
         self.own_addresses.stop()
         self.courier.stop()
-        self.outgoing.stop()
         self.lists.stop()
         if self.server.readers is not None:
             self.server.readers.close()
