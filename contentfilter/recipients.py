@@ -176,6 +176,11 @@ def dispose(
     delivered = [share for share in shares if share.action in (Action.ACCEPT, Action.TAG)]
     # Who is delivered to is delivered to at once: the lines on top state facts, and say the same to all.
     main = delivered[0] if delivered else shares[0]
+    if main.verdict.total is None:
+        main = next(
+            (share for share in delivered if share.action is main.action and share.verdict.total is not None),
+            main,
+        )
     for share in shares:
         if share is not main and share not in delivered:
             apart |= dict.fromkeys(share.places, share.verdict.reply(contact))

@@ -129,7 +129,7 @@ def sender(number: str, **other: object) -> dict[str, object]:
     [
         (sender("198.18.0.7"), 554, "your address is listed by black ["),
         (sender("IPV6:2001:db8::7"), 554, "your address is listed by black ["),
-        (sender("198.18.0.8"), 450, "your address is listed by black; try again later ["),
+        (sender("198.18.0.8"), 450, "your address is listed by black; try again in 300 s ["),
         (sender("198.18.0.1", sender="eve@mail.bad.example"), 554, "host name is listed by names ["),
         (sender("198.18.0.1", helo="mx.bad.example"), 554, "host name is listed by names ["),
     ],

@@ -16,6 +16,7 @@ from policyd.greylist.identity import Caller
 from policyd.greylist.ledger import StoreLedger
 from policyd.greylist.tables import ALLOWED, CLIENTS, OTHERS, TRIPLETS
 from policyd.greylist.terms import REFRESH, Terms
+from policyd.mails import mail_terms
 from policyd.shared.ledger import RedisLedger
 
 START = 1_790_000_000.0
@@ -35,10 +36,10 @@ class Both:
         shared = [RedisTable(client, spec, "greylist", self.clock) for spec in TABLES]
         self.there = RedisLedger(client, *shared, SimpleNamespace(), terms, "pass")
 
-    def attempt(self, caller, sender, recipient, trace=True):
+    def attempt(self, caller, sender, recipient, trace=True, terms=None):
         now = self.clock.seconds()
-        here = self.here.attempt(caller, sender, recipient, now, trace=trace)
-        there = now_of(self.there.attempt(caller, sender, recipient, now, trace=trace))
+        here = self.here.attempt(caller, sender, recipient, now, trace=trace, terms=terms)
+        there = now_of(self.there.attempt(caller, sender, recipient, now, trace=trace, terms=terms))
         assert (there.grey, there.wait) == (here.grey, here.wait)
         return here.grey
 
@@ -58,6 +59,24 @@ def now_of(deferred):
     results = []
     deferred.addCallbacks(results.append, lambda failure: failure.raiseException())
     return results[0]
+
+
+def test_a_mail_that_is_known_by_its_content_has_terms_of_its_own(blocking_redis, plain_table):
+    terms = Terms(delay=60.0, retry_window=3600.0, lifetime=9000.0, auto_allow_after=1)
+    both = Both(blocking_redis, plain_table, terms)
+    caller, mail = Caller(b"\xc0\0\2\1", ("192.0.2.0/24", "spf:a.example")), "message:" + "0" * 32
+    of_a_mail, waited = mail_terms(terms), mail_terms(terms, waited=True)
+    both.attempt(caller, "s@a.example", "r@b.example")
+    both.clock.advance(60)
+    assert both.attempt(caller, "s@a.example", "r@b.example") is Grey.PASSED
+    # Whoever has earned it there waits here, and earns nothing.
+    assert both.attempt(caller, "s@a.example", mail, terms=of_a_mail) is Grey.NEW
+    assert both.attempt(caller, "s@a.example", mail, terms=waited) is Grey.PASSED
+    assert both.attempt(caller, "s@a.example", mail, terms=of_a_mail) is Grey.KNOWN
+    assert both.attempt(caller, "s@a.example", mail + "1", terms=waited) is Grey.PASSED
+    both.compare_rows()
+    both.clock.advance(3601)
+    assert both.attempt(caller, "s@a.example", mail, terms=of_a_mail) is Grey.NEW
 
 
 terms = st.builds(

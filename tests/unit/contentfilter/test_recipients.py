@@ -127,6 +127,15 @@ def test_a_finding_may_have_points_by_configuration():
     assert only.verdict.total.points == 9.0
 
 
+def test_the_score_is_told_also_if_one_without_points_stands_first():
+    shares = judged("c@abuse", "b@points", facts=(), clues=(Clue("url.listed", "", 2.0),))
+    assert what(shares) == [(Action.ACCEPT, (0,)), (Action.ACCEPT, (1,))]
+    disposition = dispose(shares)
+    assert isinstance(disposition, Deliver)
+    assert b"Score: 2\r\n" in disposition.header
+    assert not disposition.apart
+
+
 def test_who_takes_complaints_waits_as_others_do_when_we_are_in_trouble():
     (only,) = judged("a@abuse", facts=(ScanFailed("workers", "crashed"),))
     assert only.action is Action.DEFER
