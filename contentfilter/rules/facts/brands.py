@@ -1,0 +1,76 @@
+"""Names that phishers borrow, and to whom they belong."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import re2
+
+from contentfilter.rules.pattern import options
+
+if TYPE_CHECKING:
+    from contentfilter.rules.reading import Reading
+
+_FILE = "borrowed_names"
+
+
+def _read() -> dict[str, frozenset[str]]:
+    """Expressions for a name, and the registrable domains, without their suffix, that may use it."""
+    text = resources.files("contentfilter.rules").joinpath("data", _FILE).read_text("utf-8")
+    lines = (line.partition(" = ") for line in text.split("\n") if line and not line.startswith("#"))
+    return {name: frozenset(owners.split()) for name, _equals, owners in lines}
+
+
+_OWNERS = _read()
+_NAMES = tuple(f"\\b(?:{name})\\b" for name in _OWNERS)
+_BRANDS = re2.Filter()
+for _name in _NAMES:
+    _BRANDS.Add(f"(?i){_name}", options())
+_BRANDS.Compile()
+
+
+def _strangers(text: str, organisation: str) -> list[int]:
+    """Brands that are named in ``text`` and do not belong to ``organisation``."""
+    if not text:
+        return []
+    label = organisation.partition(".")[0]
+    owners = list(_OWNERS.values())
+    return [index for index in _BRANDS.Match(text) or () if not _owns(label, owners[index])]
+
+
+def _owns(label: str, owners: frozenset[str]) -> bool:
+    if label in owners:
+        return True
+    # Savings banks have a domain each: sparkasse-musterstadt.de, volksbank-ulm.de, and ksk, spk.
+    family = {"sparkasse", "volksbank"} & set(owners)
+    return bool(family) and any(
+        part in label
+        for part in ("sparkasse", "volksbank", "vrbank", "vr-", "spk", "ksk", "raiffeisen", "-bank")
+    )
+
+
+def from_name_is_brand(reading: Reading) -> str | None:
+    """The display name of From is a name that phishers borrow, and the address is not its owner's."""
+    name = reading.sender.name[:200]
+    if not reading.organisation or " via " in name.lower():
+        return None
+    strangers = _strangers(name, reading.organisation)
+    return f"from {reading.organisation}"[:100] if strangers else None
+
+
+def text_claims_brand(reading: Reading) -> str | None:
+    """Subject, or the text twice, names somebody whom phishers borrow from, and From is not theirs."""
+    if not reading.organisation:
+        return None
+    if _strangers(reading.subject[:300], reading.organisation):
+        return f"from {reading.organisation}"[:100]
+    text = reading.shown[:6000]
+    for index in _strangers(text, reading.organisation):
+        places = re2.finditer(f"(?i){_NAMES[index]}", text.encode("utf-8", "replace"))
+        if next(places, None) is not None and next(places, None) is not None:
+            return f"from {reading.organisation}"[:100]
+    return None
+
+
+FACTS = (from_name_is_brand, text_claims_brand)

@@ -1,0 +1,355 @@
+"""Decides which rules fire on a letter.
+
+All expressions that look at one thing (the text, the subject, the hosts of links) are searched for at once;
+conditions are then decided from what matched, in an order in which each rule comes after those it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from contentfilter.rules.facts import FACTS
+from contentfilter.rules.model import Condition, HeaderTest, PhrasesTest
+from contentfilter.rules.pattern import PatternSet
+from contentfilter.rules.phrases import PhraseSet, plain, read_phrase, spans_of, words_of
+from contentfilter.rules.reading import Reading
+from contentfilter.rules.ruleset import RuleSet, Ruling, members
+from contentfilter.rules.views import Search, View, searches
+
+MAX_PLACES = 3
+"""Places that are told of one test."""
+_AROUND = 30
+"""Octets around a place that are told with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A rule that fired.
+
+    Arguments:
+        ruling: which.
+        detail: what its fact saw: a host, a date, a number.
+    """
+
+    ruling: Ruling
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a test held.
+
+    Arguments:
+        where: ``subject``, ``text``, ``link``, or a fact's name.
+        text: what matched, with a little around it, or what the fact saw.
+    """
+
+    where: str
+    text: str
+
+
+class Matcher:
+    """Arguments:
+    rules: those in force.
+    """
+
+    def __init__(self, rules: RuleSet) -> None:
+        self._expressions: dict[str, dict[str, int]] = {}
+        self._phrases: dict[str, int] = {}
+        self._order = [(ruling, self._decision(ruling)) for ruling in rules.rulings.values()]
+        self._searched = Searched(
+            {name: PatternSet(table) for name, table in self._expressions.items()},
+            PhraseSet(map(read_phrase, self._phrases)),
+        )
+
+    def hits(self, reading: Reading) -> list[Hit]:
+        """The rules with points that fire, in an order in which each comes after those it names."""
+        sight = Sight(reading, self._searched)
+        found = []
+        for ruling, decide in self._order:
+            if decide(sight):
+                sight.fired.add(ruling.name)
+                if ruling.points is not None:
+                    fact = ruling.rule.fact
+                    found.append(Hit(ruling, sight.fact(fact) or "" if fact else ""))
+        return found
+
+    def fires(self, name: str, reading: Reading) -> bool:
+        """Whether the rule called ``name`` fires, with or without points."""
+        sight = Sight(reading, self._searched)
+        for ruling, decide in self._order:
+            if decide(sight):
+                sight.fired.add(ruling.name)
+        return name in sight.fired
+
+    def places(self, reading: Reading, rulings: Iterable[Ruling]) -> Iterator[tuple[Ruling, list[Place]]]:
+        """Where rules that fire do so: the places of each of their tests that hold."""
+        sight = Sight(reading, self._searched)
+        fired = {}
+        for ruling, decide in self._order:
+            if decide(sight):
+                sight.fired.add(ruling.name)
+                fired[ruling.name] = ruling
+        for ruling in rulings:
+            yield ruling, list(dict.fromkeys(self._seen(sight, ruling.rule, fired)))
+
+    def _decision(self, ruling: Ruling) -> Decide:
+        if ruling.off:
+            return _never
+        decide = self._condition(ruling.rule)
+        if ruling.unless is None:
+            return decide
+        exception = self._condition(ruling.unless)
+        return lambda sight: decide(sight) and not exception(sight)
+
+    def _condition(self, condition: Condition) -> Decide:
+        """``condition`` as a function that says whether it holds."""
+        if (name := condition.rule) is not None:
+            return lambda sight: name in sight.fired
+        if (fact := condition.fact) is not None:
+            return lambda sight: sight.fact(fact) is not None
+        if condition.header is not None and condition.header.matches is None:
+            return _absence(condition.header) if condition.header.absent else _presence(condition.header)
+        inside = [self._condition(member) for member in members(condition)]
+        if condition.negated is not None:
+            return lambda sight: not inside[0](sight)
+        if condition.count is not None:
+            return _counting(inside, condition.count.at_least)
+        if condition.all is not None:
+            return _every(inside)
+        if condition.any is not None:
+            return _some(inside)
+        if condition.phrases is not None:
+            return self._phrased(condition.phrases)
+        return _some([self._search(search) for search in searches(condition)])
+
+    def _phrased(self, test: PhrasesTest) -> Decide:
+        numbers = frozenset(self._phrases.setdefault(phrase, len(self._phrases)) for phrase in test.of)
+        if test.at_least == 1:
+            return lambda sight: not numbers.isdisjoint(sight.phrases)
+        return lambda sight: len(numbers & sight.phrases.keys()) >= test.at_least
+
+    def _search(self, search: Search) -> Decide:
+        columns = [(view, self._number(view, pattern)) for view, pattern in search.columns]
+        view, number = columns[0]
+        if len(columns) == 1 and search.at_least == 1 and search.row is None:
+            return lambda sight: number in sight.anywhere(view)
+        if view.flowing:
+            at_least = search.at_least
+            return lambda sight: sight.times(view, number, at_least) >= at_least
+        return _rows(columns, search)
+
+    def _number(self, view: View, pattern: str) -> int:
+        table = self._expressions.setdefault(view.name, {})
+        return table.setdefault(pattern, len(table))
+
+    def _seen(self, sight: Sight, condition: Condition, fired: dict[str, Ruling]) -> Iterator[Place]:
+        if not self._condition_again(condition)(sight):
+            return
+        if condition.rule is not None:
+            yield from self._seen(sight, fired[condition.rule].rule, fired)
+        elif condition.fact is not None:
+            yield Place(condition.fact, sight.fact(condition.fact) or "")
+        elif (header := condition.header) is not None and header.matches is None:
+            letter = sight.reading.letter
+            for name in header.field:
+                if (name in letter) != header.absent:
+                    yield Place(name, "not there" if header.absent else letter.first(name)[:200])
+        elif condition.phrases is not None:
+            yield from self._spoken(sight, condition.phrases)
+        elif condition.negated is None:
+            for member in members(condition):
+                yield from self._seen(sight, member, fired)
+            for search in searches(condition):
+                yield from self._found(sight, search)
+
+    def _spoken(self, sight: Sight, test: PhrasesTest) -> Iterator[Place]:
+        text = plain(sight.reading.text)
+        spans = spans_of(text)
+        numbers = [self._phrases[phrase] for phrase in test.of]
+        for number in [number for number in numbers if number in sight.phrases][:MAX_PLACES]:
+            first, behind = sight.phrases[number]
+            yield Place("text", f"[{text[spans[first][0] : spans[behind - 1][1]][:200]}]")
+
+    def _found(self, sight: Sight, search: Search) -> Iterator[Place]:
+        left = MAX_PLACES
+        for view, pattern in search.columns:
+            number = self._expressions[view.name][pattern]
+            for cell, matched in zip(view.cells(sight.reading), sight.cells(view), strict=True):
+                if number not in matched:
+                    continue
+                for start, end in self._searched.sets[view.name].spans(number, cell, left) or [
+                    (0, len(cell))
+                ]:
+                    left -= 1
+                    before, after = cell[max(0, start - _AROUND) : start], cell[end : end + _AROUND]
+                    text = f"{_text(before)}[{_text(cell[start:end][:200])}]{_text(after)}"
+                    yield Place(view.title, text)
+                if left <= 0:
+                    return
+
+    def _condition_again(self, condition: Condition) -> Decide:
+        """As :meth:`_condition`, for conditions whose expressions are all known."""
+        return self._condition(condition)
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What is searched for.
+
+    Arguments:
+        sets: the expressions for each view, by its name.
+        phrases: all phrases.
+    """
+
+    sets: dict[str, PatternSet]
+    phrases: PhraseSet
+
+
+class Sight:
+    """What is known of one letter so far.
+
+    Arguments:
+        reading: the letter.
+        searched: what rules search for.
+    """
+
+    __slots__ = ("_anywhere", "_cells", "_facts", "_phrases", "_searched", "_sets", "fired", "reading")
+
+    def __init__(self, reading: Reading, searched: Searched) -> None:
+        self.reading = reading
+        self.fired: set[str] = set()
+        self._searched = searched
+        self._sets = searched.sets
+        self._phrases: dict[int, tuple[int, int]] | None = None
+        self._facts: dict[str, str | None] = {}
+        self._anywhere: dict[str, frozenset[int]] = {}
+        self._cells: dict[str, list[Sequence[int]]] = {}
+
+    def fact(self, name: str) -> str | None:
+        """What the fact saw; None where it does not hold."""
+        try:
+            return self._facts[name]
+        except KeyError:
+            seen = self._facts[name] = FACTS[name](self.reading)
+            return seen
+
+    @property
+    def phrases(self) -> dict[int, tuple[int, int]]:
+        """The phrases that are there; see :meth:`PhraseSet.search`."""
+        if self._phrases is None:
+            self._phrases = self._searched.phrases.search(words_of(self.reading.text))
+        return self._phrases
+
+    def anywhere(self, view: View) -> frozenset[int]:
+        """The numbers of the expressions that match in some text of ``view``."""
+        try:
+            return self._anywhere[view.name]
+        except KeyError:
+            seen = self._anywhere[view.name] = frozenset().union(*self.cells(view))
+            return seen
+
+    def cells(self, view: View) -> list[Sequence[int]]:
+        """The numbers of the expressions that match, for each text of ``view``."""
+        found = self._cells.get(view.name)
+        if found is None:
+            expressions = self._searched.sets[view.name]
+            known: dict[bytes, Sequence[int]] = {}
+            found = self._cells[view.name] = []
+            for cell in view.cells(self.reading):
+                if (matched := known.get(cell)) is None:
+                    matched = known[cell] = expressions.match(cell)
+                found.append(matched)
+        return found
+
+    def times(self, view: View, number: int, limit: int) -> int:
+        """In how many places of a flowing ``view`` an expression matches; counted up to ``limit``."""
+        if number not in self.anywhere(view):
+            return 0
+        (cell,) = view.cells(self.reading)
+        return len(self._searched.sets[view.name].spans(number, cell, limit))
+
+
+Decide: TypeAlias = Callable[[Sight], bool]
+
+
+def _never(_sight: Sight) -> bool:
+    return False
+
+
+def _absence(header: HeaderTest) -> Decide:
+    names = header.field
+    return lambda sight: not any(name in sight.reading.letter for name in names)
+
+
+def _presence(header: HeaderTest) -> Decide:
+    names, at_least = header.field, header.at_least
+    if at_least == 1 and len(names) == 1:
+        return lambda sight: names[0] in sight.reading.letter
+
+    def decide(sight: Sight) -> bool:
+        letter = sight.reading.letter
+        return sum(sum(1 for _field in letter.all(name)) for name in names if name in letter) >= at_least
+
+    return decide
+
+
+def _every(inside: Sequence[Decide]) -> Decide:
+    def decide(sight: Sight) -> bool:
+        for one in inside:  # noqa: SIM110 - a generator here costs more than what it decides
+            if not one(sight):
+                return False
+        return True
+
+    return decide
+
+
+def _some(inside: Sequence[Decide]) -> Decide:
+    if len(inside) == 1:
+        return inside[0]
+
+    def decide(sight: Sight) -> bool:
+        for one in inside:  # noqa: SIM110 - likewise
+            if one(sight):
+                return True
+        return False
+
+    return decide
+
+
+def _counting(inside: Sequence[Decide], at_least: int) -> Decide:
+    def decide(sight: Sight) -> bool:
+        left = at_least
+        for one in inside:
+            if one(sight):
+                left -= 1
+                if not left:
+                    return True
+        return False
+
+    return decide
+
+
+def _rows(columns: Sequence[tuple[View, int]], search: Search) -> Decide:
+    """Rows of which each column fits, and which are right otherwise."""
+
+    def decide(sight: Sight) -> bool:
+        if not all(number in sight.anywhere(view) for view, number in columns):
+            return False
+        left = search.at_least
+        table = [(sight.cells(view), number) for view, number in columns]
+        for row in range(len(table[0][0])):
+            fits = all(number in cells[row] for cells, number in table)
+            if fits and (search.row is None or search.row(sight.reading, row)):
+                left -= 1
+                if not left:
+                    return True
+        return False
+
+    return decide
+
+
+def _text(octets: bytes) -> str:
+    return octets.decode("utf-8", "ignore")

@@ -1,0 +1,188 @@
+"""A letter as rules look at it. Each view is made once, when the first rule asks for it, and bounded."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from contentfilter.rules.address import Mailbox, mailbox_of
+from contentfilter.rules.dates import Moment, moment_of
+from contentfilter.rules.hops import Hop
+from mailbase.organisation import organisation
+
+if TYPE_CHECKING:
+    from contentfilter.letter import Attachment, Letter, Text
+    from contentfilter.links.url import Url
+
+MAX_BODY = 64 * 1024
+"""Characters of shown text that rules look at: the first three quarters and the last."""
+MAX_RAW = 96 * 1024
+"""Characters of source that rules look at, likewise."""
+MAX_URLS = 100
+MAX_HOPS = 20
+
+_INVISIBLE = dict.fromkeys(
+    [0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180E, 0xFEFF, *range(0x200B, 0x2010),
+     *range(0x202A, 0x202F), *range(0x2060, 0x2070), *range(0xFE00, 0xFE10)]
+)  # fmt: skip
+_OPENED = frozenset({"link", "form", "refresh", "frame", "text"})
+"""Kinds of links that somebody opens, or that open by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """Arguments:
+    media: type, lower case.
+    charset, encoding: of a text, lower case; else empty.
+    """
+
+    media: str
+    charset: str
+    encoding: str
+
+
+class Reading:
+    """The views of one letter."""
+
+    def __init__(self, letter: Letter) -> None:
+        self.letter = letter
+
+    # -- header
+
+    def values(self, name: str, part: str) -> Sequence[str]:
+        """What the fields called ``name`` have in the way of ``part``; see :class:`model.HeaderTest`."""
+        fields = list(self.letter.all(name))
+        if part == "value":
+            return [field.text for field in fields]
+        if part == "raw":
+            return [field.raw.decode("utf-8", "replace") for field in fields]
+        if not fields:
+            return ()
+        box = self.mailbox(name)
+        return [box.name if part == "name" else box.address if part == "address" else box.domain]
+
+    def mailbox(self, name: str) -> Mailbox:
+        """The first address in the topmost field called ``name``; empty if there is none."""
+        box = self._mailboxes.get(name)
+        if box is None:
+            box = self._mailboxes[name] = mailbox_of(self.letter.first(name))
+        return box
+
+    @cached_property
+    def _mailboxes(self) -> dict[str, Mailbox]:
+        return {}
+
+    @cached_property
+    def sender(self) -> Mailbox:
+        """The first address in From."""
+        return self.mailbox("from")
+
+    @cached_property
+    def organisation(self) -> str:
+        """The registrable domain of From; empty if there is none."""
+        return organisation(self.sender.domain) or self.sender.domain
+
+    @cached_property
+    def subject(self) -> str:
+        return self.letter.first("subject")
+
+    @cached_property
+    def hops(self) -> Sequence[Hop]:
+        """The Received lines, the topmost first: who had the mail from whom, as each of them says."""
+        found = []
+        for field in self.letter.all("received"):
+            found.append(Hop(field.raw.decode("utf-8", "replace")))
+            if len(found) >= MAX_HOPS:
+                break
+        return found
+
+    @cached_property
+    def date(self) -> Moment | None:
+        """What Date says; None if it is missing or nobody can read it."""
+        return moment_of(self.letter.first("date"))
+
+    @cached_property
+    def arrival(self) -> float | None:
+        """When the mail was handed over, by the topmost Received line that tells: seconds since the epoch."""
+        return next((hop.moment.seconds for hop in self.hops if hop.moment is not None), None)
+
+    @cached_property
+    def first_seen(self) -> float | None:
+        """When the first server had the mail, by the undermost Received line that tells, likewise."""
+        return next((hop.moment.seconds for hop in reversed(self.hops) if hop.moment is not None), None)
+
+    # -- texts
+
+    @cached_property
+    def shown(self) -> str:
+        """What a reader sees of the texts, white space made one, a line for each text. Bounded."""
+        return bounded("\n".join(self.shown_of(text) for text in self.letter.texts), MAX_BODY)
+
+    def shown_of(self, text: Text) -> str:
+        """What a reader sees of one text, white space made one."""
+        return " ".join(plain(text.shown[: 4 * MAX_BODY]).split())
+
+    @cached_property
+    def text(self) -> str:
+        """Subject and what is shown."""
+        subject = " ".join(plain(self.subject[:1000]).split())
+        return f"{subject}\n{self.shown}"
+
+    @cached_property
+    def body(self) -> bytes:
+        """:attr:`text`, for expressions."""
+        return self.text.encode("utf-8", "replace")
+
+    @cached_property
+    def source(self) -> str:
+        """The texts as they came, their transfer encoding undone. Bounded."""
+        return bounded("\n".join(text.source for text in self.letter.texts), MAX_RAW)
+
+    @cached_property
+    def raw(self) -> bytes:
+        """:attr:`source`, for expressions."""
+        return self.source.encode("utf-8", "replace")
+
+    @cached_property
+    def html(self) -> str:
+        """The source of the HTML texts. Bounded."""
+        return bounded("\n".join(text.source for text in self.letter.texts if text.is_html), MAX_RAW)
+
+    @cached_property
+    def urls(self) -> Sequence[Url]:
+        """The links that a reader may open, each once."""
+        found: dict[str, Url] = {}
+        for mention in self.letter.mentions:
+            url = mention.url
+            if mention.kind in _OPENED and url.fetched and url.text not in found:
+                found[url.text] = url
+                if len(found) >= MAX_URLS:
+                    break
+        return list(found.values())
+
+    @cached_property
+    def parts(self) -> Sequence[Declared]:
+        """How the texts and the attachments were declared."""
+        texts = [Declared(text.media, text.charset.lower(), text.encoding) for text in self.letter.texts]
+        return [*texts, *(Declared(one.media, "", "") for one in self.letter.attachments)]
+
+    @property
+    def attachments(self) -> Sequence[Attachment]:
+        return self.letter.attachments
+
+
+def plain(text: str) -> str:
+    """``text`` without what is not seen, and its letters in their ordinary form (Unicode's NFKC)."""
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFKC", text.translate(_INVISIBLE))
+
+
+def bounded(text: str, limit: int) -> str:
+    """``text``, or its beginning and its end: what counts is seldom in the middle."""
+    if len(text) <= limit:
+        return text
+    return text[: limit * 3 // 4] + "\n" + text[-(limit // 4) :]
