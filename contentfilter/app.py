@@ -14,7 +14,6 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.threads import deferToThreadPool
 
 from contentfilter.account import outcome
-from contentfilter.analysis.knowledge import sources_of
 from contentfilter.authentication.assembly import build_authentication
 from contentfilter.authentication.metrics import AuthenticationMetrics
 from contentfilter.engines.assembly import Engines, missing
@@ -39,6 +38,7 @@ from contentfilter.quarantine.keeper import Quarantine
 from contentfilter.recall import Recall
 from contentfilter.reinjection import ReinjectionPort
 from contentfilter.reporting import Reporter
+from contentfilter.rules.own import OwnRules
 from contentfilter.server import ProxyFactory, filter_name
 from contentfilter.signing.public import KeyProblem, PublicKey
 from contentfilter.signing.service import Signing, read_keys
@@ -92,6 +92,7 @@ class Daemon:
         registry: all metrics.
 
     Raises:
+        ConfigError: the rules cannot be used.
         QuarantineError: the quarantine or the spool folder cannot be used.
         KeyProblem: a DKIM key cannot be used.
     """
@@ -109,7 +110,9 @@ class Daemon:
         self.registry = new_registry("contentfilter")
         self.metrics = Metrics(self.registry)
         content = settings.contentfilter
-        self.pool = Pool(reactor, content.workers, launcher(reactor, settings, log), log, self.metrics)
+        self._rules = OwnRules.read(content.rules)
+        starter = launcher(reactor, settings, self._rules, log)
+        self.pool = Pool(reactor, content.workers, starter, log, self.metrics)
         self.metrics.watch(self.pool)
         self.intake = Intake(lambda: self.pool.waiting, content.workers, content.spool.total, self.metrics)
         self.metrics.watch_intake(self.intake)
@@ -351,11 +354,11 @@ class Daemon:
         Deferred.fromCoroutine(self._reload())
 
     async def _reload(self) -> None:
-        def read() -> tuple[Settings, tuple[PublicKey, ...]]:
+        def read() -> tuple[Settings, tuple[PublicKey, ...], OwnRules]:
             settings = load(self._path, self._overrides)
             check_folders(settings.contentfilter)
             read_allowed(settings.contentfilter.allowed_macros)
-            return settings, read_keys(settings)
+            return settings, read_keys(settings), OwnRules.read(settings.contentfilter.rules)
 
         try:
             # In a thread: reading a large registry takes seconds, and mail is in flight.
@@ -373,13 +376,14 @@ class Daemon:
             self._again = False
             self.reload()
 
-    def _put_in_force(self, settings: Settings, keys: tuple[PublicKey, ...]) -> None:
+    def _put_in_force(self, settings: Settings, keys: tuple[PublicKey, ...], rules: OwnRules) -> None:
         old, content = self.settings, settings.contentfilter
         if settings.policyd.control != old.policyd.control:
             self._disconnect()
             self._connect(settings)
-        if content.workers != old.contentfilter.workers:
-            self.pool.reconfigure(content.workers, launcher(self._reactor, settings, self._log))
+        if content.workers != old.contentfilter.workers or rules != self._rules:
+            self._rules = rules
+            self.pool.reconfigure(content.workers, launcher(self._reactor, settings, rules, self._log))
             self.intake.bounds = content.workers
             self.recall.lifetime = content.workers.remember
             self.recall.clear()
@@ -422,15 +426,11 @@ def _all_waits(settings: Settings, reason: str) -> bool:
     return all(settings.flows.of(flow).unscanned[reason] is Action.DEFER for flow in Flow)
 
 
-def launcher(reactor: Any, settings: Settings, log: Log) -> ProcessLauncher:
-    """Starts scan workers with the limits that ``settings`` give them."""
+def launcher(reactor: Any, settings: Settings, rules: OwnRules, log: Log) -> ProcessLauncher:
+    """Starts scan workers with the limits that ``settings`` give them, and with ``rules``."""
     limits = settings.contentfilter.workers
-    worker = WorkerSettings(
-        os.getpid(),
-        limits.memory,
-        limits.cpu_time,
-        knowledge=sources_of(settings, settings.statistics.enabled),
-    )
+    knowledge = {"rules": rules.to_dict()}
+    worker = WorkerSettings(os.getpid(), limits.memory, limits.cpu_time, knowledge=knowledge)
     return ProcessLauncher(reactor, worker, FINDING_NAMES, log)
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from contentfilter import explaining
-from contentfilter.learning import commands as learning
 from contentfilter.macros import commands as macros
 from contentfilter.macros.file import AllowlistError, read
 from contentfilter.progress import Progress
 from contentfilter.quarantine import commands as quarantine
 from contentfilter.quarantine.entry import QuarantineError
+from contentfilter.rules import commands as rules
+from contentfilter.rules.own import OwnRules
 from contentfilter.signing.public import KeyProblem
 from contentfilter.tuning import commands as tuning
 from mailbase.config import ConfigError, Settings, load
@@ -115,8 +116,8 @@ def _parser() -> argparse.ArgumentParser:
 
     quarantine.add_commands(commands, _command, _settings)
     macros.add_commands(commands, _command)
-    learning.add_commands(commands, _command, _settings)
     tuning.add_commands(commands, _command, _settings_or_none)
+    rules.add_commands(commands, _command, _settings_or_none)
     return top
 
 
@@ -160,6 +161,7 @@ def _serve(options: argparse.Namespace) -> int:
     if options.check:
         settings = _settings(options)
         read(settings.contentfilter.allowed_macros)
+        OwnRules.read(settings.contentfilter.rules)
         for listener in settings.contentfilter.listeners:
             print(f"{listener.protocol} {listener.listen} to {listener.reinject}")
         print(f"{options.config or DEFAULT_CONFIG}: ok")

@@ -13,7 +13,6 @@ from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.python.failure import Failure
 
 from contentfilter.account import clue
-from contentfilter.analysis.knowledge import sources_of
 from contentfilter.policy import Policies
 from contentfilter.pool.member import Fate
 from contentfilter.pool.messages import Kind, Task
@@ -21,6 +20,7 @@ from contentfilter.pool.pool import Pool
 from contentfilter.pool.process import ProcessLauncher
 from contentfilter.pool.worker import Settings as WorkerSettings
 from contentfilter.results import ScanFailed, ScanResult
+from contentfilter.rules.own import OwnRules
 from contentfilter.total import add_up
 from contentfilter.verdict import Verdict, decide
 from mailbase.config import FINDING_NAMES, Settings
@@ -269,15 +269,11 @@ def make_scan(
     return Scan(reactor, make_pool(reactor, settings, jobs), settings, flow, jobs, show, complain)
 
 
-def make_pool(reactor: Any, settings: Settings, jobs: int, lessons: bool = False) -> Pool[ScanResult]:
-    """As many real workers as ``jobs``, not started.
-
-    Arguments:
-        lessons: whether they tell what statistics would learn.
-    """
+def make_pool(reactor: Any, settings: Settings, jobs: int) -> Pool[ScanResult]:
+    """As many real workers as ``jobs``, not started."""
     log = Log("contentfilter", style=settings.logging.format, level="error")
     limits = settings.contentfilter.workers.model_copy(update={"count": jobs})
-    knowledge = sources_of(settings, lessons)
+    knowledge = {"rules": OwnRules.read(settings.contentfilter.rules).to_dict()}
     worker = WorkerSettings(os.getpid(), limits.memory, limits.cpu_time, knowledge=knowledge)
     launcher = ProcessLauncher(reactor, worker, FINDING_NAMES, log)
     return Pool(reactor, limits, launcher, log, Count())

@@ -16,7 +16,7 @@ from contentfilter.analysis import ANALYSERS, Analysis, analyse
 from contentfilter.authentication.given import NAME as AUTHENTICATION
 from contentfilter.authentication.given import verified
 from contentfilter.containers import libarchive
-from contentfilter.letter.letter import Composer
+from contentfilter.letter.letter import Composer, Letter
 from contentfilter.limits import Budget, ScanOptions
 from contentfilter.links.common import common_domains
 from contentfilter.message import BytesWire, MessageReader, Wire, open_wire
@@ -32,7 +32,7 @@ from mailbase import organisation
 from mailbase.scripts import suffix_of
 from mailbase.vocabulary import Finding, Unscanned
 
-__all__ = ["Analysis", "ScanOptions", "preload", "scan_document", "scan_message", "scan_wire"]
+__all__ = ["Analysis", "ScanOptions", "preload", "read_letter", "scan_document", "scan_message", "scan_wire"]
 
 Clock = Callable[[], float]
 
@@ -120,6 +120,21 @@ def _scan_message(wire: Wire, options: ScanOptions, clock: Clock, analysis: Anal
     clues = analyse(letter, analysis, ANALYSERS.values())
     traits = Traits(**analysis.traits) if analysis.traits else NO_TRAITS
     return replace(result, clues=clues, traits=traits, seconds=clock() - started)
+
+
+def read_letter(data: bytes, options: ScanOptions | None = None, clock: Clock = time.perf_counter) -> Letter:
+    """A message as a letter, without scanning it.
+
+    Arguments:
+        data: the message, without dot-stuffing.
+        options: bounds; the defaults if None.
+        clock: monotonic seconds.
+    """
+    wire, bounds = BytesWire(data), options or ScanOptions()
+    composer = Composer()
+    for _item in _composed(MessageReader(wire, Budget(bounds, clock)).read(), composer):
+        pass
+    return composer.letter(_header_block(wire, bounds.header_size), wire.length)
 
 
 def _composed(source: Iterator[Found], composer: Composer) -> Iterator[Found]:

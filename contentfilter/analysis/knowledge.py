@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from mailbase.config import Settings
-from mailbase.statistics.model import Model, ModelError
+from contentfilter.rules.matcher import Matcher
+from contentfilter.rules.own import OwnRules
 
 
 @dataclass(slots=True)
@@ -16,12 +15,10 @@ class Knowledge:
     """What the daemon gives a worker at its start; read before the worker confines itself.
 
     Arguments:
-        model: of statistics, mapped: what is learned later is seen in it. None: there is none.
-        lessons: whether the lesson of each mail is told, so that it can be learned.
+        rules: ready for mail; None: there are none.
     """
 
-    model: Model | None = None
-    lessons: bool = False
+    rules: Matcher | None = None
 
     @classmethod
     def load(cls, sources: Mapping[str, Any]) -> Knowledge:
@@ -32,25 +29,4 @@ class Knowledge:
             OSError: something cannot be read.
             ValueError: or is not what it should be.
         """
-        return cls(model=_model(sources.get("model")), lessons=bool(sources.get("lessons")))
-
-
-def _model(path: str | None) -> Model | None:
-    """The model at ``path``; None where nobody has made one yet, or only one of another version."""
-    if not path:
-        return None
-    try:
-        return Model.open(Path(path))
-    except (OSError, ModelError):
-        # No reason to scan no mail. The daemon starts workers anew when there is one.
-        return None
-
-
-def sources_of(settings: Settings, lessons: bool) -> dict[str, Any]:
-    """What :meth:`Knowledge.load` gets.
-
-    Arguments:
-        lessons: whether lessons are told.
-    """
-    statistics = settings.statistics
-    return {"model": str(statistics.model) if statistics.enabled else "", "lessons": lessons}
+        return cls(rules=OwnRules.matcher(sources["rules"]) if "rules" in sources else None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -49,7 +48,6 @@ def find_record(texts: Iterable[bytes]) -> Record | None:
     return read_record(records[0]) if len(records) == 1 else None
 
 
-@functools.lru_cache(maxsize=1024)
 def read_record(text: bytes) -> Record:
     """A record that begins with its version. What is wrong in it counts as not being there."""
     tags: dict[bytes, bytes] = {}

@@ -11,6 +11,7 @@ from pydantic import AfterValidator
 from mailbase.addresses import normal_address
 from mailbase.config.engines import ClamdSettings, CommandSettings
 from mailbase.config.places import ConnectPlace, FilePath, ListenPlace, OptionalListenPlace, SocketPath
+from mailbase.config.rules import RuleSettings
 from mailbase.config.signing import SigningSettings
 from mailbase.config.spam_engines import RspamdSettings, SpamassassinSettings
 from mailbase.config.units import Duration, Size, between
@@ -117,6 +118,8 @@ class ContentfilterSettings(Section):
     """Absent: no clamd."""
     command: CommandSettings | None = None
     """Absent: no second engine."""
+    rules: RuleSettings = RuleSettings()
+    """What is said of spam in files."""
     urls: UrlSettings = UrlSettings()
     """What links lead to."""
     rspamd: RspamdSettings | None = None

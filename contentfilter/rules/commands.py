@@ -1,0 +1,149 @@
+"""The command line of rules: ``list``, ``check`` and ``test``; see :mod:`contentfilter.cli`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from contentfilter.rules.matcher import Matcher, Place
+from contentfilter.rules.own import OwnRules
+from contentfilter.rules.reading import Reading
+from contentfilter.rules.ruleset import RuleSet, Ruling
+from contentfilter.rules.samples import check
+from mailbase.config import Settings
+from mailbase.printing import wants_json, write
+from mailbase.replies import printable
+
+OK, NEGATIVE, USAGE = 0, 1, 2
+MAX_MAIL = 64 << 20
+"""Octets of a mail that is tried."""
+_LISTED = ("rule", "points", "note", "place", "description")
+_FIRED = ("mail", "points", "rule", "where", "seen", "description")
+
+
+class Command(Protocol):
+    """Adds a subcommand with the arguments that all have."""
+
+    def __call__(self, commands: Any, name: str, text: str, example: str) -> argparse.ArgumentParser: ...
+
+
+def add_commands(commands: Any, command: Command, settings: Callable[[argparse.Namespace], Settings]) -> None:
+    """Add them to the subcommands of contentfilter.
+
+    Arguments:
+        settings: the configuration that the arguments name; the built-in one where there is none.
+    """
+    rules = commands.add_parser("rules", help="list, check and try the rules that give points for spam")
+    verbs = rules.add_subparsers(metavar="COMMAND", required=True)
+
+    listing = command(verbs, "list", "list all rules with their points", "contentfilter rules list")
+    listing.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
+    listing.set_defaults(run=lambda options: _list(_rules(settings(options)), options.json))
+
+    checking = command(
+        verbs,
+        "check",
+        "read all rules, and try each on the mails that stand with it",
+        "contentfilter rules check --set contentfilter.rules.file=new.yaml",
+    )
+    checking.set_defaults(run=lambda options: _check(_rules(settings(options))))
+
+    trying = command(
+        verbs,
+        "test",
+        "say which rules fire on mails, where and why, and what they come to",
+        "contentfilter rules test suspicious.eml",
+    )
+    trying.add_argument("paths", nargs="+", type=Path, metavar="MAIL", help="file that holds one message")
+    trying.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
+    trying.set_defaults(run=lambda options: _test(_rules(settings(options)), options.paths, options.json))
+
+
+def _rules(settings: Settings) -> RuleSet:
+    return OwnRules.read(settings.contentfilter.rules).ruleset(checked=True)
+
+
+def _list(rules: RuleSet, as_json: bool) -> int:
+    rows = (
+        {
+            "rule": ruling.name,
+            "points": ruling.points,
+            "note": _note(ruling),
+            "place": f"{ruling.source}:{ruling.line}",
+            "description": ruling.rule.description,
+        }
+        for ruling in rules.rulings.values()
+    )
+    write(sys.stdout, rows, _LISTED, wants_json(sys.stdout, as_json))
+    return OK
+
+
+def _note(ruling: Ruling) -> str:
+    notes = [("off", ruling.off), ("shadow", ruling.shadow), ("with an exception", ruling.unless is not None)]
+    return ", ".join(word for word, true in notes if true)
+
+
+def _check(rules: RuleSet) -> int:
+    from contentfilter.scan import read_letter
+
+    failures = list(check(rules, read_letter))
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    rulings = rules.rulings.values()
+    untried = [ruling.name for ruling in rulings if ruling.points is not None and not ruling.rule.hits]
+    if untried:
+        print(f"without a mail that they must fire on: {', '.join(untried)}", file=sys.stderr)
+    samples = sum(len(ruling.rule.hits) + len(ruling.rule.misses) for ruling in rulings)
+    print(f"{len(rulings)} rules, {samples} mails, {len(failures)} wrong")
+    return NEGATIVE if failures else OK
+
+
+def _test(rules: RuleSet, paths: list[Path], as_json: bool) -> int:
+    from contentfilter.scan import read_letter
+
+    matcher = Matcher(rules)
+    json_rows = wants_json(sys.stdout, as_json)
+    unreadable = False
+    for path in paths:
+        try:
+            with path.open("rb") as stream:
+                data = stream.read(MAX_MAIL)
+        except OSError as error:
+            print(f"contentfilter: {printable(str(path), 200)}: {error.strerror}", file=sys.stderr)
+            unreadable = True
+            continue
+        reading = Reading(read_letter(data))
+        rows = list(_fired(path, matcher, reading))
+        total = sum(row["points"] for row in rows if not row["shadow"])
+        if json_rows:
+            write(sys.stdout, [{"mail": str(path), "total": round(total, 3), "rules": rows}], (), True)
+            continue
+        shown = [{**row, "where": _first(row, "where"), "seen": _first(row, "seen")} for row in rows]
+        write(sys.stdout, shown, _FIRED[1:], False)
+        print(f"{printable(str(path), 200)}: {total:.1f} points from {len(rows)} rules\n")
+    return USAGE if unreadable else OK
+
+
+def _fired(path: Path, matcher: Matcher, reading: Reading) -> Iterator[dict[str, Any]]:
+    """A row for each rule that fires, the most telling first."""
+    hits = sorted(matcher.hits(reading), key=lambda hit: (-(hit.ruling.points or 0.0), hit.ruling.name))
+    for ruling, places in matcher.places(reading, [hit.ruling for hit in hits]):
+        yield {
+            "points": ruling.points,
+            "rule": ruling.name,
+            "shadow": ruling.shadow,
+            "places": [{"where": place.where, "seen": _visible(place)} for place in places],
+            "description": ruling.rule.description + (" (shadow: not counted)" if ruling.shadow else ""),
+        }
+
+
+def _first(row: dict[str, Any], what: str) -> str:
+    places = row["places"]
+    return str(places[0][what]) if places else ""
+
+
+def _visible(place: Place) -> str:
+    return " ".join(place.text.split())

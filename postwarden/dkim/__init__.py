@@ -1,1 +1,0 @@
-"""``postwarden dkim``: keys, the records that go with them, and their rollover."""
