@@ -18,12 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import teaching
 from milters import NETWORK
 from neighbours import installed
 from spamcorpus import Corpus, Mail
 
 from contentfilter.spamengines import rspamd, spamd
 from contentfilter.spamengines.question import Asked, Nonsense, Question
+from postwarden.sandbox.gateway import Gateway
 from postwarden.sandbox.guard import MARK, Guard
 from postwarden.sandbox.ports import LOOPBACK, PortReservation, answers
 from postwarden.sandbox.processes import Process, ProcessDied
@@ -140,28 +142,14 @@ def measure(bench: Bench, wanted: Sequence[str]) -> Iterator[Scores]:
 
 def _ours(bench: Bench) -> Iterator[Scores]:
     folder = bench.fresh("postwarden")
-    config = folder / "postwarden.yaml"
-    config.write_text(
-        f"store: {{url: 'sqlite:{folder}/store.sqlite'}}\n"
-        f"policyd: {{control: {folder}/policyd.sock}}\n"
-        f"contentfilter: {{control: {folder}/contentfilter.sock}}\n"
-    )
-    yield _tune(bench, config, "Postwarden, untrained", folder / "untrained.json")
-    yield from _trained(bench, config, folder)
-
-
-def _trained(bench: Bench, config: Path, folder: Path) -> Iterator[Scores]:
-    for kind in ("ham", "spam"):
-        words = [
-            *_program("contentfilter"),
-            "learn",
-            "--config",
-            config,
-            kind,
-            bench.mails / "learned" / kind,
-        ]
-        bench.run(f"Postwarden learns {kind}", words)
-    yield _tune(bench, config, "Postwarden", folder / "trained.json")
+    with Gateway(folder, settings=teaching.model_in(folder)) as gateway:
+        gateway.write_config()
+        yield _tune(bench, gateway.config, "Postwarden, untrained", folder / "untrained.json")
+        try:
+            teaching.teach(gateway, bench.mails / "learned", bench.say)
+        except teaching.NotTaught as error:
+            raise Failed(str(error)) from error
+        yield _tune(bench, gateway.config, "Postwarden", folder / "trained.json")
 
 
 def _tune(bench: Bench, config: Path, name: str, result: Path) -> Scores:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import proxy
+import teaching
 import workloads
 from programs import Programs
 
@@ -58,7 +58,7 @@ def measure(
             PLAIN: _start(folder, stack, sink, dns, {}),
             FILTERING: _start(folder, stack, sink, dns, LISTS),
         }
-        _learn(ways[FILTERING], folder, say)
+        _teach(ways[FILTERING], folder, say)
         for gateway in ways.values():
             gateway.start_contentfilter()
             proxy.load(programs, gateway.ports.before, WARM, mails)
@@ -81,20 +81,18 @@ def _start(folder: Path, stack: ExitStack, sink: int, dns: int, lists: dict) -> 
             "urls": {"lists": lists},
         },
     }
-    name = "spampath" if lists else "spampath-plain"
-    gateway = stack.enter_context(Gateway(folder / name, settings=settings))
+    here = folder / ("spampath" if lists else "spampath-plain")
+    settings |= teaching.model_in(here)
+    gateway = stack.enter_context(Gateway(here, settings=settings))
     gateway.write_config(Rewired(reinject_before=sink, reinject_after=sink))
     return gateway
 
 
-def _learn(gateway: Gateway, folder: Path, say: Callable[[str], None]) -> None:
+def _teach(gateway: Gateway, folder: Path, say: Callable[[str], None]) -> None:
     """Let statistics learn made-up ham and spam; the measured mails are like the ham."""
-    say("Statistics learn …")
-    program = Path(sys.executable).with_name("contentfilter")
     for kind in ("ham", "spam"):
-        lessons = workloads.lessons(folder / "lessons" / kind, kind == "spam", LESSONS)
-        words = [program, "learn", "--config", gateway.config, kind, lessons]
-        done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=600.0)
-        if done.returncode:
-            say(f"Without statistics: {done.stderr.strip()[-200:]}")
-            return
+        workloads.lessons(folder / "lessons" / kind, kind == "spam", LESSONS)
+    try:
+        teaching.teach(gateway, folder / "lessons", say)
+    except teaching.NotTaught as error:
+        say(f"Without statistics: {error}")
