@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -82,6 +83,8 @@ def _start(folder: Path, stack: ExitStack, sink: int, dns: int, lists: dict) -> 
         },
     }
     here = folder / ("spampath" if lists else "spampath-plain")
+    # Of an earlier run nothing is to be known.
+    shutil.rmtree(here, ignore_errors=True)
     settings |= teaching.model_in(here)
     gateway = stack.enter_context(Gateway(here, settings=settings))
     gateway.write_config(Rewired(reinject_before=sink, reinject_after=sink))

@@ -40,8 +40,8 @@ class RspamdSettings(Section):
     """Where its normal workers listen; mail goes to the one with the least to do, the first of equals."""
     timeout: Annotated[Duration, between("1s", "10m")] = 10.0
     """Seconds for one message, waiting included."""
-    max_size: Annotated[Size, between("1KiB", "4GiB")] = 20 << 20
-    """Octets of the largest message that it is asked about (its ``max_message``)."""
+    max_size: Annotated[Size, between("1KiB", "4GiB")] = 2 << 20
+    """Octets of the largest message that it is asked about."""
     at_once: Annotated[Count, between(1, 1000)] = 50
     """Messages at once at each address."""
     wait: Annotated[Duration, between("0s", "5m")] = 5.0
