@@ -311,9 +311,11 @@ def _rspamd(bench: Bench) -> Iterator[Scores]:
         _start(bench, stack, "rspamd", words, folder, places["normal"])
         wait_until(lambda: answers(places["controller"]), START, "Rspamd's controller answers")
         yield _scores(bench, "Rspamd, untrained", 6.0, places["normal"], rspamd.check, rspamd.opinion)
-        _, _ = bench.each(
+        taught, _ = bench.each(
             "Rspamd learns", bench.corpus.learned, lambda mail: _teach(places["controller"], mail)
         )
+        if (refused := taught.count(None)) > len(taught) // 20:
+            raise Failed(f"it did not learn {refused} of {len(taught)} mails")
         yield _scores(bench, "Rspamd", 6.0, places["normal"], rspamd.check, rspamd.opinion)
 
 
