@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from contentfilter.authentication.dmarc import Dmarc, Spf
-from contentfilter.authentication.keys import SOUND_BITS
-from contentfilter.authentication.outcome import Authentication, Signature
+from contentfilter.authentication.outcome import SOUND_BITS, Authentication, Signature
 from contentfilter.clues import MAX_DETAIL, Clue
 
 DMARC_REJECT, DMARC_QUARANTINE = "dmarc-reject", "dmarc-quarantine"

@@ -16,16 +16,13 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from contentfilter.authentication.outcome import MAX_RECORD
 from contentfilter.authentication.tags import Malformed, read_tags
 
 MIN_BITS = 1024
 """Shorter RSA keys are none (RFC 8301 3.2)."""
-SOUND_BITS = 2048
-"""Shorter ones are told; signers should not use them any more."""
 MAX_BITS = 8192
 """Longer ones cost more than a mail is worth."""
-MAX_RECORD = 4096
-"""Octets of a record; one with a key of 8192 bits has some 1,500."""
 
 Kind: TypeAlias = Literal["rsa", "ed25519"]
 

@@ -27,6 +27,10 @@ MAX_REASON = 100
 MAX_TAG = 8
 """Characters of a signature that tell it from others (RFC 6008)."""
 MAX_BITS = 1 << 16
+SOUND_BITS = 2048
+"""Shorter RSA keys are told; signers should not use them any more."""
+MAX_RECORD = 4096
+"""Octets of a key's record; one with a key of 8192 bits has some 1,500."""
 MAX_OCTETS = 1 << 40
 
 T = TypeVar("T")

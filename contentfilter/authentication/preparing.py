@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from contentfilter.assessing import Name
-from contentfilter.authentication.keys import MAX_RECORD
 from contentfilter.authentication.names import key_names
+from contentfilter.authentication.outcome import MAX_RECORD
 from mailbase.dns import Answer, BadName, Found, NoData, NxDomain, Record, RecordType, Resolver
 
 CONSUMER = "authentication"

@@ -12,9 +12,8 @@ import pytest
 
 from contentfilter.authentication.body import Canonical, Digest, Form, pieces
 from contentfilter.authentication.fields import MAX_HEADER, read_header
-from contentfilter.authentication.keys import MAX_RECORD
 from contentfilter.authentication.names import MAX_KEYS, key_names
-from contentfilter.authentication.outcome import MAX_SIGNATURES, Authentication, Signature
+from contentfilter.authentication.outcome import MAX_RECORD, MAX_SIGNATURES, Authentication, Signature
 from contentfilter.authentication.signature import MAX_COVERED, Keys
 from contentfilter.authentication.tags import MAX_LIST
 from contentfilter.authentication.verify import authenticate
