@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -78,8 +77,6 @@ STORE_NEEDS_RESTART = tuple(name for name in StoreSettings.model_fields if name 
 """The same of ``store``."""
 DRAIN = 10.0
 """Seconds that requests in flight have to end."""
-SWITCH = 0.0005
-"""Seconds that a thread may go on when another waits for the interpreter."""
 
 
 class Daemon:
@@ -448,9 +445,6 @@ def serve(path: Path, overrides: Sequence[str]) -> int:
     try:
         service = daemon.start()
         _spare_the_collector()
-        # A thread that writes to the disk would keep the reactor waiting ten times as long otherwise, each
-        # time that a socket was read: Python's own 5 ms are more than most answers take.
-        sys.setswitchinterval(SWITCH)
         service.run()
         daemon.stop()
     except ListenError:
