@@ -6,6 +6,7 @@ anybody could ruin it, or borrow its good name.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple
 
@@ -133,20 +134,32 @@ class Outcomes:
         if domain is not None and any(one.name == "spf.pass" for one in ticket.findings):
             keys.append(_domain(domain))
         for key in keys:
-            self._behind(self._count(key, spam))
+            self._count(key, spam)
 
-    async def _count(self, key: bytes, spam: float) -> None:
-        # Two nodes may do so at once; then one of the mails does not count.
-        now = self.seconds()
+    def _count(self, key: bytes, spam: float) -> None:
+        # At each mail from outside: without a coroutine where the answer is in memory.
         try:
-            found = self._table.get(key, now)
-            row = found if found is None or isinstance(found, tuple) else await found
-            written = self._table.put(key, (*_history(row).after(spam, now), int(now) + EXPIRES))
-            if written is not None:
-                await written
+            found = self._table.get(key, self.seconds())
+            if found is None or isinstance(found, tuple):
+                written = self._put(key, found, spam)
+                if written is not None:
+                    self._behind(_done(written))
+            else:
+                self._behind(self._count_later(key, found, spam))
         except StoreError:
             # It does not count then; the store's own metrics tell.
             return
+
+    async def _count_later(self, key: bytes, waiting: Awaitable[Row | None], spam: float) -> None:
+        # Two nodes may do so at once; then one of the mails does not count.
+        with contextlib.suppress(StoreError):
+            written = self._put(key, await waiting, spam)
+            if written is not None:
+                await written
+
+    def _put(self, key: bytes, row: Row | None, spam: float) -> Awaitable[None] | None:
+        now = self.seconds()
+        return self._table.put(key, (*_history(row).after(spam, now), int(now) + EXPIRES))
 
     def _network(self, address: bytes) -> bytes:
         return b"n" + client_network(address, *self.prefixes, exact=False).encode("ascii")
@@ -181,6 +194,11 @@ def _stranger(ticket: Ticket, report: Report) -> bytes | None:
 
 def _domain(domain: str) -> bytes:
     return b"d" + domain.encode("utf-8", "replace")
+
+
+async def _done(written: Awaitable[None]) -> None:
+    with contextlib.suppress(StoreError):
+        await written
 
 
 async def _later(waiting: Awaitable[Row | None]) -> History:
