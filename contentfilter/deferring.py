@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from contentfilter.assessing import Mail
 from contentfilter.metrics import Metrics
 from contentfilter.spool import Spool
+from mailbase.config import ListenerSettings
 from mailbase.control import ControlError
 from mailbase.deferral import VERB, DeferralAnswer, DeferralQuestion
 from mailbase.logs import Log
@@ -31,12 +32,15 @@ class Policyd(Protocol):
     async def request(self, verb: str, arguments: dict[str, Any], timeout: float) -> dict[str, Any]: ...
 
 
-def may_wait(mail: Mail) -> bool:
-    """Whether the mail's client can be told to come again: another server, who has not queued it with us.
+def may_wait(mail: Mail, listener: ListenerSettings) -> bool:
+    """Whether the mail's client can be told to come again: another server, which still has the mail.
 
-    Without a ticket nobody knows whether it has waited already. Over LMTP Postfix has it in its own queue.
+    Without a ticket nobody knows whether it has waited already. Behind the queue Postfix would wait, and not
+    the server that brought it: there a listener has LMTP or a flow of its own, or Postfix tells its queue id.
     """
-    return mail.flow is Flow.INBOUND and mail.ticket is not None and not mail.envelope.lmtp
+    if mail.flow is not Flow.INBOUND or mail.ticket is None or mail.envelope.lmtp:
+        return False
+    return listener.flow in (None, Flow.INBOUND) and not mail.envelope.client.ident
 
 
 class Deferrals:

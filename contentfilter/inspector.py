@@ -196,7 +196,7 @@ class MailInspector:
             backends.allowed,
             None if is_excepted(ticket) else clues,
         )
-        shares = judged(may_wait(mail))
+        shares = judged(may_wait(mail, listener))
         if any(share.verdict.waits for share in shares):
             waiting = self._deferrals.ask(backends.policyd, mail, self._left(deadline))
             wait = await watch.of("greylist", waiting)

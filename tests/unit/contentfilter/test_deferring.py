@@ -139,6 +139,13 @@ def test_what_postfix_has_queued_does_not_wait(scene):
     assert scene.policyd.asked == []
 
 
+def test_nor_over_smtp(scene):
+    assert isinstance(scene.inspect(TICKETED, listener=AFTER_QUEUE)[1], Deliver)
+    scene.ident = "4XYZ"
+    assert isinstance(scene.inspect(TICKETED)[1], Deliver)
+    assert scene.policyd.asked == []
+
+
 def test_no_mail_waits_that_is_for_abuse_as_well(scene):
     for recipients in (("abuse@inst.example",), ("r@inst.example", "abuse@inst.example")):
         assert isinstance(scene.inspect(TICKETED, recipients=recipients)[1], Deliver)

@@ -138,6 +138,7 @@ class Scene:
         self.reports: list[Report] = []
         self.looked: list[Any] = []
         self.found: tuple[Hop | None, Evidence | None] = (None, None)
+        self.ident = ""
         self.registry = CollectorRegistry()
         self.pool, self.policyd, self.quarantine = FakePool(), FakePolicyd(), FakeQuarantine()
         self.backends = Backends(
@@ -186,7 +187,7 @@ class Scene:
         self.spool.write(wire)
         envelope = Envelope(
             MailPath("Sender@x.example", b"<Sender@x.example>"),
-            Client("c.example", client),
+            Client("c.example", client, ident=self.ident),
             [],
             [MailPath(address, f"<{address}>".encode()) for address in recipients],
             lmtp=lmtp,
