@@ -157,6 +157,19 @@ def _settings(options: argparse.Namespace) -> Settings:
     return load(options.config or DEFAULT_CONFIG, options.overrides)
 
 
+def _selectors(settings: Settings, folder: Path) -> list[str]:
+    """Those that there are keys for.
+
+    Raises:
+        KeyProblem: one cannot be used.
+    """
+    from contentfilter.signing.service import read_keys
+
+    # Who checks may be root, and the daemon is not: its keys belong to whom their folder belongs to.
+    owner = folder.stat().st_uid if folder.exists() else None
+    return [key.selector for key in read_keys(settings, owner)]
+
+
 def _serve(options: argparse.Namespace) -> int:
     if options.check:
         settings = _settings(options)
@@ -164,6 +177,8 @@ def _serve(options: argparse.Namespace) -> int:
         OwnRules.read(settings.contentfilter.rules)
         for listener in settings.contentfilter.listeners:
             print(f"{listener.protocol} {listener.listen} to {listener.reinject}")
+        if settings.contentfilter.signing is not None:
+            print(f"signs with {', '.join(_selectors(settings, settings.contentfilter.signing.keys))}")
         print(f"{options.config or DEFAULT_CONFIG}: ok")
         return OK
     from contentfilter.app import serve

@@ -58,8 +58,11 @@ def selectors(identity: IdentitySettings) -> list[tuple[str, Algorithm]]:
     return rsa + [(name, "ed25519-sha256") for name in identity.dkim_ed25519_selectors]
 
 
-def read_keys(settings: Settings) -> tuple[PublicKey, ...]:
+def read_keys(settings: Settings, owner: int | None = None) -> tuple[PublicKey, ...]:
     """The keys that are there; none without ``contentfilter.signing``.
+
+    Arguments:
+        owner: user id that they must belong to; None: this process's.
 
     Raises:
         KeyProblem: one cannot be used, or there is none.
@@ -69,7 +72,8 @@ def read_keys(settings: Settings) -> tuple[PublicKey, ...]:
         return ()
     from contentfilter.signing.keys import public_keys  # with it comes all of OpenSSL
 
-    keys = public_keys(signing.keys, selectors(settings.identity), os.geteuid())
+    owner = os.geteuid() if owner is None else owner
+    keys = public_keys(signing.keys, selectors(settings.identity), owner)
     if not keys:
         raise KeyProblem(
             f"{signing.keys} has no key for any of {', '.join(settings.identity.all_selectors)}: "

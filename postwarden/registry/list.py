@@ -13,7 +13,7 @@ from mailbase.registry import Registry, Server
 from postwarden import table
 from postwarden.registry.choice import choose, complain
 
-KINDS = ("address", "backup", "administrator", "deputy", "domain", "system")
+KINDS = ("address", "backup", "administrator", "deputy", "domain", "system", "user")
 WIDTH = 120
 """Characters, where the terminal does not say."""
 
@@ -71,4 +71,6 @@ def _of(server: Server, default: str) -> Iterator[tuple[str, str, str]]:
         notes += [f"{finding} {action}" for finding, action in own]
         yield "domain", domain.name, ", ".join(notes)
     for system in server.systems:
-        yield "system", system.text, ""
+        yield "system", system.text, "" if system.assigned else "of nobody's relay area"
+    for login in server.users:
+        yield "user", login, ""

@@ -28,6 +28,7 @@ from contentfilter.verdict import Verdict
 from mailbase.config import QuarantineSettings, loads
 from mailbase.lists import showing
 from mailbase.vocabulary import Action, Finding, Flow, Unscanned
+from tests.samples.dkim_keys import lay_down
 
 ID = "0123456789abc"
 MACRO = Finding("office-macro", "a.docm", "AutoOpen")
@@ -110,6 +111,19 @@ def test_check_says_ok_and_touches_nothing(config, tmp_path, capsys):
     assert run("serve", "--check", "--config", config) == 0
     assert capsys.readouterr().out.endswith("ok\n")
     assert not (tmp_path / "q").exists()
+
+
+def test_check_looks_at_the_keys_too(tmp_path, capsys):
+    path = tmp_path / "signs.yaml"
+    path.write_text("contentfilter: {signing: {keys: dkim}, allowed_macros: none}\n")
+    assert run("serve", "--check", "--config", str(path)) == 78
+    assert "dkim cannot be used for DKIM keys: No such file" in capsys.readouterr().err
+    lay_down(tmp_path / "dkim")
+    assert run("serve", "--check", "--config", str(path)) == 0
+    assert "signs with dkim001\n" in capsys.readouterr().out
+    (tmp_path / "dkim" / "dkim001.pem").chmod(0o644)
+    assert run("serve", "--check", "--config", str(path)) == 78
+    assert f"chmod 600 {tmp_path}/dkim/dkim001.pem" in capsys.readouterr().err
 
 
 def test_listing_the_quarantine(config, quarantined, capsys):

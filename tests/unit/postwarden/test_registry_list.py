@@ -24,6 +24,7 @@ def config(tmp_path):
             },
         },
     }
+    content["servers"][f"mail.{DOMAIN}"]["users"] = [f"@{DOMAIN}"]
     (tmp_path / "registry.yaml").write_text(yaml.safe_dump(content))
     path = tmp_path / "postwarden.yaml"
     path.write_text(yaml.safe_dump({"registry": str(tmp_path / "registry.yaml")}))
@@ -42,6 +43,7 @@ def test_registry_list_prints_one_object_a_line(config, capsys):
     assert ("administrator", "Ada Lovelace") in entries
     assert ("deputy", "Charles Babbage") in entries
     assert ("backup", f"mail2.{DOMAIN}") in entries
+    assert ("user", "@inst.example") in entries
 
 
 def test_a_domains_own_choices_are_noted(config, capsys):
