@@ -181,6 +181,11 @@ def _start(gateway: Gateway, real: bool, say: Callable[[str], None]) -> None:
         10.0,
         "the DNS lists are tested",
     )
+    wait_until(
+        lambda: metric(gateway.ports.filter_metrics, "contentfilter_list_on{") == 1,
+        10.0,
+        "the list of links is tested",
+    )
 
 
 def _send_all(gateway: Gateway, real: bool, say: Callable[[str], None]) -> list[Outcome]:

@@ -39,6 +39,7 @@ class Step:
         name: client's verified host name.
         helo: what it calls itself.
         command: arguments of policyd, run before.
+        text: of the mail; empty for the usual one.
     """
 
     title: str
@@ -52,12 +53,14 @@ class Step:
     name: str = "[UNAVAILABLE]"
     helo: str = "client.example"
     command: tuple[str, ...] = ()
+    text: str = ""
     sender: str = field(default="alice@outside.example")
 
     def mail(self, mark: str) -> bytes:
         """The octets to send; ``mark`` finds them again."""
         files = (self.attachment(),) if self.attachment else ()
-        return samples.mail(mark, self.sender, self.recipient, attachments=files, subject=self.title)
+        text = {"text": self.text} if self.text else {}
+        return samples.mail(mark, self.sender, self.recipient, attachments=files, subject=self.title, **text)
 
 
 _BOB = f"bob@{registered.DOMAIN}"
@@ -148,6 +151,12 @@ STEPS: tuple[Step, ...] = (
     _from(Client.SHOP, "to a spamtrap", SPAMTRAP, Fate.SWALLOWED, sender=_SHOP_SENDER),
     _from(Client.SHOP, "from there, after that", _EVE, Fate.DEFERRED, sender=_SHOP_SENDER),
     # Content
+    _good(
+        "link that is on a list of such",
+        _EVE,
+        Fate.REFUSED,
+        text="You are our winner!\r\n\r\nhttps://www.have-won.example/claim\r\n",
+    ),
     _good("clean Word document", _EVE, Fate.DELIVERED, attachment=samples.clean_document),
     _good("Word macro renamed to .txt", _EVE, Fate.REFUSED, attachment=samples.renamed_macros),
     _good("encrypted ZIP", _EVE, Fate.REFUSED, attachment=samples.locked_zip),

@@ -45,6 +45,10 @@ ZONE = """
     ; entries by which lists are tested (RFC 5782 5)
     2.0.0.127.black.example.      A     127.0.0.2
     2.0.0.127.white.example.      A     127.0.5.3
+    test.links.example.           A     127.0.0.2
+
+    ; a page that a list of links knows
+    have-won.example.links.example. A   127.0.0.4
 """
 
 
@@ -102,6 +106,7 @@ def settings(dns: str, server_port: int, greylist_delay: float) -> Mapping[str, 
             },
             "callout": {"test_targets": {f"mail.{registered.DOMAIN}": f"{LOOPBACK}:{server_port}"}},
         },
+        "contentfilter": {"urls": {"lists": {"links": {"zone": "links.example", "points": 7}}}},
         "spamtraps": {"addresses": [SPAMTRAP]},
         "flows": {
             "inbound": {
