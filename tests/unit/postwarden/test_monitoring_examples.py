@@ -35,6 +35,9 @@ flows:
 contentfilter:
   clamd: {}
   command: {run: /bin/true}
+  rspamd: {}
+  spamassassin: {}
+  urls: {lists: {some: {zone: links.example}}}
 """
 """Turns on what has series only where it is configured."""
 
@@ -70,6 +73,7 @@ def _policyd(folder: Path, store: str) -> CollectorRegistry:
     settings = load(path, overrides)
     daemon = Daemon(Reactor(), path, overrides, settings, Log("policyd", stream=io.StringIO()))
     daemon.lists.adopt(daemon.engine.policy.dns_lists, settings.policyd.list_health)
+    daemon.own_addresses.configure(settings)
     registry = new_registry("policyd")
     registry.register(daemon.metrics)
     return registry
@@ -80,6 +84,7 @@ def _contentfilter(folder: Path) -> CollectorRegistry:
     overrides = tuple(f"contentfilter.{name}.folder={folder / name}" for name in ("spool", "quarantine"))
     log = Log("contentfilter", stream=io.StringIO())
     daemon = contentfilter.app.Daemon(Reactor(), path, overrides, load(path, overrides), log)
+    daemon.urls.configure(daemon.settings)
     return daemon.registry
 
 
