@@ -70,7 +70,7 @@ class FigureSettings(Section):
     failed: Figure | None = None
     """Recipients that their server does not know."""
     points: Figure | None = None
-    """Points of all mails, taken together."""
+    """Points of the mails that have 2.5 or more, taken together."""
 
 
 def _over(**built_in: int) -> BeforeValidator:

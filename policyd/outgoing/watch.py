@@ -23,7 +23,7 @@ from policyd.exceptions.book import Book
 from policyd.exceptions.rule import SUSPENDED_BY, Rule, client_form, rule_of
 from policyd.facts import Effect, Named, OutgoingFact
 from policyd.flow import Origin
-from policyd.outcomes import score_of
+from policyd.outcomes import HAM_POINTS, score_of
 from policyd.outgoing.books import Books, Held
 from policyd.outgoing.counts import Counts
 from policyd.outgoing.judging import Against, Finding, Terms, judge, thresholds
@@ -166,7 +166,9 @@ class Watch:
         self._count(whose(origin.flow, request.sasl_username, system), {FAILED: 1.0}, request.client_address)
 
     def _reported(self, ticket: Ticket, report: Report) -> None:
-        found = {POINTS: max(0.0, points_of(ticket, report))}
+        points = points_of(ticket, report)
+        # A little is said of most mails, and would be much of many.
+        found = {POINTS: points if points >= HAM_POINTS else 0.0}
         if report.action in _BAD:
             found[REFUSED] = 1.0
         if ticket.spamtraps:
@@ -313,16 +315,21 @@ class Watch:
             threshold=round(finding.threshold, 1),
             usual=round(finding.usual, 1),
         )
-        if self.journal is not None:
-            is_user = about.kind is Kind.USER
-            request = request_of(
-                {"client_address": held.client, "sasl_username": about.name if is_user else ""}
-            )
-            fact = OutgoingFact(finding.measure.value, in_short(finding), suspended)
-            flow = Flow.SUBMISSION if is_user else Flow.OUTBOUND
-            decision = Decision(decision_id, flow, Action.ACCEPT, "", event, (fact,))
-            self.journal(request, decision, 0.0)
+        fact = OutgoingFact(finding.measure.value, in_short(finding), suspended)
+        self._journal(event, about, held.client, fact, decision_id)
         return decision_id
+
+    def _journal(self, event: str, about: Whose, client: str, fact: OutgoingFact, decision_id: str) -> None:
+        if self.journal is None:
+            return
+        is_user = about.kind is Kind.USER
+        name = about.name if is_user else ""
+        # Without a client's address a system is found by its own, if it is registered by one.
+        client = client or ("" if is_user else about.name)
+        request = request_of({"client_address": client, "sasl_username": name})
+        flow = Flow.SUBMISSION if is_user else Flow.OUTBOUND
+        decision = Decision(decision_id, flow, Action.ACCEPT, "", event, (fact,))
+        self.journal(request, decision, 0.0)
 
     # By command
 
@@ -352,7 +359,12 @@ class Watch:
             self.books.changed(held)
 
         self.books.use(about, lift)
-        self._log.info("outgoing-lifted", **personal(about), usual=usual, suspended=suspended, by=by)
+        decision_id = self._ids.next()
+        self._log.info(
+            "outgoing-lifted", id=decision_id, **personal(about), usual=usual, suspended=suspended, by=by
+        )
+        words = "taken for usual" if usual else "judged anew"
+        self._journal("outgoing-lifted", about, "", OutgoingFact("lifted", words), decision_id)
         if self._saving is None:
             self._saving = self._clock.callLater(SAVING, self._save)
         return suspended

@@ -340,3 +340,19 @@ def test_limits_traps_and_memory_follow_a_reload(wired: Wired) -> None:
     wired.reload()
     assert asked(protocol_state="DATA", instance="k").startswith("PREPEND ")
     wired.daemon.state.close()
+
+
+def test_the_watch_over_outgoing_mail_follows_a_reload(wired: Wired) -> None:
+    daemon = wired.daemon
+    terms = daemon.outgoing.terms
+    assert terms is not None
+    wired.write("domain.example", "policyd: {outgoing: {factor: 5, suspend_reply: reject}}")
+    wired.reload()
+    assert daemon.outgoing.terms is not None
+    assert (daemon.outgoing.terms.factor, daemon.outgoing.terms.suspended) == (5.0, Action.REJECT)
+    wired.write("domain.example", "policyd: {outgoing: {factor: many}}")
+    wired.reload()
+    assert daemon.outgoing.terms.factor == 5.0
+    wired.write("domain.example", "policyd: {outgoing: {enabled: false}}")
+    wired.reload()
+    assert daemon.outgoing.terms is None

@@ -205,8 +205,10 @@ def test_points_and_recipients_that_do_not_exist() -> None:
     world = World()
     world.report("tag", points=59.0)
     world.report("accept", points=-20.0)
+    for _ in range(100):
+        world.report("accept", points=2.4)
     assert world.told == []
-    world.report("accept", points=2.0)
+    world.report("accept", points=2.5)
     assert world.told[0].data["measure"] == "points"
     for _ in range(20):
         world.watch.unknown(origin(), request("bob"))
@@ -338,7 +340,9 @@ def test_lifted_by_command_it_is_judged_anew(verb: str) -> None:
     world.mail(50)
     assert world.verb(verb, name="Ada", by="root") == {"known": True, "suspended": True}
     assert not world.rules.rules.all
-    assert "event=outgoing-lifted kind=user user=ada" in world.stream.getvalue()
+    asked, decision = world.journal[-1]
+    assert f"event=outgoing-lifted id={decision.id} kind=user user=ada" in world.stream.getvalue()
+    assert (asked.sasl_username, decision.reason) == ("ada", "outgoing-lifted")
     world.mail(44)
     assert not world.rules.rules.all
     assert world.verb(verb, name="ada") == {"known": True, "suspended": False}
