@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.threads import deferToThreadPool
 
 from contentfilter.account import outcome
+from contentfilter.analysis.knowledge import sources_of
 from contentfilter.authentication.assembly import build_authentication
 from contentfilter.authentication.metrics import AuthenticationMetrics
 from contentfilter.engines.assembly import Engines, missing
@@ -429,8 +430,12 @@ def _all_waits(settings: Settings, reason: str) -> bool:
 def launcher(reactor: Any, settings: Settings, rules: OwnRules, log: Log) -> ProcessLauncher:
     """Starts scan workers with the limits that ``settings`` give them, and with ``rules``."""
     limits = settings.contentfilter.workers
-    knowledge = {"rules": rules.to_dict()}
-    worker = WorkerSettings(os.getpid(), limits.memory, limits.cpu_time, knowledge=knowledge)
+    worker = WorkerSettings(
+        os.getpid(),
+        limits.memory,
+        limits.cpu_time,
+        knowledge=sources_of(settings, rules, settings.statistics.enabled),
+    )
     return ProcessLauncher(reactor, worker, FINDING_NAMES, log)
 
 

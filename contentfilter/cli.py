@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from contentfilter import explaining
+from contentfilter.learning import commands as learning
 from contentfilter.macros import commands as macros
 from contentfilter.macros.file import AllowlistError, read
 from contentfilter.progress import Progress
@@ -116,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
 
     quarantine.add_commands(commands, _command, _settings)
     macros.add_commands(commands, _command)
+    learning.add_commands(commands, _command, _settings)
     tuning.add_commands(commands, _command, _settings_or_none)
     rules.add_commands(commands, _command, _settings_or_none)
     return top

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.python.failure import Failure
 
 from contentfilter.account import clue
+from contentfilter.analysis.knowledge import sources_of
 from contentfilter.policy import Policies
 from contentfilter.pool.member import Fate
 from contentfilter.pool.messages import Kind, Task
@@ -269,11 +270,15 @@ def make_scan(
     return Scan(reactor, make_pool(reactor, settings, jobs), settings, flow, jobs, show, complain)
 
 
-def make_pool(reactor: Any, settings: Settings, jobs: int) -> Pool[ScanResult]:
-    """As many real workers as ``jobs``, not started."""
+def make_pool(reactor: Any, settings: Settings, jobs: int, lessons: bool = False) -> Pool[ScanResult]:
+    """As many real workers as ``jobs``, not started.
+
+    Arguments:
+        lessons: whether they tell what statistics would learn.
+    """
     log = Log("contentfilter", style=settings.logging.format, level="error")
     limits = settings.contentfilter.workers.model_copy(update={"count": jobs})
-    knowledge = {"rules": OwnRules.read(settings.contentfilter.rules).to_dict()}
+    knowledge = sources_of(settings, OwnRules.read(settings.contentfilter.rules), lessons)
     worker = WorkerSettings(os.getpid(), limits.memory, limits.cpu_time, knowledge=knowledge)
     launcher = ProcessLauncher(reactor, worker, FINDING_NAMES, log)
     return Pool(reactor, limits, launcher, log, Count())

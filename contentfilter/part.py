@@ -49,6 +49,7 @@ class Part:
         charset: what its header declares, of text that lies in a message; see :mod:`contentfilter.text`.
         media: media type that its header declares, lower case, of a leaf of a message; likewise.
         encoding: from which it was decoded, in the words of :data:`contentfilter.message.header.ENCODINGS`.
+        attached: whether its header says that it is a file, which is not shown; likewise.
     """
 
     path: str
@@ -59,6 +60,7 @@ class Part:
     charset: str = ""
     media: str = ""
     encoding: str = ""
+    attached: bool = False
 
     def child(self, name: str, data: Content) -> Part:
         """A member of this container."""

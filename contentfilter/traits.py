@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contentfilter.authentication.outcome import Authentication
+from mailbase.statistics.lesson import decode_lesson
 
 MAX_HOSTS = 50
 """Hosts of links that are told."""
@@ -23,10 +24,13 @@ class Traits:
     """Arguments:
     hosts: of the links in the mail, as they are looked up: lower case, without port; the most telling first.
     authentication: who vouches for the mail; None if that was not looked at.
+    lesson: what statistics would learn of the mail (:mod:`mailbase.statistics.lesson`), in base64; empty
+        where nobody wants it.
     """
 
     hosts: tuple[str, ...] = ()
     authentication: Authentication | None = None
+    lesson: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types; what is empty is left out."""
@@ -35,6 +39,8 @@ class Traits:
             data["hosts"] = list(self.hosts[:MAX_HOSTS])
         if self.authentication is not None:
             data["authentication"] = self.authentication.to_json()
+        if self.lesson:
+            data["lesson"] = self.lesson
         return data
 
     @classmethod
@@ -48,6 +54,7 @@ class Traits:
         return cls(
             hosts=_texts(data.get("hosts", ()), MAX_HOSTS, MAX_HOST),
             authentication=None if authentication is None else Authentication.from_json(authentication),
+            lesson=_lesson(data.get("lesson", "")),
         )
 
 
@@ -60,3 +67,11 @@ def _texts(value: object, count: int, length: int) -> tuple[str, ...]:
     if not all(isinstance(item, str) and len(item) <= length and item.isprintable() for item in value):
         raise ValueError(f"expected texts of at most {length} characters")
     return tuple(value)
+
+
+def _lesson(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("expected a lesson")
+    if value:
+        decode_lesson(value)
+    return value

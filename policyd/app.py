@@ -43,6 +43,7 @@ from policyd.journal.assembly import build_journal
 from policyd.journal.assembly import terms_of as journal_terms
 from policyd.journal.metrics import collect
 from policyd.journal.verbs import JournalVerbs
+from policyd.learning.assembly import Learning
 from policyd.limits.charges import CHARGES, Charges
 from policyd.limits.seen import Seen
 from policyd.limits.verbs import LimitVerbs
@@ -191,6 +192,8 @@ class Daemon:
         )
         self.reports = Reports(tickets, charges, reactor.seconds)
         self.reports.hooks += [traps.reported, self.outcomes.reported, self.outgoing.reported]
+        self.learning = Learning(settings.statistics, self.state, reactor, log)
+        self.metrics.learning = self.learning.collect
         self.server = PolicyServer(self.engine, recorder)
         self.maps = SocketmapServer(self._registry, self.metrics.socketmap, log)
         self.exceptions = ExceptionVerbs(self.book, reactor.seconds, log)
@@ -235,6 +238,7 @@ class Daemon:
         self.state.start()
         self.book.start()
         self._watch_lists()
+        self.learning.start()
         self.own_addresses.configure(self._settings)
         if self.journal is not None:
             self.journal.start()
@@ -261,6 +265,7 @@ class Daemon:
                     **self.upstream.table(),
                     **self.mails.table(),
                     **self.lists.table(),
+                    **self.learning.verbs.table(),
                     **OutgoingVerbs(self.outgoing, self.book, self._reactor).table(),
                 },
                 self._reactor,
@@ -290,6 +295,7 @@ class Daemon:
     async def _drain(self) -> None:
         self.maps.finish()
         await self.server.drain()
+        await self.outgoing.finish()
 
     def _registry(self) -> Registry | None:
         """The registry in force; None if none is configured."""
@@ -333,6 +339,7 @@ class Daemon:
         if self.journal is not None:
             self.journal.terms = journal_terms(settings)
         self.metrics.know_limits(policy.limits)
+        self.learning.configure(settings.statistics)
         self._remember(settings)
         self._watch_outgoing(settings)
         self.resolver.reconfigure(servers_of(settings.dns), settings.dns)
@@ -353,6 +360,10 @@ class Daemon:
                 *(
                     (f"store.{name}", getattr(old.store, name), getattr(settings.store, name))
                     for name in STORE_NEEDS_RESTART
+                ),
+                *(
+                    (f"statistics.{name}", getattr(old.statistics, name), getattr(settings.statistics, name))
+                    for name in ("enabled", "model")
                 ),
                 ("logging", old.logging, settings.logging),
             )
@@ -394,10 +405,10 @@ class Daemon:
         """End what goes on behind the requests; after the sockets are closed."""
         self.own_addresses.stop()
         self.courier.stop()
-        self.outgoing.stop()
         self.lists.stop()
         if self.server.readers is not None:
             self.server.readers.close()
+        self.learning.stop()
         self.resolver.stop()
         if self.journal is not None:
             self.journal.close()

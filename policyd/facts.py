@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mailbase.config.limits import Of, Per
@@ -203,6 +204,28 @@ class PointsFact(Fact):
     check: str = ""
     name: str = ""
     shadow: Action = Action.ACCEPT
+
+
+_NO_REASON_TO_WAIT = frozenset(Grey) - {Grey.NEW, Grey.EARLY, Grey.OFF}
+"""What greylisting says of a mail that has waited, or of one that never has to."""
+
+
+def is_free(fact: GreylistFact) -> bool:
+    """Whether a mail that is deferred for its points need not wait any longer."""
+    return fact.grey in _NO_REASON_TO_WAIT
+
+
+def keeps_waiting(facts: Iterable[Fact]) -> bool:
+    """Whether the mail is kept out for its points, by these facts: refused, or deferred and not yet free."""
+    waits = False
+    for fact in facts:
+        if type(fact) is PointsFact and fact.action is not Action.ACCEPT:
+            if fact.action is Action.REJECT:
+                return True
+            waits = True
+        elif type(fact) is GreylistFact and is_free(fact):
+            return False
+    return waits
 
 
 class Limited(enum.StrEnum):

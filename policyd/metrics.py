@@ -117,6 +117,7 @@ class Metrics(Collector):
         self.socketmap = Counts()
         self.dns: DnsMetrics | None = None
         self.callouts: CalloutMetrics | None = None
+        self.learning: Callable[[str], Iterable[Metric]] | None = None
         self.engine_failures = 0
         self.connections = 0
         self.connections_total = 0
@@ -214,6 +215,8 @@ class Metrics(Collector):
             yield from self.dns.collect("policyd")
         if self.callouts is not None:
             yield from self.callouts.collect("policyd")
+        if self.learning is not None:
+            yield from self.learning("policyd")
 
     def _histogram(self) -> Metric:
         return HistogramMetricFamily(

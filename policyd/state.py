@@ -26,6 +26,9 @@ from mailbase.store.table import Table
 from mailbase.store.worker import Worker
 from policyd.exceptions.book import EXCEPTIONS, Shelf, StoreShelf
 from policyd.greylist.ledger import Records, StoreLedger
+from policyd.learning.lessons import LESSONS
+from policyd.learning.lessons import Shelf as LessonShelf
+from policyd.learning.lessons import StoreShelf as LessonStore
 from policyd.limits.ledger import Limits, StoreLimits
 from policyd.policy import terms_of
 from policyd.tables import TABLES
@@ -42,6 +45,7 @@ class State:
     tickets: for contentfilter.
     limits: how much of each is used.
     shelf: exceptions by command.
+    lessons: what was learned from mail.
     memory: a table of :mod:`policyd.tables` by its name.
     start: opens it; to be called once, before the first request.
     close: writes what is pending and closes it; whether nothing was lost.
@@ -54,6 +58,7 @@ class State:
     tickets: Tickets
     limits: Limits
     shelf: Shelf
+    lessons: LessonShelf
     memory: Callable[[str], Memory]
     start: Callable[[], None]
     close: Callable[[], bool]
@@ -101,6 +106,7 @@ def _in_sqlite(settings: Settings, reactor: Any, log: Log, worker: Worker | None
         tickets=Tickets(store.table(TICKETS.name), Deferred.fromCoroutine),
         limits=StoreLimits(store),
         shelf=StoreShelf(store.table(EXCEPTIONS.name)),
+        lessons=LessonStore(store.table(LESSONS.name)),
         memory=store.table,
         start=start,
         close=store.close,

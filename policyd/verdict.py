@@ -26,6 +26,7 @@ from policyd.facts import (
     RelayFact,
     Relaying,
     SpamtrapFact,
+    is_free,
 )
 from policyd.remembered import Remembered
 
@@ -119,7 +120,7 @@ def _settles(fact: Fact) -> bool:
         # It has to come again: then is the time to ask its server for the recipient.
         return fact.grey is Grey.NEW or fact.grey is Grey.EARLY
     if isinstance(fact, PointsFact):
-        # What is deferred for its points goes on, so that the time of greylisting runs meanwhile.
+        # What is deferred for its points waits as greylisting says.
         return fact.action is Action.REJECT
     if isinstance(fact, SpamtrapFact):
         return fact.hit
@@ -141,14 +142,23 @@ def judge(facts: tuple[Fact, ...], scope: Scope, on_error: Literal["pass", "defe
         on_error: what greylisting does while the store is broken.
     """
     verdict = _NO_OPINION
+    deferred: PointsFact | None = None
     for fact in facts:
         match fact:
             case GreylistFact():
                 opinion = _greylisting(fact, on_error)
+                if deferred is not None:
+                    if not is_free(fact):
+                        return _points(deferred, fact.wait)
+                    deferred = None
             case RelayFact():
                 opinion = _relaying(fact, scope)
             case PointsFact():
                 if fact.action is _ACCEPT:
+                    continue
+                if fact.action is Action.DEFER:
+                    # Greylisting says whether it has waited.
+                    deferred = fact
                     continue
                 opinion = _points(fact)
             case ExceptionFact():
@@ -174,11 +184,11 @@ def judge(facts: tuple[Fact, ...], scope: Scope, on_error: Literal["pass", "defe
             case _:
                 raise TypeError(f"unknown fact {fact!r}")
         if opinion.action is not _ACCEPT:
-            return opinion
+            return opinion if deferred is None else _points(deferred)
         # OK outweighs DUNNO; of several DUNNO the last says most, unless it says nothing.
         if verdict is _NO_OPINION or (verdict.reply != OK and opinion.reason != _OFF):
             verdict = opinion
-    return verdict
+    return verdict if deferred is None else _points(deferred)
 
 
 judged = Remembered[_Question, Verdict](lambda question: judge(*question), REMEMBERED).__getitem__
@@ -212,12 +222,13 @@ def _exception(fact: ExceptionFact) -> Verdict:
     return Verdict(Action.ACCEPT, DUNNO, reason)
 
 
-def _points(fact: PointsFact) -> Verdict:
+def _points(fact: PointsFact, wait: int = 0) -> Verdict:
     words = _words(fact)
     reason = f"{fact.check}-{fact.name}" if fact.check else "points"
     if fact.action is Action.REJECT:
         return Verdict(Action.REJECT, f"554 5.7.1 Refused: {words}", reason)
-    return Verdict(Action.DEFER, f"450 4.7.1 Not now: {words}; try again later", reason)
+    when = f"in {wait} s" if wait else "later"
+    return Verdict(Action.DEFER, f"450 4.7.1 Not now: {words}; try again {when}", reason, wait)
 
 
 def _words(fact: PointsFact) -> str:

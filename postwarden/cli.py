@@ -10,6 +10,7 @@ from pathlib import Path
 from mailbase.config import ConfigError
 from postwarden.demo.root import become_root
 from postwarden.demo.run import demo
+from postwarden.dkim import commands as dkim
 from postwarden.registry import commands as registry
 from postwarden.usage import add_command
 
@@ -62,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     show.set_defaults(run=_demo)
 
     registry.add(commands)
+    dkim.add(commands)
     return top
 
 

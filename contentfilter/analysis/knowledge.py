@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from contentfilter.rules.matcher import Matcher
 from contentfilter.rules.own import OwnRules
+from mailbase.config import Settings
+from mailbase.statistics.model import Model, ModelError
 
 
 @dataclass(slots=True)
@@ -16,9 +19,13 @@ class Knowledge:
 
     Arguments:
         rules: ready for mail; None: there are none.
+        model: of statistics, mapped: what is learned later is seen in it. None: there is none.
+        lessons: whether the lesson of each mail is told, so that it can be learned.
     """
 
     rules: Matcher | None = None
+    model: Model | None = None
+    lessons: bool = False
 
     @classmethod
     def load(cls, sources: Mapping[str, Any]) -> Knowledge:
@@ -29,4 +36,31 @@ class Knowledge:
             OSError: something cannot be read.
             ValueError: or is not what it should be.
         """
-        return cls(rules=OwnRules.matcher(sources["rules"]) if "rules" in sources else None)
+        return cls(
+            rules=OwnRules.matcher(sources["rules"]) if "rules" in sources else None,
+            model=_model(sources.get("model")),
+            lessons=bool(sources.get("lessons")),
+        )
+
+
+def _model(path: str | None) -> Model | None:
+    """The model at ``path``; None where nobody has made one yet, or only one of another version."""
+    if not path:
+        return None
+    try:
+        return Model.open(Path(path))
+    except (OSError, ModelError):
+        # No reason to scan no mail. The daemon starts workers anew when there is one.
+        return None
+
+
+def sources_of(settings: Settings, rules: OwnRules, lessons: bool) -> dict[str, Any]:
+    """What :meth:`Knowledge.load` gets.
+
+    Arguments:
+        rules: of the postmaster's own.
+        lessons: whether lessons are told.
+    """
+    statistics = settings.statistics
+    model = str(statistics.model) if statistics.enabled else ""
+    return {"rules": rules.to_dict(), "model": model, "lessons": lessons}

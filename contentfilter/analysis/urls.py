@@ -10,6 +10,7 @@ from contentfilter.clues import MAX_DETAIL, Clue
 from contentfilter.letter import Letter
 from contentfilter.links.common import common_domains
 from contentfilter.links.hosts import Oddity
+from contentfilter.links.link import FETCHED
 from contentfilter.links.lookalike import lookalike
 from contentfilter.links.mentions import Mention
 from contentfilter.links.mismatch import mismatch
@@ -21,8 +22,6 @@ from mailbase.reserved import is_private
 PER_ORGANISATION = 3
 """Hosts of one registrable domain that are told: whoever has one can have thousands."""
 
-_OPENED = frozenset({"link", "form", "refresh", "frame", "text"})
-"""Kinds of links that somebody opens, or that open by themselves; others fetch what is shown."""
 _RANKS = {"link": 0, "form": 0, "refresh": 0, "frame": 0, "text": 1}
 _ODD = {
     Oddity.NUMBER: "url.number",
@@ -53,16 +52,14 @@ class Urls:
 
     def analyse(self, letter: Letter, analysis: Analysis) -> Iterator[Clue]:
         """See :class:`contentfilter.analysis.Analyser`."""
-        mentions = letter.mentions
-        if not mentions:
-            return
-        if hosts := hosts_of(mentions):
+        mentions, attached = letter.mentions, letter.attached_mentions
+        if hosts := hosts_of((*mentions, *attached)):
             analysis.traits["hosts"] = hosts
-        for mention in mentions:
-            if mention.kind in _OPENED and not mention.hidden:
+        for mention in (*mentions, *attached):
+            if mention.kind not in FETCHED and not mention.hidden:
                 yield from _about(mention)
         listed = "list-id" in letter or "list-unsubscribe" in letter
-        if found := mismatch(mentions, _author(letter.first("from")), listed):
+        if mentions and (found := mismatch(mentions, _author(letter.first("from")), listed)):
             name = "url.mismatch-author" if found.own else "url.mismatch"
             yield _clue(name, f"{found.claimed} leads to {found.mention.url.host}")
 
@@ -71,7 +68,9 @@ def _about(mention: Mention) -> Iterator[Clue]:
     """What one URL says by itself."""
     url = mention.url
     for oddity in url.oddities:
-        if name := _ODD.get(oddity):
+        # "main.c:12" is no URL, and "host.example:2703" is none to most.
+        bare = oddity is Oddity.PORT and "://" not in url.text
+        if (name := _ODD.get(oddity)) and not bare:
             yield _clue(name, url.text)
     if (
         url.scheme in _SCRIPTS

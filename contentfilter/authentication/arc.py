@@ -20,7 +20,7 @@ from contentfilter.authentication.signature import (
     read_claim,
     signer,
 )
-from contentfilter.authentication.tags import Malformed, read_tags
+from contentfilter.authentication.tags import Malformed
 
 RESULTS = b"arc-authentication-results"
 MESSAGE = b"arc-message-signature"
@@ -124,7 +124,7 @@ def _instance(kind: bytes, one: Field) -> int:
         text = found[1] if found else b""
     else:
         try:
-            text = read_tags(unfolded(one.value)).get(b"i", b"")
+            text = one.tags().get(b"i", b"")
         except Malformed as error:
             raise Refused("fail", f"a field of a set is {error}") from error
     if not text.isdigit() or not 1 <= int(text[:4]) <= MAX_INSTANCES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from contentfilter.authentication.fields import Field, unfolded
+from contentfilter.authentication.fields import Field
 from contentfilter.authentication.keys import Key
 from contentfilter.authentication.outcome import MAX_BITS, MAX_NAME, MAX_OCTETS, MAX_TAG, Signature
 from contentfilter.authentication.signature import (
@@ -19,7 +19,7 @@ from contentfilter.authentication.signature import (
     read_claim,
     signer,
 )
-from contentfilter.authentication.tags import Malformed, read_tags
+from contentfilter.authentication.tags import Malformed
 from mailbase.addresses import is_below, normal_domain
 
 FIELD = b"dkim-signature"
@@ -117,7 +117,7 @@ def _identity(claim: Claim) -> str:
 def _described(field: Field) -> Signature:
     """A signature by what stands there, whether or not it is one."""
     try:
-        tags = read_tags(unfolded(field.value))
+        tags = field.tags()
     except Malformed:
         return Signature("pass")
     return Signature(

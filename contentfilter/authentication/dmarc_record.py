@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ def find_record(texts: Iterable[bytes]) -> Record | None:
     return read_record(records[0]) if len(records) == 1 else None
 
 
+@functools.lru_cache(maxsize=1024)
 def read_record(text: bytes) -> Record:
     """A record that begins with its version. What is wrong in it counts as not being there."""
     tags: dict[bytes, bytes] = {}

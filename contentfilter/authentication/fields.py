@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from contentfilter.authentication.tags import read_tags
 from contentfilter.message.wire import Wire
 
 MAX_HEADER = 256 * 1024
@@ -26,7 +27,7 @@ class Field:
         value: what stands behind the colon, folded as it is, with the last CRLF.
     """
 
-    __slots__ = ("_relaxed", "gap", "key", "name", "value")
+    __slots__ = ("_relaxed", "_tags", "gap", "key", "name", "value")
 
     def __init__(self, name: bytes, gap: bytes, value: bytes) -> None:
         self.name = name
@@ -34,6 +35,7 @@ class Field:
         self.value = value
         self.key = name.lower()
         self._relaxed: bytes | None = None
+        self._tags: dict[bytes, bytes] | None = None
 
     @property
     def simple(self) -> bytes:
@@ -46,6 +48,16 @@ class Field:
         if self._relaxed is None:
             self._relaxed = b"%b:%b\r\n" % (self.key, unfolded(self.value))
         return self._relaxed
+
+    def tags(self) -> dict[bytes, bytes]:
+        """The value as a tag list; not to be changed.
+
+        Raises:
+            Malformed: it is none.
+        """
+        if self._tags is None:
+            self._tags = read_tags(unfolded(self.value))
+        return self._tags
 
 
 @dataclass(slots=True)

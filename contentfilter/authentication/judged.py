@@ -71,7 +71,8 @@ def clues_of(judged: Judged) -> Iterator[Clue]:
     if partial is not None:
         yield _clue("dkim.partial", f"{partial.domain} {partial.unsigned}")
     if found.chain.result != "none":
-        yield _clue(f"arc.{found.chain.result}", found.chain.reason or found.chain.sets[-1].domain)
+        sealers = [sealed.domain for sealed in found.chain.sets]
+        yield _clue(f"arc.{found.chain.result}", found.chain.reason or ", ".join(sealers))
     if found.from_fields > 1:
         yield _clue("auth.several-from", str(found.from_fields))
     if len(found.authors) > 1:

@@ -13,10 +13,10 @@ from typing import Literal, TypeAlias, cast
 import dkim
 
 from contentfilter.authentication.body import Canonical, Digest, Form, pieces
-from contentfilter.authentication.fields import Field, unfolded
+from contentfilter.authentication.fields import Field
 from contentfilter.authentication.keys import Key, Unusable, read_key
 from contentfilter.authentication.names import key_name
-from contentfilter.authentication.tags import Malformed, read_tags
+from contentfilter.authentication.tags import Malformed
 from contentfilter.message.wire import Wire
 from mailbase.addresses import normal_domain
 
@@ -81,7 +81,7 @@ def read_claim(field: Field, required: Sequence[bytes], form: bytes, now: float,
         Refused: it is none, or is not valid now.
     """
     try:
-        tags = read_tags(unfolded(field.value))
+        tags = dict(field.tags())
     except Malformed as error:
         raise Refused("permerror", f"signature is {error}") from error
     for name in required:

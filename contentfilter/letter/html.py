@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from contentfilter.letter.colours import UNKNOWN, colour_of
 from contentfilter.letter.elements import ELEMENTS, Element, OpenElements
 from contentfilter.letter.looks import MAX_STYLE, PLAIN, Look, Sheet, Sight, look_of
-from contentfilter.links.link import MAX_LINK_TEXT, MAX_TARGET, Link
+from contentfilter.links.link import FETCHED, MAX_LINK_TEXT, MAX_TARGET, Link
 from contentfilter.references import unescaped
 
 MAX_LINKS = 2_000
-"""Links of a page; of more, the first."""
+"""Links of a page that are opened; of more, the first."""
+MAX_OTHERS = 1_000
+"""Likewise those that nobody sees, and what is only fetched to be shown."""
 MAX_TITLE = 500
 MAX_ATTRIBUTES = 16_384
 """Characters of a tag that are searched for attributes."""
@@ -114,7 +116,7 @@ class _Reading:
         self._anchor: _Anchor | None = None
         self._title = self._base = ""
         self._inputs: set[str] = set()
-        self._images = self._pixels = self._invisible = self._tags = self._pre = 0
+        self._images = self._pixels = self._invisible = self._tags = self._pre = self._others = 0
         self._cut = False
 
     def page(self) -> Page:
@@ -302,8 +304,12 @@ class _Reading:
             (self._hidden if sight.hidden else self._shown).append(f" {said[:MAX_LINK_TEXT]} ")
 
     def _add(self, target: str, kind: str, hidden: bool, shown: str = "") -> None:
-        if len(self._links) < MAX_LINKS and (target := trimmed(target)):
+        other = hidden or kind in FETCHED
+        if self._others >= MAX_OTHERS if other else len(self._links) - self._others >= MAX_LINKS:
+            return
+        if target := trimmed(target):
             self._links.append(Link(target, shown, kind, hidden))
+            self._others += other
 
     def _close_anchor(self) -> None:
         anchor, self._anchor = self._anchor, None

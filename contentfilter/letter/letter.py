@@ -18,6 +18,8 @@ MAX_TEXTS = 20
 """Texts of one mail that are read."""
 MAX_TEXT = 256 * KIB
 """Octets of one text that are read."""
+MAX_ATTACHED = 5
+"""Attached texts that are read."""
 MAX_ATTACHMENTS = 200
 """Attachments that are listed."""
 
@@ -92,9 +94,10 @@ class Attachment:
 class Letter:
     """Arguments:
     header: the header block.
-    texts: in the order of the mail.
-    attachments: likewise.
+    texts: those that are shown, in the order of the mail.
+    attachments: likewise; a text with a file name that is shown stands in both.
     size: octets of the mail.
+    attached: texts that lie beside them as files.
     """
 
     def __init__(
@@ -103,11 +106,13 @@ class Letter:
         texts: tuple[Text, ...] = (),
         attachments: tuple[Attachment, ...] = (),
         size: int = 0,
+        attached: tuple[Text, ...] = (),
     ) -> None:
         self.header = header
         self.texts = texts
         self.attachments = attachments
         self.size = size
+        self.attached = attached
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
@@ -118,6 +123,11 @@ class Letter:
     def mentions(self) -> tuple[Mention, ...]:
         """The URLs of its texts and its subject."""
         return mentions_in(self.texts, self.first("subject"))
+
+    @cached_property
+    def attached_mentions(self) -> tuple[Mention, ...]:
+        """The URLs of its attached texts."""
+        return mentions_in(self.attached)
 
     @cached_property
     def _by_name(self) -> dict[str, list[Field]]:
@@ -144,6 +154,7 @@ class Composer:
 
     def __init__(self) -> None:
         self._texts: list[Text] = []
+        self._attached: list[Text] = []
         self._attachments: list[Attachment] = []
         self._seen: set[str] = set()
 
@@ -152,13 +163,16 @@ class Composer:
         if part.path in self._seen:
             return
         media = part.media or "text/plain"
-        if media.startswith("text/") and not part.name:
-            if len(self._texts) < MAX_TEXTS:
-                self._seen.add(part.path)
-                kind = "text/html" if media == "text/html" else "text/plain"
-                data = bytes(part.data[:MAX_TEXT])
-                self._texts.append(Text(part.path, kind, data, part.charset, part.encoding))
-        elif len(self._attachments) < MAX_ATTACHMENTS:
+        is_text = media.startswith("text/")
+        # A name alone hides no text: programs show it all the same.
+        shown = is_text and not (part.name and part.attached)
+        texts, room = (self._texts, MAX_TEXTS) if shown else (self._attached, MAX_ATTACHED)
+        if is_text and len(texts) < room:
+            self._seen.add(part.path)
+            kind = "text/html" if media == "text/html" else "text/plain"
+            data = bytes(part.data[:MAX_TEXT])
+            texts.append(Text(part.path, kind, data, part.charset, part.encoding))
+        if (part.name or not shown) and len(self._attachments) < MAX_ATTACHMENTS:
             self._seen.add(part.path)
             self._attachments.append(Attachment(part.path, part.name, media, len(part.data)))
 
@@ -169,4 +183,5 @@ class Composer:
             header: the message's header block.
             size: octets of the message.
         """
-        return Letter(header, tuple(self._texts), tuple(self._attachments), size)
+        attached = tuple(self._attached)
+        return Letter(header, tuple(self._texts), tuple(self._attachments), size, attached)

@@ -8,6 +8,8 @@ MAX_TARGET = 2_000
 """Characters of a link's target."""
 MAX_LINK_TEXT = 500
 """Characters of a link's text."""
+FETCHED = frozenset({"image", "media", "style", "script"})
+"""Kinds of links that only fetch what is shown; all others are opened by somebody, or by themselves."""
 
 
 @dataclass(frozen=True, slots=True)

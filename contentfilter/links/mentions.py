@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from contentfilter.links.link import Link
+from contentfilter.links.link import FETCHED, Link
 from contentfilter.links.text import urls_in
 from contentfilter.links.url import Url, read_url
 from contentfilter.links.wrapped import destinations
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from contentfilter.letter.html import Page
 
 MAX_MENTIONS = 500
-"""URLs of a mail; of more, the first."""
+"""URLs of a mail that a reader may open; of more, the first."""
+MAX_OTHERS = 200
+"""Likewise those that he does not see, or that only fetch what is shown: they push out none of the others."""
 MAX_WRAPPED = 100
 """URLs that are searched for others in them."""
 
@@ -54,16 +56,20 @@ def mentions_in(texts: Iterable[Read], subject: str = "") -> tuple[Mention, ...]
         subject: likewise searched.
     """
     found: dict[tuple[str, str, str, bool], Mention] = {}
-    wrapped = 0
+    wrapped = others = 0
 
     def add(link: Link, base: Url | None) -> None:
-        nonlocal wrapped
+        nonlocal wrapped, others
         key = (link.target, link.shown, link.kind, link.hidden)
-        if key in found or len(found) >= MAX_MENTIONS:
+        if key in found:
+            return
+        other = link.hidden or link.kind in FETCHED
+        if others >= MAX_OTHERS if other else len(found) - others >= MAX_MENTIONS:
             return
         url = read_url(link.target, base, lenient=True)
         if url is None:
             return
+        others += other
         onward: tuple[Url, ...] = ()
         if wrapped < MAX_WRAPPED and (onward := destinations(url)):
             wrapped += 1

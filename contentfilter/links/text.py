@@ -28,7 +28,7 @@ _URL = re.compile(
     r"(?<![a-z0-9])(?:h(?:tt|xx|tx|xt|\*\*)ps?|ftp|fxp):(?://|\\\\)(?P<full>[^<>\"\x00-\x1f]{1,2000}+)"
     # Or a name of two labels or more, not within an address or a path.
     r"|(?<![\w@.=/\\%+~-])(?P<name>[\w-]{1,63}+(?:\.[\w-]{1,63}+)++)(?![@\w])"
-    r"(?P<more>:[0-9]{1,5}(?![0-9])|(?=[/?#]))?(?:[/?#][^<>\"\x00-\x1f]{0,1900}+)?",
+    r"(?::[0-9]{1,5}(?![0-9]))?(?P<path>[/?#][^<>\"\x00-\x1f]{0,1900}+)?",
     re.IGNORECASE,
 )
 _FILES = frozenset({"cc", "md", "mov", "pl", "ps", "py", "rs", "sh", "so", "zip", "java", "cab", "bat", "ai"})
@@ -50,7 +50,7 @@ def urls_in(text: str) -> Iterator[str]:
         if "." not in word and "//" not in word and "\\\\" not in word:
             continue
         for found in _URL.finditer(word):
-            if found["full"] is not None or _is_host(found["name"], found["more"] is not None):
+            if found["full"] is not None or _is_host(found["name"], found["path"] is not None):
                 yield _ended(found[0])[:MAX_LENGTH]
                 count += 1
                 if count >= MAX_FOUND:
@@ -70,7 +70,7 @@ def _is_host(name: str, more: bool) -> bool:
     """Whether a name without a scheme is a host: ``example.org``, and not ``e.g.this`` or ``report.py``.
 
     Arguments:
-        more: whether a port or a path follows.
+        more: whether a path follows.
     """
     labels = name.count(".") + 1
     if name[:4].lower() == "www." and labels > 2:
@@ -82,7 +82,7 @@ def _is_host(name: str, more: bool) -> bool:
     # "... the end.In the beginning"
     if not more and labels == 2 and top not in (lower, top.upper()):
         return False
-    return more or lower not in _FILES
+    return lower not in _FILES or more
 
 
 def _a_label(label: str) -> str:

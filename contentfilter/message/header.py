@@ -105,6 +105,11 @@ class Header:
         return worst(self.names) if self.names else ""
 
     @property
+    def attached(self) -> bool:
+        """Whether the body is to be offered as a file, not shown (RFC 2183 2.2)."""
+        return any(value[:10].lower() == b"attachment" for value in self.dispositions)
+
+    @property
     def charset(self) -> str:
         """The declared charset of text (RFC 2046 4.1.2); empty if there is none."""
         for value in self.types:

@@ -137,7 +137,7 @@ class Leaves:
         """One reading of a leaf, and the files that stand inside its text."""
         text: Content = b""
         if 0 < self.budget.options.leaf_size < end - start:
-            yield self.part(number, header.name, b"", media=header.media_type)
+            yield self.part(number, header.name, b"", media=header.media_type, attached=header.attached)
             return
         if encoding == "base64":
             decoded = base64text.decode(self.wire, start, end)
@@ -162,7 +162,7 @@ class Leaves:
         name, charset, media = header.name, header.charset, header.media_type
         while readings:
             data = readings.pop(0)
-            yield self.part(number, name, data, charset, encoding, media)
+            yield self.part(number, name, data, charset, encoding, media, header.attached)
             if encoding != "base64" or media.startswith("text/") or not _is_binary(data):
                 yield from self._files(data, number, name)
             del data
@@ -200,13 +200,27 @@ class Leaves:
                 return [self.wire.text(start, end)]
 
     def part(
-        self, number: str, name: str, data: Content, charset: str = "", encoding: str = "", media: str = ""
+        self,
+        number: str,
+        name: str,
+        data: Content,
+        charset: str = "",
+        encoding: str = "",
+        media: str = "",
+        attached: bool = False,
     ) -> Part:
         """A part to be scanned."""
         self.plain = encoding == "identity" and not name
         path = self.path(self._name(number, name))
         return Part(
-            path, data, self.depth, name=base_name(name), charset=charset, media=media, encoding=encoding
+            path,
+            data,
+            self.depth,
+            name=base_name(name),
+            charset=charset,
+            media=media,
+            encoding=encoding,
+            attached=attached,
         )
 
     def _name(self, number: str, name: str) -> str:

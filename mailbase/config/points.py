@@ -35,7 +35,7 @@ CLUE_POINTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
                 "redirect": 0.3,
             }
         ),
-        "statistics": MappingProxyType({}),
+        "statistics": MappingProxyType({"spam": 0.0, "ham": 0.0}),
         "bulk": MappingProxyType({}),
         **AUTHENTICATION_POINTS,
         "outgoing": MappingProxyType({}),

@@ -21,6 +21,7 @@ from mailbase.config.privacy import LoggingSettings, PrivacySettings
 from mailbase.config.replies import reply_conflicts
 from mailbase.config.spam_engines import spam_engine_conflicts
 from mailbase.config.spamtraps import SpamtrapSettings
+from mailbase.config.statistics import StatisticsSettings, statistics_conflicts
 from mailbase.config.store import StoreSettings, store_conflicts
 from mailbase.config.units import format_duration, format_size
 from mailbase.config.url_lists import url_conflicts
@@ -41,6 +42,7 @@ class Settings(Section):
     flows: FlowsSettings = Field(default_factory=FlowsSettings)
     authentication: AuthenticationSettings = AuthenticationSettings()
     spamtraps: SpamtrapSettings = SpamtrapSettings()
+    statistics: StatisticsSettings = StatisticsSettings()
     policyd: PolicydSettings = PolicydSettings()
     contentfilter: ContentfilterSettings = ContentfilterSettings()
     privacy: PrivacySettings = PrivacySettings()
@@ -66,6 +68,8 @@ def conflicts(settings: Settings) -> Iterator[tuple[Location, str]]:
         yield ("flows", *location), message
     for location, message in store_conflicts(settings.store):
         yield ("store", *location), message
+    for location, message in statistics_conflicts(settings.statistics):
+        yield ("statistics", *location), message
     policyd = settings.policyd
     for location, message in outgoing_conflicts(policyd.outgoing):
         yield ("policyd", "outgoing", *location), message

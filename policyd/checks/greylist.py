@@ -11,7 +11,7 @@ from mailbase.registry import Registry
 from mailbase.vocabulary import Flow
 from policyd.checks.dynamic import DynamicNames
 from policyd.context import Context
-from policyd.facts import Grey, GreylistFact
+from policyd.facts import Grey, GreylistFact, keeps_waiting
 from policyd.greylist.allowlist import ClientList, RecipientList
 from policyd.greylist.identity import BY_NAME, Caller
 from policyd.greylist.keys import client_network
@@ -95,7 +95,10 @@ class GreylistCheck:
         self._recipient = lru_cache(maxsize=REMEMBERED)(self._judge_recipient)
 
     def check(self, request: Request, context: Context) -> GreylistFact | Awaitable[GreylistFact]:
-        """How this attempt stands; only mail of strangers is ever made to wait."""
+        """How this attempt stands; only mail of strangers is ever made to wait.
+
+        Mail that is deferred for its points waits here also where the domain wants no greylisting.
+        """
         origin = context.origin
         address = origin.address
         if origin.flow is not _INBOUND or address is None:
@@ -105,8 +108,10 @@ class GreylistCheck:
         recipient = request.recipient
         known = len(recipient) <= MAX_ADDRESS
         spared = self._recipient(recipient) if known else self._judge_recipient(recipient)
-        if spared is not None:
+        if spared is not None and (spared is not _OFF or not keeps_waiting(context.facts)):
             return spared
+        if spared is _OFF and self._recipients.matches(recipient):
+            return _RECIPIENT
         caller: Caller | None = origin.notes.get(_CALLER)
         if caller is None:
             caller = origin.notes[_CALLER] = self._judge_client(address, origin.name, origin.has_ptr)

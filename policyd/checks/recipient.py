@@ -18,7 +18,7 @@ from mailbase.vocabulary import Action, Flow
 from policyd.callout.result import Result, Target
 from policyd.checks.relay import is_routed
 from policyd.context import Context
-from policyd.facts import Named, PointsFact, RecipientFact
+from policyd.facts import Named, RecipientFact, keeps_waiting
 from policyd.request import MAX_ADDRESS, Request, Stage
 
 REMEMBERED = 2_000
@@ -100,7 +100,7 @@ class RecipientCheck:
         )
         if target is None or not (self._terms[flow].enabled if own_choice is None else own_choice):
             return _UNASKED
-        if any(type(fact) is PointsFact and fact.action is not Action.ACCEPT for fact in context.facts):
+        if keeps_waiting(context.facts):
             return _UNASKED
         if context.allowed is Named.RECIPIENT:
             # The operator knows better than its server.

@@ -131,16 +131,25 @@ class Books:
         self._dirty[held.whose] = held
 
     def save(self) -> None:
-        """Bring what has changed to the store."""
+        """Bring what has changed to the store; what it does not take is tried again with the next time."""
         for whose, held in list(self._dirty.items()):
             if not self._shared and not held.unread:
                 del self._dirty[whose]
-                self._put(held)
+                try:
+                    self._put(held)
+                except StoreError:
+                    self.changed(held)
             elif self._at_once < MAX_AT_ONCE and not held.saving:
                 del self._dirty[whose]
-                self._at_once += 1
-                held.saving = True
                 self._behind(self._merge_and_put(held))
+
+    async def finish(self) -> None:
+        """Bring everything to the store, one after another; what it does not take now is lost."""
+        while self._dirty:
+            whose, held = self._dirty.popitem()
+            await self._merge_and_put(held)
+            if self._dirty.pop(whose, None) is not None:
+                self.lost += 1
 
     async def rows(self) -> AsyncIterator[tuple[Whose, Record]]:
         """Every user and system that there is a record of; those in memory as they are there.
@@ -149,16 +158,22 @@ class Books:
             StoreError: cannot be read now.
         """
         told = set()
-        for whose, held in list(self._held.items()):
-            if held.record is not None:
-                told.add(whose)
-                yield whose, held.record
         async for page in self._pages(self._seconds()):
             for key, row in page:
-                whose_is = whose_key(key)
-                record = _record(row)
-                if whose_is is not None and record is not None and whose_is not in told:
-                    yield whose_is, record
+                whose, record = whose_key(key), _record(row)
+                if whose is None or record is None:
+                    continue
+                told.add(whose)
+                held = self._held.get(whose)
+                if held is not None and held.record is not None:
+                    if self._shared:
+                        held.record.merge(record)
+                        held.limits_of = None
+                    record = held.record
+                yield whose, record
+        for whose, held in list(self._held.items()):
+            if held.record is not None and whose not in told:
+                yield whose, held.record
 
     def _fetch(self, held: Held) -> None:
         try:
@@ -194,14 +209,12 @@ class Books:
     def _put(self, held: Held) -> Awaitable[None] | None:
         assert held.record is not None
         held.dirty = False
-        try:
-            return self._table.put(held.whose.key, (held.record.pack(), int(self._seconds()) + EXPIRES))
-        except StoreError:
-            self.lost += 1
-            return None
+        return self._table.put(held.whose.key, (held.record.pack(), int(self._seconds()) + EXPIRES))
 
     async def _merge_and_put(self, held: Held) -> None:
         assert held.record is not None
+        self._at_once += 1
+        held.saving = True
         try:
             found = self._table.get(held.whose.key, self._seconds())
             theirs = _record(found if found is None or isinstance(found, tuple) else await found)
@@ -213,7 +226,7 @@ class Books:
             if written is not None:
                 await written
         except StoreError:
-            self.lost += 1
+            self.changed(held)
         finally:
             held.saving = False
             self._at_once -= 1
@@ -223,13 +236,13 @@ class Books:
             whose, held = self._held.popitem(last=False)
             if held.dirty and held.record is not None:
                 self._dirty.pop(whose, None)
-                written = self._put(held)
-                if written is not None:
-                    self._behind(self._note(written))
+                self._behind(self._put_at_last(held))
 
-    async def _note(self, written: Awaitable[None]) -> None:
+    async def _put_at_last(self, held: Held) -> None:
         try:
-            await written
+            written = self._put(held)
+            if written is not None:
+                await written
         except StoreError:
             self.lost += 1
 

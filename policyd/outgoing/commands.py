@@ -110,7 +110,9 @@ def _tell(row: Mapping[str, Any]) -> None:
         state += f", a notice was given {_moment(row['noticed'])}"
     print(f"{row['kind']} {row['name']}: {state}")
     print(f"watched since {_moment(row['since'])}, last mail {_moment(row['last'])}")
-    print(f"{row['known_recipients']} recipients known; new to it in the last day: {row['new'] or 'none'}")
+    print(
+        f"{row['known_recipients']} recipients known; new to it in the last day: {row['new'] or 'not known'}"
+    )
     write(sys.stdout, _figures(row), FIGURES, False)
 
 

@@ -146,11 +146,15 @@ class Record:
         entry[RECIPIENTS] = min(entry[RECIPIENTS] + recipients, MOST)
         # Whom a thief writes to is nobody that the owner knows.
         new = self._get_to_know(known, now, learning=not entry[_ODD])
-        if new and now - self.first >= KNOWN_AFTER and not self._full <= now < self._full + GENERATION_AGE:
+        if new and self.knows_strangers(now):
             entry[NEW] += new
             if 2 * new >= len(known):
                 entry[STRANGERS] += 1
         self.last = max(self.last, now)
+
+    def knows_strangers(self, now: float) -> bool:
+        """Whether it means something that a recipient was never written to before."""
+        return now - self.first >= KNOWN_AFTER and not self._full <= now < self._full + GENERATION_AGE
 
     def _get_to_know(self, known: list[int], now: float, *, learning: bool) -> int:
         """How many of them are new."""

@@ -113,7 +113,7 @@ class OutgoingVerbs:
             "day": round(day[MESSAGES]),
             "usual_day": round(usual_day[MESSAGES]),
             "recipients": round(day[RECIPIENTS]),
-            "new": _share(day[NEW], day[RECIPIENTS]),
+            "new": _share(day[NEW], day[RECIPIENTS]) if record.knows_strangers(now) else None,
             "last": int(record.last),
             "until": there.until if there is not None and suspended else None,
         }

@@ -134,13 +134,13 @@ class Watch:
         if self.books.unsaved:
             self._saving = self._clock.callLater(SAVING, self._save)
 
-    def stop(self) -> None:
-        """Count and save what is there."""
+    async def finish(self) -> None:
+        """Count and save what is there; return when the store has it."""
         self._work()
         if self._saving is not None:
             self._saving.cancel()
             self._saving = None
-        self.books.save()
+        await self.books.finish()
 
     # Counting
 
@@ -244,9 +244,12 @@ class Watch:
         if there is not None and there.until > now:
             if there.effect is Effect.ALLOW:
                 self._say_not_suspended(held, "allowed by policyd allow", now)
+            elif there.suspends:
+                # It may have been another node.
+                record.suspended = max(record.suspended, float(there.added))
             return False
-        if self.terms is not None and record.suspended <= now < record.suspended + self.terms.suspend_for:
-            # It was taken back in another way than by "outgoing lift".
+        if self.terms is not None and now < record.suspended + self.terms.suspend_for:
+            # It was taken back in another way than by "outgoing lift", or on another node.
             record.lift(now)
             return False
         return True

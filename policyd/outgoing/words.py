@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
+
+from mailbase.vocabulary import Action
 from policyd.outgoing.judging import Against, Finding, Terms, Window
-from policyd.outgoing.measures import JUDGED, MESSAGES, NEW, RECIPIENTS, WORDS, Kind, Whose
+from policyd.outgoing.measures import JUDGED, NEW, RECIPIENTS, WORDS, Kind, Whose
 from policyd.outgoing.notice import Notice
 from policyd.outgoing.record import Figures, Record
 
 _IN = {Window.HOUR: "in an hour", Window.DAY: "in a day"}
 _AGAINST = {Against.USUAL: "", Against.QUOTA: "quota", Against.LIMIT: "limit"}
+
+_LABEL = 46
+"""Width of what stands in front of the figures."""
 
 
 def number(figure: float) -> str:
@@ -43,43 +49,40 @@ def notice(
     """
     hour, day = record.hour(now), record.day(now)
     usual_hour, usual_day = record.usual(now)
-    who = f"user {whose.name}" if whose.kind is Kind.USER else f"system {whose.name}"
+    is_user = whose.kind is Kind.USER
+    who, name = f"{whose.kind} {whose.name}", in_a_command(whose.name)
     what = WORDS[finding.measure]
-    name = whose.name
+    much = "as never before" if finding.against is Against.USUAL else "more than it should"
     lines = [
-        f"The {who} sends {what} as never before: {in_short(finding)}."
-        if finding.against is Against.USUAL
-        else f"The {who} sends too many {what}: {in_short(finding)}.",
+        f"The {who} sends {what}, {much}: {in_short(finding)}.",
         *([f"Last seen from {client}."] if client else ()),
         "",
-        f"{'':34}{'last hour':>10}{'most before':>13}{'last day':>10}{'most before':>13}",
+        f"{'':{_LABEL}}{'last hour':>10}{'most before':>13}{'last day':>10}{'most before':>13}",
         *(
-            f"{WORDS[measure][:34]:34}{number(hour[place]):>10}{number(usual_hour[place]):>13}"
+            f"{WORDS[measure]:{_LABEL}}{number(hour[place]):>10}{number(usual_hour[place]):>13}"
             f"{number(day[place]):>10}{number(usual_day[place]):>13}"
             for place, measure in enumerate(JUDGED)
         ),
-        *_share(day),
+        _share(record, day, now),
         "",
     ]
     if suspended:
-        hours = round(terms.suspend_for / 3600, 1)
-        lines += [
-            f"It is suspended for {hours:g} hours: mail is answered with "
-            + ("554." if terms.suspended == "reject" else "450, and waits where it is."),
-            "When all is well again:",
-            f"    policyd outgoing lift {name}",
-        ]
+        waits = "is refused (554)" if terms.suspended is Action.REJECT else "gets 450, and waits where it is"
+        lines.append(f"It is suspended for {terms.suspend_for / 3600:g} hours: its mail {waits}.")
     else:
-        lines += [
-            "Nothing is held back. Is a password stolen, or a machine infected? Then stop it:",
-            f"    policyd deny {name} --as {'user' if whose.kind is Kind.USER else 'client'} --for 1d",
-        ]
+        lines.append("Nothing is held back.")
     lines += [
-        "If this is what it should send, and will again:",
-        f"    policyd outgoing accept {name}",
-        "What is known of it, and what was decided:",
-        f"    policyd outgoing show {name}",
-        *([f"    policyd explain {decision_id}"] if decision_id else ()),
+        "Is the password stolen? Then change it, and look for what else was done with it."
+        if is_user
+        else "Is a machine infected, or an account behind it stolen? Then find it, and stop it.",
+        "",
+        "The postmasters of the gateway can",
+        f"see all that is known     policyd outgoing show {name}",
+        *([f"see what was decided      policyd explain {decision_id}"] if decision_id else ()),
+        f"end the suspension        policyd outgoing lift {name}"
+        if suspended
+        else f"stop it                   policyd deny {name} --as {'user' if is_user else 'client'} --for 1d",
+        f"take it for usual         policyd outgoing accept {name}",
     ]
     event = "outgoing-suspended" if suspended else "outgoing-jump"
     subject = f"{who} is suspended" if suspended else f"unusual mail of {who}"
@@ -106,8 +109,13 @@ def table(figures: Figures) -> dict[str, float]:
     }
 
 
-def _share(day: Figures) -> tuple[str, ...]:
-    if not day[RECIPIENTS] or not day[MESSAGES]:
-        return ()
-    share = min(1.0, day[NEW] / day[RECIPIENTS])
-    return (f"Of the recipients of the last day {share:.0%} were never written to before.",)
+def in_a_command(name: str) -> str:
+    """What stands for a name in a command to be typed: what a stranger chose must not command the shell."""
+    return shlex.quote(name) if name.isprintable() and name[:1] != "-" else "NAME"
+
+
+def _share(record: Record, day: Figures, now: float) -> str:
+    if not record.knows_strangers(now):
+        return "Which of the recipients were never written to before is not known yet."
+    share = min(1.0, day[NEW] / day[RECIPIENTS]) if day[RECIPIENTS] else 0.0
+    return f"Of the recipients of the last day {share:.0%} were never written to before."

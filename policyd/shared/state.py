@@ -20,9 +20,11 @@ from mailbase.store.redis.sentinel import Sentinels
 from mailbase.store.redis.table import RedisTable
 from policyd.exceptions.book import EXCEPTIONS
 from policyd.greylist.tables import ALLOWED, CLIENTS, OTHERS, TRIPLETS
+from policyd.learning.lessons import LESSONS
 from policyd.limits.ledger import BUCKETS
 from policyd.policy import terms_of
 from policyd.shared.ledger import RedisLedger
+from policyd.shared.lessons import LessonShelf
 from policyd.shared.limits import RedisLimits
 from policyd.shared.scripts import SCRIPTS
 from policyd.shared.shelf import RosterShelf
@@ -30,7 +32,7 @@ from policyd.state import State
 from policyd.tables import TABLES
 from policyd.tickets import TICKETS, Tickets
 
-ROSTERS = (ALLOWED, EXCEPTIONS)
+ROSTERS = (ALLOWED, EXCEPTIONS, LESSONS)
 """Tables that every node holds whole."""
 
 
@@ -73,6 +75,7 @@ def in_redis(settings: Settings, place: RedisPlace, reactor: Any, log: Log) -> S
         tickets=Tickets(tables[TICKETS.name], Deferred.fromCoroutine),
         limits=RedisLimits(client, tables[BUCKETS.name]),
         shelf=RosterShelf(rosters[EXCEPTIONS.name]),
+        lessons=LessonShelf(rosters[LESSONS.name]),
         memory=memories.__getitem__,
         start=start,
         close=close,

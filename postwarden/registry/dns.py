@@ -66,7 +66,7 @@ def own_records(identity: IdentitySettings, types: Sequence[str] = TYPES) -> Ite
     """What the gateway's own zone needs, so that others can refer to it; its DKIM keys are not printed."""
     if "spf" in types:
         relays = " ".join(f"a:{name}" for name in identity.relay_names)
-        yield Record("", identity.spf_name, "TXT", _text(f"v=spf1 {relays} -all"))
+        yield Record("", identity.spf_name, "TXT", text_strings(f"v=spf1 {relays} -all"))
 
 
 def records(server: Server, identity: IdentitySettings, types: Sequence[str] = TYPES) -> Iterator[Record]:
@@ -80,7 +80,7 @@ def records(server: Server, identity: IdentitySettings, types: Sequence[str] = T
             for relay in identity.relay_names:
                 yield Record(server.name, name, "MX", f"{PREFERENCE} {relay}.")
         if "spf" in types:
-            yield Record(server.name, name, "TXT", _text(f"v=spf1 include:{identity.spf_name} ~all"))
+            yield Record(server.name, name, "TXT", text_strings(f"v=spf1 include:{identity.spf_name} ~all"))
         if "dkim" in types:
             for selector in identity.all_selectors:
                 key = f"{selector}.{identity.dkim_name}."
@@ -104,7 +104,7 @@ def zone_file(records: Iterable[Record]) -> Iterator[str]:
         yield f"{record.name}. IN {record.type} {record.value}\n"
 
 
-def _text(text: str) -> str:
+def text_strings(text: str) -> str:
     """The strings of a TXT record; whoever reads it puts them together again (RFC 7208 3.3)."""
     pieces = [text[start : start + MAX_STRING] for start in range(0, len(text), MAX_STRING)]
     return " ".join(f'"{piece}"' for piece in pieces)

@@ -81,6 +81,7 @@ class Sink:
 
     Attributes:
         asked: what followed each ``RCPT TO:``, and whether under TLS.
+        capabilities: what is announced; may be changed.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Sink:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.asked: list[tuple[bytes, bool]] = []
+        self.capabilities: tuple[bytes, ...] = CAPABILITIES
         self._tls = tls
         self.on_recipient = on_recipient or (lambda recipient: b"250 2.1.5 Ok")
         self.on_message = on_message or (lambda delivery: b"250 2.0.0 Ok: kept")
@@ -179,7 +181,9 @@ class Sink:
     def _converse(self, connection: socket.socket, stream: BufferedReader) -> bool:
         """Serve until the end; whether the end is STARTTLS."""
         secured = isinstance(connection, ssl.SSLSocket)
-        offered = CAPABILITIES if secured or self._tls is None else (*CAPABILITIES, b"STARTTLS")
+        offered = self.capabilities
+        if self._tls is not None and not secured:
+            offered = (*offered, b"STARTTLS")
         transaction = _Transaction()
         while line := stream.readline(MAX_LINE):
             verb = line[:8].upper().strip()

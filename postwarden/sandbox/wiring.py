@@ -91,6 +91,7 @@ def gateway_main(
         "maximal_queue_lifetime": "3d",
         "bounce_queue_lifetime": "1d",
         "smtp_line_length_limit": "0",
+        "disable_mime_output_conversion": "yes",
         "smtp_destination_concurrency_limit": "50",
         "smtpd_error_sleep_time": "0",
         # A sandbox is impatient: what is deferred is tried again after a second.

@@ -104,7 +104,7 @@ def test_a_stolen_account_is_noticed_within_fifty_mails_and_suspended_at_the_lim
     assert (told["kind"], told["name"], told["measure"]) == ("user", USER, "messages")
     assert told["seen"] <= 50
     # By mail to the administrators of the domain that the account is of.
-    (notice,) = gateway.sink.wait_for(f"user {USER} sends messages as never before".encode())
+    (notice,) = gateway.sink.wait_for(f"user {USER} sends messages, as never before".encode())
     assert notice.recipients[0].startswith(b"<" + registered.PERSON["email"].encode())
     assert notice.sender.startswith(b"<>")
     replies = thief(gateway, 30, 49)

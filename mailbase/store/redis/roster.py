@@ -6,7 +6,7 @@ hash; a counter in it says whether it changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -42,7 +42,27 @@ end
 redis.call('HINCRBY', KEYS[1], '', 1)
 return 1
 """)
-SCRIPTS = (PUT, DELETE)
+PUT_ALL = Script(b"""
+if redis.call('HLEN', KEYS[1]) + (#ARGV - 1) / 2 > tonumber(ARGV[1]) then
+  return 0
+end
+for i = 2, #ARGV, 2 do
+  redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+end
+redis.call('HINCRBY', KEYS[1], '', 1)
+return 1
+""")
+"""Most fields that there may be; fields and values in turns."""
+DELETE_ALL = Script(b"""
+for i = 1, #ARGV do
+  redis.call('HDEL', KEYS[1], ARGV[i])
+end
+redis.call('HINCRBY', KEYS[1], '', 1)
+return 1
+""")
+AT_ONCE = 500
+"""Rows in one call of these: they hold up the server's other clients."""
+SCRIPTS = (PUT, DELETE, PUT_ALL, DELETE_ALL)
 
 
 class Roster:
@@ -96,6 +116,32 @@ class Roster:
         arguments = (key, self._naming.encode(key, row), MAX_ROWS)
         if not await self._client.run(PUT, [self._name], arguments):
             raise StoreError(f"there are {MAX_ROWS} entries already")
+        await self.refresh()
+
+    async def put_all(self, rows: Mapping[bytes, Row]) -> None:
+        """Insert or replace many, and know them.
+
+        Raises:
+            StoreError: cannot be done now, or not all of it; or there are too many rows.
+        """
+        fields = list(rows.items())
+        for at in range(0, len(fields), AT_ONCE):
+            arguments: list[bytes | int] = [MAX_ROWS + 1]
+            for key, row in fields[at : at + AT_ONCE]:
+                arguments += (key, self._naming.encode(key, row))
+            if not await self._client.run(PUT_ALL, [self._name], arguments):
+                raise StoreError(f"there are {MAX_ROWS} entries already")
+        await self.refresh()
+
+    async def delete_all(self, keys: Iterable[bytes]) -> None:
+        """Delete many.
+
+        Raises:
+            StoreError: cannot be done now, or not all of it.
+        """
+        names = list(keys)
+        for at in range(0, len(names), AT_ONCE):
+            await self._client.run(DELETE_ALL, [self._name], names[at : at + AT_ONCE])
         await self.refresh()
 
     async def delete(self, key: bytes) -> bool:

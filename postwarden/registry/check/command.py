@@ -8,7 +8,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -22,9 +22,11 @@ from policyd.callout.servers import Place, Servers
 from postwarden import table
 from postwarden.registry.check.certificate import Certificate, Inspector
 from postwarden.registry.check.checking import CONSUMER, Checking
-from postwarden.registry.check.finding import Finding
 from postwarden.registry.choice import choose, complain
 from postwarden.registry.list import WIDTH
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 MAX_FOUND = 200
 """Characters of foreign text in a finding."""
@@ -42,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     settings = load(options.config, options.set)
     servers, unknown = choose(settings.registry, options.server)
     progress = Progress(sys.stderr)
-    findings = _in_reactor(
+    findings = in_reactor(
         lambda reactor: _checking(reactor, settings, options.authorities, progress.show).run(servers)
     )
     progress.end()
@@ -81,7 +83,7 @@ class Progress:
             self._stream.flush()
 
 
-def write(stream: TextIO, findings: Sequence[Finding], as_json: bool) -> None:
+def write(stream: TextIO, findings: Sequence[DataclassInstance], as_json: bool) -> None:
     """Print ``findings``: one JSON object a line, or a table."""
     rows = [
         {name: printable(str(value), MAX_FOUND) for name, value in dataclasses.asdict(finding).items()}
@@ -111,7 +113,7 @@ def _checking(
     return Checking(settings, resolver, Servers(settings, resolver), talk, reactor.seconds, progress)
 
 
-def _in_reactor(work: Callable[[Any], Any]) -> list[Finding] | None:
+def in_reactor(work: Callable[[Any], Any]) -> Any:
     """What ``work`` comes to, given the reactor; None if the reactor was stopped before."""
     from twisted.internet import reactor
 

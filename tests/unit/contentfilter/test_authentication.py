@@ -28,6 +28,7 @@ from contentfilter.clues import Clue, is_clue
 from contentfilter.envelope import Client, Envelope
 from contentfilter.envelope import Path as MailPath
 from contentfilter.message.wire import BytesWire
+from contentfilter.recall import Recall, Recalled
 from contentfilter.received import Hop
 from contentfilter.results import ScanResult
 from contentfilter.scan import scan_message
@@ -40,6 +41,8 @@ from mailbase.evidence import Evidence
 from mailbase.logs import Log
 from mailbase.vocabulary import Flow
 from tests.samples.signed import PLAIN, ed25519_key, record, rsa_key, seal, sign
+
+from .wired import Wired
 
 KEY = "s._domainkey.example.org"
 NOW = 1_800_000_000.0
@@ -439,3 +442,41 @@ def test_a_scan_verifies_what_it_has_keys_for() -> None:
     assert (found.signatures[0].result, found.chain.result) == ("pass", "pass")
     assert Traits.from_dict(json.loads(json.dumps(result.traits.to_dict()))) == result.traits
     assert scan_message(message, analysis=Analysis(Knowledge())).traits.authentication is None
+
+
+# What is remembered
+
+
+class Uncounted:
+    def recalled(self, what: Recalled) -> None: ...
+
+
+def test_a_result_with_a_failed_look_up_is_not_remembered(tmp_path: Path) -> None:
+    recall = Recall(lambda: 0.0, 60.0, Uncounted())
+    spool = Spool(tmp_path, 1 << 20)
+    spool.write(PLAIN)
+    key = recall.key(spool)
+    recall.note(key, spool, ScanResult(traits=Traits(authentication=signed_by(Signature("temperror")))))
+    assert recall.answer(key) is None
+    recall.note(key, spool, ScanResult(traits=Traits(authentication=signed_by(GOOD))))
+    known = recall.answer(key)
+    assert isinstance(known, ScanResult)
+    assert known.traits.authentication == signed_by(GOOD)
+
+
+def test_what_was_scanned_without_its_keys_is_scanned_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(self: KeyPreparer, head: bytes) -> Mapping[str, Any]:
+        raise RuntimeError("no")
+
+    wired = Wired(tmp_path, monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(KeyPreparer, "prepare", broken)
+        for _ in range(2):
+            assert wired.mail().startswith("250 ")
+        assert wired.tasks == 2
+    for _ in range(2):
+        assert wired.mail().startswith("250 ")
+    assert wired.tasks == 3
+    wired.end()

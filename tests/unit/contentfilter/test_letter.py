@@ -11,7 +11,7 @@ from contentfilter.analysis.analyser import FAILED, MAX_CLUES
 from contentfilter.clues import Clue, is_clue
 from contentfilter.letter import Letter, Text
 from contentfilter.letter.header import MAX_FIELDS, MAX_VALUE, fields_of
-from contentfilter.letter.letter import MAX_ATTACHMENTS, MAX_TEXT, MAX_TEXTS, Composer
+from contentfilter.letter.letter import MAX_ATTACHED, MAX_ATTACHMENTS, MAX_TEXT, MAX_TEXTS, Composer
 from contentfilter.part import Part
 
 
@@ -58,7 +58,7 @@ def test_texts_and_attachments_come_apart() -> None:
     composer.add(Part("1", b"words", media="text/plain"))
     composer.add(Part("2", "<p>Grüße".encode("latin-1"), media="text/html", charset="latin1"))
     composer.add(Part("3", b"old", media=""))
-    composer.add(Part("4/a.txt", b"notes", name="a.txt", media="text/plain"))
+    composer.add(Part("4/a.txt", b"notes", name="a.txt", media="text/plain", attached=True))
     composer.add(Part("5", b"%PDF", media="application/pdf"))
     letter = composer.letter(b"", 100)
     assert [(text.path, text.media, text.source) for text in letter.texts] == [
@@ -134,3 +134,15 @@ def test_a_text_is_shown_as_a_reader_sees_it() -> None:
     assert [(link.target, link.shown) for link in page.links] == [("x", "words")]
     plain = Text("1", "text/plain", b"<p>seen")
     assert (plain.shown, plain.hidden, plain.links) == ("<p>seen", "", ())
+
+
+def test_a_name_alone_does_not_hide_a_text() -> None:
+    composer = Composer()
+    composer.add(Part("1/x.html", b"<p>shown", name="x.html", media="text/html"))
+    composer.add(Part("2", b"shown", media="text/plain", attached=True))
+    for number in range(3, MAX_ATTACHED + 9):
+        composer.add(Part(f"{number}/y.txt", b"file", name="y.txt", media="text/plain", attached=True))
+    letter = composer.letter(b"", 0)
+    assert [text.path for text in letter.texts] == ["1/x.html", "2"]
+    assert [text.source for text in letter.attached] == ["file"] * MAX_ATTACHED
+    assert [item.name for item in letter.attachments] == ["x.html"] + ["y.txt"] * (MAX_ATTACHED + 6)

@@ -39,6 +39,7 @@ from contentfilter.links.text import MAX_FOUND, MAX_LENGTH, urls_in
         ("report.py README.md archive.zip main.rs", []),
         ("e.g.this the end.In the 1.2.3 v1.2 3.14", []),
         ("file.example.com.zip", []),
+        ("main.cc:586: error", []),
         ("path/example.com", []),
         ("http://", []),
         ("no links here, none. None", []),

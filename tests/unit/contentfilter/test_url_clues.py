@@ -141,6 +141,7 @@ def test_odd_urls(source: str, name: str):
         '<a href="https://münchen.de/">x</a>',
         '<a href="https://user@some.com/">x</a>',
         "<a href=>x</a><a>y</a>",
+        "connect to host.some.com:2703",
         "",
     ],
 )
@@ -169,6 +170,14 @@ def test_hosts_are_each_told_once_and_not_endlessly():
     assert len(many.traits["hosts"]) == MAX_HOSTS
 
 
+def test_what_nobody_opens_pushes_out_no_link() -> None:
+    junk = "".join(
+        f"<img src=http://i{number}.com/><a href=http://h{number}.com/ style=display:none>x</a>"
+        for number in range(1500)
+    )
+    assert hosts(junk + '<a href="http://real.com/">x</a>')[0] == "real.com"
+
+
 def test_private_hosts_and_reports_are_not_looked_up():
     assert hosts("http://10.0.0.1/ http://localhost/ hxxp://evil[.]com/", "text/plain") == ()
     assert hosts("http://8.8.8.8/ evil[.]com http://[2001:db9::1]/", "text/plain") == (
@@ -188,3 +197,15 @@ def test_a_whole_mail_is_read():
     header = b"From: a@b.example\r\nSubject: =?utf-8?q?www.sub=6Aect.com?=\r\nMIME-Version: 1.0\r\n"
     result = scan_message(header + multipart(plain, html), analysis=Analysis(Knowledge()))
     assert result.traits.hosts == ("evil.com", "other.com", "www.subject.com")
+
+
+def test_attached_pages_are_read() -> None:
+    page = (
+        b'Content-Type: text/html\r\nContent-Disposition: attachment; filename="invoice.html"\r\n\r\n'
+        b'<form action="http://134744072/x"><a href="https://evil.com/">https://www.bank.com/</a>'
+    )
+    named = b'Content-Type: text/html; name="index.html"\r\n\r\n<a href="https://shown.com/">x</a>'
+    header = b"From: a@b.example\r\nMIME-Version: 1.0\r\n"
+    result = scan_message(header + multipart(named, page), analysis=Analysis(Knowledge()))
+    assert result.traits.hosts == ("shown.com", "8.8.8.8", "evil.com", "www.bank.com")
+    assert "url.number" in {clue.name for clue in result.clues}

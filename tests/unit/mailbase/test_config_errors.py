@@ -19,7 +19,7 @@ def complaints(text: str | bytes, *overrides: str) -> list[str]:
 
 
 UNITS = "(units: ms, s, m, h, d, w)"
-TOP = "contentfilter, dns, flows, identity, logging, policyd, privacy, registry, spamtraps, store"
+TOP = "authentication, contentfilter, dns, flows, identity, logging, policyd, privacy, registry, spamtraps, statistics, store"
 CASES = {
     "unknown section": ("polcyd: {}", ["f.yaml:1: polcyd: unknown key; did you mean 'policyd'?"]),
     "nothing near": ("zzz: 1", [f"f.yaml:1: zzz: unknown key; known here: {TOP}"]),

@@ -15,6 +15,7 @@ import pytest
 
 from mailbase.config import loads
 from mailbase.dns import RecordType
+from mailbase.statistics.lesson import encode_lesson, pack
 from policyd.outgoing.judging import terms_of
 
 from .callouts import DOWN
@@ -30,6 +31,18 @@ def mail(wired: Wired) -> None:
     """One comes in, and all is known of it."""
     wired.ask()
     wired.pass_time(3)
+
+
+def learn(wired: Wired) -> None:
+    lessons = [encode_lesson(pack([1]))]
+    about = {"spam": True, "source": "command", "run": "r", "mails": lessons}
+    wired.verb(wired.daemon.learning.verbs, "learn", **about)
+    wired.pass_time(3)
+
+
+def learn_without_a_trainer(wired: Wired) -> None:
+    wired.reactor.output = None
+    learn(wired)
 
 
 def mail_to_be_greylisted(wired: Wired) -> None:
@@ -445,6 +458,13 @@ ON_DISK: dict[str, Happening] = {
     "own_addresses": a_round_over_our_addresses,
     "own_addresses_listed": a_round_over_our_addresses,
     "own_address_lookups": a_round_over_our_addresses,
+    "statistics_learned": learn,
+    "statistics_lessons": learn,
+    "statistics_oldest_lesson_seconds": lambda wired: (learn(wired), wired.pass_time(1)),
+    "statistics_tokens": learn,
+    "statistics_judges": learn,
+    "statistics_model_age_seconds": learn,
+    "statistics_training_failures": learn_without_a_trainer,
     "callouts": mail,
     "callout_hits": recipient_seen_before,
     "callout_joined": callout_for_two_mails,

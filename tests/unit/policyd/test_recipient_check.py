@@ -144,6 +144,17 @@ def test_what_is_refused_or_deferred_for_its_points_is_not_called_out(make: Call
         assert len(bench.callout.asked) == 1
 
 
+def test_once_it_has_waited_for_its_points_the_recipient_is_asked_for(make: Callable[..., Any]) -> None:
+    bench = make(
+        "flows: {inbound: {greylisting: false, callout: true, checks: true, defer_at: 1}}", Result.UNKNOWN
+    )
+    suspicious = {"client_name": "unknown", "reverse_client_name": "unknown", "helo_name": "x"}
+    assert bench.action(**suspicious) == "450"
+    assert bench.callout.asked == []
+    bench.clock.advance(300)
+    assert bench.decide(**suspicious).reason == "recipient-unknown"
+
+
 @pytest.mark.parametrize(
     "recipient",
     [

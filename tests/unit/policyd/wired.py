@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
 
 import policyd.shared.state
 from mailbase.config import load
@@ -43,6 +45,7 @@ identity: {{hostname: mx.gate.example}}
 registry: registry.yaml
 store: {{url: "{store}"}}
 spamtraps: {{addresses: [trap@inst.example]}}
+statistics: {{model: {folder}/model}}
 privacy: {{retention: 1d}}
 dns: {{servers: [{servers}], in_flight: 2, backlog: 1, cache_size: {cache}}}
 policyd:
@@ -85,8 +88,60 @@ class Disk(ManualWorker):
         return super().stop(timeout)
 
 
+TRAINED = b'{"trained": 1800000000.0, "spam": 300, "ham": 300, "tokens": 1000, "judges": true}'
+
+
+class Pipe:
+    """The way to a process that reads at once."""
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None: ...
+
+    def unregisterProducer(self) -> None: ...
+
+
+class Child:
+    """A process that answers when it has been told all.
+
+    Attributes:
+        given: what it was told.
+    """
+
+    def __init__(self, protocol: Any, output: bytes) -> None:
+        self.pipes = {0: Pipe()}
+        self.given = b""
+        self._protocol = protocol
+        self._output = output
+
+    def writeToChild(self, descriptor: int, data: bytes) -> None:
+        self.given += data
+
+    def closeStdin(self) -> None:
+        self._protocol.outReceived(self._output)
+        self._protocol.processEnded(Failure(ProcessDone(0)))
+
+    def signalProcess(self, signal: str) -> None:
+        self._protocol.processEnded(Failure(ProcessTerminated(signal=9)))
+
+
 class Reactor(MemoryReactorClock):
-    """Simulated time; what should run once the reactor does, runs at its next turn."""
+    """Simulated time; what should run once the reactor does, runs at its next turn.
+
+    Attributes:
+        output: what a process prints; None: none can be had.
+        children: processes that were started.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.output: bytes | None = TRAINED
+        self.children: list[Child] = []
+
+    def spawnProcess(self, protocol: Any, *_: Any, **__: Any) -> Child:
+        if self.output is None:
+            raise OSError(11, "Resource temporarily unavailable")
+        self.children.append(Child(protocol, self.output))
+        protocol.makeConnection(self.children[-1])
+        return self.children[-1]
 
     def callWhenRunning(self, callable: Any, *args: Any, **kw: Any) -> None:
         self.callLater(0, callable, *args, **kw)

@@ -108,6 +108,14 @@ def test_a_name_from_outside_adds_no_line_to_it() -> None:
     assert len(message["Subject"]) <= 200
 
 
+@pytest.mark.parametrize(
+    ("name", "typed"),
+    [("ada@x.example", "ada@x.example"), ("a; rm -rf /", "'a; rm -rf /'"), ("-h", "NAME"), ("a\nb", "NAME")],
+)
+def test_a_name_commands_no_shell(name: str, typed: str) -> None:
+    assert f"policyd outgoing show {typed}" in "\n".join(a_notice(Whose(Kind.USER, name)).lines)
+
+
 def test_what_a_webhook_gets_is_json() -> None:
     data = json.loads(json.dumps(a_notice(suspended=True).to_dict("mx.gate.example")))
     assert data["event"] == "outgoing-suspended"

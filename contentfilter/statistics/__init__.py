@@ -1,0 +1,1 @@
+"""Statistics in the scan workers: what is seen in a mail, and what the model says of it. Pure."""

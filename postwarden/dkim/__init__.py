@@ -1,0 +1,1 @@
+"""``postwarden dkim``: keys, the records that go with them, and their rollover."""
