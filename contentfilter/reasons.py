@@ -103,12 +103,14 @@ ATTACHED = "what is attached to it is of a kind that spam has"
 """Likewise for a finding with points."""
 
 
-def spam_text(sources: Iterable[str]) -> str:
+def spam_text(sources: Iterable[str], own: bool = False) -> str:
     """Why a mail was taken for spam, for its sender.
 
     Arguments:
         sources: of what speaks for it, the strongest first; two of them are told.
+        own: whether its sender is one of our own users or systems.
     """
     told = [*dict.fromkeys(SPAM.get(source, ATTACHED) for source in sources)][:2]
     reason = f": {', and '.join(told)}" if told else ""
-    return f"This message looks like spam{reason}. If it is not, please ask the recipient's postmaster."
+    whom = "your" if own else "the recipient's"
+    return f"This message looks like spam{reason}. If it is not, please ask {whom} postmaster."

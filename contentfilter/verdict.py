@@ -67,7 +67,7 @@ class Verdict:
             case Action.REJECT:
                 # RFC 9989 7.4 has 550 for what its author's domain wants refused.
                 code = 550 if isinstance(self.cause, Finding) and self.cause.name in BY_DMARC else 554
-                return Reply(code, "5.7.1", _told(refusal_text(self.cause, self.total), contact, self.id))
+                return Reply(code, "5.7.1", _told(self._refusal(), contact, self.id))
             case Action.DEFER if self.waits:
                 when = f"in {self.wait} s" if self.wait else "later"
                 text = f"This message looks like spam and has to wait, please try again {when}"
@@ -84,6 +84,12 @@ class Verdict:
                 return Reply(250, "2.0.0", _told("Ok, quarantined", "", self.id))
             case Action.ACCEPT | Action.TAG | Action.DISCARD:
                 return Reply(250, "2.0.0", _told("Ok", "", self.id))
+
+    def _refusal(self) -> str:
+        if self.total is not None and isinstance(self.cause, Finding) and self.cause.name == POINTS:
+            sources = (item.source for item in self.total.counted if item.points > 0)
+            return spam_text(sources, own=self.flow not in STRANGERS)
+        return refusal_text(self.cause)
 
     def header(self, prefix: str) -> bytes:
         """Our lines for the top of a mail that is passed.
@@ -192,11 +198,9 @@ def _with_total(verdict: Verdict, total: Total, policy: Policy, may_wait: bool) 
     return replace(verdict, action=action, cause=found)
 
 
-def refusal_text(cause: Fact | None, total: Total | None = None) -> str:
+def refusal_text(cause: Fact | None) -> str:
     """Why the mail is refused, for the sender: names the attachment, the reason, and what to do."""
     match cause:
-        case Finding("points") if total is not None:
-            return spam_text(item.source for item in total.counted if item.points > 0)
         case Finding(finding, _, domain) if finding in BY_DMARC and domain:
             return f"This message fails DMARC: {domain} does not vouch for it. {REASONS[finding].advice}"
         case Finding(finding, part):
@@ -283,7 +287,7 @@ def _subject(part: str) -> str:
 
 def _told(text: str, contact: str, decision_id: str) -> str:
     """A reply's text whose end, contact and id, is never cut."""
-    end = f" {contact}" if contact else ""
+    end = f" {contact.replace('{id}', decision_id)}" if contact else ""
     end += f" [{decision_id}]"
     return printable(text, MAX_REPLY_TEXT - _PREFIX_ROOM - len(end)) + end
 

@@ -7,7 +7,7 @@ knows no points; here is the one table that does. 5 points are enough to tag a m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from mailbase.config.authentication import AUTHENTICATION_POINTS
@@ -39,13 +39,14 @@ CLUE_POINTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
         "bulk": MappingProxyType({}),
         **AUTHENTICATION_POINTS,
         "outgoing": MappingProxyType({}),
-        "rspamd": MappingProxyType({}),
-        "spamassassin": MappingProxyType({}),
+        # Their score is worth what contentfilter.rspamd and contentfilter.spamassassin say.
+        "rspamd": MappingProxyType({"score": 0.0, "too-large": 0.0}),
+        "spamassassin": MappingProxyType({"score": 0.0, "too-large": 0.0}),
     }
 )
 """Source → fact → built-in points. A source that stands here is a label of a metric."""
-OPEN_SOURCES = frozenset({"rule", "url", "rspamd", "spamassassin"})
-"""Sources some of whose facts the operator names himself: in a rule file, a list of lists, a neighbour."""
+OPEN_SOURCES = frozenset({"rule", "url"})
+"""Sources some of whose facts the operator names himself: in a rule file, and in ``contentfilter.urls``."""
 FINDING_POINTS: Mapping[str, float] = MappingProxyType(
     {
         "html-smuggling": 2.0,
@@ -86,3 +87,16 @@ def known_points(name: str, findings: Iterable[str]) -> str:
         if name in known:
             return name
     raise ValueError("no clue and no finding has this name" + nearest(name, known))
+
+
+def points_conflicts(points: Iterable[str], url_facts: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Names that only the rest of the configuration shows to be wrong, as (name, message).
+
+    Arguments:
+        points: names of one flow's table.
+        url_facts: what the lists of ``contentfilter.urls`` can state.
+    """
+    known = {f"url.{fact}" for fact in (*CLUE_POINTS["url"], *url_facts)}
+    for name in points:
+        if name.startswith("url.") and name not in known:
+            yield name, "no clue has this name, nor a list in contentfilter.urls" + nearest(name, known)

@@ -16,6 +16,7 @@ from mailbase.config.identity import IdentitySettings
 from mailbase.config.lists import list_conflicts
 from mailbase.config.outgoing import outgoing_conflicts
 from mailbase.config.places import FilePath
+from mailbase.config.points import points_conflicts
 from mailbase.config.policyd import PolicydSettings
 from mailbase.config.privacy import LoggingSettings, PrivacySettings
 from mailbase.config.replies import reply_conflicts
@@ -24,7 +25,7 @@ from mailbase.config.spamtraps import SpamtrapSettings
 from mailbase.config.statistics import StatisticsSettings, statistics_conflicts
 from mailbase.config.store import StoreSettings, store_conflicts
 from mailbase.config.units import format_duration, format_size
-from mailbase.config.url_lists import url_conflicts
+from mailbase.config.url_lists import url_conflicts, url_facts
 from mailbase.documents import Location, Section
 from mailbase.documents.problems import dotted
 from mailbase.registry.model import EMPTY, Registry
@@ -66,6 +67,10 @@ def conflicts(settings: Settings) -> Iterator[tuple[Location, str]]:
     """What is wrong between values that are right by themselves, as (location, message)."""
     for location, message in flow_conflicts(settings.flows):
         yield ("flows", *location), message
+    facts = url_facts(settings.contentfilter.urls)
+    for flow in Flow:
+        for name, message in points_conflicts(settings.flows.of(flow).points, facts):
+            yield ("flows", flow, "points", name), message
     for location, message in store_conflicts(settings.store):
         yield ("store", *location), message
     for location, message in statistics_conflicts(settings.statistics):

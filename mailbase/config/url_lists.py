@@ -87,6 +87,13 @@ class UrlSettings(Section):
     """Domains that are not looked up, with all below them, beside the very common ones."""
 
 
+def url_facts(urls: UrlSettings) -> frozenset[str]:
+    """Every fact of a clue ``url.FACT`` that the lists can state."""
+    return frozenset(
+        fact for name, one in urls.lists.items() for fact in (name, *(f"{name}.{code}" for code in one.codes))
+    )
+
+
 def url_conflicts(urls: UrlSettings) -> Iterator[tuple[Location, str]]:
     """What must not be said of lists of links, as (location within ``contentfilter.urls``, message)."""
     if len(urls.lists) > MAX_LISTS:

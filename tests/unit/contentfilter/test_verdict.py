@@ -9,7 +9,7 @@ import pytest
 
 from contentfilter.clues import Clue
 from contentfilter.policy import Policy
-from contentfilter.reasons import REASONS, SPAM, UNSCANNED, spam_text
+from contentfilter.reasons import BY_DMARC, REASONS, SPAM, UNSCANNED, spam_text
 from contentfilter.results import ScanFailed, ScanResult
 from contentfilter.total import add_up
 from contentfilter.verdict import Verdict, decide
@@ -123,7 +123,7 @@ def test_a_refusal_is_one_line_with_name_reason_advice_contact_and_id(name):
     )
     reply = result.reply("https://mx.example.org/mail?" + "q" * 92)
     line = reply.encode()
-    assert line.startswith(b"554 5.7.1 ")
+    assert line.startswith(b"550 5.7.1 " if name in BY_DMARC else b"554 5.7.1 ")
     assert len(line) <= 512
     assert line.endswith(b"q [" + ID.encode() + b"]\r\n")
     assert REASONS[name].what.encode() in line
@@ -278,6 +278,18 @@ def test_a_refusal_for_the_total_says_why_in_words_and_not_how_much():
     )
     reply = decide(ID, Flow.INBOUND, SCORED, [], total).reply()
     assert (reply.code, reply.status) == (554, "5.7.1")
+
+
+@pytest.mark.parametrize(("flow", "whom"), [(Flow.OUTBOUND, "your"), (Flow.SUBMISSION, "your")])
+def test_our_own_people_are_sent_to_their_own_postmaster(flow, whom):
+    assert f"please ask {whom} postmaster." in scored(99.0, flow=flow).reply().text
+
+
+def test_the_id_stands_in_the_contact_where_it_asks_for_it():
+    contact = "https://help.example/?id={id}"
+    for result in (scored(99.0), replace(scored(9.0), wait=1), verdict(MACRO)):
+        assert result.reply(contact).text.endswith(f" https://help.example/?id={ID} [{ID}]")
+    assert verdict(MACRO).reply("https://help.example/{x}").text.endswith(f"/{{x}} [{ID}]")
 
 
 def test_every_source_has_words_for_the_sender():

@@ -11,6 +11,8 @@ from mailbase.config import FINDING_NAMES, ConfigError, FlowSettings, loads
 from mailbase.config.points import BUILT_IN, CLUE_NAMES, CLUE_POINTS, FINDING_POINTS
 from mailbase.vocabulary import Flow
 
+LISTS = "contentfilter: {urls: {lists: {uribl: {zone: uribl.example, codes: {black: 127.0.0.2}}}}}\n"
+
 
 def thresholds(flow: FlowSettings) -> tuple[Any, ...]:
     return flow.tag_at, flow.defer_at, flow.reject_at, flow.quarantine_at
@@ -68,13 +70,21 @@ def test_points_of_clues_and_findings() -> None:
         ("rule.", ""),
         ("nonsense.of-mine", ""),
         ("rule", ""),
+        ("url.mismach", "did you mean 'url.mismatch'"),
+        ("url.uribl.blak", "did you mean 'url.uribl.black'"),
+        ("rspamd.SYMBOL", "rspamd.score"),
     ],
 )
 def test_a_name_that_nobody_states_is_a_mistake(name: str, hint: str) -> None:
-    with pytest.raises(ConfigError, match="no clue and no finding has this name") as caught:
-        loads(f"flows:\n  inbound:\n    points:\n      {name}: 1\n", source="c.yaml")
+    with pytest.raises(ConfigError, match=r"no clue (and no finding )?has this name") as caught:
+        loads(f"flows:\n  inbound:\n    points:\n      {name}: 1\n{LISTS}", source="c.yaml")
     assert hint in str(caught.value)
     assert str(caught.value).startswith("c.yaml:4: flows.inbound.points")
+
+
+def test_points_of_lists_of_links_go_by_the_names_of_the_lists() -> None:
+    points = "flows: {inbound: {points: {url.uribl: 1, url.uribl.black: 4, url.mismatch: 0}}}\n"
+    assert loads(points + LISTS).flows.inbound.points["url.uribl.black"] == 4.0
 
 
 def test_points_are_numbers() -> None:
