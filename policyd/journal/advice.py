@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mailbase.vocabulary import Action
 
+TOTAL = "points"
+"""Names the cause where contentfilter's total decided."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,120}")
 _NOT_BY_EXCEPTION = {
     "relay": "relaying is granted by the registry alone: register the domain, or the client as a system",
 }
@@ -52,6 +56,30 @@ def advice(decision: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if check != "rate" and decision["recipient"]:
         recipient = _known(decision, "recipient", "RECIPIENT")
         yield _command("allow", recipient, " --as recipient"), "let everybody reach this recipient"
+
+
+def advice_on_total(
+    outcome: Mapping[str, Any], decisions: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[str, str]]:
+    """The same for what was done with a mail's content, if its total decided.
+
+    Arguments:
+        outcome: as :func:`policyd.journal.entry.describe_outcome` tells it.
+        decisions: those that are told with it.
+    """
+    content = outcome.get("content") or {}
+    cause = content.get("cause", "")
+    # With pseudonyms no cause is kept, for it may name a file.
+    if not cause.startswith(f"{TOTAL}(") and (cause or TOTAL not in outcome["findings"]):
+        return
+    ticket = next((one for one in decisions if one["id"] == outcome["id"]), None)
+    if ticket is not None:
+        yield from advice({**ticket, "action": Action.REJECT, "reason": TOTAL})
+    counted = (clue for clue in content.get("clues", ()) if clue["points"] > 0 and not clue["shadow"])
+    strongest = next(counted, None)
+    if strongest is not None and _NAME.fullmatch(strongest["name"]):
+        told = f"flows.{content['flow']}.points: {{{strongest['name']}: 0}}"
+        yield told, "in the configuration: what weighs most counts nothing"
 
 
 def _command(verb: str, what: str, more: str = "") -> str:

@@ -15,7 +15,7 @@ from mailbase.control.client import ask
 from mailbase.printing import wants_json, write
 from mailbase.replies import printable
 from mailbase.report import QUEUED
-from policyd.journal.advice import advice
+from policyd.journal.advice import advice, advice_on_total
 from policyd.journal.verbs import MAX_FOUND
 
 OK, NEGATIVE = 0, 1
@@ -77,7 +77,7 @@ def _explain(options: argparse.Namespace) -> int:
         print("the journal has nothing of it", file=sys.stderr)
         return NEGATIVE
     if wants_json(sys.stdout, options.json):
-        write(sys.stdout, (_with_advice(row) for row in rows), (), True)
+        write(sys.stdout, (_with_advice(row, rows) for row in rows), (), True)
     elif options.full or _is_one_mail(rows):
         tell(sys.stdout, rows)
     else:
@@ -101,10 +101,17 @@ def _is_one_mail(rows: Sequence[Mapping[str, Any]]) -> bool:
     return len({row["instance"] or row["id"] for row in rows if row["kind"] == "decision"}) <= 1
 
 
-def _with_advice(row: Mapping[str, Any]) -> dict[str, Any]:
-    if row["kind"] != "decision":
+def _with_advice(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    found = list(_advice(row, rows))
+    if row["kind"] != "decision" and not found:
         return dict(row)
-    return {**row, "advice": [{"command": command, "effect": effect} for command, effect in advice(row)]}
+    return {**row, "advice": [{"command": command, "effect": effect} for command, effect in found]}
+
+
+def _advice(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    if row["kind"] == "decision":
+        return advice(row)
+    return advice_on_total(row, (one for one in rows if one["kind"] == "decision"))
 
 
 def tell(stream: TextIO, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -116,6 +123,7 @@ def tell(stream: TextIO, rows: Sequence[Mapping[str, Any]]) -> None:
             _tell_outcome(stream, row)
         else:
             _tell_decision(stream, row)
+        _tell_advice(stream, _advice(row, rows))
 
 
 def _tell_decision(stream: TextIO, row: Mapping[str, Any]) -> None:
@@ -131,7 +139,10 @@ def _tell_decision(stream: TextIO, row: Mapping[str, Any]) -> None:
         table = io.StringIO()
         write(table, facts, FACTS, False)
         stream.write(indent(table.getvalue(), "  "))
-    commands = list(advice(row))
+
+
+def _tell_advice(stream: TextIO, given: Iterator[tuple[str, str]]) -> None:
+    commands = list(given)
     if commands:
         stream.write("\n  An exception:\n")
         for command, effect in commands:

@@ -157,6 +157,27 @@ def test_the_total_is_told_with_what_is_in_it(daemon: Daemon, run: Any) -> None:
         assert ("  score " in run("2xh8m627722vw")[1]) is expected
 
 
+def test_what_would_make_an_exception_to_a_total_stands_behind_it(daemon: Daemon, run: Any) -> None:
+    clues = [
+        {"name": "rule.trial", "points": 9.0, "shadow": True, "detail": ""},
+        {"name": "url.mismatch", "points": 2.5, "shadow": False, "detail": ""},
+    ]
+    content = {"flow": "inbound", "cause": "points(15: …)", "facts": [], "score": 15.0, "clues": clues}
+    daemon.rows = [ACCEPTED, {**OUTCOME, "id": ACCEPTED["id"], "content": content}]
+    _, told = run("2xh8m627722vw")
+    exceptions = told[told.rindex("An exception:") :]
+    assert "    policyd allow 198.18.0.9 --for 30d --why '…'    # spare this client points" in exceptions
+    assert "    flows.inbound.points: {url.mismatch: 0}    # in the configuration: what" in exceptions
+    _, told = run("2xh8m627722vw", "--json")
+    advice = json.loads(told.splitlines()[-1])["advice"]
+    assert [one["command"].split()[0] for one in advice][-1] == "flows.inbound.points:"
+    daemon.rows[1] = {**daemon.rows[1], "findings": ["points"], "content": {**content, "cause": ""}}
+    assert "flows.inbound.points" in run("2xh8m627722vw")[1]
+    for other in ({"cause": "office-macro:2/a.docm"}, {"cause": ""}):
+        daemon.rows = [ACCEPTED, {**OUTCOME, "content": {**content, **other}}]
+        assert "flows.inbound.points" not in run("2xh8m627722vw")[1]
+
+
 def test_several_mails_are_listed(daemon: Daemon, run: Any) -> None:
     daemon.rows = [REFUSED, {**ACCEPTED, "instance": "1b.1.0"}, OUTCOME]
     _, told = run("198.18.0.9")
