@@ -36,8 +36,11 @@ class OwnRules:
     shipped: bool = True
 
     @classmethod
-    def read(cls, settings: RuleSettings) -> OwnRules:
+    def read(cls, settings: RuleSettings, known: OwnRules | None = None) -> OwnRules:
         """The file that the configuration names, checked together with the program's own rules.
+
+        Arguments:
+            known: what is in force and need not be checked again, since that takes some tenths of a second.
 
         Raises:
             ConfigError: it cannot be read, or is not right; with every problem found.
@@ -52,7 +55,8 @@ class OwnRules:
             raise _failure(str(settings.file), f"cannot be read: {error.strerror}") from None
         if len(rules.content) > MAX_CONTENT or len(rules.packed) > MAX_PACKED:
             raise _failure(rules.source, "too large; expected some hundred rules, not word lists")
-        rules.ruleset()
+        if rules != known:
+            rules.ruleset()
         return rules
 
     def ruleset(self, checked: bool = False) -> RuleSet:

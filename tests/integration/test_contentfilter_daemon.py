@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
@@ -97,6 +98,28 @@ def test_a_reload_changes_policy_and_a_bad_file_changes_nothing(start, mark):
     assert send(gateway, macro(mark))[0] == 250
     assert 'contentfilter_reloads_total{result="refused"} 1.0' in metrics(gateway)
     assert "postwarden.yaml:1" in gateway.contentfilter.tail()
+
+
+def test_a_reload_takes_own_rules_and_a_bad_file_changes_nothing(start, mark, tmp_path):
+    rules = tmp_path / "rules.yaml"
+    gateway = start(workers={"count": 1}, rules={"file": str(rules)})
+    count = itertools.count()
+
+    def report() -> str:
+        name = f"{mark}-{next(count)}."
+        assert send(gateway, samples.mail(name, subject="Room to let"))[0] == 250
+        return gateway.sink.wait_for(name.encode())[0].field("X-Postwarden-Report")
+
+    assert "rule.room" not in report()
+    rule = "rules: {room: {description: Rooms, points: 7, header: {field: subject, matches: '%s'}}}\n"
+    rules.write_text(rule % "room to let")
+    hang_up(gateway)
+    # The old worker goes on until the new one is ready.
+    wait_until(lambda: "rule.room 7" in report(), 15.0, "the rule in force", gateway.contentfilter.tail)
+    rules.write_text(rule % "(")
+    hang_up(gateway)
+    assert "rules.yaml:1: rules.room.header.matches: not an expression" in gateway.contentfilter.tail()
+    assert "rule.room 7" in report()
 
 
 def test_a_reload_replaces_the_workers_without_losing_a_mail(start, mark):
