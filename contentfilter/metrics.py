@@ -258,9 +258,10 @@ class Metrics:
             for action in (Action.TAG, Action.QUARANTINE, Action.DEFER, Action.REJECT):
                 self.by_points.labels(flow, action)
             self.score.labels(flow)
-        for source in CLUE_SOURCES:
-            for kind in CLUE_KINDS:
-                self.clues.labels(source, kind)
+        # Each mail has some, and finding a child costs more than counting it.
+        self._clue_counts = {
+            (source, kind): self.clues.labels(source, kind) for source in CLUE_SOURCES for kind in CLUE_KINDS
+        }
         for scanner, reasons in FAILURES.items():
             for reason in reasons:
                 self.failures.labels(scanner, reason)
@@ -314,7 +315,7 @@ class Metrics:
         if verdict.total is not None:
             self.score.labels(verdict.flow).observe(verdict.total.points)
             for item in verdict.total.items:
-                self.clues.labels(_source(item), "shadow" if item.shadow else "counted").inc()
+                self._clue_counts[_source(item), "shadow" if item.shadow else "counted"].inc()
         if isinstance(verdict.cause, Finding) and verdict.cause.name == POINTS:
             self.by_points.labels(verdict.flow, verdict.action).inc()
         for fact in verdict.facts:
