@@ -68,6 +68,7 @@ _EVE = f"eve@{registered.OPEN_DOMAIN}"
 _FOREIGN = f"carol@{registered.FOREIGN_DOMAIN}"
 _ADA = f"ada@{registered.DOMAIN}"
 _FIRST = "clean mail, first try"
+_DOUBTFUL = "no PTR, HELO friend, a link to log in"
 _BULK_SENDER = "offers@bulk.example"
 _SHOP_SENDER = "news@shop.example"
 
@@ -156,6 +157,22 @@ STEPS: tuple[Step, ...] = (
         _EVE,
         Fate.REFUSED,
         text="You are our winner!\r\n\r\nhttps://www.have-won.example/claim\r\n",
+    ),
+    _from(
+        Client.NAMELESS,
+        _DOUBTFUL,
+        _EVE,
+        Fate.DEFERRED,
+        sender="paul@partner.example",
+        text="Please log in to go on:\r\n\r\nhttps://www.partner.example/login\r\n",
+    ),
+    _from(
+        Client.NAMELESS,
+        "the same, once it has waited",
+        _EVE,
+        Fate.DELIVERED,
+        sender="paul@partner.example",
+        retry_of=_DOUBTFUL,
     ),
     _good("clean Word document", _EVE, Fate.DELIVERED, attachment=samples.clean_document),
     _good("Word macro renamed to .txt", _EVE, Fate.REFUSED, attachment=samples.renamed_macros),
