@@ -22,6 +22,9 @@ from contentfilter.envelope import Envelope
 from contentfilter.explaining import VERB as EXPLAIN
 from contentfilter.inspector import Backends, MailInspector
 from contentfilter.intake import Intake
+from contentfilter.learning.bulk import BulkAssessor
+from contentfilter.learning.student import Student
+from contentfilter.learning.watch import ModelWatch
 from contentfilter.macros.allowlist import Allowlist
 from contentfilter.macros.file import AllowlistError
 from contentfilter.macros.file import read as read_allowed
@@ -128,6 +131,15 @@ class Daemon:
         self.signing = Signing(reactor, self.resolver, log, self.registry, self._in_thread, time.time)
         self.signing.configure(settings, read_keys(settings))
         self._connect(settings)
+        self.student = Student(
+            reactor,
+            lambda *question: self._reports.request(*question),
+            Deferred.fromCoroutine,
+            time.time,
+            log,
+        )
+        self._school(settings)
+        self.models = ModelWatch(reactor, settings.statistics.model, self._start_workers_anew)
         self._allowed = Allowlist(content.allowed_macros, log, time.time)
         # What is wrong with the file is told now, and not with the first macro.
         self._allowed.refresh()
@@ -216,6 +228,7 @@ class Daemon:
 
     def _begin(self) -> None:
         self.pool.start()
+        self.models.start()
         self.engines.start()
         self.signing.start()
         for port in self.ports:
@@ -229,6 +242,8 @@ class Daemon:
         await DeferredList([factory.stop() for factory in self.factories])
         for port in self.ports:
             port.stop()
+        self.models.stop()
+        self.student.flush()
         await self.pool.stop()
         self.engines.stop()
         self.urls.stop()
@@ -301,6 +316,13 @@ class Daemon:
 
     # Configuration
 
+    def _school(self, settings: Settings) -> None:
+        self.student.settings = settings.statistics.automatic if settings.statistics.enabled else None
+
+    def _start_workers_anew(self) -> None:
+        settings = self.settings
+        self.pool.reconfigure(settings.contentfilter.workers, launcher(self._reactor, settings, self._log))
+
     def _connect(self, settings: Settings) -> None:
         path = settings.policyd.control
         self._policyd = ControlClient(self._reactor, path)
@@ -337,11 +359,16 @@ class Daemon:
                 self.metrics,
                 preparers=authentication.preparers,
                 beside=[SpamEngine(engine, getattr(content, engine.name)) for engine in self.engines.spam],
-                after=[*self.urls.assessors(settings), *authentication.after],
+                after=[*self._bulk(settings), *self.urls.assessors(settings), *authentication.after],
                 stampers=[*authentication.stampers, *self.signing.stampers],
             ),
             allowed=self._allowed,
+            student=self.student,
         )
+
+    def _bulk(self, settings: Settings) -> list[BulkAssessor]:
+        traps = Spamtraps(settings.spamtraps.addresses)
+        return [BulkAssessor(self._policyd.request, traps)] if settings.statistics.enabled else []
 
     def _is_upstream(self, address: bytes) -> bool:
         return self.settings.registry.is_upstream(address)
@@ -388,6 +415,8 @@ class Daemon:
             self.intake.bounds = content.workers
             self.recall.lifetime = content.workers.remember
             self.recall.clear()
+        self._school(settings)
+        self.models.path = settings.statistics.model
         self._allowed.path = content.allowed_macros
         self._allowed.refresh()
         self.engines.configure(content)

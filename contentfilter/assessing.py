@@ -22,7 +22,7 @@ from mailbase.evidence import Evidence
 from mailbase.ticket import Ticket
 from mailbase.vocabulary import Flow
 
-Name = Literal["rspamd", "spamassassin", "urls", "authentication", "signing"]
+Name = Literal["rspamd", "spamassassin", "urls", "authentication", "signing", "bulk"]
 """Who there is; in metrics and log."""
 NAMES: tuple[Name, ...] = get_args(Name)
 OF_CONSEQUENCE: frozenset[Name] = frozenset({"rspamd", "spamassassin"})

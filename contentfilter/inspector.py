@@ -44,6 +44,7 @@ from contentfilter.splits import Splits
 from contentfilter.spool import Spool
 from contentfilter.stopwatch import Stopwatch
 from contentfilter.together import together
+from contentfilter.total import Total
 from contentfilter.verdict import come_again
 from contentfilter.verdict_line import verdict_line
 from mailbase.addresses import plain_address, unpack
@@ -84,6 +85,12 @@ class Reporter(Protocol):
     def report(self, report: Report) -> None: ...
 
 
+class Student(Protocol):
+    """Learns mail by itself; see :class:`contentfilter.learning.student.Student`."""
+
+    def graded(self, flow: Flow, lesson: str, total: Total | None, trapped: bool) -> None: ...
+
+
 @dataclass(slots=True)
 class Backends:
     """Who is asked; replaced as a whole when the configuration is reloaded.
@@ -99,6 +106,7 @@ class Backends:
         panel: others who are asked about each mail, and write lines for its top; None: nobody.
         traps: dummy addresses, where policyd does not tell.
         allowed: the macros that the postmaster allows; None: none.
+        student: learns mail by itself; None: nobody does.
         policies: of ``settings``.
     """
 
@@ -112,6 +120,7 @@ class Backends:
     panel: Panel | None = None
     traps: Spamtraps = field(default_factory=Spamtraps)
     allowed: Allowlist | None = None
+    student: Student | None = None
     policies: Policies = field(init=False)
 
     def __post_init__(self) -> None:
@@ -232,6 +241,9 @@ class MailInspector:
         self._metrics.parts.inc(parts)
         told = Told(self._now(), flow, shares, reply, parts, taken)
         self.recent.put(decision, told)
+        if backends.student is not None:
+            lesson = results[0].traits.lesson if isinstance(results[0], ScanResult) else ""
+            backends.student.graded(flow, lesson, verdict.total, bool(traps))
         if ticket is not None:
             backends.reporter.report(_report(ticket, told, spool.size, origin))
         return decision, disposition

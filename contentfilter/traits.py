@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contentfilter.authentication.outcome import Authentication
+from mailbase.bulk import KEY_SIZE, MAX_KEYS
 from mailbase.statistics.lesson import decode_lesson
 
 MAX_HOSTS = 50
@@ -26,11 +27,13 @@ class Traits:
     authentication: who vouches for the mail; None if that was not looked at.
     lesson: what statistics would learn of the mail (:mod:`mailbase.statistics.lesson`), in base64; empty
         where nobody wants it.
+    bulk: keys of the text's fuzzy digest (:mod:`contentfilter.statistics.digest`), in hexadecimal.
     """
 
     hosts: tuple[str, ...] = ()
     authentication: Authentication | None = None
     lesson: str = ""
+    bulk: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types; what is empty is left out."""
@@ -41,6 +44,8 @@ class Traits:
             data["authentication"] = self.authentication.to_json()
         if self.lesson:
             data["lesson"] = self.lesson
+        if self.bulk:
+            data["bulk"] = list(self.bulk[:MAX_KEYS])
         return data
 
     @classmethod
@@ -55,6 +60,7 @@ class Traits:
             hosts=_texts(data.get("hosts", ()), MAX_HOSTS, MAX_HOST),
             authentication=None if authentication is None else Authentication.from_json(authentication),
             lesson=_lesson(data.get("lesson", "")),
+            bulk=_texts(data.get("bulk", ()), MAX_KEYS, 2 * KEY_SIZE),
         )
 
 

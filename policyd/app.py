@@ -266,6 +266,7 @@ class Daemon:
                     **self.mails.table(),
                     **self.lists.table(),
                     **self.learning.verbs.table(),
+                    **self.learning.bulk.table(),
                     **OutgoingVerbs(self.outgoing, self.book, self._reactor).table(),
                 },
                 self._reactor,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from policyd.callout.results import CALLOUTS
 from policyd.exceptions.book import EXCEPTIONS
 from policyd.greylist.tables import ALLOWED, CLIENTS, OTHERS, TRIPLETS
+from policyd.learning.bulk import BULK
 from policyd.learning.lessons import LESSONS, TOKENS
 from policyd.limits.charges import CHARGES
 from policyd.limits.ledger import BUCKETS
@@ -26,6 +27,7 @@ TABLES = (
     REPUTATION,
     LESSONS,
     TOKENS,
+    BULK,
     OUTGOING,
     OUTCOMES,
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contentfilter.analysis.analyser import Analysis
 from contentfilter.clues import Clue
 from contentfilter.letter import Letter
+from contentfilter.statistics.digest import fuzzy_digest
 from contentfilter.statistics.tokens import slots_of
 from mailbase.statistics.lesson import encode_lesson, pack
 
@@ -31,6 +32,8 @@ class Statistics:
             return
         if lessons:
             analysis.traits["lesson"] = encode_lesson(pack(slots))
+            if keys := fuzzy_digest(text.shown for text in letter.texts):
+                analysis.traits["bulk"] = keys
         found = model.score(slots) if asked and model is not None else None
         if found is None:
             return

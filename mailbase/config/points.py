@@ -36,7 +36,7 @@ CLUE_POINTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
             }
         ),
         "statistics": MappingProxyType({"spam": 0.0, "ham": 0.0}),
-        "bulk": MappingProxyType({}),
+        "bulk": MappingProxyType({"trapped": 4.0, "many": 0.5}),
         **AUTHENTICATION_POINTS,
         "outgoing": MappingProxyType({}),
         # Their score is worth what contentfilter.rspamd and contentfilter.spamassassin say.

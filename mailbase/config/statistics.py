@@ -37,6 +37,8 @@ class StatisticsSettings(Section):
     """Mails that are remembered, half of them at most of each kind; beyond it the oldest are forgotten."""
     keep: Annotated[Duration, between("1d", "4000d")] = 365 * 86400.0
     """Seconds until a mail is forgotten."""
+    bulk_keep: Annotated[Duration, between("1h", "30d")] = 3 * 86400.0
+    """Seconds that a text is known since mail with nearly the same came last."""
     automatic: AutomaticSettings = AutomaticSettings()
 
 

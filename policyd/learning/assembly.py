@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from mailbase.config.statistics import StatisticsSettings
 from mailbase.logs import Log
+from policyd.learning.bulk import BULK, Bulk
 from policyd.learning.lessons import SOURCES, TOKENS, Lessons
 from policyd.learning.school import School
 from policyd.learning.verbs import LearningVerbs
@@ -26,6 +27,7 @@ class Learning:
 
     Attributes:
         verbs: of the control socket.
+        bulk: counts mails of nearly the same text.
     """
 
     def __init__(self, settings: StatisticsSettings, state: State, reactor: Any, log: Log) -> None:
@@ -39,11 +41,13 @@ class Learning:
                 state.lessons, state.memory(TOKENS.name), reactor.seconds, school.changed
             )
             state.lessons.watch(school.reload)
+        self.bulk = Bulk(state.memory(BULK.name), reactor.seconds)
         self.configure(settings)
         self.verbs = LearningVerbs(self._lessons, self._school, log, self._count)
 
     def configure(self, settings: StatisticsSettings) -> None:
         """Take other bounds."""
+        self.bulk.keep = settings.bulk_keep
         if self._lessons is not None:
             self._lessons.most, self._lessons.keep = settings.mails, settings.keep
 
@@ -89,6 +93,14 @@ class Learning:
             ("judges", "Whether enough was learned to judge mail.", int(bool(summary.get("judges")))),
         ):
             yield GaugeMetricFamily(f"{prefix}_statistics_{name}", text, value)
+        bulk = CounterMetricFamily(
+            f"{prefix}_bulk_mails",
+            "Texts counted, and those like a spamtrap's.",
+            labels=["what"],
+        )
+        for what, number in self.bulk.counted.items():
+            bulk.add_metric([what], number)
+        yield bulk
         yield CounterMetricFamily(
             f"{prefix}_statistics_training_failures",
             "Trainings that failed.",

@@ -40,6 +40,10 @@ def learn(wired: Wired) -> None:
     wired.pass_time(3)
 
 
+def count_a_text(wired: Wired) -> None:
+    wired.verb(wired.daemon.learning.bulk, "bulk", keys=["0123456789abcdef"])
+
+
 def learn_without_a_trainer(wired: Wired) -> None:
     wired.reactor.output = None
     learn(wired)
@@ -458,6 +462,7 @@ ON_DISK: dict[str, Happening] = {
     "own_addresses": a_round_over_our_addresses,
     "own_addresses_listed": a_round_over_our_addresses,
     "own_address_lookups": a_round_over_our_addresses,
+    "bulk_mails": count_a_text,
     "statistics_learned": learn,
     "statistics_lessons": learn,
     "statistics_oldest_lesson_seconds": lambda wired: (learn(wired), wired.pass_time(1)),
