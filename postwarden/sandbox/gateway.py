@@ -170,6 +170,7 @@ class Gateway:
             # Nobody answers there, and says so at once: a private gateway asks no server of the world.
             "dns": {"servers": [f"{LOOPBACK}:9"]},
             "store": {"url": f"sqlite:{self.folder / 'policyd.sqlite'}"},
+            "statistics": {"model": str(self.folder / "statistics.model")},
             "registry": str(self.folder / "registry.yaml"),
             "policyd": {
                 "listen": [f"{LOOPBACK}:{ports.policyd}"],
