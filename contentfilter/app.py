@@ -321,7 +321,8 @@ class Daemon:
 
     def _start_workers_anew(self) -> None:
         settings = self.settings
-        self.pool.reconfigure(settings.contentfilter.workers, launcher(self._reactor, settings, self._log))
+        starter = launcher(self._reactor, settings, self._rules, self._log)
+        self.pool.reconfigure(settings.contentfilter.workers, starter)
 
     def _connect(self, settings: Settings) -> None:
         path = settings.policyd.control
