@@ -1,4 +1,4 @@
-"""The command line of rules: ``list``, ``check`` and ``test``; see :mod:`contentfilter.cli`."""
+"""The command line of rules: ``list``, ``facts``, ``check`` and ``test``; see :mod:`contentfilter.cli`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from contentfilter.rules.facts import FACTS
 from contentfilter.rules.matcher import Matcher, Place
 from contentfilter.rules.own import OwnRules
 from contentfilter.rules.reading import Reading
@@ -42,6 +43,10 @@ def add_commands(commands: Any, command: Command, settings: Callable[[argparse.N
     listing = command(verbs, "list", "list all rules with their points", "contentfilter rules list")
     listing.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
     listing.set_defaults(run=lambda options: _list(_rules(settings(options)), options.json))
+
+    facts = command(verbs, "facts", "list the facts that rules can ask for", "contentfilter rules facts")
+    facts.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
+    facts.set_defaults(run=lambda options: _facts(options.json))
 
     checking = command(
         verbs,
@@ -79,6 +84,16 @@ def _list(rules: RuleSet, as_json: bool) -> int:
     )
     write(sys.stdout, rows, _LISTED, wants_json(sys.stdout, as_json))
     return OK
+
+
+def _facts(as_json: bool) -> int:
+    rows = ({"fact": name, "holds": _sentence(fact.__doc__)} for name, fact in FACTS.items())
+    write(sys.stdout, rows, ("fact", "holds"), wants_json(sys.stdout, as_json))
+    return OK
+
+
+def _sentence(text: str | None) -> str:
+    return " ".join((text or "").partition("\n\n")[0].split())
 
 
 def _note(ruling: Ruling) -> str:

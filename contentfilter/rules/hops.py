@@ -9,15 +9,13 @@ from contentfilter.rules.dates import Moment, moment_of
 
 MAX_LINE = 2000
 """Characters of a line that are looked at."""
-_FROM = re.compile(r"\s*from\s{1,20}(\S{1,255})", re.IGNORECASE)
-_BY = re.compile(r"\bby\s{1,20}([^\s;()]{1,255})", re.IGNORECASE)
-_WITH = re.compile(r"\bwith\s{1,20}([A-Za-z]{1,20})", re.IGNORECASE)
 _ADDRESS = re.compile(
     r"[\[(]((?:\d{1,3}\.){3}\d{1,3}|(?:IPv6:)?[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7})[\])]"
 )
 _NAME = re.compile(r"\(\s{0,5}(?:\S{1,80}@)?([A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63}){1,20})\.?\s{1,5}\[")
-_HELO = re.compile(r"\b(?:helo|ehlo)[=\s]\s{0,5}([^\s()]{1,255})", re.IGNORECASE)
-_DOUBTFUL = re.compile(r"\bunknown\b|may be forged|unverified", re.IGNORECASE)
+_HELO = re.compile(r"\b(?:helo|ehlo)[=\s]\s{0,5}([^\s()]{1,255})")
+_END = re.compile(r"[\s;()]")
+_DOUBTS = ("unknown", "may be forged", "unverified")
 
 
 class Hop:
@@ -28,25 +26,26 @@ class Hop:
     """
 
     def __init__(self, line: str) -> None:
-        front, _, when = line[:MAX_LINE].rpartition(";")
-        self._front = front or line[:MAX_LINE]
-        self._when = when
-
-    @cached_property
-    def _server(self) -> re.Match[str] | None:
-        return _BY.search(self._front)
-
-    @cached_property
-    def _about(self) -> str:
-        """What is said of the client: what stands behind "by" is about the server."""
-        return self._front[: self._server.start()] if self._server else self._front
+        line = line[:MAX_LINE].replace("\t", " ")
+        front, _, self._when = line.rpartition(";")
+        self._front = front or line
+        by = self._front.find(" by ")
+        # What stands behind "by" is about the server, not about the client.
+        self._about = self._front[:by] if by >= 0 else self._front
+        self._server = self._front[by + 4 : by + 300].lstrip() if by >= 0 else ""
+        if by < 0 and self._front[:3].lower() == "by ":
+            self._about, self._server = "", self._front[3:300].lstrip()
 
     @cached_property
     def _named(self) -> tuple[str, str]:
-        about = self._about
-        origin, helo, name = _FROM.match(about), _HELO.search(about), _NAME.search(about)
-        called = helo[1] if helo else origin[1] if origin else ""
-        known = name[1] if name else origin[1] if helo and origin else ""
+        about = self._about.lstrip()
+        words = about[5:300].split(None, 1) if about[:5].lower() == "from " else []
+        origin = words[0] if words else ""
+        lower = about.lower()
+        helo = _HELO.search(lower) if "helo" in lower or "ehlo" in lower else None
+        name = _NAME.search(about)
+        called = helo[1] if helo else origin
+        known = name[1] if name else origin if helo else ""
         return called.strip("[]()").rstrip(".").lower(), known.strip("[]()").lower()
 
     @property
@@ -68,13 +67,13 @@ class Hop:
     @property
     def by(self) -> str:
         """The server that wrote the line, by its own account, small letters."""
-        return self._server[1].rstrip(".").lower() if self._server else ""
+        return _END.split(self._server, maxsplit=1)[0].rstrip(".").lower()
 
     @property
     def protocol(self) -> str:
         """``ESMTP`` and the like, capitals; empty where the line does not tell."""
-        found = _WITH.search(self._front)
-        return found[1].upper() if found else ""
+        _, found, behind = self._front.partition(" with ")
+        return _END.split(behind.lstrip(), maxsplit=1)[0][:20].upper() if found else ""
 
     @cached_property
     def moment(self) -> Moment | None:
@@ -84,4 +83,5 @@ class Hop:
     @property
     def doubtful(self) -> bool:
         """Whether the line says itself that the client's name cannot be believed."""
-        return _DOUBTFUL.search(self._about) is not None
+        about = self._about.lower()
+        return any(doubt in about for doubt in _DOUBTS)

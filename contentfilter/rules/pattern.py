@@ -14,7 +14,7 @@ MAX_LENGTH = 2000
 """Characters of one expression."""
 MAX_PROGRAM = 20_000
 """RE2's instructions for one expression; each octet of text may cost that many steps at the very worst."""
-_MEMORY = 4 << 20
+_MEMORY = 1 << 20
 _HINTS = (
     ("invalid perl operator: (?=", "look-ahead is not there; say it as two tests under 'all'"),
     ("invalid perl operator: (?!", "look-ahead is not there; say it as a second test under 'not'"),
@@ -107,5 +107,7 @@ class PatternSet:
 def _explained(error: re2.error) -> str:
     cause = error.args[0] if error.args else ""
     text = cause.decode("utf-8", "replace") if isinstance(cause, bytes) else str(cause)
+    # The flag that we put before it is none of the reader's business.
+    text = text.replace(": (?i)", ": ", 1)
     hint = next((hint for start, hint in _HINTS if text.startswith(start)), _SYNTAX)
     return f"not an expression that RE2 reads: {text}; {hint}"

@@ -147,12 +147,21 @@ def _element(piece: str) -> Element:
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A phrase, divided at the element it waits for."""
+    """A phrase, divided at the element it waits for.
+
+    Arguments:
+        number: of the phrase.
+        before: what stands before the element, from it backwards.
+        after: what stands behind it.
+        left, right: the only words that may stand next to it; None: others may, or none need.
+    """
 
     number: int
     before: tuple[Element, ...]
     anchor: Element
     after: tuple[Element, ...]
+    left: frozenset[str] | None
+    right: frozenset[str] | None
 
 
 class PhraseSet:
@@ -169,9 +178,8 @@ class PhraseSet:
         for number, elements in enumerate(phrases):
             place = min(range(len(elements)), key=lambda index: elements[index].commonness)
             anchor = elements[place]
-            waiting = _Waiting(
-                number, tuple(reversed(elements[:place])), anchor, tuple(elements[place + 1 :])
-            )
+            before, after = tuple(reversed(elements[:place])), tuple(elements[place + 1 :])
+            waiting = _Waiting(number, before, anchor, after, _only(before), _only(after))
             for word in anchor.words:
                 self._words.setdefault(word, []).append(waiting)
             for start in anchor.starts:
@@ -197,14 +205,22 @@ class PhraseSet:
             else:
                 places[word] = [index]
         found: dict[int, tuple[int, int]] = {}
+        count = len(words)
         for word, waiting in self._candidates(places):
             for one in waiting:
-                if one.number not in found and one.anchor.fits(word):
-                    for index in places[word][:MAX_TRIES]:
-                        ends = _reach(words, index + 1, one.after, 1)
-                        if ends and (begins := _reach(words, index - 1, one.before, -1)):
-                            found[one.number] = max(begins) + 1, min(ends)
-                            break
+                if one.number in found or not one.anchor.fits(word):
+                    continue
+                left, right = one.left, one.right
+                for index in places[word][:MAX_TRIES]:
+                    # What most often is otherwise is seen without ado.
+                    if right is not None and (index + 1 >= count or words[index + 1] not in right):
+                        continue
+                    if left is not None and (index < 1 or words[index - 1] not in left):
+                        continue
+                    ends = _reach(words, index + 1, one.after, 1)
+                    if ends and (begins := _reach(words, index - 1, one.before, -1)):
+                        found[one.number] = max(begins) + 1, min(ends)
+                        break
         return found
 
     def _candidates(self, places: dict[str, list[int]]) -> Iterator[tuple[str, list[_Waiting]]]:
@@ -224,6 +240,15 @@ class PhraseSet:
                 for part, waiting in self._parts.items():
                     if part in word and word in places:
                         yield word, waiting
+
+
+def _only(elements: Sequence[Element]) -> frozenset[str] | None:
+    """The words of which the first of ``elements`` must be one; None if it may be others, or be missing."""
+    if not elements:
+        return None
+    first = elements[0]
+    wild = first.starts or first.ends or first.inner or first.number or first.optional or first.gap >= 0
+    return None if wild else first.words
 
 
 def words_of(text: str) -> list[str]:
