@@ -257,4 +257,80 @@ HONEST: dict[str, bytes] = {
         {"X-Mailer": "iPhone Mail (21E219)", "Content-Transfer-Encoding": "quoted-printable"},
         "OK=20\n\nSent from my iPhone",
     ),
+    "verify-address": _mail(
+        {"From": "Code Site <noreply@code.example>", "Subject": "Verify your email address"},
+        "Hi aberg,\n\nthanks for signing up. Please verify your email address to complete your "
+        "registration:\n"
+        "https://code.example/verify/8f7e4f0a\n\nThe link is valid for 24 hours.",
+    ),
+    "subscription-ends": _mail(
+        {"From": "Journal <service@journal.example>", "Subject": "Your subscription will expire soon"},
+        "Dear Ms Berg,\n\nyour subscription will expire on 31 March. If you want to go on reading, "
+        "renew it now at\n"
+        "https://www.journal.example/renew\n\nYour subscription team",
+    ),
+    "quota-of-ones-own": _mail(
+        {"From": "Mail System <postmaster@uni.example>", "Subject": "Your mailbox is almost full"},
+        "Dear user,\n\nyour mailbox has reached 95 % of its quota of 10 GB. When it is full you can "
+        "receive no mail. Please\n"
+        "delete what you do not need. How to: https://www.uni.example/it/quota",
+    ),
+    "password-of-ones-own": _mail(
+        {"From": "Uni Accounts <accounts@uni.example>", "Subject": "Your password expires in 14 days"},
+        "Dear Anna Berg,\n\nyour password expires on 16 March. Please change it before at\n"
+        "https://accounts.uni.example/password\n\nYour IT service",
+    ),
+    "quarantine-digest": _mail(
+        {"From": "Postmaster <postmaster@mx.uni.example>", "Subject": "Mail that was kept from you"},
+        "Dear administrator,\n\n7 messages were held in quarantine yesterday. To release one, answer "
+        "this mail with its id.\n",
+    ),
+    "parcel-from-the-carrier": _mail(
+        {"From": "DHL Paket <noreply@dhl.de>", "Subject": "Ihre Sendung liegt in der Filiale"},
+        "Guten Tag Frau Berg,\n\nIhre Sendung konnte nicht zugestellt werden. Sie liegt bis 9. März "
+        "in der Filiale Hauptstr. 1.\n"
+        "https://www.dhl.de/sendung?id=4711\n\nIhr DHL Team",
+    ),
+    "receipt": _mail(
+        {"From": "PayPal <service@paypal.de>", "Subject": "Ihre Zahlung an Shop"},
+        "Hallo Anna Berg,\n\nSie haben 12,50 EUR an Shop gesendet. Die Details finden Sie in Ihrem "
+        "PayPal-Konto:\n"
+        "https://www.paypal.com/activity",
+    ),
+    "sale": _mail(
+        {
+            "From": "Fashion Outlet <news@mail.outlet.example>",
+            "Subject": "Sale! Up to 70% off, only until Sunday",
+            "List-Unsubscribe": "<https://mail.outlet.example/u/1>, <mailto:u@mail.outlet.example>",
+            "Content-Type": 'text/html; charset="utf-8"',
+        },
+        "<html><body><center><a href='https://mail.outlet.example/1'><img "
+        "src='https://mail.outlet.example/1.jpg'></a>\n"
+        "<h1 style='font-size:48px;color:#ff0000'>SALE</h1><p>Save up to 70% on dresses. Free "
+        "shipping. Shop now while stocks last!\n"
+        "<a href='https://mail.outlet.example/2'>Click here</a></p><p>You are receiving this because "
+        "you signed up.\n"
+        "<a href='https://mail.outlet.example/u/1'>Unsubscribe</a></p></center></body></html>",
+    ),
+    "job-offer": _mail(
+        {"From": "Career Center <jobs@uni.example>", "Subject": "Student jobs: 15 EUR per hour"},
+        "Dear students,\n\nthe library looks for help, part time, 15 EUR per hour. No experience "
+        "required. Apply now at\n"
+        "https://jobs.uni.example/4711",
+    ),
+    "fraud-office": _mail(
+        {"From": "Finance <finance@uni.example>", "Subject": "Bank details of suppliers"},
+        "Dear all,\n\nthe bank details of a supplier have changed. Please never change bank details "
+        "by mail alone, call the supplier.\n",
+    ),
+    "school-photos": _mail(
+        {
+            "From": "Photo Share <share@photos.example>",
+            "Subject": "Bruno shared an album with you",
+            "Content-Type": "text/html; charset=utf-8",
+        },
+        "<html><body><p>Bruno Holm shared 12 photos with you.</p><a "
+        "href='https://photos.example/a/8f7e4f0a1234567890abcdef'>View"
+        " album</a></body></html>",
+    ),
 }

@@ -45,7 +45,7 @@ def test_an_honest_letter_is_not_tagged(matcher: Matcher, name: str) -> None:
     hits = matcher.hits(Reading(read_letter(HONEST[name])))
     points = {hit.ruling.name: hit.ruling.points or 0.0 for hit in hits}
     # Well below 5, since clues of others come on top.
-    assert sum(points.values()) <= 2.5, points
+    assert sum(points.values()) <= 3.0, points
 
 
 @pytest.mark.parametrize("name", SPAM)
