@@ -25,7 +25,7 @@ SMOOTHING = 0.01
 STEP = 2.0
 MARGIN = 3.0
 """A mail that is judged right by less than this score changes weights."""
-FOLDS = 5
+FOLDS = 10
 """Parts of the lessons; each is judged by a model of the others, to know how well mail is judged that was
 never learned."""
 SEED = 1
