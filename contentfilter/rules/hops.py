@@ -29,7 +29,8 @@ class Hop:
         line = line[:MAX_LINE].replace("\t", " ")
         front, _, self._when = line.rpartition(";")
         self._front = front or line
-        by = self._front.find(" by ")
+        # A line that is a comment alone is qmail's own hand-over: "(qmail 1 invoked by uid 502)".
+        by = -1 if self._front.lstrip().startswith("(") else self._front.find(" by ")
         # What stands behind "by" is about the server, not about the client.
         self._about = self._front[:by] if by >= 0 else self._front
         self._server = self._front[by + 4 : by + 300].lstrip() if by >= 0 else ""

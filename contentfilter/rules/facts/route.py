@@ -29,13 +29,15 @@ _DYNAMIC = re.compile(
     r"home|user|broadband|ip|host|modem|tnt\d*|pc|fibre|ftth|res(?:idential)?|cpe|ras|isdn|m?nas)(?:[.\d-])|"
     r"\d{1,3}[.-]\d{1,3}[.-]\d{1,3}[.-]\d{1,3}|\d{3}-?\d{3}-?\d{3}-?\d{3}",
 )
+_AUTHENTICATED = frozenset({"ESMTPA", "ESMTPSA", "UTF8SMTPA", "UTF8SMTPSA", "LMTPA", "LMTPSA", "ASMTP"})
+"""Protocols of clients that gave a password (RFC 3848, RFC 6531)."""
 _GIBBERISH = re.compile(r"[bcdfghjklmnpqrstvwxz]{6}")
 
 
 def _outside(reading: Reading) -> Iterator[Hop]:
-    """The hops from a client with a public address."""
+    """The hops from a client with a public address; one that gave a password is a user at home."""
     for hop in reading.hops:
-        if hop.address and not _PRIVATE.match(hop.address):
+        if hop.address and not _PRIVATE.match(hop.address) and hop.protocol not in _AUTHENTICATED:
             yield hop
 
 
@@ -124,6 +126,7 @@ _KIN = {
     "icloud": ("apple", "icloud", "me.com", "mac.com"),
     "aol": ("aol", "yahoo"),
     "yahoo": ("yahoo", "aol"),
+    "verizon": ("verizon", "yahoo", "aol"),
     "att": ("att.", "yahoo", "sbcglobal"),
     "compuserve": ("compuserve", "aol"),
     "netscape": ("netscape", "aol"),
