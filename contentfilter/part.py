@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -16,17 +15,18 @@ from mailbase.vocabulary import Finding, Unscanned
 Content: TypeAlias = bytes | bytearray
 """Decoded octets of a part."""
 
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 MAX_NAME = 120
 MAX_PATH = 600
 MAX_RAW_NAME = 1024
 
 
 def clean_name(name: str) -> str:
-    """``name`` from outside, fit for a path in logs: no controls, no text direction tricks, bounded."""
+    """``name`` from outside, fit for a path in logs: nothing invisible, no controls, bounded."""
     if len(name) > MAX_NAME:
         name = name[: MAX_NAME - 12] + "..." + name[-9:]
-    return _UNSAFE.sub("?", name).strip()
+    if not name.isprintable():
+        name = "".join(character if character.isprintable() else "?" for character in name)
+    return name.strip()
 
 
 def base_name(name: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from contentfilter import scan
 from contentfilter.limits import Budget, ScanOptions
 from contentfilter.message import BytesWire, MessageReader
-from contentfilter.part import MAX_RAW_NAME, Context, Found, Part
+from contentfilter.part import MAX_RAW_NAME, Context, Found, Part, clean_name
 from contentfilter.scan import scan_document
 from tests.samples.archives import plain_zip
 from tests.samples.messages import attachment, message, multipart, text
@@ -62,3 +62,14 @@ def test_a_long_name_keeps_its_end(seen: list[str]):
     scan_document("a", plain_zip({"n" * 5000 + ".js": b"x"}))
     assert seen[1].endswith("nn.js")
     assert len(seen[1]) == MAX_RAW_NAME
+
+
+@pytest.mark.parametrize(
+    "letter", ["\u00ad", "\u200b", "\u00a0", "\u2028", "\ue000", "\udcff", "\x07", "\ufeff"]
+)
+def test_what_is_not_seen_in_a_name_is_seen_in_its_path(letter: str):
+    assert clean_name(f"invo{letter}ice.doc") == "invo?ice.doc"
+
+
+def test_what_is_seen_stays():
+    assert clean_name(" Größe 日本 (1).doc ") == "Größe 日本 (1).doc"
