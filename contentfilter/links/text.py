@@ -16,7 +16,8 @@ MAX_FOUND = 1_000
 MAX_LENGTH = 2_000
 """Characters of one."""
 
-_DISGUISED = re.compile(r"[\[({]\s?(?:\.|dot|d0t|punkt)\s?[\])}]|[\[(]:[\])]|[\[(]:?//[\])]", re.IGNORECASE)
+# Case is left to the words alone: else nothing would be passed over quickly.
+_DISGUISED = re.compile(r"[\[({](?:\s?(?:\.|(?i:dot|d0t|punkt))\s?[\])}]|:[\])]|:?//[\])])")
 _PLAIN_DOT = re.compile(r"[ \t]?[\[({][ \t]?(?:\.|dot|d0t|punkt)[ \t]?[\])}][ \t]?", re.IGNORECASE)
 _PLAIN_COLON = re.compile(r"[\[(](:?(?://)?)[\])]")
 _WIDE = re.compile("[\u2024\u3002\ufe52\uff0e\uff61\uff10-\uff5a]")
@@ -46,8 +47,10 @@ def urls_in(text: str) -> Iterator[str]:
     """
     text = undisguised(text)
     count = 0
+    slashes = "//" in text or "\\\\" in text
     for word in text.split():
-        if "." not in word and "//" not in word and "\\\\" not in word:
+        # Of most texts these are the words at the ends of sentences.
+        if "." not in word[:-1] and not (slashes and ("//" in word or "\\\\" in word)):
             continue
         for found in _URL.finditer(word):
             if found["full"] is not None or _is_host(found["name"], found["path"] is not None):
@@ -61,7 +64,7 @@ def undisguised(text: str) -> str:
     """``text`` with dots, colons and letters in place of what stands for them."""
     if not text.isascii() and _WIDE.search(text):
         text = text.translate(_NARROW)
-    if _DISGUISED.search(text):
+    if ("[" in text or "(" in text or "{" in text) and _DISGUISED.search(text):
         text = _PLAIN_COLON.sub(r"\1", _PLAIN_DOT.sub(".", text))
     return text
 
