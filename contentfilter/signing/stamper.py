@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from contentfilter.assessing import Mail, Name, StampFailed
+from contentfilter.origin import ticket_id
 from contentfilter.recipients import Share
 from contentfilter.results import ScanFailed
 from contentfilter.signing.author import NoAuthor, author_domain
@@ -14,6 +16,9 @@ from contentfilter.signing.messages import Result, Signed, SignTask, Unsigned, s
 from contentfilter.signing.public import Algorithm, PublicKey
 from contentfilter.signing.reasons import Reason
 from mailbase.registry import Registry
+from mailbase.ticket import Ticket
+
+_RECEIVED = re.compile(rb"(?im)^received[ \t]*:")
 
 
 class Meter(Protocol):
@@ -77,12 +82,13 @@ class SigningStamper:
         if mail.flow not in SIGNED_FLOWS:
             return b""
         try:
-            domain = author_domain(mail.spool.head())
+            head = mail.spool.head()
+            domain = author_domain(head)
         except OSError as error:
             raise StampFailed(f"the message cannot be read: {error.strerror}") from error
         except NoAuthor as error:
             return self._without(error.reason)
-        refusal = self._refusal(mail, domain)
+        refusal = self._refusal(mail, user_of(mail.ticket, head), domain)
         if refusal is not None and not (mail.unasked and owner(self._registry, domain)):
             return self._without(refusal)
         keys = await self._choice.choose(domain)
@@ -95,8 +101,8 @@ class SigningStamper:
             raise StampFailed("policyd does not say whose mail it is")
         return await self._signed(mail, domain, keys)
 
-    def _refusal(self, mail: Mail, domain: str) -> Reason | None:
-        client, user = mail.envelope.client, mail.ticket.user if mail.ticket is not None else ""
+    def _refusal(self, mail: Mail, user: str, domain: str) -> Reason | None:
+        client = mail.envelope.client
         registration = registration_of(self._registry, mail.flow, user, client.address, client.name)
         if may_sign(self._registry, registration, domain):
             return None
@@ -125,3 +131,16 @@ class SigningStamper:
     def _without(self, reason: Reason) -> bytes:
         self._meter.unsigned(reason)
         return b""
+
+
+def user_of(ticket: Ticket | None, head: bytes) -> str:
+    """The SASL user whom a ticket names, if it is surely the ticket of this mail; empty otherwise.
+
+    policyd's line stands above Postfix's own Received line. Below it stands what the client wrote: the id of
+    another's mail perhaps, sent from the same address with the same envelope sender, while policyd was away.
+    """
+    if ticket is None or not ticket.user:
+        return ""
+    received = _RECEIVED.search(head)
+    above = head if received is None else head[: received.start()]
+    return ticket.user if ticket_id(above) == ticket.id else ""

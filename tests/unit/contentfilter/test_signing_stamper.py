@@ -107,6 +107,8 @@ def mail(
     header: bytes = b"",
     body: bytes = b"\r\nx\r\n..y\r\n",
 ) -> Mail:
+    if user and not header:
+        header = b"X-Postwarden-Id: 0123456789abc\r\nReceived: from x by y; z\r\n"
     author_line = b"" if author is None else f"From: Somebody <x@{author}>\r\n".encode()
     spool.write(header + author_line + b"Subject: x\r\n" + body)
     envelope = Envelope(Mailbox(sender, b""), Client(address=client, name="unknown"))
@@ -150,7 +152,11 @@ def test_mail_is_signed_in_the_name_of_its_author(world: World, spool: Spool, ro
     options = ROADS[road]
     domain = str(options["author"])
     lines = stamp(world, mail(spool, **options))  # type: ignore[arg-type]
-    arrived = f"From: Somebody <x@{domain}>\r\nSubject: x\r\n\r\nx\r\n.y\r\n".encode()
+    head = spool.head()
+    arrived = (
+        head[: head.index(b"From:")]
+        + f"From: Somebody <x@{domain}>\r\nSubject: x\r\n\r\nx\r\n.y\r\n".encode()
+    )
     assert verifies(lines, arrived, domain)
     assert world.count == {"rsa-sha256": 1}
     assert world.were_used == [(RSA,)]
@@ -176,6 +182,26 @@ FOREIGN = {
     "nobody for somebody": ({"client": NOBODY, "author": "a.example"}, "unknown-sender"),
     "an unknown user": (
         {"client": NOBODY, "author": "a.example", "flow": Flow.SUBMISSION, "user": "carl"}, "unknown-sender",
+    ),
+    "a ticket of another's mail, copied": (
+        {
+            "client": NOBODY,
+            "author": "b.example",
+            "flow": Flow.SUBMISSION,
+            "user": "bert",
+            "header": b"Received: from x by y; z\r\nX-Postwarden-Id: 0123456789abc\r\n",
+        },
+        "unknown-sender",
+    ),
+    "a ticket of another's mail above, where nothing was": (
+        {
+            "client": NOBODY,
+            "author": "b.example",
+            "flow": Flow.SUBMISSION,
+            "user": "bert",
+            "header": b"X-Postwarden-Id: 0123456789abd\r\nX-Postwarden-Id: 0123456789abc\r\n",
+        },
+        "unknown-sender",
     ),
     "no author": ({"author": None}, "no-from"),
     "a second author": ({"header": b"From: y@b.example\r\n"}, "several-from"),
