@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +21,7 @@ from twisted.python.failure import Failure
 from mailbase.logs import Log
 from mailbase.statistics.model import Model, ModelError, make_model
 from mailbase.store import StoreError
-from policyd.learning.lessons import Lessons
+from policyd.learning.lessons import Lesson, Lessons
 from policyd.learning.trainer import frame
 from policyd.pausing import pause
 
@@ -132,21 +133,29 @@ class School:
         except StoreError as error:
             self._log.warning("lessons-not-read", error=str(error), next_attempt=AGAIN)
             return
-        count = len(self.lessons.all)
-        if first and self._stale and self.summary.get("spam", 0) + self.summary.get("ham", 0) == count:
+        if first and self._stale and self._is_of(self.lessons.all.values()):
             # The model of before the restart.
             self._stale = False
             if self._timer is not None and self._timer.active():
                 self._timer.cancel()
+
+    def _is_of(self, lessons: Collection[Lesson]) -> bool:
+        """Whether the model that there is was trained from these."""
+        spam = sum(one.spam for one in lessons)
+        newest = max((one.learned for one in lessons), default=0)
+        told = tuple(self.summary.get(name, 0) for name in ("spam", "ham"))
+        # Training begins a moment after the last of them.
+        return told == (spam, len(lessons) - spam) and newest < self.summary.get("trained", 0)
 
     def _begin(self) -> None:
         self._busy, self._stale = True, False
         Deferred.fromCoroutine(self._train())
 
     async def _train(self) -> None:
-        began = self._reactor.seconds()
+        began, well = self._reactor.seconds(), False
         try:
             self.summary = await self._ask()
+            well = True
             self._log.info("statistics-trained", **self.summary)
         except (OSError, StoreError, ValueError) as error:
             self.failures += 1
@@ -155,7 +164,7 @@ class School:
         taken = self._reactor.seconds() - began
         self._busy = False
         self._not_before = self._reactor.seconds() + min(BREATHER * taken, 10 * AGAIN)
-        if self._stale and self.failures == 0:
+        if self._stale and well:
             self._plan(SOON)
 
     def _spawn(self, process: _Trainer) -> _Trainer:
