@@ -75,7 +75,9 @@ def _one(name: str, value: str = "") -> int:
 
 
 def _words(texts: Iterable[str]) -> list[bytes]:
-    return [f"{text} ".encode("utf-8", "replace") for text in texts]
+    # One call for all of them; none has a space in it.
+    joined = " ".join(texts).encode("utf-8", "replace")
+    return [word + b" " for word in joined.split(b" ")] if joined else []
 
 
 def _text_words(text: str) -> list[bytes]:
@@ -92,8 +94,13 @@ def _shape(value: str) -> str:
     return value[:60]
 
 
+@lru_cache(maxsize=4000)
+def _organisation(host: str) -> str:
+    return organisation(host) or host
+
+
 def _organisations(hosts: Iterable[str]) -> set[str]:
-    return {organisation(host) or host for host in hosts}
+    return set(map(_organisation, hosts))
 
 
 def _domains(fields: Iterable[Field]) -> set[str]:

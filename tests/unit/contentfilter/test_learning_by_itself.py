@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import time
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
@@ -242,3 +243,11 @@ def test_workers_start_anew_when_there_is_another_model(tmp_path: Path) -> None:
     assert len(changes) == 1
     watch.stop()
     assert not clock.getDelayedCalls()
+
+
+def test_a_word_without_end_takes_no_time() -> None:
+    """A regular expression for addresses went over it again from each of its letters."""
+    for word in ("x" * 24_000, "@" * 24_000, "a." * 12_000, "http://" * 3_000):
+        started = time.process_time()
+        fuzzy_digest([word])
+        assert time.process_time() - started < 0.2
