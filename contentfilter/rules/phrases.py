@@ -154,6 +154,7 @@ class _Waiting:
         before: what stands before the element, from it backwards.
         after: what stands behind it.
         left, right: the only words that may stand next to it; None: others may, or none need.
+        needs: words of the other places, of each of which the text must have one.
     """
 
     number: int
@@ -162,6 +163,7 @@ class _Waiting:
     after: tuple[Element, ...]
     left: frozenset[str] | None
     right: frozenset[str] | None
+    needs: tuple[frozenset[str], ...]
 
 
 class PhraseSet:
@@ -179,7 +181,9 @@ class PhraseSet:
             place = min(range(len(elements)), key=lambda index: elements[index].commonness)
             anchor = elements[place]
             before, after = tuple(reversed(elements[:place])), tuple(elements[place + 1 :])
-            waiting = _Waiting(number, before, anchor, after, _only(before), _only(after))
+            others = (_only((element,)) for element in (*before, *after))
+            needs = tuple(words for words in others if words is not None)
+            waiting = _Waiting(number, before, anchor, after, _only(before), _only(after), needs)
             for word in anchor.words:
                 self._words.setdefault(word, []).append(waiting)
             for start in anchor.starts:
@@ -205,14 +209,16 @@ class PhraseSet:
             else:
                 places[word] = [index]
         found: dict[int, tuple[int, int]] = {}
-        count = len(words)
+        count, known = len(words), frozenset(places)
         for word, waiting in self._candidates(places):
             for one in waiting:
                 if one.number in found or not one.anchor.fits(word):
                     continue
+                # Most often one of its other words is nowhere in the text.
+                if any(need.isdisjoint(known) for need in one.needs):
+                    continue
                 left, right = one.left, one.right
                 for index in places[word][:MAX_TRIES]:
-                    # What most often is otherwise is seen without ado.
                     if right is not None and (index + 1 >= count or words[index + 1] not in right):
                         continue
                     if left is not None and (index < 1 or words[index - 1] not in left):
