@@ -54,6 +54,13 @@ def test_a_list_may_change_the_mail_and_seal_it_anew() -> None:
     assert chain(seal(changed, rsa_key(number=1), 2, domain=b"list.example")).result == "pass"
 
 
+def test_nobody_can_seal_in_another_s_name_and_cover_it_up() -> None:
+    """The last seal is good, and covers the false one."""
+    false = seal(PLAIN, rsa_key(number=2), 1, domain=b"sealer.example")
+    message = seal(false, rsa_key(number=1), 2, domain=b"list.example")
+    assert chain(message) == Chain("fail", "seal 1: signature did not verify")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
