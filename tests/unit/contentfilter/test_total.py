@@ -8,7 +8,7 @@ import math
 import pytest
 
 from contentfilter.clues import Clue
-from contentfilter.total import REST, Item, Total, add_up
+from contentfilter.total import BESIDE_STATISTICS, REST, Item, Total, add_up
 from mailbase.config.points import FINDING_POINTS
 from mailbase.evidence import Evidence
 from mailbase.vocabulary import Finding
@@ -108,3 +108,19 @@ def test_policyds_sum_is_believed_and_what_it_did_not_list_is_told():
     assert total.points == 5.0
     assert total.items == (Item(REST, 3.5), Item("helo.not-fqdn", 1.5), Item("old.fact", 0.0))
     assert names(add_up((), (), Evidence(1.0, ("x:y", ":1", "")))) == [":1:1", ":0", "x:y:0"]
+
+
+def test_rules_and_odd_links_are_worth_less_where_statistics_speak_of_the_same_words():
+    clues = (Clue("rule.a", "", 2.0), Clue("url.mismatch"), LISTED, Clue("dkim.fail"))
+    alone = {item.name: item.points for item in add_up(clues, (), None).items}
+    for statistics in (SPAM, HAM):
+        beside = {item.name: item.points for item in add_up((*clues, statistics), (), None).items}
+        assert beside["rule.a"] == 1.5
+        assert beside["url.mismatch"] == round(alone["url.mismatch"] * BESIDE_STATISTICS, 2)
+        assert beside["url.listed"] == 2.5
+        assert beside["dkim.fail"] == alone["dkim.fail"]
+
+
+def test_points_of_the_flow_stand_as_they_are_beside_statistics():
+    total = add_up((Clue("rule.a", "", 2.0), SPAM), (), None, {"rule.a": 4.0})
+    assert total.points == 7.5
