@@ -55,8 +55,10 @@ def test_in_a_mail_whatever_its_type(kind: bytes):
     mail = HEAD + b"Content-Type: " + kind + b'; name="smime.p7m"; smime-type=signed-data\r\n'
     mail += b"Content-Transfer-Encoding: base64\r\n\r\n" + base64_lines(cms.signed(STRING))
     result = scan_message(mail)
-    [part] = {finding.part for finding in result.findings if finding.name == "office-macro"}
-    assert part == "1/smime.p7m/content/2/a.doc"
+    parts = {finding.part for finding in result.findings if finding.name == "office-macro"}
+    assert "1/smime.p7m/content/2/a.doc" in parts
+    # What is declared as text is looked into as text as well, and the macro stands there in base64.
+    assert parts <= {"1/smime.p7m/content/2/a.doc", "1/smime.p7m"}
 
 
 LOCKED = {

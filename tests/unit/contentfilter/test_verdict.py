@@ -266,7 +266,7 @@ def test_who_wants_no_tag_gets_none_after_the_wait():
 def test_a_refusal_for_the_total_says_why_in_words_and_not_how_much():
     clues = [
         Clue("url.listed", "evil.example", 9.0),
-        Clue("rule.our-secret", "", 5.0),
+        Clue("rule.our-secret", "", 6.0),
         Clue("statistics.spam", "", 3.0),
         Clue("arc.pass", "", -1.0),
     ]
