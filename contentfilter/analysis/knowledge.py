@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contentfilter.rules.matcher import Matcher
 from contentfilter.rules.own import OwnRules
-from mailbase.config import Settings
 from mailbase.statistics.model import Model, ModelError
+
+if TYPE_CHECKING:
+    # Not in a worker, which would need half a second for it at its start.
+    from mailbase.config import Settings
 
 
 @dataclass(slots=True)

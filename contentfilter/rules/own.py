@@ -10,12 +10,15 @@ import base64
 import binascii
 import zlib
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contentfilter.rules.matcher import Matcher
 from contentfilter.rules.ruleset import RuleSet, assemble, shipped_documents
-from mailbase.config.rules import RuleSettings
 from mailbase.documents import ConfigError, Document, Problem, parse
+
+if TYPE_CHECKING:
+    # As in contentfilter.analysis.knowledge.
+    from mailbase.config.rules import RuleSettings
 
 MAX_CONTENT = 4 << 20
 """Octets of the operator's file."""

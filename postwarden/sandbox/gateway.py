@@ -231,7 +231,8 @@ class Gateway:
         Arguments:
             until: health resource that must answer; it is not ready while a reinjection port is missing.
         """
-        self.contentfilter.start(lambda: ready(self.ports.filter_metrics, until))
+        # Its workers load many libraries; beside other programs on few processors that takes its time.
+        self.contentfilter.start(lambda: ready(self.ports.filter_metrics, until), within=60.0)
 
     def queueing_sender(self, name: str, next_hop: int, address: str) -> tuple[PrivatePostfix, int]:
         """Start a second Postfix that keeps mail until the gateway takes it.

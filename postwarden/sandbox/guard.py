@@ -48,6 +48,9 @@ class Guard:
 
     def _send(self, line: str) -> None:
         assert self._process.stdin is not None
+        if self._process.stdin.closed:
+            # What it watched went with it.
+            return
         self._process.stdin.write(line.encode() + b"\n")
         self._process.stdin.flush()
 

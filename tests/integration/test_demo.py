@@ -86,7 +86,7 @@ def test_it_cleans_up_however_it_ends(real_postfix, tmp_path):
 def ends_and_leaves_nothing(number: signal.Signals, folder: Path, demo: subprocess.Popen[bytes]) -> None:
     seen = folder.parent / "output"
     serving = "Ctrl-C ends it"
-    wait_until(lambda: serving in seen.read_text() or demo.poll() is not None, 60.0, "it serves")
+    wait_until(lambda: serving in seen.read_text() or demo.poll() is not None, 120.0, "it serves")
     assert demo.poll() is None, seen.read_text()
     postfix = (folder / "postfix").resolve()
     assert len(processes_of(folder)) >= 2
