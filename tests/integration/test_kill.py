@@ -28,7 +28,11 @@ IN_DATA = 80
 """Mails whose end-of-data is held back before contentfilter."""
 IN_HAND = 60
 """Mails whose end-of-data is held back behind it; of all others it is Postfix's 250."""
-SETTINGS = {"contentfilter": {"workers": {"backlog": 1000}}}
+SETTINGS = {
+    "contentfilter": {"workers": {"backlog": 1000}},
+    # A user who sends as much at once is told of, by a mail of the gateway's own.
+    "policyd": {"outgoing": {"enabled": False}},
+}
 
 
 class Scene:
