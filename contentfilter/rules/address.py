@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 MAX_FIELD = 4000
 """Characters of a field that are looked at."""
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"@\\]{1,100}@[^\s<>()\[\],;:\"@\\]{1,255}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Mailbox:
     """Arguments:
     name: the display name, without quotes; empty if there is none.
@@ -20,11 +21,11 @@ class Mailbox:
     name: str = ""
     address: str = ""
 
-    @property
+    @cached_property
     def local(self) -> str:
         return self.address.rpartition("@")[0]
 
-    @property
+    @cached_property
     def domain(self) -> str:
         """Small letters; empty if there is none."""
         return self.address.rpartition("@")[2].rstrip(".").lower() if "@" in self.address else ""

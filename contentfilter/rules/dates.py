@@ -7,7 +7,12 @@ import re
 from dataclasses import dataclass
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = {
+    name: number
+    for number, name in enumerate(
+        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1
+    )
+}
 _DATE = re.compile(
     r"\s*(?:([A-Za-z]{3,9})\s*,?\s{1,5})?(\d{1,2})[\s-]{1,5}([A-Za-z]{3,9})[\s-]{1,5}(\d{2,4})\s{1,5}(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?"
     r"(?:\s{0,5}([+-]\d{1,4}|[A-Za-z]{1,5}))?"
@@ -46,7 +51,7 @@ def moment_of(text: str) -> Moment | None:
     if found is None:
         return None
     weekday, day, name, year, hour, minute, second, zone = found.groups()
-    month = next((i for i, short in enumerate(_MONTHS, 1) if name.lower().startswith(short)), 0)
+    month = _MONTHS.get(name[:3].lower(), 0)
     years = int(year)
     if len(year) < 4:
         years += 1900 if years >= 50 else 2000

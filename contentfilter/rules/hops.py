@@ -15,6 +15,11 @@ _ADDRESS = re.compile(
 _NAME = re.compile(r"\(\s{0,5}(?:\S{1,80}@)?([A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63}){1,20})\.?\s{1,5}\[")
 _HELO = re.compile(r"\b(?:helo|ehlo)[=\s]\s{0,5}([^\s()]{1,255})")
 _END = re.compile(r"[\s;()]")
+_PRIVATE = re.compile(
+    r"(?:127|10|0)\.|192\.168\.|169\.254\.|172\.(?:1[6-9]|2\d|3[01])\.|::1|ipv6:(?:::1|f[cde])"
+)
+_AUTHENTICATED = frozenset({"ESMTPA", "ESMTPSA", "UTF8SMTPA", "UTF8SMTPSA", "LMTPA", "LMTPSA", "ASMTP"})
+"""Protocols of clients that gave a password (RFC 3848, RFC 6531)."""
 _DOUBTS = ("unknown", "may be forged", "unverified")
 
 
@@ -65,16 +70,21 @@ class Hop:
         found = _ADDRESS.search(self._about)
         return found[1].lower() if found else ""
 
-    @property
+    @cached_property
     def by(self) -> str:
         """The server that wrote the line, by its own account, small letters."""
         return _END.split(self._server, maxsplit=1)[0].rstrip(".").lower()
 
-    @property
+    @cached_property
     def protocol(self) -> str:
         """``ESMTP`` and the like, capitals; empty where the line does not tell."""
         _, found, behind = self._front.partition(" with ")
         return _END.split(behind.lstrip(), maxsplit=1)[0][:20].upper() if found else ""
+
+    @property
+    def outside(self) -> bool:
+        """Whether the client has a public address; one that gave a password is a user at home."""
+        return bool(self.address and not _PRIVATE.match(self.address) and self.protocol not in _AUTHENTICATED)
 
     @cached_property
     def moment(self) -> Moment | None:

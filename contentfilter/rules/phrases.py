@@ -9,7 +9,8 @@ bounded for each phrase.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import re2
@@ -23,8 +24,16 @@ MAX_TRIES = 20
 """Places of its rarest word at which a phrase is tried."""
 MAX_WORDS = 32_768
 """Words of a text that are looked at."""
+MAX_KNOWN = 500_000
+"""Characters of words of which a set remembers what waits for them: mail is written in the same ones."""
 
 _WORD = re.compile(r"[^\W_]+|[$€£%!]")
+_SIGNS = "$%!"
+"""Of the signs that are words, those in ASCII."""
+_SPACED = bytes(
+    octet if octet >= 128 or chr(octet).isalnum() or chr(octet) in _SIGNS else 32 for octet in range(256)
+)
+"""What divides words in UTF-8, as far as it is ASCII, made a blank."""
 _ALTERNATIVE = re.compile(r"\*?[^\W_]+\*?|[$€£%!#]")
 _GAP = re.compile(r"\.\.(\d{1,2})")
 _PREFIX = 4
@@ -191,6 +200,8 @@ class PhraseSet:
                 table.setdefault(start[:_PREFIX], []).append(waiting)
             for part in (*anchor.ends, *anchor.inner):
                 self._parts.setdefault(part, []).append(waiting)
+        self._known: dict[str, tuple[_Waiting, ...]] = {}
+        self._size = 0
         self._any_part = None
         if self._parts:
             parts = "|".join(re2.escape(part) for part in sorted(self._parts))
@@ -202,23 +213,18 @@ class PhraseSet:
         Arguments:
             words: in small letters, in their order.
         """
-        places: dict[str, list[int]] = {}
-        for index, word in enumerate(words):
-            if word in places:
-                places[word].append(index)
-            else:
-                places[word] = [index]
         found: dict[int, tuple[int, int]] = {}
-        count, known = len(words), frozenset(places)
-        for word, waiting in self._candidates(places):
-            for one in waiting:
-                if one.number in found or not one.anchor.fits(word):
-                    continue
+        count, distinct = len(words), frozenset(words)
+        for word in self._awaited(distinct):
+            places: list[int] | None = None
+            for one in self._known[word]:
                 # Most often one of its other words is nowhere in the text.
-                if any(need.isdisjoint(known) for need in one.needs):
+                if one.number in found or any(need.isdisjoint(distinct) for need in one.needs):
                     continue
+                if places is None:
+                    places = _places(words, word)
                 left, right = one.left, one.right
-                for index in places[word][:MAX_TRIES]:
+                for index in places:
                     if right is not None and (index + 1 >= count or words[index + 1] not in right):
                         continue
                     if left is not None and (index < 1 or words[index - 1] not in left):
@@ -229,23 +235,49 @@ class PhraseSet:
                         break
         return found
 
-    def _candidates(self, places: dict[str, list[int]]) -> Iterator[tuple[str, list[_Waiting]]]:
-        """Words of the text for which phrases wait."""
-        for word in self._words.keys() & places.keys():
-            yield word, self._words[word]
-        starts = self._starts
-        for word in places:
-            if (waiting := starts.get(word[:_PREFIX])) is not None:
+    def _awaited(self, distinct: frozenset[str]) -> list[str]:
+        """Those of the words for which phrases wait; what waits is in :attr:`_known` then."""
+        known = self._known
+        strange = [word for word in distinct if word not in known]
+        if strange:
+            self._size += sum(map(len, strange))
+            if self._size > MAX_KNOWN:
+                known.clear()
+                strange = list(distinct)
+                self._size = sum(map(len, strange))
+            known.update(dict.fromkeys(strange, ()))
+            for word, waiting in self._candidates(strange):
+                fitting = [one for one in waiting if one.anchor.fits(word)]
+                known[word] = tuple({one.number: one for one in (*known[word], *fitting)}.values())
+        return [word for word in distinct if known[word]]
+
+    def _candidates(self, words: Collection[str]) -> Iterator[tuple[str, list[_Waiting]]]:
+        """Phrases that may wait for ``words``."""
+        for word in words:
+            if (waiting := self._words.get(word)) is not None:
+                yield word, waiting
+            if (waiting := self._starts.get(word[:_PREFIX])) is not None:
                 yield word, waiting
         if self._any_part is not None:
             # All words at once; no part has a blank in it, so none is found across two words.
-            joined = " ".join(places).encode("utf-8", "replace")
+            joined = " ".join(words).encode("utf-8", "replace")
             for match in self._any_part.finditer(joined):
                 begin, end = joined.rfind(b" ", 0, match.start()) + 1, joined.find(b" ", match.end())
                 word = joined[begin : end if end >= 0 else None].decode("utf-8", "replace")
                 for part, waiting in self._parts.items():
-                    if part in word and word in places:
+                    if part in word and word in self._known:
                         yield word, waiting
+
+
+def _places(words: Sequence[str], word: str) -> list[int]:
+    """Where ``word`` stands, the first :data:`MAX_TRIES` times."""
+    places: list[int] = []
+    index = -1
+    with suppress(ValueError):
+        while len(places) < MAX_TRIES:
+            index = words.index(word, index + 1)
+            places.append(index)
+    return places
 
 
 def _only(elements: Sequence[Element]) -> frozenset[str] | None:
@@ -262,7 +294,21 @@ def words_of(text: str) -> list[str]:
 
     Apostrophes are left out (``dont``), and e-mail is one word.
     """
-    return _WORD.findall(plain(text))[:MAX_WORDS]
+    text = plain(text)
+    for sign in _SIGNS:
+        if sign in text:
+            text = text.replace(sign, f" {sign} ")
+    # As _WORD finds them, which takes four times as long and is kept for words beyond ASCII.
+    pieces = text.encode("utf-8", "surrogatepass").translate(_SPACED).decode("utf-8", "surrogatepass").split()
+    if text.isascii():
+        return pieces[:MAX_WORDS]
+    words: list[str] = []
+    for piece in pieces[:MAX_WORDS]:
+        if piece.isascii():
+            words.append(piece)
+        else:
+            words += _WORD.findall(piece)
+    return words[:MAX_WORDS]
 
 
 def spans_of(text: str) -> list[tuple[int, int]]:

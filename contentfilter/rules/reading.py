@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ MAX_RAW = 96 * 1024
 MAX_URLS = 100
 MAX_HOPS = 20
 
+_UPPER, _LOWER = string.ascii_uppercase.encode(), string.ascii_lowercase.encode()
 _INVISIBLE = dict.fromkeys(
     [0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180E, 0xFEFF, *range(0x200B, 0x2010),
      *range(0x202A, 0x202F), *range(0x2060, 0x2070), *range(0xFE00, 0xFE10)]
@@ -53,13 +55,12 @@ class Reading:
     # -- header
 
     def values(self, name: str, part: str) -> Sequence[str]:
-        """What the fields called ``name`` have in the way of ``part``; see :class:`model.HeaderTest`."""
-        fields = list(self.letter.all(name))
+        """What the fields called ``name`` have in the way of ``part``, other than ``raw``; see
+        :class:`model.HeaderTest`.
+        """
         if part == "value":
-            return [field.text for field in fields]
-        if part == "raw":
-            return [field.raw.decode("utf-8", "replace") for field in fields]
-        if not fields:
+            return [field.text for field in self.letter.all(name)]
+        if name not in self.letter:
             return ()
         box = self.mailbox(name)
         return [box.name if part == "name" else box.address if part == "address" else box.domain]
@@ -100,6 +101,11 @@ class Reading:
         return found
 
     @cached_property
+    def outside(self) -> Sequence[Hop]:
+        """The hops at which a client from outside handed the mail over."""
+        return [hop for hop in self.hops if hop.outside]
+
+    @cached_property
     def date(self) -> Moment | None:
         """What Date says; None if it is missing or nobody can read it."""
         return moment_of(self.letter.first("date"))
@@ -115,6 +121,14 @@ class Reading:
         return next((hop.moment.seconds for hop in reversed(self.hops) if hop.moment is not None), None)
 
     # -- texts
+
+    @cached_property
+    def capitals(self) -> float:
+        """Share of capitals among the letters of the text; 0 where it is short or has no letters at all."""
+        text = self.shown[:8000].encode("ascii", "ignore")
+        upper = len(text) - len(text.translate(None, _UPPER))
+        lower = len(text) - len(text.translate(None, _LOWER))
+        return upper / (upper + lower) if upper + lower >= 150 else 0.0
 
     @cached_property
     def shown(self) -> str:

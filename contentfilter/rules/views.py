@@ -77,7 +77,15 @@ def header_view(name: str, part: str) -> View:
     title = name if part == "value" else f"{name} ({part})"
 
     def cells(reading: Reading) -> Cells:
-        return _octets(reading.values(name, part)) if name in reading.letter else ()
+        if name not in reading.letter:
+            return ()
+        if part == "raw":
+            # Most are in UTF-8 as they are.
+            return [
+                field.raw if field.raw.isascii() else field.raw.decode("utf-8", "replace").encode("utf-8")
+                for field in reading.letter.all(name)
+            ]
+        return _octets(reading.values(name, part))
 
     return View(f"header.{name}.{part}", title, cells)
 

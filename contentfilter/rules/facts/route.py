@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from contentfilter.rules.hops import Hop
 from mailbase.organisation import organisation
 
 if TYPE_CHECKING:
@@ -20,30 +18,18 @@ excite.com lycos.com comcast.net verizon.net att.net
 """
 _PROVIDERS = frozenset(_PROVIDERS_LIST.split())
 """Those whose own servers have names of their own."""
-_PRIVATE = re.compile(
-    r"(?:127|10|0)\.|192\.168\.|169\.254\.|172\.(?:1[6-9]|2\d|3[01])\.|::1|ipv6:(?:::1|f[cde])"
-)
 _NUMBERS = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}")
 _DYNAMIC = re.compile(
     r"(?:^|[.-])(?:a?dsl|xdsl|vdsl|cable|catv|dial(?:up|in)?|dyn(?:amic)?|dhcp|pool|ppp|pppoe|cust(?:omer)?|client|"
     r"home|user|broadband|ip|host|modem|tnt\d*|pc|fibre|ftth|res(?:idential)?|cpe|ras|isdn|m?nas)(?:[.\d-])|"
     r"\d{1,3}[.-]\d{1,3}[.-]\d{1,3}[.-]\d{1,3}|\d{3}-?\d{3}-?\d{3}-?\d{3}",
 )
-_AUTHENTICATED = frozenset({"ESMTPA", "ESMTPSA", "UTF8SMTPA", "UTF8SMTPSA", "LMTPA", "LMTPSA", "ASMTP"})
-"""Protocols of clients that gave a password (RFC 3848, RFC 6531)."""
 _GIBBERISH = re.compile(r"[bcdfghjklmnpqrstvwxz]{6}")
-
-
-def _outside(reading: Reading) -> Iterator[Hop]:
-    """The hops from a client with a public address; one that gave a password is a user at home."""
-    for hop in reading.hops:
-        if hop.address and not _PRIVATE.match(hop.address) and hop.protocol not in _AUTHENTICATED:
-            yield hop
 
 
 def helo_forged(reading: Reading) -> str | None:
     """A client called itself one of a great provider's servers, and its name in DNS is another's."""
-    for hop in _outside(reading):
+    for hop in reading.outside:
         claimed = ".".join(hop.helo.rsplit(".", 2)[-2:])
         # Providers have several domains, and some of their servers the provider's name in another.
         if claimed in _PROVIDERS and "." in hop.name and claimed.partition(".")[0] not in hop.name:
@@ -53,7 +39,7 @@ def helo_forged(reading: Reading) -> str | None:
 
 def helo_is_address(reading: Reading) -> str | None:
     """A server that hands mail on called itself by a bare number."""
-    for hop in _outside(reading):
+    for hop in reading.outside:
         if _NUMBERS.fullmatch(hop.helo):
             return hop.helo
     return None
@@ -61,7 +47,7 @@ def helo_is_address(reading: Reading) -> str | None:
 
 def helo_is_us(reading: Reading) -> str | None:
     """A client from outside called itself by the name of the very server that it spoke to."""
-    for hop in _outside(reading):
+    for hop in reading.outside:
         if "." in hop.helo and hop.helo == hop.by and hop.name != hop.by:
             return hop.helo[:80]
     return None
@@ -70,7 +56,7 @@ def helo_is_us(reading: Reading) -> str | None:
 def helo_is_recipient(reading: Reading) -> str | None:
     """A client from outside called itself by the recipient's domain."""
     recipient = reading.mailbox("to").domain
-    for hop in _outside(reading) if recipient else ():
+    for hop in reading.outside if recipient else ():
         if hop.helo == recipient and hop.name:
             ours = organisation(recipient)
             if reading.organisation != ours and organisation(hop.name) != ours:
@@ -80,7 +66,7 @@ def helo_is_recipient(reading: Reading) -> str | None:
 
 def client_unverified(reading: Reading) -> str | None:
     """A server says that the client's name could not be verified."""
-    for hop in _outside(reading):
+    for hop in reading.outside:
         if hop.doubtful:
             return (hop.name or hop.helo or hop.address)[:80]
     return None
@@ -88,16 +74,15 @@ def client_unverified(reading: Reading) -> str | None:
 
 def client_dynamic(reading: Reading) -> str | None:
     """A machine on a dial-up or home line handed the mail over, without its provider's server."""
-    hops = list(_outside(reading))
-    if not hops:
+    if not reading.outside:
         return None
-    first = hops[0]
+    first = reading.outside[0]
     return first.name[:80] if first.name and _DYNAMIC.search(first.name) else None
 
 
 def helo_random(reading: Reading) -> str | None:
     """A client from outside called itself by random letters."""
-    for hop in _outside(reading):
+    for hop in reading.outside:
         if "." not in hop.helo and len(hop.helo) >= 6 and _GIBBERISH.search(hop.helo):
             return hop.helo[:80]
     return None

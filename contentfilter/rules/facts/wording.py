@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import string
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,28 +15,19 @@ _MIXED = re.compile(
 _WORD = re.compile(r"[^\W\d_]{2,40}")
 _STYLED = re.compile("[\U0001d400-\U0001d7ff\U0001f130-\U0001f189\u24b6-\u24e9\uff21-\uff3a\uff41-\uff5a]")
 _HIDDEN = re.compile("[^\\W\\d_][\u00ad\u200b\u2060\ufeff\u200e\u200f\u034f][^\\W\\d_]")
-_UPPER, _LOWER = string.ascii_uppercase.encode(), string.ascii_lowercase.encode()
 _MARKS = "\u00ad\u200b\u2060\ufeff\u200e\u200f\u034f"
 _CONTROL = re.compile("[\x01-\x08\x0b\x0c\x10-\x1a\x1c-\x1f\x7f]")
 
 
-def _capitals(reading: Reading) -> float:
-    """Share of capitals among the letters of the text; 0 where it is short or has no small letters at all."""
-    text = reading.shown[:8000].encode("ascii", "ignore")
-    upper = len(text) - len(text.translate(None, _UPPER))
-    lower = len(text) - len(text.translate(None, _LOWER))
-    return upper / (upper + lower) if upper + lower >= 150 else 0.0
-
-
 def text_half_capitals(reading: Reading) -> str | None:
     """Between a quarter and three quarters of the text is in capitals."""
-    share = _capitals(reading)
+    share = reading.capitals
     return f"{share:.0%}" if 0.25 <= share < 0.75 else None
 
 
 def text_capitals(reading: Reading) -> str | None:
     """Nearly all of the text is in capitals."""
-    share = _capitals(reading)
+    share = reading.capitals
     return f"{share:.0%}" if share >= 0.75 else None
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contentfilter.rules import phrases
 from contentfilter.rules.address import Mailbox, addresses_in, mailbox_of
 from contentfilter.rules.dates import moment_of
 from contentfilter.rules.facts import FACTS
@@ -139,17 +141,34 @@ def test_phrases_found_at_once_are_those_found_alone() -> None:
     rng = random.Random(7)
     letters = "abcde"
     pieces = [*letters, "a|b", "c|d|e", "a?", "..1", "..3", "b*", "*c", "*d*"]
-    phrases = []
-    while len(phrases) < 200:
+    many = []
+    while len(many) < 200:
         try:
-            phrases.append(read_phrase(" ".join(rng.choices(pieces, k=rng.randint(1, 5)))))
+            many.append(read_phrase(" ".join(rng.choices(pieces, k=rng.randint(1, 5)))))
         except ValueError:
             continue
-    together = PhraseSet(phrases)
+    together = PhraseSet(many)
     for _ in range(60):
         words = rng.choices(["a", "b", "c", "d", "e", "bb", "ac", "ada"], k=12)
-        alone = {n for n, phrase in enumerate(phrases) if PhraseSet([phrase]).search(words)}
+        alone = {n for n, phrase in enumerate(many) if PhraseSet([phrase]).search(words)}
         assert set(together.search(words)) == alone
+
+
+@given(
+    st.text(alphabet="aZ9_ \t\n'-.,!$%#€£éß\u4e00\u0660\u2019\u00a0\x1f\x00\ud800", max_size=60)
+    | st.text(max_size=60)
+)
+def test_words_are_letters_and_digits_in_a_row_and_signs(text: str) -> None:
+    assert words_of(text) == re.findall(r"[^\W_]+|[$€£%!]", phrases.plain(text))
+
+
+def test_a_set_of_phrases_does_not_remember_words_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phrases, "MAX_KNOWN", 100)
+    together = PhraseSet([read_phrase("pay *bill*"), read_phrase("see you*")])
+    for number in range(40):
+        words = [f"word{number}", "pay", f"bill{number}", "see", "yours"]
+        assert together.search(words) == {0: (1, 3), 1: (3, 5)}
+        assert sum(map(len, together._known)) <= 100
 
 
 @pytest.fixture(scope="module")

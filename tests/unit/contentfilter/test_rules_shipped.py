@@ -40,6 +40,15 @@ def test_no_rule_alone_is_enough_to_tag(shipped: RuleSet) -> None:
     assert {name: points for name, points in shipped.points().items() if not 0 < points <= 3.0} == {}
 
 
+def test_rules_that_nothing_wakes_would_not_fire(shipped: RuleSet, matcher: Matcher) -> None:
+    """What a rule waits for is what it cannot do without."""
+    sleepless = Matcher(shipped)
+    sleepless._asleep = bytearray(b"\1" * len(shipped.rulings))
+    for content in (*HONEST.values(), *SPAM.values()):
+        letter = read_letter(content)
+        assert matcher.hits(Reading(letter)) == sleepless.hits(Reading(letter))
+
+
 @pytest.mark.parametrize("name", HONEST)
 def test_an_honest_letter_is_not_tagged(matcher: Matcher, name: str) -> None:
     hits = matcher.hits(Reading(read_letter(HONEST[name])))
