@@ -9,7 +9,7 @@ bounded for each phrase.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -24,8 +24,6 @@ MAX_TRIES = 20
 """Places of its rarest word at which a phrase is tried."""
 MAX_WORDS = 32_768
 """Words of a text that are looked at."""
-MAX_KNOWN = 500_000
-"""Characters of words of which a set remembers what waits for them: mail is written in the same ones."""
 
 _WORD = re.compile(r"[^\W_]+|[$€£%!]")
 _SIGNS = "$%!"
@@ -200,12 +198,9 @@ class PhraseSet:
                 table.setdefault(start[:_PREFIX], []).append(waiting)
             for part in (*anchor.ends, *anchor.inner):
                 self._parts.setdefault(part, []).append(waiting)
-        self._known: dict[str, tuple[_Waiting, ...]] = {}
-        self._size = 0
-        self._any_part = None
-        if self._parts:
-            parts = "|".join(re2.escape(part) for part in sorted(self._parts))
-            self._any_part = re2.compile(parts, options())
+        self._pieces = None
+        if pieces := sorted([*self._parts, *(f" {start}" for start in self._starts)]):
+            self._pieces = re2.compile("|".join(map(re2.escape, pieces)), options())
 
     def search(self, words: Sequence[str]) -> dict[int, tuple[int, int]]:
         """The numbers of the phrases that stand in ``words``, each with its first word and the one behind.
@@ -215,11 +210,13 @@ class PhraseSet:
         """
         found: dict[int, tuple[int, int]] = {}
         count, distinct = len(words), frozenset(words)
-        for word in self._awaited(distinct):
+        for word, waiting in self._candidates(distinct):
             places: list[int] | None = None
-            for one in self._known[word]:
+            for one in waiting:
+                if one.number in found or not one.anchor.fits(word):
+                    continue
                 # Most often one of its other words is nowhere in the text.
-                if one.number in found or any(need.isdisjoint(distinct) for need in one.needs):
+                if any(need.isdisjoint(distinct) for need in one.needs):
                     continue
                 if places is None:
                     places = _places(words, word)
@@ -235,38 +232,25 @@ class PhraseSet:
                         break
         return found
 
-    def _awaited(self, distinct: frozenset[str]) -> list[str]:
-        """Those of the words for which phrases wait; what waits is in :attr:`_known` then."""
-        known = self._known
-        strange = [word for word in distinct if word not in known]
-        if strange:
-            self._size += sum(map(len, strange))
-            if self._size > MAX_KNOWN:
-                known.clear()
-                strange = list(distinct)
-                self._size = sum(map(len, strange))
-            known.update(dict.fromkeys(strange, ()))
-            for word, waiting in self._candidates(strange):
-                fitting = [one for one in waiting if one.anchor.fits(word)]
-                known[word] = tuple({one.number: one for one in (*known[word], *fitting)}.values())
-        return [word for word in distinct if known[word]]
-
-    def _candidates(self, words: Collection[str]) -> Iterator[tuple[str, list[_Waiting]]]:
-        """Phrases that may wait for ``words``."""
-        for word in words:
-            if (waiting := self._words.get(word)) is not None:
-                yield word, waiting
+    def _candidates(self, distinct: frozenset[str]) -> Iterator[tuple[str, list[_Waiting]]]:
+        """Words of the text for which phrases may wait."""
+        for word in distinct & self._words.keys():
+            yield word, self._words[word]
+        if self._pieces is None:
+            return
+        # All words at once; only what begins a word has a blank in it, so none is found across two.
+        joined = f" {' '.join(distinct)} ".encode("utf-8", "replace")
+        pieced: set[bytes] = set()
+        for match in self._pieces.finditer(joined):
+            begin = joined.rfind(b" ", 0, match.start() + 1) + 1
+            pieced.add(joined[begin : joined.index(b" ", match.end())])
+        for octets in pieced:
+            word = octets.decode("utf-8", "replace")
             if (waiting := self._starts.get(word[:_PREFIX])) is not None:
                 yield word, waiting
-        if self._any_part is not None:
-            # All words at once; no part has a blank in it, so none is found across two words.
-            joined = " ".join(words).encode("utf-8", "replace")
-            for match in self._any_part.finditer(joined):
-                begin, end = joined.rfind(b" ", 0, match.start()) + 1, joined.find(b" ", match.end())
-                word = joined[begin : end if end >= 0 else None].decode("utf-8", "replace")
-                for part, waiting in self._parts.items():
-                    if part in word and word in self._known:
-                        yield word, waiting
+            for part, waiting in self._parts.items():
+                if part in word and word in distinct:
+                    yield word, waiting
 
 
 def _places(words: Sequence[str], word: str) -> list[int]:

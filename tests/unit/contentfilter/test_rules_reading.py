@@ -162,15 +162,6 @@ def test_words_are_letters_and_digits_in_a_row_and_signs(text: str) -> None:
     assert words_of(text) == re.findall(r"[^\W_]+|[$€£%!]", phrases.plain(text))
 
 
-def test_a_set_of_phrases_does_not_remember_words_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(phrases, "MAX_KNOWN", 100)
-    together = PhraseSet([read_phrase("pay *bill*"), read_phrase("see you*")])
-    for number in range(40):
-        words = [f"word{number}", "pay", f"bill{number}", "see", "yours"]
-        assert together.search(words) == {0: (1, 3), 1: (3, 5)}
-        assert sum(map(len, together._known)) <= 100
-
-
 @pytest.fixture(scope="module")
 def matcher() -> Matcher:
     return Matcher(OwnRules().ruleset())
