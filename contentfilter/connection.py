@@ -14,10 +14,10 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from contentfilter import prompt
 from contentfilter.envelope import Envelope
 from contentfilter.intake import Shortage
 from contentfilter.metering import Stage
+from contentfilter.prompt import Prompt
 from contentfilter.reinjection import Delivery
 from contentfilter.session import Session
 from contentfilter.smtp.client import Outcome
@@ -83,6 +83,7 @@ class ProxyConnection(Protocol):
         self._engine = ServerEngine(factory.profile.lmtp)
         self._session = Session(factory.profile, lambda: factory.port.offer, factory.splits, self._is_busy)
         self._out: list[bytes] = []
+        self._prompt: Prompt
         self._pumping = False
         self._choked = False
         """Our replies pile up; nothing more is read or done until the client takes them."""
@@ -119,7 +120,8 @@ class ProxyConnection(Protocol):
             return
         self._owner.admit(self)
         self.transport.registerProducer(self, True)
-        self.transport.write(self._session.banner().encode())
+        self._prompt = Prompt(self.transport)
+        self._prompt.write(self._session.banner().encode())
         self._touch()
         self._timer = self._reactor.callLater(self._owner.silence, self._check_silence)
 
@@ -226,8 +228,7 @@ class ProxyConnection(Protocol):
 
     def _flush(self) -> None:
         if self._out and not self._lost:
-            self.transport.write(b"".join(self._out))
-            prompt.send(self.transport)
+            self._prompt.write(b"".join(self._out))
         self._out.clear()
 
     def _adjust_reading(self) -> None:

@@ -15,9 +15,9 @@ from twisted.internet.interfaces import IAddress, IConnector
 from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from contentfilter import prompt
 from contentfilter.idle import IdleConnections
 from contentfilter.metering import NoMeter, ProxyMeter
+from contentfilter.prompt import Prompt
 from contentfilter.smtp.client import (
     ClientAction,
     ClientEngine,
@@ -86,6 +86,10 @@ class Delivery(Protocol):
         self._chunks: Iterator[bytes] = iter(())
         self._hash = hashlib.sha256()
         self._left = 0
+        self._prompt: Prompt
+        self._rest = b""
+        """What the kernel did not take at once, of content that went out with its end."""
+        self._producing = False
         self._end_written = False
         self._end_flushed = False
         self._over = False
@@ -101,6 +105,7 @@ class Delivery(Protocol):
         self._opened = idle.opened
         self.transport = idle.leave()
         self.transport.protocol = self
+        self._prompt = Prompt(self.transport)
         self._perform(self._engine.resume(idle.offer))
 
     def connect(self) -> None:
@@ -125,6 +130,7 @@ class Delivery(Protocol):
 
     def connectionMade(self) -> None:
         self._opened = self._reactor.seconds()
+        self._prompt = Prompt(self.transport)
         if self._over:
             self.transport.abortConnection()
         elif isinstance(self._port.place, Tcp):
@@ -152,9 +158,15 @@ class Delivery(Protocol):
     def resumeProducing(self) -> None:
         if self._over:
             return
-        if self._end_written:
+        if self._rest:
+            rest, self._rest = self._rest, b""
+            self.transport.write(rest)
+        elif self._end_written:
             self._flushed()
-            return
+        else:
+            self._produce()
+
+    def _produce(self) -> None:
         try:
             chunk = next(self._chunks, b"") if self._left else b""
         except (OSError, ValueError) as error:
@@ -176,8 +188,14 @@ class Delivery(Protocol):
             raise RuntimeError("nothing to send")
         self._left = self._spool.wire_size
         self._chunks = self._spool.chunks()
+        if len(self._header) + self._left > COMBINED:
+            self._begin_producing()
+        else:
+            self._produce()
+
+    def _begin_producing(self) -> None:
+        self._producing = True
         self.transport.registerProducer(self, False)
-        prompt.send(self.transport)
 
     def _write_end(self, data: bytes) -> None:
         """Write ``data``, the last of the content, and the end of data, if it is right and in time."""
@@ -189,12 +207,20 @@ class Delivery(Protocol):
             self._timed_out()
         else:
             self._end_written = True
-            self.transport.writeSequence([data, END])
+            if self._producing:
+                self.transport.writeSequence([data, END])
+                return
+            self._rest = self._prompt.send(data + END)
+            if self._rest:
+                self._begin_producing()
+            else:
+                self._flushed()
 
     def _flushed(self) -> None:
         """The end of data has left our buffer: from now on the mail may be delivered."""
         self._end_flushed = True
-        self.transport.unregisterProducer()
+        if self._producing:
+            self.transport.unregisterProducer()
         self._engine.content_sent()
         self._restart_timer(FINAL_REPLY)
 
@@ -202,8 +228,7 @@ class Delivery(Protocol):
         for action in actions:
             match action:
                 case Write(data=data):
-                    self.transport.write(data)
-                    prompt.send(self.transport)
+                    self._prompt.write(data)
                 case SendContent():
                     self._start_content()
                 case Offered(offer=offer):

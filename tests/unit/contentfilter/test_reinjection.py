@@ -49,6 +49,23 @@ class Line(StringTransport):
                 break
 
 
+class Tight(Line):
+    """One with a socket that takes so many octets before the rest has to wait."""
+
+    room = 0
+
+    def getHandle(self) -> Any:
+        return self
+
+    def send(self, data: bytes) -> int:
+        if not self.room:
+            raise BlockingIOError(errno.EAGAIN, "full")
+        taken = data[: self.room]
+        self.room -= len(taken)
+        self.write(taken)
+        return len(taken)
+
+
 class Meter(NoMeter):
     def __init__(self) -> None:
         self.mismatches = 0
@@ -82,9 +99,9 @@ class Rig:
         self.delivery.outcome.addCallback(self.outcomes.append)
         return self
 
-    def connect(self) -> Rig:
+    def connect(self, line: Line | None = None) -> Rig:
         factory = self.reactor.tcpClients[-1][2]
-        self.line = Line()
+        self.line = line or Line()
         factory.buildProtocol(None).makeConnection(self.line)
         return self
 
@@ -93,8 +110,8 @@ class Rig:
             self.protocol.dataReceived(reply)
         return self
 
-    def to_content(self) -> Rig:
-        return self.connect().say(b"220 hi\r\n", EHLO, b"250 ok\r\n250 ok\r\n", b"354 go\r\n")
+    def to_content(self, line: Line | None = None) -> Rig:
+        return self.connect(line).say(b"220 hi\r\n", EHLO, b"250 ok\r\n250 ok\r\n", b"354 go\r\n")
 
     @property
     def protocol(self) -> Any:
@@ -146,6 +163,36 @@ def test_delivery_of_any_size(tmp_path: Path, size: int, memory: int) -> None:
     assert rig.content == HEADER + data + b".\r\n"
     rig.say(b"250 ok\r\n")
     assert rig.outcome.result is Result.DELIVERED
+
+
+def test_delivery_of_a_small_mail_goes_out_at_once_and_needs_nobody_to_ask_for_more(tmp_path: Path) -> None:
+    line = Tight()
+    line.room = 1 << 20
+    rig = Rig().deliver(spooled(tmp_path, b"Hi\r\n")).to_content(line)
+    assert rig.content == HEADER + b"Hi\r\n.\r\n"
+    assert line.producer is None
+    rig.reactor.advance(76)
+    assert rig.outcomes == [], "its end is out, so it may be delivered: the answer is waited for"
+    assert rig.say(b"250 ok\r\n").outcome.result is Result.DELIVERED
+
+
+def test_delivery_of_a_small_mail_that_does_not_fit_is_whole_and_taken_back_in_time(tmp_path: Path) -> None:
+    commands = len(b"EHLO filter.example\r\nMAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nDATA\r\n")
+    content = HEADER + b"Hi\r\n.\r\n"
+    for room in range(len(content)):
+        line = Tight()
+        line.room = commands + room
+        rig = Rig().deliver(spooled(tmp_path, b"Hi\r\n")).to_content(line)
+        assert rig.content == content, "some by the socket, the rest in the transport's buffer"
+        rig.reactor.advance(75)
+        assert rig.outcome.result is Result.LATE
+        assert line.disconnected
+        line = Tight()
+        line.room = commands + room
+        rig = Rig().deliver(spooled(tmp_path, b"Hi\r\n")).to_content(line)
+        line.flush()
+        assert rig.content == content
+        assert rig.say(b"250 ok\r\n").outcome.result is Result.DELIVERED
 
 
 def test_delivery_takes_from_the_spool_only_what_the_line_takes(tmp_path: Path) -> None:
