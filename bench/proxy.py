@@ -12,6 +12,7 @@ import clamav
 import milters
 from programs import Programs
 
+from mailbase.config.contentfilter import WorkerSettings
 from postwarden.sandbox.gateway import Gateway, Rewired
 from postwarden.sandbox.ports import PortReservation
 from postwarden.sandbox.postfix import PrivatePostfix
@@ -24,7 +25,7 @@ POSTFIX_RSPAMD = "Postfix + rspamd as milter"
 OURS_CLAMD, CLAMSMTP = "contentfilter + clamd", "clamsmtp + clamd"
 HALF_LOAD = "W1, half load"
 """Half of what Postfix with contentfilter carries of W1."""
-WORKERS = 2
+WORKERS = WorkerSettings().count
 
 
 def measure(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from mailbase.addresses import normal_address
 from mailbase.config.engines import ClamdSettings, CommandSettings
@@ -20,6 +21,8 @@ from mailbase.documents import Count, FilledListing, Flag, Section, Text
 from mailbase.documents.problems import shown
 from mailbase.vocabulary import Flow
 
+MOST_WORKERS = 16
+"""Workers of a machine that has many processors, unless it is told otherwise: each takes some 100 MiB."""
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,39}")
 
 
@@ -34,6 +37,11 @@ def _sender(value: str) -> str:
     if value and (address is None or "@" not in address or not value.isascii()):
         raise ValueError(f"expected an address such as postmaster@example.org, got {shown(value)}")
     return value
+
+
+def _one_for_each_processor() -> int:
+    """And one more, which has work in hand as soon as another is done and the daemon is still busy."""
+    return min(MOST_WORKERS, len(os.sched_getaffinity(0)) + 1)
 
 
 class ListenerSettings(Section):
@@ -65,7 +73,7 @@ class TimeoutSettings(Section):
 
 
 class WorkerSettings(Section):
-    count: Annotated[Count, between(1, 256)] = 2
+    count: Annotated[Count, between(1, 256)] = Field(default_factory=_one_for_each_processor)
     """Worker processes."""
     memory: Annotated[Size, between("128MiB", "64GiB")] = 1 << 30
     """Octets of address space of one worker."""

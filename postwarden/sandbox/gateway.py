@@ -185,6 +185,8 @@ class Gateway:
                 "control": str(self._sockets / "contentfilter.sock"),
                 "metrics": f"{LOOPBACK}:{ports.filter_metrics}",
                 "spool": {"folder": str(spool)},
+                # A try-out and a test have little mail, and want to start quickly.
+                "workers": {"count": 2},
                 "quarantine": {"folder": str(self.quarantine)},
             },
         }

@@ -11,6 +11,7 @@ import pydantic
 import pytest
 
 from mailbase.config import FINDING_NAMES, ConfigError, Settings, load, loads
+from mailbase.config.contentfilter import WorkerSettings
 from mailbase.registry import EMPTY
 from mailbase.vocabulary import UNSCANNED_REASONS, Action, Flow
 
@@ -38,6 +39,15 @@ def test_the_defaults_are_those_of_the_design() -> None:
     assert settings.contentfilter.timeouts.reinject == 75
     assert settings.contentfilter.clamd is None
     assert settings.registry is EMPTY
+
+
+@pytest.mark.parametrize(("processors", "workers"), [(1, 2), (2, 3), (15, 16), (64, 16)])
+def test_there_is_a_worker_more_than_processors(
+    monkeypatch: pytest.MonkeyPatch, processors: int, workers: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(processors)))
+    assert WorkerSettings().count == workers
+    assert WorkerSettings(count=5).count == 5
 
 
 def test_settings_cannot_be_changed() -> None:
@@ -200,7 +210,10 @@ def test_the_full_example_shows_the_defaults() -> None:
     assert settings.identity.hostname == "mx.gateway.example"
     assert settings.registry.default_server == "mail.inst.example"
     assert settings.contentfilter.clamd is not None
-    assert settings.contentfilter.model_copy(update={"clamd": None}) == default.contentfilter
+    # By default as many workers as the machine can use.
+    workers = settings.contentfilter.workers.model_copy(update={"count": WorkerSettings().count})
+    content = settings.contentfilter.model_copy(update={"clamd": None, "workers": workers})
+    assert content == default.contentfilter
     assert set(settings.flows.inbound.limits) == {"client-messages"}
     inbound = settings.flows.inbound.model_copy(update={"limits": {}})
     settings = settings.model_copy(update={"flows": settings.flows.model_copy(update={"inbound": inbound})})
