@@ -8,9 +8,10 @@ from typing import Any
 
 from mailbase.config.dns import DnsSettings, parse_server
 from mailbase.dns.caching import CachingResolver
-from mailbase.dns.exchange import Address, Sockets
+from mailbase.dns.exchange import Address
 from mailbase.dns.metrics import DnsMetrics
 from mailbase.dns.resolv_conf import PATH, system_servers
+from mailbase.dns.sockets import Sockets
 from mailbase.dns.upstreams import Upstream
 
 

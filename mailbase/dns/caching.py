@@ -57,28 +57,44 @@ class Terms(Protocol):
     def failure_ttl(self) -> float: ...
 
 
-class _Waiter:
-    __slots__ = ("answer", "consumer", "timer")
+class _Waiter(Deferred[Answer[Record]]):
+    """Somebody who waits for a look-up; who cancels it leaves."""
 
-    def __init__(self, consumer: str, answer: Deferred[Answer[Record]]) -> None:
+    def __init__(self, job: _Job, consumer: str) -> None:
+        super().__init__(_leave)
+        self.job = job
         self.consumer = consumer
-        self.answer = answer
         self.timer: Any = None
 
 
-class _Job:
+class _Job(Lookup):
     """A look-up and those who wait for it."""
 
-    __slots__ = ("began", "consumers", "key", "lookup", "result", "timer", "waiters")
+    __slots__ = ("began", "consumers", "key", "resolver", "result", "timer", "waiters")
 
-    def __init__(self, key: tuple[str, RecordType], began: float) -> None:
+    def __init__(
+        self, resolver: CachingResolver, key: tuple[str, RecordType], now: float, end: float
+    ) -> None:
+        super().__init__(Question(*key), resolver.upstreams, resolver.metrics, end)
+        self.resolver = resolver
         self.key = key
-        self.began = began
-        self.lookup: Lookup
+        self.began = now
         self.timer: Any = None
         self.result: Answer[Record] | None = None
         self.waiters: list[_Waiter] = []
         self.consumers: set[str] = set()
+
+    def finished(self, answer: Answer[Record], ttl: float | None, octets: int) -> None:
+        """See :class:`~mailbase.dns.lookup.Lookup`."""
+        self.resolver.finished(self, answer, ttl, octets)
+
+
+def _leave(waiter: Deferred[Answer[Record]]) -> None:
+    assert isinstance(waiter, _Waiter)
+    if waiter in waiter.job.waiters:
+        waiter.job.waiters.remove(waiter)
+    if waiter.timer is not None and waiter.timer.active():
+        waiter.timer.cancel()
 
 
 class CachingResolver(Resolver):
@@ -179,7 +195,7 @@ class CachingResolver(Resolver):
         self._waiting.clear()
         self._in_flight = 0
         for job in jobs:
-            job.lookup.cancel()
+            job.cancel()
             self._tell(job, _STOPPED)
 
     def _job(self, key: tuple[str, RecordType], now: float) -> _Job | Answer[Record]:
@@ -198,10 +214,7 @@ class CachingResolver(Resolver):
         if full and len(self._waiting) >= terms.backlog:
             self.metrics.overloads += 1
             return _OVERLOAD
-        job = _Job(key, now)
-        job.lookup = Lookup(
-            Question(*key), self.upstreams, self.metrics, now + terms.deadline, self._done(job)
-        )
+        job = _Job(self, key, now, now + terms.deadline)
         self._jobs[key] = job
         self.metrics.lookups += 1
         if full:
@@ -209,68 +222,61 @@ class CachingResolver(Resolver):
             job.timer = self._clock.callLater(terms.deadline, self._expire, job)
         else:
             self._in_flight += 1
-            job.lookup.start()
+            job.start()
         return job if job.result is None else job.result
 
     def _wait(
         self, job: _Job, consumer: str, now: float, deadline: float | None
     ) -> Answer[Record] | Deferred[Answer[Record]]:
-        # A name that nobody registered fails here, and not when the answer has come.
-        self._counts[consumer, TimedOut.result] += 0
+        if (consumer, TimedOut.result) not in self._counts:
+            # Fails here, and not when the answer has come.
+            raise KeyError(consumer)
         job.consumers.add(consumer)
         if deadline is not None and deadline <= now:
             self._counts[consumer, TimedOut.result] += 1
             return TimedOut("the deadline has passed")
-        waiter = _Waiter(consumer, Deferred(lambda _deferred: self._leave(job, waiter)))
+        waiter = _Waiter(job, consumer)
         job.waiters.append(waiter)
-        if deadline is not None and deadline < job.lookup.end:
-            waiter.timer = self._clock.callLater(deadline - now, self._overdue, job, waiter)
-        return waiter.answer
+        if deadline is not None and deadline < job.end:
+            waiter.timer = self._clock.callLater(deadline - now, self._overdue, waiter)
+        return waiter
 
-    def _leave(self, job: _Job, waiter: _Waiter) -> None:
-        if waiter in job.waiters:
-            job.waiters.remove(waiter)
-        if waiter.timer is not None and waiter.timer.active():
-            waiter.timer.cancel()
-
-    def _overdue(self, job: _Job, waiter: _Waiter) -> None:
-        job.waiters.remove(waiter)
+    def _overdue(self, waiter: _Waiter) -> None:
+        waiter.job.waiters.remove(waiter)
         self._counts[waiter.consumer, TimedOut.result] += 1
-        waiter.answer.callback(TimedOut("no answer by the deadline"))
+        waiter.callback(TimedOut("no answer by the deadline"))
 
     def _expire(self, job: _Job) -> None:
         """Its turn did not come in time."""
         self._waiting.remove(job)
         self._settle(job, TimedOut("its turn did not come in time"))
 
-    def _done(self, job: _Job) -> Callable[[Lookup, Answer[Record], float | None, int], None]:
-        def done(lookup: Lookup, answer: Answer[Record], ttl: float | None, octets: int) -> None:
-            now = self._seconds()
-            answer, keep = self._aged(answer, ttl)
-            # With all servers down a failure says nothing about the name: whoever comes first after that
-            # is to have an answer.
-            if octets or self.upstreams.usable():
-                if keep > 0:
-                    self._cache.put(job.key, answer, now + keep, octets)
-                if self.looked_up is not None:
-                    self.looked_up(*job.key, answer, job.consumers)
-            self.metrics.observe(now - job.began)
-            self._in_flight -= 1
-            self._settle(job, answer)
+    def finished(self, job: _Job, answer: Answer[Record], ttl: float | None, octets: int) -> None:
+        """A look-up is over; for its own use."""
+        now = self._seconds()
+        answer, keep = self._aged(answer, ttl)
+        # With all servers down a failure says nothing about the name: whoever comes first after that
+        # is to have an answer.
+        if octets or self.upstreams.usable():
+            if keep > 0:
+                self._cache.put(job.key, answer, now + keep, octets)
+            if self.looked_up is not None:
+                self.looked_up(*job.key, answer, job.consumers)
+        self.metrics.observe(now - job.began)
+        self._in_flight -= 1
+        self._settle(job, answer)
+        if self._waiting:
             self._begin()
-
-        return done
 
     def _aged(self, answer: Answer[Record], ttl: float | None) -> tuple[Answer[Record], float]:
         """The answer with its time to live, within our bounds, and that time."""
         terms = self._terms
-        lowest = terms.min_ttl
         match answer:
             case Found():
-                keep = max(lowest, min(ttl or 0.0, terms.max_ttl))
-                return replace(answer, ttl=keep), keep
+                keep = max(terms.min_ttl, min(ttl or 0.0, terms.max_ttl))
+                return answer if keep == answer.ttl else replace(answer, ttl=keep), keep
             case NxDomain() | NoData():
-                keep = max(lowest, min(ttl or 0.0, terms.negative_ttl))
+                keep = max(terms.min_ttl, min(ttl or 0.0, terms.negative_ttl))
                 return type(answer)(keep), keep
             case _:
                 return answer, terms.failure_ttl
@@ -289,7 +295,7 @@ class CachingResolver(Resolver):
             if waiter.timer is not None and waiter.timer.active():
                 waiter.timer.cancel()
             self._counts[waiter.consumer, answer.result] += 1
-            waiter.answer.callback(answer)
+            waiter.callback(answer)
 
     def _begin(self) -> None:
         """Let those begin whose turn it is."""
@@ -300,7 +306,7 @@ class CachingResolver(Resolver):
             job = self._waiting.popleft()
             job.timer.cancel()
             self._in_flight += 1
-            job.lookup.start()
+            job.start()
         self._beginning = False
 
     def _now(self) -> Now:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
 from typing import Any
 
 from mailbase.dns.answers import Answer, Record, Temporary, TimedOut
-from mailbase.dns.exchange import Exchange, Heard, Lost
+from mailbase.dns.exchange import Exchange
 from mailbase.dns.metrics import DnsMetrics
 from mailbase.dns.upstreams import Upstream, Upstreams
 from mailbase.dns.wire import CODES, FORMERR, NOTIMP, Broken, Failed, Foreign, Question, Settled, Truncated
@@ -21,19 +20,35 @@ MAX_FOREIGN = 8
 NO_SERVER = "no DNS server answers"
 
 
-@dataclass(slots=True, eq=False)
 class _Try:
-    server: Upstream
-    number: int
-    sent: float
-    edns: bool = True
-    tcp: bool = False
-    foreign: int = 0
-    late: bool = False
-    exchange: Exchange | None = None
+    """A packet that went to a server; listens for its answer."""
+
+    __slots__ = ("edns", "exchange", "foreign", "late", "lookup", "number", "sent", "server", "tcp")
+
+    def __init__(
+        self, lookup: Lookup, server: Upstream, sent: float, *, edns: bool = True, tcp: bool = False
+    ) -> None:
+        self.lookup = lookup
+        self.server = server
+        self.number = os.urandom(2)
+        self.sent = sent
+        self.edns = edns
+        self.tcp = tcp
+        self.foreign = 0
+        self.late = False
+        self.exchange: Exchange | None = None
+        """What carries it, as long as it listens."""
+
+    def heard(self, packet: bytes) -> None:
+        """See :class:`mailbase.dns.exchange.Listener`."""
+        self.lookup.heard(self, packet)
+
+    def lost(self, why: str) -> None:
+        """See :class:`mailbase.dns.exchange.Listener`."""
+        self.lookup.lost(self, why)
 
 
-class Lookup:
+class Lookup(ABC):
     """Asks the servers in turn: the next one when one is silent for a try's time, cannot tell, or is gone.
 
     An earlier try goes on listening, so that a slow answer is not lost by asking again. A server that cannot
@@ -41,17 +56,16 @@ class Lookup:
 
     Arguments:
         question: what is asked.
-        upstreams: who can be asked; its clock and network are ours too.
+        upstreams: who can be asked; its clock, network and alarms are ours too.
         metrics: counts packets.
         end: clock seconds at which it ends, answered or not.
-        done: called once with the answer, the seconds that it holds as the server says (None: it does not),
-            and the octets of the packet; 0 for what is no server's word.
     """
 
     __slots__ = (
-        "_done",
+        "_alarmed",
         "_failed",
         "_metrics",
+        "_over",
         "_problem",
         "_timer",
         "_tries",
@@ -60,40 +74,45 @@ class Lookup:
         "question",
     )
 
-    def __init__(
-        self,
-        question: Question,
-        upstreams: Upstreams,
-        metrics: DnsMetrics,
-        end: float,
-        done: Callable[[Lookup, Answer[Record], float | None, int], None],
-    ) -> None:
+    def __init__(self, question: Question, upstreams: Upstreams, metrics: DnsMetrics, end: float) -> None:
         self.question = question
         self.end = end
         self._upstreams = upstreams
         self._metrics = metrics
-        self._done: Callable[[Lookup, Answer[Record], float | None, int], None] | None = done
         self._tries: list[_Try] = []
         self._failed: list[Upstream] = []
         self._problem = ""
+        self._over = False
+        self._alarmed = False
+        """Whether an alarm is set; the timer stands for waits of another length."""
         self._timer: Any = None
 
+    @abstractmethod
+    def finished(self, answer: Answer[Record], ttl: float | None, octets: int) -> None:
+        """Called once at the end, unless it was cancelled.
+
+        Arguments:
+            ttl: seconds that the answer holds as the server says; None: it does not.
+            octets: of the packet; 0 for what is no server's word.
+        """
+
     def start(self) -> None:
-        """Ask the first server. ``done`` may be called before this returns."""
+        """Ask the first server. It may be finished before this returns."""
         if not self._upstreams.usable():
             self._finish(Temporary(NO_SERVER))
         else:
             self._next()
 
     def cancel(self) -> None:
-        """Give it up; ``done`` is not called any more."""
+        """Give it up."""
+        self._over = True
         self._close()
 
     def _next(self) -> None:
         """Ask the next server; without one wait for those that were asked, or end."""
-        clock = self._upstreams.clock
+        upstreams = self._upstreams
         while True:
-            now = clock.seconds()
+            now = upstreams.clock.seconds()
             left = self.end - now
             if left <= 0:
                 self._finish(TimedOut("no DNS server answered in time"))
@@ -101,8 +120,8 @@ class Lookup:
             server = self._choose() if len(self._tries) < MAX_TRIES else None
             if server is None:
                 break
-            if self._send(_Try(server, int.from_bytes(os.urandom(2)), now), self._upstreams.timeout):
-                self._wait(min(left, self._upstreams.timeout))
+            if self._send(_Try(self, server, now), upstreams.timeout):
+                self._wait(now, min(left, upstreams.timeout))
                 return
         listening = [attempt for attempt in self._tries if attempt.exchange is not None]
         if not listening:
@@ -111,47 +130,49 @@ class Lookup:
             self._finish(TimedOut(NO_SERVER))
         else:
             # Those that were asked may be slow; they get the rest of the time.
-            self._wait(min(left, self._upstreams.timeout))
+            self._wait(now, min(left, upstreams.timeout))
 
     def _choose(self) -> Upstream | None:
         """Of the usable servers the one that was asked least."""
+        servers = self._upstreams.usable()
+        if not self._tries:
+            return servers[0] if servers else None
         tried = [attempt.server for attempt in self._tries]
-        servers = [server for server in self._upstreams.usable() if server not in self._failed]
-        return min(servers, key=tried.count, default=None)
+        return min((one for one in servers if one not in self._failed), key=tried.count, default=None)
 
     def _send(self, attempt: _Try, timeout: float) -> bool:
         """Whether it went out."""
         packet = self.question.packet(attempt.number, edns=attempt.edns)
-        network, address = self._upstreams.network, attempt.server.address
-        # Bound to the try, since several may be listening.
-        heard: Heard = lambda data: self._heard(attempt, data)  # noqa: E731
-        lost: Lost = lambda why: self._lost(attempt, why)  # noqa: E731
+        network, address, counts = self._upstreams.network, attempt.server.address, self._metrics.packets
         if self._tries and not attempt.tcp:
-            self._metrics.packets["repeated"] += 1
+            counts["repeated"] += 1
         self._tries.append(attempt)
         try:
             if attempt.tcp:
-                attempt.exchange = network.stream(address, packet, heard, lost, timeout)
+                attempt.exchange = network.stream(address, packet, attempt, timeout)
             else:
-                attempt.exchange = network.datagram(address, packet, heard, lost)
+                attempt.exchange = network.datagram(address, packet, attempt)
         except OSError as error:
             # No descriptor left, no route: says nothing about the server.
-            self._metrics.packets["unsent"] += 1
+            counts["unsent"] += 1
             self._fail(attempt, f"{address}: {error}")
             return False
-        self._metrics.packets["sent"] += 1
+        counts["sent"] += 1
         return True
 
-    def _heard(self, attempt: _Try, packet: bytes) -> None:
+    def heard(self, attempt: _Try, packet: bytes) -> None:
+        """Something came to a try."""
         if attempt.exchange is None:
             return
         reading = self.question.read(packet, attempt.number)
         counts, server = self._metrics.packets, attempt.server
         if isinstance(reading, Foreign):
+            if packet[:2] != attempt.number and not self.question.is_of(packet):
+                return  # a guess at another question that went out from the same port
             counts["foreign"] += 1
             attempt.foreign += 1
             if attempt.tcp:
-                self._lost(attempt, "an answer to another question")
+                self.lost(attempt, "an answer to another question")
             elif attempt.foreign >= MAX_FOREIGN:
                 self._again(attempt, tcp=True, edns=attempt.edns)
             return
@@ -181,16 +202,16 @@ class Lookup:
         """Ask the same server in another way."""
         self._release(attempt)
         now = self._upstreams.clock.seconds()
-        other = _Try(attempt.server, int.from_bytes(os.urandom(2)), now, edns, tcp)
+        other = _Try(self, attempt.server, now, edns=edns, tcp=tcp)
         if tcp:
             self._metrics.packets["over-tcp"] += 1
         if len(self._tries) < MAX_TRIES and self._send(other, max(0.1, self.end - now)):
-            self._wait(min(max(0.0, self.end - now), self._upstreams.timeout))
+            self._wait(now, min(max(0.0, self.end - now), self._upstreams.timeout))
         else:
             self._fail(attempt, self._problem or f"{attempt.server.address}: too many tries")
             self._next()
 
-    def _lost(self, attempt: _Try, why: str) -> None:
+    def lost(self, attempt: _Try, why: str) -> None:
         """Nothing more comes of a try: nobody listens there, or the connection broke."""
         if attempt.exchange is not None:
             self._metrics.packets["unanswered"] += 1
@@ -198,8 +219,10 @@ class Lookup:
             self._upstreams.silent(attempt.server, attempt.sent)
             self._next()
 
-    def _late(self) -> None:
+    def wake(self) -> None:
         """Nothing came to the last try in its time."""
+        self._alarmed = False
+        self._timer = None
         last = self._tries[-1]
         if last.exchange is not None and not last.late:
             last.late = True
@@ -217,23 +240,38 @@ class Lookup:
     def _release(self, attempt: _Try) -> None:
         exchange, attempt.exchange = attempt.exchange, None
         if exchange is not None:
-            exchange.close()
+            exchange.leave(attempt.number)
 
-    def _wait(self, seconds: float) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.reset(seconds)
+    def _wait(self, now: float, seconds: float) -> None:
+        self._rest()
+        upstreams = self._upstreams
+        due = now + seconds
+        # Nearly all wait a try's time.
+        if seconds == upstreams.timeout and upstreams.alarms.takes(due):
+            self._alarmed = True
+            upstreams.alarms.set(self, due)
         else:
-            self._timer = self._upstreams.clock.callLater(seconds, self._late)
+            self._timer = upstreams.clock.callLater(seconds, self.wake)
+
+    def _rest(self) -> None:
+        """Wait for no time any more."""
+        if self._alarmed:
+            self._alarmed = False
+            self._upstreams.alarms.clear(self)
+        elif self._timer is not None:
+            if self._timer.active():
+                self._timer.cancel()
+            self._timer = None
 
     def _finish(self, answer: Answer[Record], ttl: float | None = None, octets: int = 0) -> None:
         self._close()
-        done, self._done = self._done, None
-        # Without the reference back, what is over is freed at once and not by the cycle collector.
-        if done is not None:
-            done(self, answer, ttl, octets)
+        if not self._over:
+            self._over = True
+            self.finished(answer, ttl, octets)
 
     def _close(self) -> None:
+        self._rest()
         for attempt in self._tries:
             self._release(attempt)
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
+        # Without the references back, what is over is freed at once and not by the cycle collector.
+        self._tries.clear()

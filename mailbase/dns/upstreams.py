@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mailbase.alarms import Alarms
 from mailbase.dns.answers import RecordType
 from mailbase.dns.exchange import Address, Exchange, Network
 from mailbase.dns.wire import Foreign, Question
@@ -65,6 +66,8 @@ class Upstreams:
         self.changed = changed
         self.clock = clock
         self.network = network
+        self.alarms = Alarms(clock)
+        """Of look-ups that wait for a try's time."""
         self._stopped = False
         self._good = list(self.servers)
 
@@ -120,7 +123,7 @@ class _Probe:
         self._upstreams = upstreams
         self._server = server
         self._exchange: Exchange | None = None
-        self._number = 0
+        self._number = b""
         self._timer = upstreams.clock.callLater(0, self._ask)
 
     def end(self) -> None:
@@ -130,18 +133,24 @@ class _Probe:
 
     def _ask(self) -> None:
         upstreams = self._upstreams
-        self._number = int.from_bytes(os.urandom(2))
+        self._number = os.urandom(2)
         self._timer = upstreams.clock.callLater(upstreams.timeout, self._fail)
         try:
             self._exchange = upstreams.network.datagram(
-                self._server.address, _ROOT.packet(self._number), self._heard, lambda why: self._fail()
+                self._server.address, _ROOT.packet(self._number), self
             )
         except OSError:
             self._fail()
 
-    def _heard(self, packet: bytes) -> None:
+    def heard(self, packet: bytes) -> None:
+        """See :class:`mailbase.dns.exchange.Listener`."""
         if not isinstance(_ROOT.read(packet, self._number), Foreign):
             self._upstreams.heard(self._server)
+
+    def lost(self, why: str) -> None:
+        """See :class:`mailbase.dns.exchange.Listener`."""
+        self._exchange = None
+        self._fail()
 
     def _fail(self) -> None:
         self._close()
@@ -155,5 +164,5 @@ class _Probe:
 
     def _close(self) -> None:
         if self._exchange is not None:
-            self._exchange.close()
+            self._exchange.leave(self._number)
             self._exchange = None

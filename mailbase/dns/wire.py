@@ -37,9 +37,9 @@ _IN = 1
 _SOA = 6
 # An OPT record: the root, type 41, our payload size as class, version 0, no flags, no options.
 _OPT = b"\0" + _RECORD.pack(41, PAYLOAD, 0, 0)
-_ID_AND_FLAGS = Struct("!HH")
-_RECURSE = 0x0100
-_ONE = {True: _HEADER.pack(0, 0, 1, 0, 0, 1)[4:], False: _HEADER.pack(0, 0, 1, 0, 0, 0)[4:]}
+_TYPE_AND_CLASS = Struct("!HH")
+# What stands behind the id: recursion is desired, one question, and an OPT record or none.
+_ASKING, _PLAINLY = (_HEADER.pack(0, 0x0100, 1, 0, 0, records)[2:] for records in (1, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,31 +93,34 @@ class Question:
     def __init__(self, name: str, rdtype: RecordType) -> None:
         self.name = name
         self.rdtype = rdtype
-        self._octets = encode(name) + _ID_AND_FLAGS.pack(rdtype, _IN)
+        self._octets = encode(name) + _TYPE_AND_CLASS.pack(rdtype, _IN)
 
-    def packet(self, number: int, *, edns: bool = True) -> bytes:
+    def packet(self, number: bytes, *, edns: bool = True) -> bytes:
         """The packet that asks, with recursion desired.
 
         Arguments:
-            number: its id, 0 to 65535.
+            number: its id, 2 octets.
             edns: whether to say that we take :data:`PAYLOAD` octets.
         """
-        head = _ID_AND_FLAGS.pack(number, _RECURSE) + _ONE[edns] + self._octets
-        return head + _OPT if edns else head
+        return number + (_ASKING + self._octets + _OPT if edns else _PLAINLY + self._octets)
 
-    def read(self, packet: bytes, number: int) -> Reading:
+    def is_of(self, packet: bytes) -> bool:
+        """Whether it stands in ``packet``, where a packet's first question stands."""
+        ours = self._octets
+        echo = packet[12 : 12 + len(ours)]
+        return echo == ours or echo.lower() == ours.lower()
+
+    def read(self, packet: bytes, number: bytes) -> Reading:
         """What an answer to :meth:`packet` says. Never raises on what was sent."""
         if len(packet) < 12:
             return _FOREIGN
-        got, flags, questions, answers, authority, _additional = _HEADER.unpack_from(packet)
+        _number, flags, questions, answers, authority, _additional = _HEADER.unpack_from(packet)
         # QR set, opcode 0.
-        if got != number or flags & 0xF800 != 0x8000:
+        if packet[:2] != number or flags & 0xF800 != 0x8000:
             return _FOREIGN
         code = flags & 0xF
-        ours = self._octets
-        at = 12 + len(ours)
-        echo = packet[12:at]
-        if questions != 1 or (echo != ours and echo.lower() != ours.lower()):
+        at = 12 + len(self._octets)
+        if questions != 1 or not self.is_of(packet):
             # Some servers leave the question out where they do not understand it.
             return Failed(code) if not questions and code not in (0, NXDOMAIN) else _FOREIGN
         if flags & 0x0200:

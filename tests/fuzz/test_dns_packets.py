@@ -16,7 +16,7 @@ from mailbase.dns.names import Malformed, decode, encode, normal
 from mailbase.dns.wire import MAX_RECORDS, Broken, Failed, Foreign, Question, Settled, Truncated
 
 BOUNDED = settings(max_examples=500, deadline=None)
-ID = 99
+ID = b"\0c"
 NAMES = ("a.example", "b.example", "c.a.example", "example", "x.victim")
 
 names = st.sampled_from(NAMES)

@@ -33,7 +33,7 @@ class Names:
         """In place of :func:`mailbase.dns.assembly.build_resolver`."""
         return CachingResolver(reactor, self, servers_of(settings), settings, DnsMetrics(consumers), changed)
 
-    def datagram(self, server: Any, packet: bytes, heard: Any, lost: Any) -> Names:
+    def datagram(self, server: Any, packet: bytes, listener: Any) -> Names:
         question = dns.message.from_wire(packet)
         asked = question.question[0]
         answer = dns.message.make_response(question)
@@ -43,8 +43,8 @@ class Names:
         else:
             answer.answer.append(dns.rrset.from_text(asked.name, 300, "IN", asked.rdtype, record))
         if not self.silent:
-            self.clock.callLater(0.001, heard, answer.to_wire())
+            self.clock.callLater(0.001, listener.heard, answer.to_wire())
         return self
 
-    def close(self) -> None:
+    def leave(self, number: bytes) -> None:
         """See :class:`mailbase.dns.exchange.Exchange`."""

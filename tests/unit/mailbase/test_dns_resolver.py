@@ -26,7 +26,7 @@ from mailbase.dns import (
     Temporary,
     TimedOut,
 )
-from mailbase.dns.exchange import Address
+from mailbase.dns.exchange import Address, Listener
 from mailbase.dns.lookup import MAX_FOREIGN, MAX_TRIES
 from mailbase.dns.upstreams import LAST_PROBE
 
@@ -40,8 +40,7 @@ class Sent:
 
     server: Address
     packet: bytes
-    heard: object
-    lost: object
+    listener: Listener
     tcp: bool = False
     closed: bool = False
     message: dns.message.Message = field(init=False)
@@ -53,7 +52,8 @@ class Sent:
     def name(self) -> str:
         return self.message.question[0].name.to_text()
 
-    def close(self) -> None:
+    def leave(self, number: bytes) -> None:
+        assert number == self.packet[:2]
         self.closed = True
 
     def reply(self, *records: str, rcode: int = 0, soa: int | None = None, tc: bool = False, number=None):
@@ -70,7 +70,7 @@ class Sent:
             answer.flags |= dns.flags.TC
         if number is not None:
             answer.id = number
-        self.heard(answer.to_wire())
+        self.listener.heard(answer.to_wire())
 
 
 class Scene:
@@ -95,19 +95,19 @@ class Scene:
             lambda server: self.downs.append((server.address, server.down)),
         )
 
-    def datagram(self, server, packet, heard, lost):
+    def datagram(self, server, packet, listener):
         if self.error:
             raise self.error
-        one = Sent(server, packet, heard, lost)
+        one = Sent(server, packet, listener)
         self.sent.append(one)
         if self.alive and one.name == ROOT:
             self.clock.callLater(0.01, lambda: one.closed or one.reply())
         if self.refusing:
-            self.clock.callLater(0.001, lambda: one.closed or lost("Connection refused"))
+            self.clock.callLater(0.001, lambda: one.closed or listener.lost("Connection refused"))
         return one
 
-    def stream(self, server, packet, heard, lost, timeout):
-        self.sent.append(Sent(server, packet, heard, lost, tcp=True))
+    def stream(self, server, packet, listener, timeout):
+        self.sent.append(Sent(server, packet, listener, tcp=True))
         return self.sent[-1]
 
     def ask(self, name="a.example", rdtype=RecordType.A, consumer="spf", deadline=None):
@@ -202,7 +202,7 @@ def test_records_are_kept_within_our_limits() -> None:
         query = scene.sent[-1]
         answer = dns.message.make_response(query.message)
         answer.answer.append(dns.rrset.from_text(f"{name}.", 30, "IN", "A", "192.0.2.9"))
-        query.heard(answer.to_wire().replace((30).to_bytes(4), ttl.to_bytes(4)))
+        query.listener.heard(answer.to_wire().replace((30).to_bytes(4), ttl.to_bytes(4)))
         assert result[0].ttl == kept
 
 
@@ -301,7 +301,7 @@ def test_a_connection_that_breaks_goes_to_the_next_server() -> None:
     scene = Scene(ONE, TWO)
     result = scene.ask()
     scene.sent[0].reply(tc=True)
-    scene.sent[1].lost("refused")
+    scene.sent[1].listener.lost("refused")
     assert scene.questions[2].server == TWO
     scene.questions[2].reply(A)
     assert result == [FOUND]
@@ -340,6 +340,20 @@ def test_forged_answers_are_ignored_and_a_flood_of_them_moves_to_tcp() -> None:
     scene.sent[1].reply(A)
     assert result == [FOUND]
     assert scene.metrics.packets["foreign"] == MAX_FOREIGN
+
+
+def test_a_guess_at_another_question_from_the_same_port_is_nobodys_business() -> None:
+    scene = Scene()
+    result = scene.ask()
+    other = dns.message.make_response(dns.message.make_query("b.example", "A"))
+    other.id = scene.sent[0].message.id ^ 1
+    for _ in range(2 * MAX_FOREIGN):
+        scene.sent[0].listener.heard(other.to_wire())
+        scene.sent[0].listener.heard(b"")
+    assert scene.metrics.packets["foreign"] == 0
+    assert len(scene.sent) == 1
+    scene.sent[0].reply(A)
+    assert result == [FOUND]
 
 
 def test_ids_differ() -> None:
@@ -430,7 +444,7 @@ def test_an_answer_that_cannot_be_read_goes_to_the_next_server() -> None:
     answer = dns.message.make_response(scene.sent[0].message)
     answer.answer.append(dns.rrset.from_text("a.example.", 300, "IN", "A", "192.0.2.9"))
     answer.use_edns(False)
-    scene.sent[0].heard(answer.to_wire()[:-1])
+    scene.sent[0].listener.heard(answer.to_wire()[:-1])
     assert scene.metrics.packets["broken"] == 1
     scene.sent[1].reply(A)
     assert result == [FOUND]
