@@ -15,6 +15,7 @@ TARGETS = {
     "rar": "tests.fuzz.guided.rar_archive",
     "rtf": "tests.fuzz.guided.rtf",
     "sevenzip": "tests.fuzz.guided.sevenzip_archive",
+    "signatures": "tests.fuzz.guided.signatures",
     "smime": "tests.fuzz.guided.smime",
     "spam-answers": "tests.fuzz.guided.spam_answers",
     "tar": "tests.fuzz.guided.tar_archive",
