@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from contentfilter.account import REMEMBERED, Told, content
@@ -43,7 +42,7 @@ from contentfilter.results import ScanFailed, ScanResult
 from contentfilter.splits import Splits
 from contentfilter.spool import Spool
 from contentfilter.stopwatch import Stopwatch
-from contentfilter.together import together
+from contentfilter.together import begin, together
 from contentfilter.total import Total
 from contentfilter.verdict import come_again
 from contentfilter.verdict_line import verdict_line
@@ -436,6 +435,6 @@ async def _both(
     scans: Sequence[Coroutine[Any, Any, ScanResult | ScanFailed]],
 ) -> tuple[T, list[ScanResult | ScanFailed]]:
     """Run all at once; one that raises cancels the others, and so does the one who waits."""
-    started: list[Deferred[Any]] = [Deferred.fromCoroutine(work) for work in (*scans, asking)]
+    started: list[Any] = [begin(work) for work in (*scans, asking)]
     *results, known = await together(started)
     return known, results

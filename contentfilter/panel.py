@@ -13,7 +13,7 @@ from contentfilter.assessing import OF_CONSEQUENCE, Assessor, Mail, Name, Prepar
 from contentfilter.clues import Clue
 from contentfilter.recipients import Share
 from contentfilter.results import ScanFailed
-from contentfilter.together import together
+from contentfilter.together import begin, together
 from mailbase.logs import Log
 
 PATIENCE = 10.0
@@ -65,7 +65,9 @@ class Panel:
         Arguments:
             seconds: that there are.
         """
-        answers = await together([self._ask(one.name, one.prepare(head), seconds) for one in self.preparers])
+        answers = await together(
+            [begin(self._ask(one.name, one.prepare(head), seconds)) for one in self.preparers]
+        )
         return {one.name: found for one, (found, _why) in zip(self.preparers, answers, strict=True) if found}
 
     async def assess(
@@ -75,7 +77,7 @@ class Panel:
         assessors = [one for one in assessors if not hasattr(one, "wants") or one.wants(mail)]
         answers = await together(
             [
-                self._ask(one.name, one.assess(mail), seconds, getattr(one, "patience", PATIENCE))
+                begin(self._ask(one.name, one.assess(mail), seconds, getattr(one, "patience", PATIENCE)))
                 for one in assessors
             ]
         )
@@ -106,33 +108,33 @@ class Panel:
             lines += line
         return lines
 
-    def _ask(
+    async def _ask(
         self, name: Name, work: Coroutine[Any, Any, T], seconds: float, patience: float = PATIENCE
-    ) -> Deferred[tuple[T | None, str]]:
-        """The answer, or None and why there is none. Fails only by being cancelled."""
-        question = _Question(self._clock, work, min(patience, seconds))
+    ) -> tuple[T | None, str]:
+        """The answer, or None and why there is none. Raises nothing, unless it is cancelled."""
         began = self._clock.seconds()
-
-        def count(answer: tuple[T | None, str]) -> tuple[T | None, str]:
-            said, why = answer
-            if why:
-                self._log.warning("not-answered", asked=name, error=why)
-            answered = not why and not getattr(said, "failed", "")
-            self._meter.asked(name, answered, self._clock.seconds() - began)
-            return answer
-
-        return question.answer.addCallback(count)
+        said: T | None
+        working, why = begin(work), ""
+        if isinstance(working, Deferred):
+            said, why = await _Question(self._clock, working, min(patience, seconds)).answer
+        else:
+            # As most do: they have nothing to say of this mail, or know what they need.
+            said = working
+        if why:
+            self._log.warning("not-answered", asked=name, error=why)
+        self._meter.asked(name, not why and not getattr(said, "failed", ""), self._clock.seconds() - began)
+        return said, why
 
 
 class _Question(Generic[T]):
     """One question, which ends with an answer, a failure, or the time."""
 
-    def __init__(self, clock: IReactorTime, work: Coroutine[Any, Any, T], seconds: float) -> None:
+    def __init__(self, clock: IReactorTime, working: Deferred[T], seconds: float) -> None:
         self.answer: Deferred[tuple[T | None, str]] = Deferred(self._give_up)
         self._over = False
         self._timer: IDelayedCall | None = None
-        self._working = Deferred.fromCoroutine(work)
-        self._working.addCallbacks(self._said, self._failed)
+        self._working = working
+        working.addCallbacks(self._said, self._failed)
         if not self._over:
             self._timer = clock.callLater(max(0.0, seconds), self._late, seconds)
 

@@ -1,27 +1,58 @@
 """Waits for several things that are under way at once.
 
-Twisted's gatherResults does so as well, at three times the price where most of them have ended already.
+Twisted's gatherResults does so as well, at three times the price where most of them have ended already, and a
+Deferred for each of them costs more than most of what is done for a mail.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Coroutine, Generator, Sequence
+from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 
 T = TypeVar("T")
 
 
-async def together(started: Sequence[Deferred[T]]) -> list[T]:
+def begin(work: Coroutine[Any, Any, T]) -> T | Deferred[T]:
+    """What ``work`` gives if it need not wait for anything; else a Deferred for it, as for its failure."""
+    try:
+        awaited = work.send(None)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+    except Exception:  # noqa: BLE001 - for whoever waits for it
+        return fail()
+    return Deferred.fromCoroutine(_resumed(work, awaited))
+
+
+def _resumed(work: Coroutine[Any, Any, T], awaited: Any) -> Generator[Any, Any, T]:
+    """The rest of a coroutine that waits for ``awaited``: ``yield from``, begun in its midst (PEP 380)."""
+    try:
+        while True:
+            try:
+                given = yield awaited
+            except Exception as error:  # noqa: BLE001 - it is the coroutine's
+                awaited = work.throw(error)
+            else:
+                awaited = work.send(given)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+    finally:
+        work.close()
+
+
+async def together(started: Sequence[T | Deferred[T]]) -> list[T]:
     """What each of them gives, in their order.
 
     If one fails, or the one who waits is cancelled, all are cancelled.
     """
     try:
-        return [await one for one in started]
+        return [await one if isinstance(one, Deferred) else one for one in started]
     except BaseException:
         for one in started:
-            one.cancel()
-            one.addErrback(lambda _failure: None)
+            if isinstance(one, Deferred):
+                one.cancel()
+                one.addErrback(lambda _failure: None)
         raise

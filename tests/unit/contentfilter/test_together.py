@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from contentfilter.together import together
+from contentfilter.together import begin, together
 
 
 @pytest.fixture
@@ -45,3 +45,80 @@ def test_nobody_who_waits_leaves_anything_under_way(three):
     work.cancel()
     assert results[0].check(CancelledError)
     assert len(cancelled) == 3
+
+
+def test_what_is_there_already_stands_among_them(three):
+    three[1] = "there"
+    _, results = waiting(three)
+    three[0].callback(0)
+    three[2].callback(2)
+    assert results == [[0, "there", 2]]
+
+
+def test_what_is_there_already_needs_no_cancelling(three):
+    three[0] = "there"
+    _, results = waiting(three)
+    three[1].errback(ValueError("x"))
+    assert results[0].check(ValueError)
+
+
+async def several(waits: list[Deferred[int]]) -> int:
+    total = 0
+    for one in waits:
+        try:
+            total += await one
+        except ValueError:
+            total += 100
+    return total
+
+
+def test_what_need_not_wait_is_begun_and_ended_at_once(three):
+    for number, one in enumerate(three):
+        one.callback(number)
+    assert begin(several(three)) == 3
+
+
+def test_what_waits_goes_on_where_it_stood_however_often_and_whatever_comes(three):
+    begun = begin(several(three))
+    results: list[Any] = []
+    begun.addBoth(results.append)
+    three[0].callback(1)
+    three[1].errback(ValueError("x"))
+    assert results == []
+    three[2].callback(2)
+    assert results == [103]
+
+
+def test_what_fails_before_it_waits_fails_as_what_fails_later(three):
+    async def failing(waits: Any) -> None:
+        if waits is not None:
+            await waits
+        raise KeyError("x")
+
+    for waits in (None, three[0]):
+        begun = begin(failing(waits))
+        results: list[Any] = []
+        begun.addErrback(results.append)
+        if waits is not None:
+            assert results == []
+            waits.callback(0)
+        assert results[0].check(KeyError)
+
+
+def test_what_is_given_up_is_told_so_where_it_waits():
+    seen = []
+    inner: Deferred[None] = Deferred(lambda _: seen.append("cancelled"))
+
+    async def cleaning() -> None:
+        try:
+            await inner
+        except CancelledError:
+            seen.append("told")
+            raise
+        finally:
+            seen.append("cleaned")
+
+    begun = begin(cleaning())
+    begun.addErrback(lambda failure: seen.append(failure.type))
+    begun.cancel()
+    assert seen == ["cancelled", "told", "cleaned", CancelledError]
