@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.core import Metric
 
 from contentfilter.assessing import NAMES as PANEL
@@ -35,6 +35,7 @@ from contentfilter.verdict import POINTS, Verdict
 from mailbase.config import FINDING_NAMES
 from mailbase.config.evidence import DEFAULT_POINTS
 from mailbase.config.points import CLUE_POINTS
+from mailbase.counting import Counter, Histogram
 from mailbase.deferral import WHYS as DEFERRALS
 from mailbase.dns import DnsMetrics
 from mailbase.vocabulary import UNSCANNED_REASONS, Action, Finding, Flow, Unscanned
@@ -70,8 +71,6 @@ class Metrics:
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        # A second series for each counter that says when it began; nobody asks.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = registry
         self.messages = Counter(
             "contentfilter_messages", "Mails decided on.", ["flow", "action"], registry=registry
@@ -246,8 +245,6 @@ class Metrics:
         self.probes = Counter(
             "contentfilter_reinjection_probes", "Probes of reinjection ports.", ["result"], registry=registry
         )
-        # Told six times for each mail: finding the child anew takes longer than to count.
-        self._stage_seconds = {stage: self.seconds.labels(stage) for stage in STAGES}
         self._initialise()
 
     def _initialise(self) -> None:
@@ -258,10 +255,9 @@ class Metrics:
             for action in (Action.TAG, Action.QUARANTINE, Action.DEFER, Action.REJECT):
                 self.by_points.labels(flow, action)
             self.score.labels(flow)
-        # Each mail has some, and finding a child costs more than counting it.
-        self._clue_counts = {
-            (source, kind): self.clues.labels(source, kind) for source in CLUE_SOURCES for kind in CLUE_KINDS
-        }
+        for source in CLUE_SOURCES:
+            for kind in CLUE_KINDS:
+                self.clues.labels(source, kind)
         for scanner, reasons in FAILURES.items():
             for reason in reasons:
                 self.failures.labels(scanner, reason)
@@ -315,7 +311,7 @@ class Metrics:
         if verdict.total is not None:
             self.score.labels(verdict.flow).observe(verdict.total.points)
             for item in verdict.total.items:
-                self._clue_counts[_source(item), "shadow" if item.shadow else "counted"].inc()
+                self.clues.labels(_source(item), "shadow" if item.shadow else "counted").inc()
         if isinstance(verdict.cause, Finding) and verdict.cause.name == POINTS:
             self.by_points.labels(verdict.flow, verdict.action).inc()
         for fact in verdict.facts:
@@ -381,7 +377,7 @@ class Metrics:
 
     def took(self, stage: Stage, seconds: float) -> None:
         """A stage of deciding on a mail took so long."""
-        self._stage_seconds[stage].observe(max(0.0, seconds))
+        self.seconds.labels(stage).observe(max(0.0, seconds))
 
     # The pool's
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 
 from contentfilter.authentication.dmarc import RESULTS
 from contentfilter.authentication.judged import BEST, Judged
+from mailbase.counting import Counter
 
 FORWARDED = "forwarded"
 """DMARC failed, but a trusted sealer vouches for the mail."""

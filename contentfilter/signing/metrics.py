@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from contentfilter.pool.member import Fate
 from contentfilter.signing.public import ALGORITHMS, Algorithm
 from contentfilter.signing.reasons import REASONS, Reason
 from contentfilter.signing.standing import Sight
+from mailbase.counting import Counter
 
 
 @dataclass(frozen=True, slots=True)
