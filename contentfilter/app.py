@@ -22,7 +22,7 @@ from contentfilter.envelope import Envelope
 from contentfilter.explaining import VERB as EXPLAIN
 from contentfilter.inspector import Backends, MailInspector
 from contentfilter.intake import Intake
-from contentfilter.learning.bulk import BulkAssessor
+from contentfilter.learning.bulk import BulkAssessor, is_counted
 from contentfilter.learning.student import Student
 from contentfilter.learning.watch import ModelWatch
 from contentfilter.macros.allowlist import Allowlist
@@ -133,10 +133,12 @@ class Daemon:
         self._connect(settings)
         self.student = Student(
             reactor,
+            self.pool,
             lambda *question: self._reports.request(*question),
             Deferred.fromCoroutine,
             time.time,
             log,
+            self.metrics.lesson_read,
         )
         self._school(settings)
         self.models = ModelWatch(reactor, settings.statistics.model, self._start_workers_anew)
@@ -245,6 +247,8 @@ class Daemon:
         self.models.stop()
         self.student.flush()
         await self.pool.stop()
+        # What a worker still had in hand.
+        self.student.flush()
         self.engines.stop()
         self.urls.stop()
         await self.signing.stop()
@@ -369,7 +373,7 @@ class Daemon:
 
     def _bulk(self, settings: Settings) -> list[BulkAssessor]:
         traps = Spamtraps(settings.spamtraps.addresses)
-        return [BulkAssessor(self._policyd.request, traps)] if settings.statistics.enabled else []
+        return [BulkAssessor(self._policyd.request, traps)] if is_counted(settings) else []
 
     def _is_upstream(self, address: bytes) -> bool:
         return self.settings.registry.is_upstream(address)
@@ -410,7 +414,8 @@ class Daemon:
         if settings.policyd.control != old.policyd.control:
             self._disconnect()
             self._connect(settings)
-        if content.workers != old.contentfilter.workers or rules != self._rules:
+        same = content.workers == old.contentfilter.workers and rules == self._rules
+        if not same or is_counted(settings) != is_counted(old):
             self._rules = rules
             self.pool.reconfigure(content.workers, launcher(self._reactor, settings, rules, self._log))
             self.intake.bounds = content.workers
@@ -464,7 +469,7 @@ def launcher(reactor: Any, settings: Settings, rules: OwnRules, log: Log) -> Pro
         os.getpid(),
         limits.memory,
         limits.cpu_time,
-        knowledge=sources_of(settings, rules, settings.statistics.enabled),
+        knowledge=sources_of(settings, rules, is_counted(settings)),
     )
     return ProcessLauncher(reactor, worker, FINDING_NAMES, log)
 

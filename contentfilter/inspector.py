@@ -87,7 +87,7 @@ class Reporter(Protocol):
 class Student(Protocol):
     """Learns mail by itself; see :class:`contentfilter.learning.student.Student`."""
 
-    def graded(self, flow: Flow, lesson: str, total: Total | None, trapped: bool) -> None: ...
+    def graded(self, flow: Flow, spool: Spool, total: Total | None, trapped: bool) -> None: ...
 
 
 @dataclass(slots=True)
@@ -240,9 +240,8 @@ class MailInspector:
         self._metrics.parts.inc(parts)
         told = Told(self._now(), flow, shares, reply, parts, taken)
         self.recent.put(decision, told)
-        if backends.student is not None:
-            lesson = results[0].traits.lesson if isinstance(results[0], ScanResult) else ""
-            backends.student.graded(flow, lesson, verdict.total, bool(traps))
+        if backends.student is not None and isinstance(results[0], ScanResult):
+            backends.student.graded(flow, spool, verdict.total, bool(traps))
         if ticket is not None:
             backends.reporter.report(_report(ticket, told, spool.size, origin))
         return decision, disposition

@@ -16,6 +16,8 @@ from contentfilter.engines.seat import Name as EngineName
 from contentfilter.engines.watch import OUTCOMES as SELF_TESTS
 from contentfilter.engines.watch import Outcome as SelfTested
 from contentfilter.intake import SHORTAGES, Intake, Shortage
+from contentfilter.learning.student import READINGS
+from contentfilter.learning.student import Reading as LessonRead
 from contentfilter.metering import STAGES, Stage
 from contentfilter.pool.member import Fate
 from contentfilter.pool.pool import Pool
@@ -232,6 +234,12 @@ class Metrics:
             ["what"],
             registry=registry,
         )
+        self.lessons = Counter(
+            "contentfilter_lessons",
+            "Mails that were to be learned: workers told what is seen in them, had no time, or could not.",
+            ["result"],
+            registry=registry,
+        )
         self.bodies = Counter(
             "contentfilter_bodies_compared",
             "Mails whose outgoing octets were compared with the incoming ones: each that is passed.",
@@ -292,6 +300,7 @@ class Metrics:
             (self.probes, ("answered", "failed")),
             (self.mails_kept_out, SHORTAGES),
             (self.scans_recalled, RECALLED),
+            (self.lessons, READINGS),
         ):
             for value in values:
                 counter.labels(value)
@@ -431,6 +440,10 @@ class Metrics:
     def recalled(self, what: Recalled) -> None:
         """See :class:`contentfilter.recall.Recall`."""
         self.scans_recalled.labels(what).inc()
+
+    def lesson_read(self, how: LessonRead) -> None:
+        """See :class:`contentfilter.learning.student.Student`."""
+        self.lessons.labels(how).inc()
 
     def kept_out(self, shortage: Shortage) -> None:
         self.mails_kept_out.labels(shortage).inc()

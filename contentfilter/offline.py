@@ -270,15 +270,11 @@ def make_scan(
     return Scan(reactor, make_pool(reactor, settings, jobs), settings, flow, jobs, show, complain)
 
 
-def make_pool(reactor: Any, settings: Settings, jobs: int, lessons: bool = False) -> Pool[ScanResult]:
-    """As many real workers as ``jobs``, not started.
-
-    Arguments:
-        lessons: whether they tell what statistics would learn.
-    """
+def make_pool(reactor: Any, settings: Settings, jobs: int) -> Pool[ScanResult]:
+    """As many real workers as ``jobs``, not started."""
     log = Log("contentfilter", style=settings.logging.format, level="error")
     limits = settings.contentfilter.workers.model_copy(update={"count": jobs})
-    knowledge = sources_of(settings, OwnRules.read(settings.contentfilter.rules), lessons)
+    knowledge = sources_of(settings, OwnRules.read(settings.contentfilter.rules))
     worker = WorkerSettings(os.getpid(), limits.memory, limits.cpu_time, knowledge=knowledge)
     launcher = ProcessLauncher(reactor, worker, FINDING_NAMES, log)
     return Pool(reactor, limits, launcher, log, Count())

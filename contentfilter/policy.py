@@ -23,6 +23,17 @@ _UNVOUCHED = {f"{source}.{fact}": 0.0 for source, facts in AUTHENTICATION_POINTS
 _UNENFORCED = dict.fromkeys(policy_actions(Flow.INBOUND), Action.ACCEPT)
 
 
+def has_thresholds(settings: Settings, flow: Flow) -> bool:
+    """Whether points can lead to anything in mail of ``flow``, for any recipient."""
+    if any(getattr(settings.flows.of(flow), name) is not None for name in THRESHOLDS):
+        return True
+    return any(
+        getattr(domain, name) not in (None, FLOW)
+        for name in _OF_DOMAIN.get(flow, ())
+        for domain in settings.registry.domains.values()
+    )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Policy:
     """What decides about a mail for some of its recipients; two are the same only if they are one object.

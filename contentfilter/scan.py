@@ -122,15 +122,18 @@ def _scan_message(wire: Wire, options: ScanOptions, clock: Clock, analysis: Anal
     return replace(result, clues=clues, traits=traits, seconds=clock() - started)
 
 
-def read_letter(data: bytes, options: ScanOptions | None = None, clock: Clock = time.perf_counter) -> Letter:
+def read_letter(
+    message: bytes | Wire, options: ScanOptions | None = None, clock: Clock = time.perf_counter
+) -> Letter:
     """A message as a letter, without scanning it.
 
     Arguments:
-        data: the message, without dot-stuffing.
+        message: its octets without dot-stuffing, or where they are.
         options: bounds; the defaults if None.
         clock: monotonic seconds.
     """
-    wire, bounds = BytesWire(data), options or ScanOptions()
+    wire = BytesWire(message) if isinstance(message, bytes) else message
+    bounds = options or ScanOptions()
     composer = Composer()
     for _item in _composed(MessageReader(wire, Budget(bounds, clock)).read(), composer):
         pass

@@ -26,7 +26,7 @@ class Traits:
     hosts: of the links in the mail, as they are looked up: lower case, without port; the most telling first.
     authentication: who vouches for the mail; None if that was not looked at.
     lesson: what statistics would learn of the mail (:mod:`mailbase.statistics.lesson`), in base64; empty
-        where nobody wants it.
+        but in the answer to a task that asks for it.
     bulk: keys of the text's fuzzy digest (:mod:`contentfilter.statistics.digest`), in hexadecimal.
     """
 

@@ -23,12 +23,12 @@ class Knowledge:
     Arguments:
         rules: ready for mail; None: there are none.
         model: of statistics, mapped: what is learned later is seen in it. None: there is none.
-        lessons: whether the lesson of each mail is told, so that it can be learned.
+        bulk: whether the digest of each mail is told, so that it can be counted.
     """
 
     rules: Matcher | None = None
     model: Model | None = None
-    lessons: bool = False
+    bulk: bool = False
 
     @classmethod
     def load(cls, sources: Mapping[str, Any]) -> Knowledge:
@@ -42,7 +42,7 @@ class Knowledge:
         return cls(
             rules=OwnRules.matcher(sources["rules"]) if "rules" in sources else None,
             model=_model(sources.get("model")),
-            lessons=bool(sources.get("lessons")),
+            bulk=bool(sources.get("bulk")),
         )
 
 
@@ -57,13 +57,13 @@ def _model(path: str | None) -> Model | None:
         return None
 
 
-def sources_of(settings: Settings, rules: OwnRules, lessons: bool) -> dict[str, Any]:
+def sources_of(settings: Settings, rules: OwnRules, bulk: bool = False) -> dict[str, Any]:
     """What :meth:`Knowledge.load` gets.
 
     Arguments:
         rules: of the postmaster's own.
-        lessons: whether lessons are told.
+        bulk: whether somebody counts.
     """
     statistics = settings.statistics
     model = str(statistics.model) if statistics.enabled else ""
-    return {"rules": rules.to_dict(), "model": model, "lessons": lessons}
+    return {"rules": rules.to_dict(), "model": model, "bulk": bulk}

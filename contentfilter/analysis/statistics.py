@@ -9,32 +9,26 @@ from contentfilter.clues import Clue
 from contentfilter.letter import Letter
 from contentfilter.statistics.digest import fuzzy_digest
 from contentfilter.statistics.tokens import slots_of
-from mailbase.statistics.lesson import encode_lesson, pack
 
 LEAST = 0.05
 """Points, either way, below which nothing is said."""
 
 
 class Statistics:
-    """States ``statistics.spam`` or ``statistics.ham``; tells the mail's lesson, if somebody wants it."""
+    """States ``statistics.spam`` or ``statistics.ham``; tells the digest by which bulk is counted."""
 
     name = "statistics"
 
     def analyse(self, letter: Letter, analysis: Analysis) -> Iterator[Clue]:
         """See :class:`contentfilter.analysis.Analyser`."""
-        model, lessons = analysis.knowledge.model, analysis.knowledge.lessons
+        model = analysis.knowledge.model
+        if analysis.knowledge.bulk and (keys := fuzzy_digest(text.shown for text in letter.texts)):
+            analysis.traits["bulk"] = keys
         description = model.describe() if model is not None else None
-        asked = description is not None and bool(description.knots)
-        if not asked and not lessons:
+        if model is None or description is None or not description.knots:
             return
         slots = slots_of(letter)
-        if not slots:
-            return
-        if lessons:
-            analysis.traits["lesson"] = encode_lesson(pack(slots))
-            if keys := fuzzy_digest(text.shown for text in letter.texts):
-                analysis.traits["bulk"] = keys
-        found = model.score(slots) if asked and model is not None else None
+        found = model.score(slots) if slots else None
         if found is None:
             return
         score, description = found

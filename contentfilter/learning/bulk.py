@@ -7,9 +7,13 @@ from typing import Any
 
 from contentfilter.assessing import Assessment, Mail, Name
 from contentfilter.clues import Clue
+from contentfilter.policy import has_thresholds
 from mailbase.bulk import VERB
+from mailbase.config import Settings
+from mailbase.config.points import BUILT_IN
 from mailbase.control import ControlError
 from mailbase.spamtraps import Spamtraps
+from mailbase.vocabulary import Flow
 
 MANY = 20
 """Mails of one text within the time that texts are remembered, from which they are many."""
@@ -17,6 +21,18 @@ TIMEOUT = 2.0
 """Seconds for policyd to answer."""
 
 Ask = Callable[[str, dict[str, Any], float], Awaitable[dict[str, Any]]]
+
+
+CLUES = ("bulk.trapped", "bulk.many")
+
+
+def is_counted(settings: Settings) -> bool:
+    """Whether bulk is counted: there are statistics, and a flow in which its points can lead to something."""
+    return settings.statistics.enabled and any(
+        has_thresholds(settings, flow)
+        and any(settings.flows.of(flow).points.get(name, BUILT_IN[name]) for name in CLUES)
+        for flow in Flow
+    )
 
 
 class BulkAssessor:

@@ -44,7 +44,7 @@ class Reading:
         complain: Callable[[str], None],
     ) -> None:
         self._reactor = reactor
-        self._pool = make_pool(reactor, settings, jobs, lessons=True)
+        self._pool = make_pool(reactor, settings, jobs)
         self._jobs = jobs
         self._show = show
         self._complain = complain
@@ -82,7 +82,7 @@ class Reading:
             await self._pool.stop()
 
     async def _one(self, mail: Mail) -> str:
-        task = Task("message", mail.size)
+        task = Task("lesson", mail.size)
         try:
             result = await self._pool.submit(task, os.dup(mail.descriptor))
         finally:

@@ -33,7 +33,7 @@ MAX_TEXT = 600
 MAX_DETAIL = 300
 """Characters of a detail."""
 
-Kind: TypeAlias = Literal["wire", "message", "document"]
+Kind: TypeAlias = Literal["wire", "message", "document", "wire-lesson", "lesson"]
 T = TypeVar("T")
 
 
@@ -48,10 +48,11 @@ _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One thing to scan.
+    """One thing to scan, or a message of which only the lesson is wanted.
 
     Arguments:
-        kind: ``wire`` (a message, dot-stuffed), ``message`` (as a file holds it), ``document``.
+        kind: ``wire`` (a message, dot-stuffed), ``message`` (as a file holds it), ``document``;
+            ``wire-lesson`` and ``lesson`` are the first two, to be learned and not scanned.
         size: octets behind the descriptor.
         name: of a document.
         given: what analysers get with this message, as JSON types: what was looked up for them.

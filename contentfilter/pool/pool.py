@@ -3,6 +3,9 @@
 Messages wait in one queue, first come, first served. A message waits within its deadline or not at all, and
 beyond the backlog it is refused at once: a flood must not eat memory. A worker that dies or is killed takes
 only the message it had, which ends as :class:`ScanFailed`, never as a pass.
+
+Beside them there may be tasks that nobody waits for. They are done one at a time, when no message waits and a
+worker is left for the next one.
 """
 
 from __future__ import annotations
@@ -25,6 +28,10 @@ from contentfilter.results import ScanFailed, ScanResult
 from mailbase.logs import Log
 
 NOTHING: Mapping[str, Any] = {}
+MOST_ASIDE = 8
+"""Tasks that nobody waits for, before a worker has them."""
+LONGEST_ASIDE = 30.0
+"""Seconds that one of them waits."""
 R = TypeVar("R")
 
 
@@ -46,6 +53,7 @@ class _Job(Generic[R]):
     task: Packet
     descriptor: int
     seconds: float
+    queue: deque[_Job[R]]
     answer: Deferred[R | ScanFailed] = field(default_factory=Deferred)
     timer: IDelayedCall | None = None
     member: Member[R] | None = None
@@ -69,6 +77,9 @@ class Pool(Generic[R]):
         self._limits = limits
         self._crew: Crew[R] = Crew(clock, limits, launcher, log, observer, self._dispatch)
         self._queue: deque[_Job[R]] = deque()
+        self._aside: deque[_Job[R]] = deque()
+        self._done_aside: _Job[R] | None = None
+        """The one that a worker has."""
         self._running = False
         self._in_hand = 0
         self._drained: Deferred[None] | None = None
@@ -90,7 +101,7 @@ class Pool(Generic[R]):
 
     @property
     def waiting(self) -> int:
-        """Tasks without a worker."""
+        """Tasks without a worker, but for those that nobody waits for."""
         return len(self._queue)
 
     def start(self) -> None:
@@ -101,6 +112,8 @@ class Pool(Generic[R]):
     async def stop(self) -> None:
         """Finish the tasks there are, take no more, and end all workers."""
         self._running = False
+        for job in list(self._aside):
+            self._drop(job, ScanFailed(SCANNER, "unavailable", "the pool is not running"))
         if self._in_hand:
             self._drained = Deferred()
             await self._drained
@@ -133,15 +146,23 @@ class Pool(Generic[R]):
             worker that has it finishes, since that is cheaper than a new worker.
         """
         seconds = self._limits.deadline if timeout is None else min(timeout, self._limits.deadline)
-        job: _Job[R] = _Job(task, descriptor, seconds)
+        return self._take(_Job(task, descriptor, seconds, self._queue), self._refusal(seconds))
+
+    def aside(self, task: Packet, descriptor: int) -> Deferred[R | ScanFailed]:
+        """As :meth:`submit`, for what nobody waits for and may as well be left undone."""
+        refusal = self._refusal(LONGEST_ASIDE)
+        if len(self._aside) >= MOST_ASIDE:
+            refusal = ScanFailed(SCANNER, "overload", f"{MOST_ASIDE} tasks wait aside already")
+        return self._take(_Job(task, descriptor, LONGEST_ASIDE, self._aside), refusal)
+
+    def _take(self, job: _Job[R], refusal: ScanFailed | None) -> Deferred[R | ScanFailed]:
         self._in_hand += 1
-        refusal = self._refusal(seconds)
         if refusal is not None:
             self._finish(job, refusal)
             return job.answer
         job.answer = Deferred(lambda _answer: self._abandon(job))
-        job.timer = self._clock.callLater(seconds, self._expire, job)
-        self._queue.append(job)
+        job.timer = self._clock.callLater(job.seconds, self._expire, job)
+        job.queue.append(job)
         self._dispatch()
         return job.answer
 
@@ -156,19 +177,29 @@ class Pool(Generic[R]):
 
     def _dispatch(self) -> None:
         while self._queue and self._crew.idle:
-            job = self._queue.popleft()
-            try:
-                job.member = self._crew.hand_over(job.task, job.descriptor, partial(self._finish, job))
-            except NobodyIdle:
-                self._queue.appendleft(job)
-            else:
-                # The worker has a descriptor of its own now.
-                self._close(job)
+            self._hand_over(self._queue.popleft())
+        # One worker stays for the next mail, where there are several.
+        if self._aside and self._done_aside is None and self._crew.idle >= min(2, self._limits.count):
+            job = self._aside.popleft()
+            self._hand_over(job)
+            if job.member is not None and job.timer is not None:
+                self._done_aside = job
+                # No worker is killed because the task had waited for it.
+                job.seconds = self._limits.deadline
+                job.timer.reset(job.seconds)
+
+    def _hand_over(self, job: _Job[R]) -> None:
+        try:
+            job.member = self._crew.hand_over(job.task, job.descriptor, partial(self._finish, job))
+        except NobodyIdle:
+            job.queue.appendleft(job)
+        else:
+            # The worker has a descriptor of its own now.
+            self._close(job)
 
     def _expire(self, job: _Job[R]) -> None:
         if job.member is None:
-            self._queue.remove(job)
-            self._finish(job, ScanFailed(SCANNER, "overload", f"waited {job.seconds:g} s for a worker"))
+            self._drop(job, ScanFailed(SCANNER, "overload", f"waited {job.seconds:g} s for a worker"))
         else:
             why = f"no answer within {job.seconds:g} s"
             job.member.kill(why)
@@ -176,11 +207,17 @@ class Pool(Generic[R]):
 
     def _abandon(self, job: _Job[R]) -> None:
         if job.member is None:
-            self._queue.remove(job)
-            self._finish(job, None)
+            self._drop(job, None)
+
+    def _drop(self, job: _Job[R], result: ScanFailed | None) -> None:
+        """A task is done with that no worker has."""
+        job.queue.remove(job)
+        self._finish(job, result)
 
     def _finish(self, job: _Job[R], result: R | ScanFailed | None) -> None:
         self._close(job)
+        if job is self._done_aside:
+            self._done_aside = None
         if job.timer is not None and job.timer.active():
             job.timer.cancel()
         self._in_hand -= 1

@@ -5,14 +5,21 @@ Importing this module imports all parsers, so that a worker has them before it l
 
 from __future__ import annotations
 
+import logging
 import os
 
 from contentfilter.analysis import Analysis, Knowledge
+from contentfilter.message import BytesWire, Wire, open_wire
 from contentfilter.pool.messages import Task
 from contentfilter.results import ScanResult
-from contentfilter.scan import ScanOptions, preload, scan_document, scan_message, scan_wire
+from contentfilter.scan import ScanOptions, preload, read_letter, scan_document, scan_message, scan_wire
+from contentfilter.statistics.tokens import slots_of
+from contentfilter.traits import Traits
+from mailbase.statistics.lesson import encode_lesson, pack
 
 _OPTIONS = ScanOptions()
+
+_log = logging.getLogger(__name__)
 
 preload()
 
@@ -35,6 +42,22 @@ def scan(task: Task, descriptor: int, knowledge: Knowledge) -> ScanResult:
             return scan_message(_content(descriptor, task.size), _OPTIONS, analysis=analysis)
         case "document":
             return scan_document(task.name, _content(descriptor, task.size), _OPTIONS)
+        case "wire-lesson":
+            return _lesson(open_wire(descriptor, task.size))
+        case "lesson":
+            return _lesson(BytesWire(_content(descriptor, task.size)))
+
+
+def _lesson(wire: Wire) -> ScanResult:
+    """A result with nothing but the lesson of a message; not even that, if nothing is seen in it."""
+    try:
+        slots = slots_of(read_letter(wire, _OPTIONS))
+    except OSError:
+        raise
+    except Exception:  # noqa: BLE001 - hostile input meets many readers; the worker is as sound as after a scan
+        _log.warning("a message cannot be learned", exc_info=True)
+        slots = []
+    return ScanResult(traits=Traits(lesson=encode_lesson(pack(slots)))) if slots else ScanResult()
 
 
 def _content(descriptor: int, size: int) -> bytes:

@@ -115,3 +115,9 @@ def test_what_is_undone_is_not_known_any_more(gateway, runs, outside_of):
     sent = mail("mark-undone", text(SPAM, random.Random(2)))
     assert outside_of(gateway).mx(sent).code == 250
     assert "statistics" not in top(gateway, "mark-undone", sent)
+
+
+def test_what_a_spamtrap_gets_is_read_to_be_learned(gateway, outside_of):
+    assert outside_of(gateway).mx(mail("mark-trap", text(SPAM, random.Random(3))), TRAP).code == 250
+    read = 'contentfilter_lessons_total{result="read"}'
+    wait_until(lambda: metric(gateway.ports.filter_metrics, read) == 1, 20, "a worker that has read it")

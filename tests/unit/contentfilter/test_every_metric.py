@@ -366,6 +366,7 @@ MOVED_BY: dict[str, Happening] = {
     "splits": mail_that_comes_apart,
     "spamtrap_recipients": lambda wired: wired.mail("trap@inst.example", "r@inst.example"),
     "scans_recalled": mail_that_comes_twice,
+    "lessons": lambda wired: wired.mail("trap@inst.example", "r@inst.example"),
     "workers_ended": worker_is_killed,
     "reloads": reload,
     "signatures": signed_mail,

@@ -23,7 +23,7 @@ from contentfilter.pool.crew import FIRST_PAUSE, LONGEST_PAUSE
 from contentfilter.pool.frames import MAX_ANSWER, Done, Failed, Frames, Garbage, Ready
 from contentfilter.pool.member import RETIRE_TIMEOUT, SOUND_AGE, START_TIMEOUT
 from contentfilter.pool.messages import MAX_FACTS, MAX_TEXT, Task, decode, encode
-from contentfilter.pool.pool import Pool
+from contentfilter.pool.pool import LONGEST_ASIDE, MOST_ASIDE, Pool
 from contentfilter.pool.process import MAX_LOG_LINES, Events, WorkerProcess
 from contentfilter.results import ScanFailed, ScanResult
 from contentfilter.traits import MAX_HOST, MAX_HOSTS, Traits
@@ -96,6 +96,11 @@ class Scene:
     def submit(self, name: str, timeout: float | None = None) -> Deferred[Any]:
         self.descriptors[name] = os.memfd_create(name)
         answer = self.pool.submit(Task("message", 0, name), self.descriptors[name], timeout)
+        return answer.addBoth(lambda result: self.results.__setitem__(name, result))
+
+    def aside(self, name: str) -> Deferred[Any]:
+        self.descriptors[name] = os.memfd_create(name)
+        answer = self.pool.aside(Task("message", 0, name), self.descriptors[name])
         return answer.addBoth(lambda result: self.results.__setitem__(name, result))
 
     def holder(self, name: str) -> FakeWorker:
@@ -409,6 +414,110 @@ def test_a_worker_finishes_what_nobody_wants_any_more(scene):
     assert scene.pool.busy == 1
     worker.events.answered(CLEAN)
     assert scene.pool.idle == 2
+
+
+def test_what_nobody_waits_for_leaves_a_worker_for_the_next_mail(scene):
+    for name in "xyz":
+        scene.aside(name)
+    assert sorted(worker.tasks for worker in scene.workers) == [[], ["x"]]
+    assert scene.pool.waiting == 0
+    # A mail finds the other one, and those that came before it wait for it.
+    scene.submit("a")
+    scene.done("x")
+    scene.submit("b")
+    assert scene.holder("b")
+    scene.done("a")
+    assert set(scene.results) == {"x", "a"}
+    scene.done("b")
+    assert scene.holder("y")
+    scene.done("y")
+    scene.done("z")
+    assert set(scene.results) == set("xyzab")
+    assert all(map(scene.closed, "xyz"))
+    assert scene.clock.getDelayedCalls() == []
+
+
+def test_mail_that_waits_goes_before_what_nobody_waits_for():
+    scene = Scene(count=1)
+    scene.submit("a")
+    scene.aside("x")
+    scene.submit("b")
+    scene.done("a")
+    assert scene.workers[0].tasks == ["a", "b"]
+    scene.done("b")
+    assert scene.workers[0].tasks == ["a", "b", "x"]
+
+
+def test_only_so_much_waits_aside_and_takes_no_place_from_mail(scene):
+    for number in range(MOST_ASIDE + 2):
+        scene.aside(f"x{number}")
+    assert list(scene.results) == [f"x{MOST_ASIDE + 1}"]
+    assert scene.reason(f"x{MOST_ASIDE + 1}") == "overload"
+    assert scene.closed(f"x{MOST_ASIDE + 1}")
+    for name in "abcd":
+        scene.submit(name)
+    assert not set("abcd") & set(scene.results)
+    assert scene.pool.waiting == 3
+
+
+def test_what_waits_aside_too_long_is_dropped_and_kills_nobody(scene):
+    scene.submit("a")
+    scene.aside("x")
+    scene.aside("y")
+    scene.clock.advance(LONGEST_ASIDE - 1)
+    scene.done("a")
+    # The time with the worker is another one.
+    scene.clock.advance(1)
+    assert list(scene.results) == ["a", "y"]
+    assert scene.reason("y") == "overload"
+    scene.clock.advance(scene.limits.deadline - 1)
+    assert scene.reason("x") == "timed-out"
+    assert scene.workers[0].killed != scene.workers[1].killed
+    scene.aside("z")
+    assert "z" not in scene.results
+
+
+def test_a_worker_that_ends_over_it_makes_room_for_the_next(scene):
+    scene.aside("x")
+    scene.aside("y")
+    scene.holder("x").events.ended("SIGSEGV")
+    assert scene.reason("x") == "crashed"
+    scene.workers[2].events.answered(Ready())
+    assert scene.holder("y")
+
+
+def test_a_worker_that_takes_nothing_leaves_it_waiting(scene):
+    for worker in scene.workers:
+        worker.deaf = True
+    scene.aside("x")
+    assert not scene.closed("x")
+    for worker in scene.workers[2:]:
+        worker.events.answered(Ready())
+    assert scene.holder("x")
+    scene.done("x")
+    assert scene.results["x"] == CLEAN.result
+
+
+def test_what_waits_aside_may_be_given_up(scene):
+    scene.submit("a")
+    scene.aside("x").cancel()
+    assert scene.closed("x")
+    scene.done("a")
+    assert scene.pool.idle == 2
+
+
+def test_stopping_does_not_wait_for_what_waits_aside(scene):
+    scene.aside("x")
+    scene.aside("y")
+    over: list[None] = []
+    Deferred.fromCoroutine(scene.pool.stop()).addCallback(over.append)
+    assert scene.reason("y") == "unavailable"
+    scene.aside("late")
+    assert scene.reason("late") == "unavailable"
+    scene.done("x")
+    for worker in scene.workers:
+        worker.events.ended("exit 0")
+    assert over == [None]
 
 
 def test_stopping_drains_then_retires_then_kills(scene):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 
@@ -13,6 +14,10 @@ from contentfilter.analysis import Analysis, Knowledge
 from contentfilter.analysis.statistics import Statistics
 from contentfilter.letter import Letter
 from contentfilter.letter.letter import Text
+from contentfilter.pool.frames import Done
+from contentfilter.pool.messages import Kind, Task, decode, encode
+from contentfilter.pool.scanning import scan
+from contentfilter.scan import read_letter
 from contentfilter.statistics.tokens import MAX_WORDS, slots_of
 from mailbase.statistics.lesson import MAX_SLOTS, SLOTS, decode_lesson, unpack
 from mailbase.statistics.model import SIZE, Description, Model
@@ -140,25 +145,80 @@ def model_of(weights: dict[int, float], *knots: tuple[float, float]) -> Model:
 class TestAnalyser:
     KNOTS = ((-1.0, -2.0), (0.0, 0.0), (1.0, 5.0))
 
-    def clues(self, knowledge: Knowledge) -> tuple[list[tuple[str, float | None]], str]:
+    def clues(self, knowledge: Knowledge) -> list[tuple[str, float | None]]:
         analysis = Analysis(knowledge)
         clues = [(clue.name, clue.points) for clue in Statistics().analyse(letter(), analysis)]
-        return clues, analysis.traits.get("lesson", "")
+        assert analysis.traits == {}
+        return clues
 
     def test_spam_and_ham_get_their_points(self) -> None:
         slots = slots_of(letter())
         root = len(slots) ** 0.5
         spam = model_of(dict.fromkeys(slots, 0.5 / root), *self.KNOTS)
-        assert self.clues(Knowledge(model=spam)) == ([("statistics.spam", 2.5)], "")
+        assert self.clues(Knowledge(model=spam)) == [("statistics.spam", 2.5)]
         ham = model_of(dict.fromkeys(slots, -9.0), *self.KNOTS)
-        assert self.clues(Knowledge(model=ham)) == ([("statistics.ham", -2.0)], "")
+        assert self.clues(Knowledge(model=ham)) == [("statistics.ham", -2.0)]
 
     def test_a_model_that_knows_too_little_says_nothing(self) -> None:
         weights = dict.fromkeys(slots_of(letter()), 9.0)
-        assert self.clues(Knowledge(model=model_of(weights))) == ([], "")
-        assert self.clues(Knowledge()) == ([], "")
+        assert self.clues(Knowledge(model=model_of(weights))) == []
+        assert self.clues(Knowledge()) == []
 
-    def test_the_lesson_is_told_where_it_is_wanted(self) -> None:
-        clues, lesson = self.clues(Knowledge(lessons=True))
-        assert clues == []
-        assert list(unpack(decode_lesson(lesson))) == sorted(slots_of(letter()))
+    def test_without_a_model_that_judges_no_mail_is_taken_apart(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def never(_letter: Letter) -> list[int]:
+            raise AssertionError
+
+        monkeypatch.setattr("contentfilter.analysis.statistics.slots_of", never)
+        assert self.clues(Knowledge()) == []
+        assert self.clues(Knowledge(model=model_of({}))) == []
+
+    def test_the_digest_is_told_where_somebody_counts(self) -> None:
+        mail = letter(" ".join(f"word{'abcdefghij'[i % 10]}{'klmnopqrst'[i // 10]}" for i in range(100)))
+        for bulk in (True, False):
+            analysis = Analysis(Knowledge(bulk=bulk))
+            assert list(Statistics().analyse(mail, analysis)) == []
+            assert ("bulk" in analysis.traits) is bulk
+            assert "lesson" not in analysis.traits
+
+
+class TestLesson:
+    """What a worker says of a mail that is only to be learned."""
+
+    MAIL = HEADER + b"\r\n..dots\r\n" + BODY.encode() + b"\r\n"
+
+    def lesson(self, kind: Kind, mail: bytes) -> str:
+        descriptor = os.memfd_create("mail")
+        try:
+            os.write(descriptor, mail)
+            result = scan(Task(kind, len(mail)), descriptor, Knowledge())
+        finally:
+            os.close(descriptor)
+        # As the daemon hears it.
+        done = decode(encode(Done(result))[4:], frozenset())
+        assert isinstance(done, Done)
+        assert done.result == result
+        assert (result.findings, result.unscanned, result.clues) == ((), (), ())
+        return result.traits.lesson
+
+    def test_it_has_what_the_mail_is_judged_by(self) -> None:
+        unstuffed = self.MAIL.replace(b"\r\n..", b"\r\n.")
+        judged: tuple[tuple[Kind, bytes], ...] = (("lesson", self.MAIL), ("wire-lesson", unstuffed))
+        for kind, data in judged:
+            slots = unpack(decode_lesson(self.lesson(kind, self.MAIL)))
+            assert list(slots) == sorted(slots_of(read_letter(data)))
+
+    @pytest.mark.parametrize("mail", [b"", b"\r\n"])
+    def test_a_mail_in_which_nothing_is_seen_has_none(
+        self, mail: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("contentfilter.pool.scanning.slots_of", lambda _letter: [])
+        assert self.lesson("lesson", mail) == ""
+
+    def test_one_that_cannot_be_read_ends_no_worker(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fails(_letter: Letter) -> list[int]:
+            raise ValueError
+
+        monkeypatch.setattr("contentfilter.pool.scanning.slots_of", fails)
+        assert self.lesson("wire-lesson", self.MAIL) == ""
