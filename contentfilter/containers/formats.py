@@ -12,10 +12,12 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeAlias
 
 from contentfilter.containers import arj
 from contentfilter.limits import MIB
+from contentfilter.needles import Needles
 
 Content: TypeAlias = bytes | bytearray
 
@@ -90,7 +92,11 @@ _CPIO = re.compile(rb"0707(?:07[0-7]{70}|0[12][0-9A-Fa-f]{104})")
 _CPIO_BINARY = (b"\xc7\x71", b"\x71\xc7")
 _MAX_SKIPPED = 100
 """Frames without content in front of one that has some."""
-_STUBBED = ((b"7z\xbc\xaf\x27\x1c", SEVEN_ZIP), (b"Rar!\x1a\x07", RAR4), (b"MSCF\0\0\0\0", CAB))
+_STUBBED = (
+    (Needles(b"7z\xbc\xaf\x27\x1c"), SEVEN_ZIP),
+    (Needles(b"Rar!\x1a\x07"), RAR4),
+    (Needles(b"MSCF\0\0\0\0"), CAB),
+)
 
 
 def find_formats(data: Content) -> Iterator[Located]:
@@ -102,14 +108,10 @@ def find_formats(data: Content) -> Iterator[Located]:
     if data[0x8001:0x8006] in (b"CD001", b"BEA01"):
         yield Located(ISO, 0)
     for magic, kind in _STUBBED:
-        at = data.find(magic, 1, STUB)
-        for _ in range(_MAX_STUBS):
-            if at < 0:
-                break
+        for at in islice(magic.places(data, 1, STUB), _MAX_STUBS):
             actual = RAR5 if kind is RAR4 and data[at + 6 : at + 8] == b"\x01\0" else kind
             if _header_holds(data, at, actual):
                 yield Located(actual, at)
-            at = data.find(magic, at + 1, STUB)
 
 
 def _after_skipped(data: Content) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from contentfilter.containers.zipexpand import expand
 from contentfilter.containers.zipmember import DEFLATED, STORED, Content, Expanded, Member
@@ -29,6 +30,7 @@ from contentfilter.containers.ziprecords import (
     read_end,
     read_local,
 )
+from contentfilter.needles import Needles
 
 _SPANNED, _SINGLE = DESCRIPTOR + LOCAL, b"PK00" + LOCAL
 """How the first of several parts begins, and an archive that was to have several and has one."""
@@ -42,6 +44,7 @@ _FOREIGN_INSIDE = ((257, b"ustar"), (0x8001, b"CD001"))
 _MAX_TRIED = 100_000
 """Signatures of local headers that are looked at outside the directory."""
 _MAX_DECOYS = 1000
+_LOCALS = Needles(LOCAL)
 _MAX_PROBLEMS = 20
 
 
@@ -275,12 +278,7 @@ def _opens(data: Content, end: EndRecord) -> bool:
 
 def _has_local(data: Content) -> bool:
     """Whether there is a local header anywhere; a few signatures that are none do not end the search."""
-    at = data.find(LOCAL)
-    for _ in range(_MAX_DECOYS):
-        if at < 0 or _plausible_at(data, at):
-            return at >= 0
-        at = data.find(LOCAL, at + 1)
-    return False
+    return any(_plausible_at(data, at) for at in islice(_LOCALS.places(data), _MAX_DECOYS))
 
 
 def _plausible_at(data: Content, at: int) -> bool:

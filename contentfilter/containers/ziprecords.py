@@ -6,9 +6,11 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from contentfilter.containers.zipmember import AES, Content, Member
 from contentfilter.limits import KIB
+from contentfilter.needles import Needles
 
 LOCAL, CENTRAL, END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 DESCRIPTOR = b"PK\x07\x08"
@@ -17,6 +19,7 @@ _END64_LOCATOR, _END64 = b"PK\x06\x07", b"PK\x06\x06"
 _LOCAL = struct.Struct("<4sHHHHHIIIHH")
 _CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
 _END = struct.Struct("<4sHHHHIIH")
+_ENDS = Needles(END)
 LOCAL_SIZE, CENTRAL_SIZE, END_SIZE = _LOCAL.size, _CENTRAL.size, _END.size
 
 _NO_SIZE, _NO_COUNT = 0xFFFFFFFF, 0xFFFF
@@ -81,13 +84,9 @@ class EndRecord:
 
 def find_ends(data: Content) -> Iterator[int]:
     """Positions of end records, the last first."""
-    at = data.rfind(END)
-    for _ in range(MAX_ENDS):
-        if at < 0:
-            return
+    for at in islice(_ENDS.places_from_end(data), MAX_ENDS):
         if at + END_SIZE <= len(data):
             yield at
-        at = data.rfind(END, 0, at)
 
 
 def read_end(data: Content, at: int) -> EndRecord:

@@ -63,6 +63,7 @@ class Leaves:
         self._seen: set[tuple[int, int, str]] = set()
         self.plain = False
         self.strange = False
+        self._pure = False
 
     def take(self, start: int, end: int, reading: str) -> bool:
         """Whether this reading of this stretch is new and there is work left to spend on it."""
@@ -122,9 +123,10 @@ class Leaves:
         for encoding in header.encodings:
             if not self.take(start, end, encoding):
                 continue
+            self._pure = False
             yield from self.content(header, start, end, encoding, number)
             # A colon is in no base64: then no header hides in it.
-            if encoding == "base64" and self.wire.find(b":", start, end) < 0:
+            if encoding == "base64" and (self._pure or self.wire.find(b":", start, end) < 0):
                 continue
             found = False
             for item in self.hidden(start, end, number):
@@ -146,6 +148,7 @@ class Leaves:
             if not decoded.complete:
                 yield Unscanned(self.path(number), "malformed", "base64 in too many pieces")
             readings = decoded.readings
+            self._pure = decoded.pure
             self.budget.take_work(_PIECE_WORK * decoded.steps)
             if (decoded.odd or decoded.doubtful) and end - start <= _MAX_TEXT:
                 text = self.wire.text(start, end)

@@ -7,17 +7,21 @@ exact as long as a stuffed line never looks like a boundary: it begins with a do
 
 from __future__ import annotations
 
+import enum
 import os
 import re
 from typing import Protocol
 
 from contentfilter.limits import KIB, MIB
+from contentfilter.needles import Needles
 
-IN_MEMORY = 16 * MIB
-"""Messages up to this size are read at once."""
+IN_MEMORY = MIB
+"""Messages up to this size are read at once. For larger ones, getting so much memory from the kernel takes
+more time than reading them again for each pass."""
 
 _FIRST_WINDOW = 4 * KIB
-_WINDOW = MIB
+_WINDOW = 256 * KIB
+_STUFFED = Needles(b"\r\n.")
 _LONE_DOT = re.compile(rb"\r\n\.[^.]")
 
 
@@ -47,6 +51,17 @@ class Wire(Protocol):
     def text(self, start: int, end: int) -> bytes:
         """The octets of whole lines from start to end, without dot-stuffing."""
         ...
+
+
+class Dots(enum.Enum):
+    """What lines of the wire form begin with."""
+
+    NONE = enum.auto()
+    """None begins with a dot: nothing is stuffed."""
+    DOUBLE = enum.auto()
+    """Each that begins with a dot begins with two, as a proper client sends it."""
+    LONE = enum.auto()
+    """One begins with a single dot."""
 
 
 class BytesWire:
@@ -108,13 +123,19 @@ class FileWire:
             size = min(size * 4, _WINDOW)
         return -1
 
-    def regular(self) -> bool:
-        """Whether every line that begins with a dot begins with two, as a proper client sends it."""
-        for start in range(0, self.length, _WINDOW):
-            if _LONE_DOT.search(self.raw(start, start + _WINDOW + 3)):
-                return False
+    def dots(self) -> Dots:
+        """How its lines begin with dots."""
         head = self.raw(0, 2)
-        return not head.startswith(b".") or head == b".."
+        if head.startswith(b".") and head != b"..":
+            return Dots.LONE
+        found = Dots.DOUBLE if head.startswith(b".") else Dots.NONE
+        for start in range(0, self.length, _WINDOW):
+            window = self.raw(start, start + _WINDOW + 3)
+            if next(_STUFFED.places(window), None) is not None:
+                if _LONE_DOT.search(window):
+                    return Dots.LONE
+                found = Dots.DOUBLE
+        return found
 
 
 def open_wire(source: int | bytes | bytearray | memoryview, size: int) -> Wire:
@@ -130,6 +151,7 @@ def open_wire(source: int | bytes | bytearray | memoryview, size: int) -> Wire:
     if not isinstance(source, int):
         return BytesWire(unstuff(bytes(source[:size])))
     wire = FileWire(source, size, stuffed=True)
-    if size <= IN_MEMORY or not wire.regular():
+    dots = Dots.LONE if size <= IN_MEMORY else wire.dots()
+    if dots is Dots.LONE:
         return BytesWire(wire.text(0, size))
-    return wire
+    return wire if dots is Dots.DOUBLE else FileWire(source, size, stuffed=False)

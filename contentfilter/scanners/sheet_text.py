@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
 from contentfilter import references
 from contentfilter.limits import KIB, MIB
+from contentfilter.needles import Needles
 from contentfilter.part import Content, Context, Found, Part
 from contentfilter.scanners.remote import is_remote
 
@@ -30,6 +32,8 @@ _LINKS = 100_000
 """Links that are looked at; 4 MiB of random octets have a thousand."""
 _FUNCTION = re.compile(rb"(?<![^\r\n,;\t\"'>])\s{0,20}=\s{0,20}DDE\s{0,20}\(\s{0,20}[\"'&]", re.IGNORECASE)
 _CALL = re.compile(rb"dde(?<=[=\s]dde)\s{0,20}\(\s{0,20}[\"'&]")
+_NAME = Needles(*map(bytes, itertools.product(b"=\t\n\v\f\r ", b"dD", b"dD", b"eE")))
+"""The name and what stands before it: in most contents nowhere."""
 _AROUND = 80
 """Octets before and after the name that are looked at."""
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
@@ -81,11 +85,14 @@ def _formulas(part: Part, data: Content) -> Iterator[Found]:
 def _calls(data: Content, end: int) -> Iterator[int]:
     """Where the function is called, in letters of any case."""
     for start in range(0, end, MIB):
+        # What stands before the name belongs to it.
+        first, last = max(0, start - 1), min(end, start + MIB + _AROUND)
+        if next(_NAME.places(data, first, last), None) is None:
+            continue
         # One case first, so that the name can be looked for as it is: four times as fast.
-        lowered = data[start : min(end, start + MIB + _AROUND)].lower()
-        for call in _CALL.finditer(lowered):
-            if call.start() < MIB:
-                yield start + call.start()
+        for call in _CALL.finditer(data[first:last].lower()):
+            if first + call.start() < start + MIB:
+                yield first + call.start()
 
 
 def _shown(raw: Content) -> str:

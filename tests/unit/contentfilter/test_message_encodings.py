@@ -33,6 +33,31 @@ def test_base64_over_windows(size: int, line: int):
         assert readings == [data]
 
 
+EVEN = base64.encodebytes(bytes(range(256)) * 12).replace(b"\n", b"\r\n")
+
+
+@pytest.mark.parametrize("octet", [b"=", b"-", b"\n", b"\r", b" ", b"\0", b":", b"A", b""])
+@pytest.mark.parametrize("at", [0, 3, 75, 76, 77, 78, 312, 311, 310, len(EVEN) - 3, len(EVEN) - 1])
+@pytest.mark.parametrize("line_end", [b"\r\n", b"\n"], ids=["crlf", "lf"])
+def test_lines_of_one_length_are_read_like_any(
+    monkeypatch: pytest.MonkeyPatch, octet: bytes, at: int, line_end: bytes
+):
+    text = EVEN.replace(b"\r\n", line_end)
+    text = text[:at] + octet + text[at + 1 :]
+    monkeypatch.setattr(base64text, "_STEP", 160)
+    quickly = base64text.decode(BytesWire(text), 0, len(text))
+    monkeypatch.setattr(base64text, "_LONGEST", 0)
+    assert quickly == base64text.decode(BytesWire(text), 0, len(text))
+    assert not quickly.pure or not text.translate(None, b" \r\n" + base64text._ALPHABET + b"=")
+
+
+def test_lines_of_one_length_are_decoded_without_looking_twice(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(base64text, "_STEP", 160)
+    data, rest = base64text._even_lines(BytesWire(EVEN), 0, len(EVEN))
+    assert rest == len(EVEN) // 78 * 78
+    assert data == (bytes(range(256)) * 12)[: rest // 78 * 57]
+
+
 def test_base64_without_its_padding():
     assert base64_of(b"aGVsbG8") == ([b"hello"], True)
     assert base64_of(b"aGVsb") == ([b"hel"], True)

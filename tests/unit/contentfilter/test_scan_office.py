@@ -385,6 +385,12 @@ def test_dde_is_found(data: bytes):
     assert found(data) == {"office-dde"}
 
 
+@pytest.mark.parametrize("before", [-1, 0, 1, 2])
+def test_dde_by_its_function_wherever_the_search_pauses(before: int):
+    data = b"a,b\r\n".ljust((1 << 20) - before, b"x") + b'\n=DdE ("cmd","/c calc")\n'
+    assert found(data) == {"office-dde"}
+
+
 @pytest.mark.parametrize(
     "data",
     [
