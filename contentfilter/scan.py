@@ -25,8 +25,6 @@ from contentfilter.passwords.passwords import Passwords
 from contentfilter.passwords.telling import told_by_mail, told_by_name
 from contentfilter.results import ScanResult
 from contentfilter.scanners import SCANNERS
-from contentfilter.scanners.encrypted_office import load_msoffcrypto
-from contentfilter.scanners.vba import load_olevba
 from contentfilter.traits import NO_TRAITS, Traits
 from mailbase import organisation
 from mailbase.scripts import suffix_of
@@ -95,9 +93,11 @@ def scan_document(
 
 
 def preload() -> None:
-    """Import what scanners import when they first need it, so that no mail has to wait for it."""
-    load_msoffcrypto()
-    load_olevba()
+    """Read what most mail needs, so that none has to wait for it.
+
+    What few mails need (olevba, msoffcrypto) they wait for, a tenth of a second, and not each worker at its
+    start; confinement leaves workers the files of modules.
+    """
     libarchive.available()
     organisation.prepare()
     common_domains()

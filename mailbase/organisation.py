@@ -25,7 +25,7 @@ def organisation(name: str) -> str | None:
         return None
     known = _above(above)
     if known is None:
-        return _suffixes().privatesuffix(name)
+        return suffix_list().privatesuffix(name)
     return known or name
 
 
@@ -39,8 +39,8 @@ def is_top_level(label: str) -> bool:
 
 
 def prepare() -> None:
-    """Read the list now: the first name would wait for it, some 0.2 s, and the reactor with it."""
-    _suffixes()
+    """Read the list now: the first name would wait for it, and the reactor with it."""
+    suffix_list()
     _rules()
 
 
@@ -52,24 +52,32 @@ def _above(above: str) -> str | None:
     """
     if not above or above in _rules()[0]:
         return None
-    return _suffixes().privatesuffix(above) or ""
+    return suffix_list().privatesuffix(above) or ""
 
 
 @lru_cache(maxsize=1)
-def _suffixes() -> PublicSuffixList:
-    return PublicSuffixList()
+def suffix_list() -> PublicSuffixList:
+    """The list, as its library has it."""
+    # Left alone, it would encode each rule again, in a tenth of a second.
+    return PublicSuffixList(_rules()[2], accept_encoded_idn=False)
 
 
 @lru_cache(maxsize=1)
-def _rules() -> tuple[frozenset[str], frozenset[str]]:
-    """The names below which some labels, or all, are public suffixes; and the top levels; in A-labels."""
-    text = resources.files("publicsuffixlist").joinpath("public_suffix_list.dat").read_text("utf-8")
-    divided, top = set(), set()
+def _rules() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """The names below which some labels, or all, are public suffixes; and the top levels; both in A-labels.
+
+    And all rules, those with U-labels in both forms.
+    """
+    text = resources.files("publicsuffixlist").joinpath("public_suffix_list.dat").read_text("utf-8").lower()
+    divided, top, rules = set(), set(), set()
     for line in text.split("\n"):
         rule = line.partition(" ")[0].strip()
         if rule and not rule.startswith("//"):
-            rule = rule if rule.isascii() else rule.encode("idna").decode("ascii")
+            rules.add(rule)
+            if not rule.isascii():
+                rule = rule.encode("idna").decode("ascii")
+                rules.add(rule)
             divided.add(rule.partition(".")[2])
             top.add(rule.rpartition(".")[2])
     divided.discard("")
-    return frozenset(divided), frozenset(top)
+    return frozenset(divided), frozenset(top), frozenset(rules)

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
-import dkim
-
 from contentfilter.authentication.body import Canonical, Digest, Form, pieces
 from contentfilter.authentication.fields import Field
+from contentfilter.authentication.grammar import DKIMException, validate_signature_fields
 from contentfilter.authentication.keys import Key, Unusable, read_key
 from contentfilter.authentication.names import key_name
 from contentfilter.authentication.tags import Malformed
@@ -108,8 +107,8 @@ def read_claim(field: Field, required: Sequence[bytes], form: bytes, now: float,
     # The times are ours to judge: dkimpy asks the clock itself and gives ten hours. So is who it is for.
     rest = {name: value for name, value in tags.items() if name not in (b"t", b"x", b"i")}
     try:
-        dkim.validate_signature_fields(rest, [name for name in required if name != b"i"], arc)
-    except (dkim.DKIMException, LookupError, ValueError) as error:
+        validate_signature_fields(rest, [name for name in required if name != b"i"], arc)
+    except (DKIMException, LookupError, ValueError) as error:
         raise Refused("permerror", "signature is malformed") from error
     _check_times(tags, now)
     header_form, body_form = _forms(tags.get(b"c", form))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dkim.util import InvalidTagValueList, parse_tag_value
+from contentfilter.authentication.grammar import InvalidTagValueList, parse_tag_value
 
 MAX_LIST = 8192
 """Octets of a list; honest ones have a tenth of that."""

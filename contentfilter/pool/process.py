@@ -31,7 +31,8 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 R_contra = TypeVar("R_contra", contravariant=True)
 
-_BOOT = """import sys
+_BOOT = """import gc, sys
+gc.disable()
 sys.path[:] = {path!r}
 from {program} import main
 sys.exit(main(sys.argv[1]))

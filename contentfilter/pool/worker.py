@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeAlias
 
 from contentfilter.analysis.knowledge import Knowledge
-from contentfilter.pool.beginning import begin, where
+from contentfilter.pool.beginning import begin, settle, where
 from contentfilter.pool.confinement import AddressSpace, Orphaned, allow_cpu, confine
 from contentfilter.pool.frames import Done, Failed, Garbage, Ready
 from contentfilter.pool.messages import MAX_TASK, Answer, Task, encode
@@ -138,6 +138,7 @@ def main(argument: str) -> int:
         # Loading is the slow part; confinement would only make it fail.
         scan = _load(settings.scan)
         knowledge = Knowledge.load(settings.knowledge)
+        settle()
         memory = AddressSpace()
         missing = confine(settings.memory, settings.parent)
         worker = Worker(tasks, answers, scan, settings, memory, knowledge)

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
-from contentfilter.pool.beginning import begin, where
+from contentfilter.pool.beginning import begin, settle, where
 from contentfilter.pool.confinement import AddressSpace, Orphaned, allow_cpu, confine
 from contentfilter.pool.frames import Done, Failed, Garbage, Ready
 from contentfilter.signing.keys import signing_key
@@ -90,6 +90,7 @@ def main(argument: str) -> int:
     try:
         keys = {name: signing_key(settings.folder, name, settings.owner) for name in settings.selectors}
         transmission = Transmission(settings.line_length, settings.keep_stray)
+        settle()
         memory = AddressSpace()
         missing = confine(settings.memory, settings.parent)
         _answer(answers, Ready(tuple(missing)))

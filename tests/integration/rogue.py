@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
+import importlib
 import os
 import resource
 import signal
@@ -18,6 +20,9 @@ from contentfilter.pool.messages import Task, encode
 from contentfilter.results import ScanResult
 from mailbase.vocabulary import Finding
 from tests.integration import mischief
+
+UNWANTED = ("twisted", "pydantic", "yaml", "dns", "oletools")
+"""Modules that are large and that scan workers do without."""
 
 hoard: list[bytes] = []
 
@@ -37,13 +42,18 @@ def facts() -> str:
     """What this process has."""
     names = ("CORE", "FSIZE", "NOFILE", "AS", "NPROC")
     found = [f"{name}={resource.getrlimit(getattr(resource, 'RLIMIT_' + name))[0]}" for name in names]
-    modules = [name for name in ("twisted", "pydantic", "yaml") if name in sys.modules]
+    # What a scan worker loads; this one could do without.
+    importlib.import_module("contentfilter.pool.scanning")
+    modules = [name for name in UNWANTED if name in sys.modules]
     descriptors = 0
     for fd in range(64):
         with contextlib.suppress(OSError):
             os.fstat(fd)
             descriptors += 1
-    return " ".join([*found, f"modules={','.join(modules)}", f"pid={os.getpid()}", f"fds={descriptors}"])
+    garbage = f"{gc.isenabled()},{gc.get_freeze_count() > 10_000}"
+    return " ".join(
+        [*found, f"modules={','.join(modules)}", f"pid={os.getpid()}", f"fds={descriptors}", f"gc={garbage}"]
+    )
 
 
 def scan(task: Task, descriptor: int, knowledge: Knowledge) -> ScanResult:

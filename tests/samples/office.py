@@ -30,6 +30,13 @@ def vba_project(code: str, cache: bytes = b"\x01\x16\x03\x00") -> bytes:
     return compound_file({"VBA": vba_storage({"Module1": code}, cache), "PROJECT": b'ID="{0}"\r\n'})
 
 
+def damaged_project() -> bytes:
+    """A VBA project whose module cannot be read."""
+    storage = vba_storage({"Module1": MACRO})
+    storage["Module1"] = b""
+    return compound_file({"VBA": storage, "PROJECT": b'ID="{0}"\r\n'})
+
+
 def docx(document: bytes = b"<w:document/>", extra: dict[str, bytes] | None = None) -> bytes:
     """An OOXML Word document."""
     return plain_zip({"[Content_Types].xml": CONTENT_TYPES, "word/document.xml": document, **(extra or {})})
