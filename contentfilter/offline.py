@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections import deque
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Generic, TypeVar
-
-from twisted.internet.defer import Deferred, DeferredSemaphore
-from twisted.python.failure import Failure
+from typing import Any
 
 from contentfilter.account import clue
 from contentfilter.analysis.knowledge import sources_of
+from contentfilter.batch import Batch, Row, Unreadable
 from contentfilter.policy import Policies
 from contentfilter.pool.member import Fate
 from contentfilter.pool.messages import Kind, Task
@@ -29,23 +27,14 @@ from mailbase.ids import IdSource
 from mailbase.logs import Log
 from mailbase.vocabulary import Action, Flow, Unscanned
 
-WINDOW = 256
-"""Files begun and not shown yet."""
 HEAD = 8192
 """Octets that tell a message from a document."""
-
-Row = TypeVar("Row")
-"""What is made of a file."""
 
 _FIELD = rb"[!-9;-~]{1,100}[ \t]*:"
 _MESSAGE = re.compile(rb"(?:From [^\r\n]*\r?\n)?(?:" + _FIELD + rb"[^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*){2}")
 _TELLING = re.compile(
     rb"(?im)^(?:received|from|to|date|subject|message-id|mime-version|return-path|content-type):"
 )
-
-
-class Unreadable(Exception):
-    """A path that cannot be scanned; the text says why."""
 
 
 class Count:
@@ -101,68 +90,23 @@ def open_task(path: Path) -> tuple[Task, int]:
         raise
 
 
-class Run(Generic[Row]):
-    """One run over many files.
+class Run(Batch[Path, Row]):
+    """One run over many files; see :class:`contentfilter.batch.Batch`."""
 
-    Arguments:
-        reactor: Twisted's, not running.
-        pool: not started.
-        jobs: files at once, as many as the pool has workers.
-        show: gets what :meth:`_row` makes of each file, in the order of the files.
-        complain: gets what cannot be read, or went wrong in us.
+    @abstractmethod
+    def _row(self, path: Path, result: ScanResult | ScanFailed, seconds: float) -> Row | None:
+        """What is shown of a file; None for nothing.
 
-    Attributes:
-        unreadable: whether any file could not be read.
-    """
+        Arguments:
+            seconds: from handing the file over to the answer.
+        """
 
-    def __init__(
-        self,
-        reactor: Any,
-        pool: Pool[ScanResult],
-        jobs: int,
-        show: Callable[[Row], None],
-        complain: Callable[[str], None],
-    ) -> None:
-        self._reactor = reactor
-        self._pool = pool
-        self._jobs = jobs
-        self._show = show
-        self._complain = complain
-        self.unreadable = False
+    def _items(self, paths: Iterable[Path]) -> Iterator[Path]:
+        return files(paths, self._cannot_read)
 
-    def run(self, paths: Iterable[Path]) -> None:
-        """Scan all files; returns when the last result is shown."""
-        problems: list[BaseException] = []
-
-        def broken(failure: Failure) -> None:
-            problems.append(failure.value or RuntimeError("no cause"))
-
-        def begin() -> None:
-            done = Deferred.fromCoroutine(self._all(paths))
-            done.addErrback(broken)
-            done.addBoth(lambda _nothing: self._reactor.stop())
-
-        self._reactor.callWhenRunning(begin)
-        self._reactor.run()
-        for problem in problems:
-            raise problem
-
-    async def _all(self, paths: Iterable[Path]) -> None:
-        self._pool.start()
-        # A file's time begins when a worker is there for it, so no more are handed over than can be taken.
-        turns = DeferredSemaphore(self._jobs)
-        waiting: deque[Deferred[Row | None]] = deque()
-        for path in files(paths, self._cannot_read):
-            waiting.append(turns.run(self._one, path))
-            if len(waiting) >= WINDOW:
-                self._emit(await waiting.popleft())
-        while waiting:
-            self._emit(await waiting.popleft())
-        await self._pool.stop()
-
-    async def _one(self, path: Path) -> Row | None:
+    async def _one(self, item: Path) -> Row | None:
         try:
-            task, descriptor = open_task(path)
+            task, descriptor = open_task(item)
         except Unreadable as error:
             self._cannot_read(error)
             return None
@@ -170,24 +114,8 @@ class Run(Generic[Row]):
         result = await self._pool.submit(task, descriptor)
         seconds = self._reactor.seconds() - started
         if isinstance(result, ScanFailed):
-            self._complain(f"{path}: not scanned: {result.detail or result.reason}")
-        return self._row(path, result, seconds)
-
-    def _row(self, path: Path, result: ScanResult | ScanFailed, seconds: float) -> Row | None:
-        """What is shown of a file; None for nothing.
-
-        Arguments:
-            seconds: from handing the file over to the answer.
-        """
-        raise NotImplementedError
-
-    def _cannot_read(self, error: Unreadable) -> None:
-        self.unreadable = True
-        self._complain(str(error))
-
-    def _emit(self, row: Row | None) -> None:
-        if row is not None:
-            self._show(row)
+            self._complain(f"{item}: not scanned: {result.detail or result.reason}")
+        return self._row(item, result, seconds)
 
 
 class Scan(Run[dict[str, Any]]):

@@ -12,10 +12,11 @@ import pytest
 from twisted.internet.defer import Deferred, succeed
 
 from contentfilter import cli, offline
+from contentfilter.batch import Unreadable
 from contentfilter.clues import Clue
 from contentfilter.envelope import Envelope
 from contentfilter.envelope import Path as MailPath
-from contentfilter.offline import Scan, Unreadable, files, is_message, open_task
+from contentfilter.offline import Scan, files, is_message, open_task
 from contentfilter.pool.messages import Task
 from contentfilter.progress import Progress
 from contentfilter.quarantine import commands
