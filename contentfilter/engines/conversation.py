@@ -11,13 +11,11 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
-from twisted.internet import protocol
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPullProducer
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
+from contentfilter.engines.exchange import Exchange
 from contentfilter.engines.seat import Message
 from contentfilter.results import ScanFailed
 from contentfilter.spool import intact
@@ -52,65 +50,23 @@ def version() -> Iterator[bytes]:
     yield b"zVERSION\0"
 
 
-@implementer(IPullProducer)
-class Conversation(protocol.Protocol):
-    """Arguments:
-    gone: told when the connection is no more, or of no more use.
-
-    Attributes:
-        lost: whether it is of no more use.
-    """
+class Conversation(Exchange):
+    """See :class:`contentfilter.engines.exchange.Exchange`."""
 
     def __init__(self, gone: Callable[[Conversation], None]) -> None:
-        self._gone = gone
+        super().__init__("clamd", gone)
         self._asked = 0
-        self._frames: Iterator[bytes] | None = None
-        self._answer: Deferred[bytes | ScanFailed] | None = None
         self._received = b""
-        self.lost = False
 
     def connectionMade(self) -> None:
         cast(Any, self.transport).write(b"zIDSESSION\0")
 
     def ask(self, question: Iterator[bytes]) -> Deferred[bytes | ScanFailed]:
-        """Put a question; there must be none under way.
-
-        Returns:
-            Fires with the answer, without its number, or with why there is none. Fails only with what the
-            question itself raises.
-        """
+        """See :class:`contentfilter.engines.dialect.Talk`; the answer comes without its number."""
         self._asked += 1
-        self._frames = question
-        answer: Deferred[bytes | ScanFailed] = Deferred()
-        self._answer = answer
-        cast(Any, self.transport).registerProducer(self, False)
-        return answer
-
-    def abandon(self, why: ScanFailed) -> None:
-        """Nobody waits any more; the question under way ends with ``why``."""
-        self._end(why)
+        return self._put(question)
 
     # The transport's
-
-    def resumeProducing(self) -> None:
-        if self._frames is None:
-            return
-        transport = cast(Any, self.transport)
-        try:
-            frame = next(self._frames, None)
-        except (OSError, ValueError) as problem:
-            # The spool broke, or was closed since nobody waits any more.
-            self._end(Failure(problem))  # type: ignore[no-untyped-call]
-            return
-        if frame is None:
-            # The transport asks again when all has gone out.
-            self._frames = None
-            transport.unregisterProducer()
-        else:
-            transport.write(frame)
-
-    def stopProducing(self) -> None:
-        """The transport is gone; ``connectionLost`` follows."""
 
     def dataReceived(self, data: bytes) -> None:
         if self.lost:
@@ -122,15 +78,15 @@ class Conversation(protocol.Protocol):
                 self._fail("an answer without an end")
             return
         self._received = rest
-        self._answered(line)
+        self._read(line)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         # clamd ends some errors without NUL.
         if self._received and not self.lost:
-            self._answered(self._received)
+            self._read(self._received)
         self._end(ScanFailed("clamd", "crashed", "clamd closed the connection"))
 
-    def _answered(self, line: bytes) -> None:
+    def _read(self, line: bytes) -> None:
         number, _, text = line.partition(b": ")
         if self._answer is None:
             self._fail("an answer that was not asked for")
@@ -139,24 +95,9 @@ class Conversation(protocol.Protocol):
             self._end(text if number.isdigit() else line)
         elif number != b"%d" % self._asked:
             self._fail("an answer to another question")
-        elif self._frames is not None:
+        elif self._sending:
             self._fail("an answer before the end of the message")
         elif self._received:
             self._fail("more than an answer")
         else:
-            answer, self._answer = self._answer, None
-            answer.callback(text)
-
-    def _fail(self, detail: str) -> None:
-        self._end(ScanFailed("clamd", "protocol", detail))
-
-    def _end(self, outcome: bytes | ScanFailed | Failure) -> None:
-        """This connection is of no more use; the question under way, if any, ends with ``outcome``."""
-        answer, self._answer = self._answer, None
-        self._frames = None
-        if not self.lost:
-            self.lost = True
-            cast(Any, self.transport).abortConnection()
-            self._gone(self)
-        if answer is not None:
-            answer.callback(outcome)
+            self._answered(text)

@@ -9,7 +9,7 @@ from contentfilter.clues import Clue
 from contentfilter.engines.seat import Name
 from contentfilter.results import ScanFailed, ScanResult
 from contentfilter.spamengines import rspamd, spamd
-from contentfilter.spamengines.exchange import Exchange
+from contentfilter.spamengines.asking import Asking
 from contentfilter.spamengines.http import HttpQuestion
 from contentfilter.spamengines.opinion import Opinion
 from contentfilter.spamengines.question import Asked, Nonsense
@@ -56,8 +56,8 @@ class Rspamd:
     def __init__(self, worth: Worth) -> None:
         self._worth = worth
 
-    def connection(self, gone: Callable[[Exchange], None]) -> Exchange:
-        return Exchange(self.name, gone)
+    def connection(self, gone: Callable[[Asking], None]) -> Asking:
+        return Asking(self.name, gone)
 
     def about(self, message: Asked) -> HttpQuestion:
         return rspamd.check(message)
@@ -84,8 +84,8 @@ class Spamd:
     def __init__(self, worth: SpamdWorth) -> None:
         self._worth = worth
 
-    def connection(self, gone: Callable[[Exchange], None]) -> Exchange:
-        return Exchange(self.name, gone)
+    def connection(self, gone: Callable[[Asking], None]) -> Asking:
+        return Asking(self.name, gone)
 
     def about(self, message: Asked) -> SpamdQuestion:
         return spamd.symbols(message, self._worth.user)
