@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+MAX_CLUES = 200
+"""Clues of one mail."""
 MAX_DETAIL = 200
 """Characters of a detail."""
 MAX_POINTS = 1000.0

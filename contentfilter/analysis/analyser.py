@@ -8,11 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from contentfilter.analysis.knowledge import Knowledge
-from contentfilter.clues import Clue
+from contentfilter.clues import MAX_CLUES, Clue
 from contentfilter.letter import Letter
-
-MAX_CLUES = 200
-"""Clues of one mail."""
 
 _log = logging.getLogger(__name__)
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contentfilter.rules.matcher import Matcher
-from contentfilter.rules.own import OwnRules
+from contentfilter.rules.ruling import RuleSet
 from mailbase.statistics.model import Model, ModelError
 
 if TYPE_CHECKING:
     # Not in a worker, which would need half a second for it at its start.
+    from contentfilter.rules.own import OwnRules
     from mailbase.config import Settings
 
 
@@ -40,7 +41,7 @@ class Knowledge:
             ValueError: or is not what it should be.
         """
         return cls(
-            rules=OwnRules.matcher(sources["rules"]) if "rules" in sources else None,
+            rules=Matcher(RuleSet.unpack(sources["rules"])) if "rules" in sources else None,
             model=_model(sources.get("model")),
             bulk=bool(sources.get("bulk")),
         )
@@ -66,4 +67,4 @@ def sources_of(settings: Settings, rules: OwnRules, bulk: bool = False) -> dict[
     """
     statistics = settings.statistics
     model = str(statistics.model) if statistics.enabled else ""
-    return {"rules": rules.to_dict(), "model": model, "bulk": bulk}
+    return {"rules": rules.packed, "model": model, "bulk": bulk}

@@ -15,8 +15,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, cast, get_args
 
-from contentfilter.analysis.analyser import MAX_CLUES
-from contentfilter.clues import MAX_POINTS, Clue, is_clue
+from contentfilter.clues import MAX_CLUES, MAX_POINTS, Clue, is_clue
 from contentfilter.macros.digest import is_digest
 from contentfilter.pool.frames import Done, Failed, Garbage, Ready, Reason, framed
 from contentfilter.results import ScanResult

@@ -12,7 +12,7 @@ from contentfilter.rules.facts import FACTS
 from contentfilter.rules.matcher import Matcher, Place
 from contentfilter.rules.own import OwnRules
 from contentfilter.rules.reading import Reading
-from contentfilter.rules.ruleset import RuleSet, Ruling
+from contentfilter.rules.ruling import RuleSet, Ruling
 from contentfilter.rules.samples import check
 from mailbase.config import Settings
 from mailbase.printing import wants_json, write
@@ -78,7 +78,7 @@ def _list(rules: RuleSet, as_json: bool) -> int:
             "points": ruling.points,
             "note": _note(ruling),
             "place": f"{ruling.source}:{ruling.line}",
-            "description": ruling.rule.description,
+            "description": ruling.description,
         }
         for ruling in rules.rulings.values()
     )
@@ -108,10 +108,10 @@ def _check(rules: RuleSet) -> int:
     for failure in failures:
         print(failure, file=sys.stderr)
     rulings = rules.rulings.values()
-    untried = [ruling.name for ruling in rulings if ruling.points is not None and not ruling.rule.hits]
+    untried = [ruling.name for ruling in rulings if ruling.points is not None and not ruling.hits]
     if untried:
         print(f"without a mail that they must fire on: {', '.join(untried)}", file=sys.stderr)
-    samples = sum(len(ruling.rule.hits) + len(ruling.rule.misses) for ruling in rulings)
+    samples = sum(len(ruling.hits) + len(ruling.misses) for ruling in rulings)
     print(f"{len(rulings)} rules, {samples} mails, {len(failures)} wrong")
     return NEGATIVE if failures else OK
 
@@ -151,7 +151,7 @@ def _fired(path: Path, matcher: Matcher, reading: Reading) -> Iterator[dict[str,
             "rule": ruling.name,
             "shadow": ruling.shadow,
             "places": [{"where": place.where, "seen": _visible(place)} for place in places],
-            "description": ruling.rule.description + (" (shadow: not counted)" if ruling.shadow else ""),
+            "description": ruling.description + (" (shadow: not counted)" if ruling.shadow else ""),
         }
 
 

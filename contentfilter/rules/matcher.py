@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from contentfilter.rules.condition import Condition, HeaderTest, PhrasesTest, members
 from contentfilter.rules.facts import FACTS
-from contentfilter.rules.model import Condition, HeaderTest, PhrasesTest
 from contentfilter.rules.pattern import PatternSet
 from contentfilter.rules.phrases import PhraseSet, plain, read_phrase, spans_of, words_of
 from contentfilter.rules.reading import Reading
-from contentfilter.rules.ruleset import RuleSet, Ruling, members
+from contentfilter.rules.ruling import RuleSet, Ruling
 from contentfilter.rules.views import Search, View, searches
 
 MAX_PLACES = 3
@@ -73,7 +73,7 @@ class Matcher:
         self._waiting: dict[Sign, list[int]] = {}
         for index, (ruling, _decide) in enumerate(self._order):
             if not ruling.off:
-                self._await(index, self._signs(ruling.rule))
+                self._await(index, self._signs(ruling.condition))
         self._facts = [str(name) for kind, name in self._waiting if kind == FACT]
         self._searched = Searched(
             {name: PatternSet(table) for name, table in self._expressions.items()},
@@ -86,7 +86,7 @@ class Matcher:
         found = []
         for ruling in self._firing(sight):
             if ruling.points is not None:
-                fact = ruling.rule.fact
+                fact = ruling.condition.fact
                 found.append(Hit(ruling, sight.fact(fact) or "" if fact else ""))
         return found
 
@@ -99,7 +99,7 @@ class Matcher:
         sight = Sight(reading, self._searched)
         fired = {ruling.name: ruling for ruling in self._firing(sight)}
         for ruling in rulings:
-            yield ruling, list(dict.fromkeys(self._seen(sight, ruling.rule, fired)))
+            yield ruling, list(dict.fromkeys(self._seen(sight, ruling.condition, fired)))
 
     def _firing(self, sight: Sight) -> Iterator[Ruling]:
         """The rules that fire, with or without points, each after those it names."""
@@ -164,7 +164,7 @@ class Matcher:
     def _decision(self, ruling: Ruling) -> Decide:
         if ruling.off:
             return _never
-        decide = self._condition(ruling.rule)
+        decide = self._condition(ruling.condition)
         if ruling.unless is None:
             return decide
         exception = self._condition(ruling.unless)
@@ -216,7 +216,7 @@ class Matcher:
         if not self._condition_again(condition)(sight):
             return
         if condition.rule is not None:
-            yield from self._seen(sight, fired[condition.rule].rule, fired)
+            yield from self._seen(sight, fired[condition.rule].condition, fired)
         elif condition.fact is not None:
             yield Place(condition.fact, sight.fact(condition.fact) or "")
         elif (header := condition.header) is not None and header.matches is None:

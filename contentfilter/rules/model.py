@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
+from contentfilter.rules import condition
 from contentfilter.rules.facts import FACTS
 from contentfilter.rules.pattern import BadPattern, check
 from contentfilter.rules.phrases import BadPhrase, read_phrase
@@ -288,6 +289,11 @@ class Condition(Section):
 
     def test(self, kind: str) -> Any:
         return self.negated if kind == "not" else getattr(self, kind)
+
+    def plain(self) -> condition.Condition:
+        """As a matcher reads it."""
+        said = self.model_dump(exclude_defaults=True, include=set(Condition.model_fields))
+        return condition.Condition.from_dict(said)
 
 
 class CountTest(Section):

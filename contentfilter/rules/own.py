@@ -1,29 +1,26 @@
 """The operator's rule file, as it was read and checked once, on its way to the workers.
 
 A worker starts whenever another one ends, and the file may be half written by then. So what the daemon has
-put in force is handed over with its content, not with its name.
+put in force is handed over as rules, and not as the name of a file; they are checked here alone, once.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import zlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from contentfilter.rules.matcher import Matcher
-from contentfilter.rules.ruleset import RuleSet, assemble, shipped_documents
+from contentfilter.rules.ruleset import assemble, shipped_documents
+from contentfilter.rules.ruling import RuleSet
 from mailbase.documents import ConfigError, Document, Problem, parse
 
 if TYPE_CHECKING:
-    # As in contentfilter.analysis.knowledge.
     from mailbase.config.rules import RuleSettings
 
 MAX_CONTENT = 4 << 20
 """Octets of the operator's file."""
-MAX_PACKED = 96 * 1024
-"""Octets of it, compressed, in an argument of a process: Linux takes 128 KiB."""
+MAX_PACKED = 120 * 1024
+"""Octets of all rules, packed, in an argument of a process: Linux takes 128 KiB. The program's take 35."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +29,13 @@ class OwnRules:
     source: name of the operator's file; empty without one.
     content: its octets.
     shipped: whether the program's own rules are in force.
+    packed: all rules in force, for the workers (:meth:`RuleSet.unpack`).
     """
 
     source: str = ""
     content: bytes = b""
     shipped: bool = True
+    packed: str = field(default="", compare=False, repr=False)
 
     @classmethod
     def read(cls, settings: RuleSettings, known: OwnRules | None = None) -> OwnRules:
@@ -56,10 +55,13 @@ class OwnRules:
             pass
         except OSError as error:
             raise _failure(str(settings.file), f"cannot be read: {error.strerror}") from None
-        if len(rules.content) > MAX_CONTENT or len(rules.packed) > MAX_PACKED:
-            raise _failure(rules.source, "too large; expected some hundred rules, not word lists")
-        if rules != known:
-            rules.ruleset()
+        if rules == known:
+            return known
+        if len(rules.content) > MAX_CONTENT:
+            raise _too_large(rules.source)
+        rules = replace(rules, packed=rules.ruleset().pack())
+        if len(rules.packed) > MAX_PACKED:
+            raise _too_large(rules.source)
         return rules
 
     def ruleset(self, checked: bool = False) -> RuleSet:
@@ -71,35 +73,17 @@ class OwnRules:
         Raises:
             ConfigError: the file is not right.
         """
-        return assemble(self._documents(), checked)
+        return assemble(list(self._documents()), checked)
 
-    def _documents(self) -> list[Document]:
-        documents = list(shipped_documents()) if self.shipped else []
+    def _documents(self) -> Iterator[Document]:
+        if self.shipped:
+            yield from shipped_documents()
         if self.source:
-            documents.append(parse(self.content, self.source))
-        return documents
+            yield parse(self.content, self.source)
 
-    @property
-    def packed(self) -> str:
-        """The content, as an argument of a process carries it."""
-        return base64.b64encode(zlib.compress(self.content)).decode("ascii")
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON types."""
-        return {"source": self.source, "packed": self.packed, "shipped": self.shipped}
-
-    @classmethod
-    def matcher(cls, data: Any) -> Matcher:
-        """What :meth:`to_dict` gave, ready for mail.
-
-        Raises:
-            ValueError: it is not that.
-        """
-        try:
-            content = zlib.decompress(base64.b64decode(data["packed"], validate=True))
-            return Matcher(cls(data["source"], content, data["shipped"]).ruleset(checked=True))
-        except (KeyError, TypeError, zlib.error, binascii.Error, ConfigError) as error:
-            raise ValueError(f"rules: {error}") from error
+def _too_large(source: str) -> ConfigError:
+    return _failure(source, "too large; expected some hundred rules, not word lists")
 
 
 def _failure(source: str, message: str) -> ConfigError:

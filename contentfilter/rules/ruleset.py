@@ -2,53 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib import resources
 from types import MappingProxyType
 
-from contentfilter.rules.model import MAX_RULES, Condition, Rule, RuleFile
+from contentfilter.rules.condition import named
+from contentfilter.rules.model import MAX_RULES, Rule, RuleFile
+from contentfilter.rules.ruling import RuleSet, Ruling
 from mailbase.documents import ConfigError, Document, Location, Problem, build, parse
 from mailbase.documents.problems import dotted, nearest
-
-
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """A rule as it is in force.
-
-    Arguments:
-        name: of the rule; its clue is ``rule.<name>``.
-        rule: as its file has it.
-        points: what it adds; None for one that is only named by others.
-        shadow: it is reported and adds nothing.
-        unless: an operator's exception to it.
-        off: it never holds.
-        source, line: where it stands.
-    """
-
-    name: str
-    rule: Rule
-    points: float | None
-    shadow: bool
-    unless: Condition | None = None
-    off: bool = False
-    source: str = ""
-    line: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class RuleSet:
-    """All rules by name; none names another that comes after it, so they can be decided in this order."""
-
-    rulings: Mapping[str, Ruling]
-
-    def points(self) -> dict[str, float]:
-        """What each rule with points adds to a total; nothing where it is a shadow."""
-        return {
-            ruling.name: 0.0 if ruling.shadow else ruling.points
-            for ruling in self.rulings.values()
-            if ruling.points is not None and not ruling.off
-        }
 
 
 def shipped_documents() -> Iterator[Document]:
@@ -92,8 +55,7 @@ def _lay_over(rulings: dict[str, Ruling], file: RuleFile, document: Document) ->
         return document.where(location)
 
     for name, rule in file.rules.items():
-        source, line = at("rules", name)
-        rulings[name] = Ruling(name, rule, rule.points, rule.shadow, source=source, line=line)
+        rulings[name] = _ruling(name, rule, *at("rules", name))
 
     def known(name: str, *location: str | int) -> Iterator[Problem]:
         if name not in rulings:
@@ -123,24 +85,21 @@ def _lay_over(rulings: dict[str, Ruling], file: RuleFile, document: Document) ->
     for name, condition in file.unless.items():
         yield from known(name, "unless", name)
         if name in rulings:
-            rulings[name] = replace(rulings[name], unless=condition)
+            rulings[name] = replace(rulings[name], unless=condition.plain())
 
 
-def named(condition: Condition) -> Iterator[str]:
-    """The rules that ``condition`` names, wherever in it."""
-    if condition.rule is not None:
-        yield condition.rule
-    for member in members(condition):
-        yield from named(member)
-
-
-def members(condition: Condition) -> Sequence[Condition]:
-    """The conditions that ``condition`` combines."""
-    if condition.negated is not None:
-        return (condition.negated,)
-    if condition.count is not None:
-        return condition.count.of
-    return condition.all or condition.any or ()
+def _ruling(name: str, rule: Rule, source: str, line: int) -> Ruling:
+    return Ruling(
+        name,
+        rule.plain(),
+        rule.points,
+        rule.shadow,
+        source=source,
+        line=line,
+        description=rule.description,
+        hits=rule.hits,
+        misses=rule.misses,
+    )
 
 
 def _in_order(rulings: dict[str, Ruling]) -> dict[str, Ruling]:
@@ -156,7 +115,7 @@ def _in_order(rulings: dict[str, Ruling]) -> dict[str, Ruling]:
     def place(name: str) -> None:
         ruling = rulings[name]
         open_[name] = None
-        wanted = list(named(ruling.rule))
+        wanted = list(named(ruling.condition))
         if ruling.unless is not None:
             wanted += named(ruling.unless)
         for other in wanted:

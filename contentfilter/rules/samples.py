@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from contentfilter.rules.matcher import Matcher
 from contentfilter.rules.model import Sample
 from contentfilter.rules.reading import Reading
-from contentfilter.rules.ruleset import RuleSet
+from contentfilter.rules.ruling import RuleSet
 
 if TYPE_CHECKING:
     from contentfilter.letter import Letter
@@ -62,7 +62,7 @@ def check(rules: RuleSet, letter_of: Callable[[bytes], Letter]) -> Iterator[Fail
     for ruling in rules.rulings.values():
         if ruling.off or ruling.unless is not None:
             continue
-        for shall, samples in ((True, ruling.rule.hits), (False, ruling.rule.misses)):
+        for shall, samples in ((True, ruling.hits), (False, ruling.misses)):
             for number, sample in enumerate(samples, 1):
                 if matcher.fires(ruling.name, Reading(letter_of(mail_of(sample)))) is not shall:
                     text = "does not fire on the mail hits" if shall else "fires on the mail misses"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from contentfilter.rules.model import Condition
+from contentfilter.rules.condition import Condition
 from contentfilter.rules.reading import Reading
 
 Cells: TypeAlias = Sequence[bytes]

@@ -219,8 +219,8 @@ def test_a_worker_has_nothing_it_does_not_need():
         assert facts["AS"] == str(MEMORY)
         assert facts["NOFILE"] == "64"
         assert facts["NPROC"] == "0"
-        # No event loop, no resolver, nothing that few mails need; what reads rules is there for them alone.
-        assert facts["modules"] == "pydantic,yaml"
+        # No event loop, no resolver, nothing that reads files, or that few mails need.
+        assert facts["modules"] == ""
         # What was loaded at the start is never searched for garbage, what comes after is.
         assert facts["gc"] == "True,True"
         assert facts["fds"] == str(DESCRIPTORS)

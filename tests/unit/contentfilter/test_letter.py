@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from contentfilter.analysis import Analysis, Knowledge, analyse
-from contentfilter.analysis.analyser import FAILED, MAX_CLUES
-from contentfilter.clues import Clue, is_clue
+from contentfilter.analysis.analyser import FAILED
+from contentfilter.clues import MAX_CLUES, Clue, is_clue
 from contentfilter.letter import Letter, Text
 from contentfilter.letter.header import MAX_FIELDS, MAX_VALUE, fields_of
 from contentfilter.letter.letter import MAX_ATTACHED, MAX_ATTACHMENTS, MAX_TEXT, MAX_TEXTS, Composer

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
-from contentfilter.analysis.analyser import MAX_CLUES
-from contentfilter.clues import Clue
+from contentfilter.clues import MAX_CLUES, Clue
 from contentfilter.pool import messages
 from contentfilter.pool.crew import FIRST_PAUSE, LONGEST_PAUSE
 from contentfilter.pool.frames import MAX_ANSWER, Done, Failed, Frames, Garbage, Ready

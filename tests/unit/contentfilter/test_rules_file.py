@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
+import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from contentfilter.rules import ruleset
+from contentfilter.rules.facts import FACTS
 from contentfilter.rules.matcher import Matcher
-from contentfilter.rules.own import MAX_CONTENT, OwnRules
+from contentfilter.rules.own import MAX_CONTENT, MAX_PACKED, OwnRules
 from contentfilter.rules.reading import Reading
-from contentfilter.rules.ruleset import RuleSet, assemble
+from contentfilter.rules.ruleset import assemble
+from contentfilter.rules.ruling import RuleSet
 from contentfilter.scan import read_letter
 from mailbase.config.rules import RuleSettings
 from mailbase.documents import ConfigError, parse
@@ -105,6 +112,31 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert len(caught.value.problems) == 2
 
 
+EVERYTHING = b"""
+rules:
+  all:
+    description: All
+    points: 1
+    hits: [{text: x}]
+    misses: [{text: y}]
+    all:
+      - header: {field: [x-a, x-b], matches: a, part: raw, at_least: 2}
+      - header: {field: x-c, absent: true}
+      - header: x-d
+      - phrases: {of: [one two, drei*], at_least: 2}
+      - body: {matches: "\\u00e4", at_least: 3}
+      - raw: b
+      - mime: {media: m, charset: c, encoding: e, at_least: 2}
+      - url: {matches: m, host: h, path: p, at_least: 2}
+      - attachment: {name: n, media: m, larger: 1, smaller: 2, at_least: 2}
+      - fact: FACT
+      - any: [shy, {not: {body: c}}]
+      - count: {of: [shy, {body: d}], at_least: 2}
+  shy: {description: Shy, points: 2, shadow: true, body: x}
+  gone: {description: Gone, points: 3, body: x}
+off: [gone]
+unless: {all: {header: x-e}}
+""".replace(b"FACT", min(FACTS).encode())
 MAIL = b"Subject: one\r\nX-Part: yes\r\n\r\nthis is two\r\n"
 
 
@@ -159,7 +191,7 @@ def test_the_file_reaches_a_worker_with_its_content(tmp_path: Path) -> None:
     path.write_bytes(BASE)
     own = OwnRules.read(RuleSettings(shipped=False, file=path))
     path.write_bytes(b"half writ")
-    hits = OwnRules.matcher(own.to_dict()).hits(Reading(read_letter(MAIL)))
+    hits = Matcher(RuleSet.unpack(own.packed)).hits(Reading(read_letter(MAIL)))
     assert [hit.ruling.name for hit in hits] == ["one", "two", "both"]
 
 
@@ -176,7 +208,70 @@ def test_no_file_is_no_mistake_and_a_bad_one_is(tmp_path: Path) -> None:
         OwnRules.read(RuleSettings(file=tmp_path))
 
 
-@pytest.mark.parametrize("data", [{}, None, {"source": "", "packed": "?", "shipped": True}, {"source": 1}])
-def test_what_is_no_rules_is_refused_by_a_worker(data: object) -> None:
+def test_rules_reach_a_worker_whole() -> None:
+    """All that rules can say, and nothing that is there for people alone."""
+    everything = rules(EVERYTHING)
+    there = RuleSet.unpack(everything.pack())
+    for name, ruling in everything.rulings.items():
+        bare = replace(ruling, source="", line=0, description="", hits=(), misses=())
+        assert there.rulings[name] == bare
+    assert list(there.rulings) == list(everything.rulings)
+    assert there.points() == everything.points() == {"all": 1.0, "shy": 0.0}
+
+
+def test_what_is_not_said_is_not_packed() -> None:
+    said = rules(b"rules: {a: {description: A, any: [{body: x}, {not: b}]}, b: {description: B, header: x}}")
+    assert [ruling.to_list() for ruling in said.rulings.values()] == [
+        ["b", {"header": {"field": ["x"]}}, None, False, None, False],
+        ["a", {"any": [{"body": {"matches": "x"}}, {"negated": {"rule": "b"}}]}, None, False, None, False],
+    ]
+
+
+def _packed(data: object) -> str:
+    return base64.b64encode(zlib.compress(json.dumps(data).encode())).decode()
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        "?",
+        "",
+        "AAAA",
+        _packed(1),
+        _packed([1]),
+        _packed([["a", {}]]),
+        *(
+            _packed([["a", test, 1, False, None, False]])
+            for test in ({"x": 1}, {"header": {}}, {"body": {"x": 1}})
+        ),
+    ],
+)
+def test_what_is_no_rules_is_refused_by_a_worker(packed: str) -> None:
     with pytest.raises(ValueError, match="rules"):
-        OwnRules.matcher(data)
+        RuleSet.unpack(packed)
+
+
+def test_rules_that_no_argument_can_carry_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    word = hashlib.sha256()
+    lines = []
+    for number in range(3000):
+        word.update(b"x")
+        lines.append(f"  r{number}: {{description: x, phrases: [{word.hexdigest()}]}}")
+    path.write_text("rules:\n" + "\n".join(lines))
+    with pytest.raises(ConfigError, match="too large"):
+        OwnRules.read(RuleSettings(shipped=False, file=path))
+    path.write_text("rules:\n" + "\n".join(lines[:1500]))
+    assert len(OwnRules.read(RuleSettings(shipped=False, file=path)).packed) < MAX_PACKED
+
+
+def test_what_is_in_force_is_not_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_bytes(BASE)
+    settings = RuleSettings(shipped=False, file=path)
+    known = OwnRules.read(settings)
+    assert OwnRules.read(settings, known) is known
+    path.write_bytes(BASE + b"\n# else\n")
+    again = OwnRules.read(settings, known)
+    assert again is not known
+    assert again.packed == known.packed

@@ -7,7 +7,7 @@ import pytest
 from contentfilter.rules.matcher import Matcher
 from contentfilter.rules.own import OwnRules
 from contentfilter.rules.reading import Reading
-from contentfilter.rules.ruleset import RuleSet
+from contentfilter.rules.ruling import RuleSet
 from contentfilter.rules.samples import check
 from contentfilter.scan import read_letter
 from tests.samples.honest_letters import HONEST
@@ -30,9 +30,7 @@ def test_every_rule_does_as_its_mails_say(shipped: RuleSet) -> None:
 
 def test_every_rule_with_points_has_a_mail_it_must_fire_on(shipped: RuleSet) -> None:
     assert [
-        ruling.name
-        for ruling in shipped.rulings.values()
-        if ruling.points is not None and not ruling.rule.hits
+        ruling.name for ruling in shipped.rulings.values() if ruling.points is not None and not ruling.hits
     ] == []
 
 
