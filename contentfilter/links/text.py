@@ -47,17 +47,30 @@ def urls_in(text: str) -> Iterator[str]:
     """
     text = undisguised(text)
     count = 0
-    slashes = "//" in text or "\\\\" in text
-    for word in text.split():
-        # Of most texts these are the words at the ends of sentences.
-        if "." not in word[:-1] and not (slashes and ("//" in word or "\\\\" in word)):
+    for line in text.split("\n"):
+        slashes = "//" in line or "\\\\" in line
+        # Most lines have none, and are not cut into words for it.
+        if not slashes and not _has_inner_dot(line):
             continue
-        for found in _URL.finditer(word):
-            if found["full"] is not None or _is_host(found["name"], found["path"] is not None):
-                yield _ended(found[0])[:MAX_LENGTH]
-                count += 1
-                if count >= MAX_FOUND:
-                    return
+        for word in line.split():
+            if "." not in word[:-1] and not (slashes and ("//" in word or "\\\\" in word)):
+                continue
+            for found in _URL.finditer(word):
+                if found["full"] is not None or _is_host(found["name"], found["path"] is not None):
+                    yield _ended(found[0])[:MAX_LENGTH]
+                    count += 1
+                    if count >= MAX_FOUND:
+                        return
+
+
+def _has_inner_dot(line: str) -> bool:
+    """Whether a dot in it is not the end of a word; most are that of a sentence."""
+    at = line.find(".")
+    while at >= 0:
+        if line[at + 1 : at + 2].strip():
+            return True
+        at = line.find(".", at + 1)
+    return False
 
 
 def undisguised(text: str) -> str:
