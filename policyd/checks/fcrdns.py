@@ -10,7 +10,7 @@ from mailbase.dns.answers import Found, RecordType
 from mailbase.dns.names import reverse_name
 from policyd.checks.dynamic import DynamicNames
 from policyd.facts import Evidence
-from policyd.inquiry import TEMPORARY, Inquiry, Subject, addresses_in, all_negative, both
+from policyd.inquiry import TEMPORARY, Inquiry, Subject, all_negative
 
 MAX_NAMES = 10
 """PTR names that are looked up, as for SPF (RFC 7208 4.6.4)."""
@@ -41,13 +41,13 @@ class FcrdnsCheck:
             if not isinstance(answer, Found):
                 return (_NO_PTR,) if all_negative((answer,)) else (_TEMPORARY,)
             names = tuple(str(record) for record in answer.records[:MAX_NAMES])
-        answers = yield tuple(question for name in names for question in both(name))
-        for place, name in enumerate(names):
-            if subject.address in addresses_in(answers[2 * place : 2 * place + 2]):
+        # The other family's records say nothing of this address.
+        family = RecordType.A if len(subject.address) == 4 else RecordType.AAAA
+        answers = yield tuple((name, family) for name in names)
+        for name, answer in zip(names, answers, strict=True):
+            if isinstance(answer, Found) and subject.address in answer.records:
                 return self._with_name(Evidence("fcrdns", "confirmed", name), name, subject)
-        # The other family's answer says nothing of this address.
-        asked = answers[0::2] if len(subject.address) == 4 else answers[1::2]
-        if any(not isinstance(answer, Found) and not all_negative((answer,)) for answer in asked):
+        if any(not isinstance(answer, Found) and not all_negative((answer,)) for answer in answers):
             return self._with_name(_TEMPORARY, names[0], subject)
         return self._with_name(_NOT_CONFIRMED, names[0], subject)
 

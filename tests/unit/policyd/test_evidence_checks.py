@@ -101,7 +101,7 @@ def test_what_postfix_has_looked_up_is_not_asked_again() -> None:
 
 def test_a_client_with_many_names_does_not_make_us_ask_for_them_all() -> None:
     names = [f"n{number}.x.example" for number in range(50)]
-    assert len(facts(FcrdnsCheck(DYNAMIC), {(PTR, "PTR"): names})[1]) == 21
+    assert len(facts(FcrdnsCheck(DYNAMIC), {(PTR, "PTR"): names})[1]) == 11
 
 
 @pytest.mark.parametrize(
@@ -238,6 +238,17 @@ def test_a_machine_of_a_served_domain_that_is_not_registered_forges_nothing() ->
 )
 def test_sender_domain(table: Any, expected: list[str]) -> None:
     assert facts(SenderDomainCheck(), table, domain="d.example")[0] == expected
+
+
+def test_after_ipv6_addresses_of_mail_hosts_is_asked_only_where_they_matter() -> None:
+    hosts = {("d.example", "MX"): [(10, "a.example"), (20, "b.example")], ("a.example", "A"): "10.0.0.1"}
+    good = hosts | {("b.example", "A"): "192.0.2.1"}
+    assert facts(SenderDomainCheck(), good, domain="d.example")[1] == ["d.example", "a.example", "b.example"]
+    six = hosts | {("b.example", "AAAA"): "2001:db8::1"}
+    assert facts(SenderDomainCheck(), six, domain="d.example") == (
+        [],
+        ["d.example", *("a.example", "b.example") * 2],
+    )
 
 
 @pytest.mark.parametrize("domain", [None, "[192.0.2.1]"])
