@@ -64,11 +64,15 @@ class History(NamedTuple):
 
     def bad(self, now: float) -> bool:
         """Whether nearly all of it was spam."""
+        if self.spam < ENOUGH_SPAM:
+            return False  # nor is there more of it when it has faded
         spam, ham, *_ = self.faded(now)
         return spam >= ENOUGH_SPAM and spam >= SPAM_SHARE * (spam + ham)
 
     def good(self, now: float) -> bool:
         """Whether there was no spam for a long time."""
+        if self.ham < ENOUGH_HAM:
+            return False
         spam, ham, *_ = self.faded(now)
         return ham >= ENOUGH_HAM and ham >= HAM_SHARE * (spam + ham) and now - self.since >= LONG
 

@@ -60,24 +60,21 @@ class Weighed:
 
         The reason is the fact whose own action decided, else the one with most points; of several the first.
         """
-        action, reason = thresholds.action(self.total), self._strongest()
-        for place in self._counted():
-            if SEVERITY[self.actions[place]] > SEVERITY[action]:
-                action, reason = self.actions[place], place
-        shadow: Action = max(
-            (thresholds.action(self.shadow_total), *self.actions), key=SEVERITY.__getitem__, default=action
-        )
+        action, shadow = thresholds.action(self.total), thresholds.action(self.shadow_total)
+        reason, most = None, 0.0
+        for place, (points, counts) in enumerate(zip(self.points, self.acted_on, strict=True)):
+            if counts and points > most:
+                reason, most = place, points
+        for place, own in enumerate(self.actions):
+            if own is not _ACCEPT:
+                if SEVERITY[own] > SEVERITY[shadow]:
+                    shadow = own
+                if self.acted_on[place] and SEVERITY[own] > SEVERITY[action]:
+                    action, reason = own, place
         if reason is None:
             return points_fact(action, "", "", shadow)
         one = self.evidence[reason]
         return points_fact(action, one.check, one.name, shadow)
-
-    def _counted(self) -> Iterable[int]:
-        return (place for place, counts in enumerate(self.acted_on) if counts)
-
-    def _strongest(self) -> int | None:
-        weighty = (place for place in self._counted() if self.points[place] > 0)
-        return max(weighty, key=self.points.__getitem__, default=None)
 
     def favoured_by(self, check: str) -> bool:
         """Whether a fact of ``check`` that counts speaks for the client: it has negative points.
@@ -85,7 +82,8 @@ class Weighed:
         So a list of good clients (``dnswl``) spares its clients greylisting, unless it is a shadow.
         """
         return any(
-            self.evidence[place].check == check and self.points[place] < 0 for place in self._counted()
+            counts and points < 0 and one.check == check
+            for one, points, counts in zip(self.evidence, self.points, self.acted_on, strict=True)
         )
 
     def text(self) -> str:
@@ -120,21 +118,36 @@ class Weights:
         self, evidence: tuple[Evidence, ...], late: bool = False, times: Mapping[str, float] | None = None
     ) -> Weighed:
         """What ``evidence`` is worth; points add up. For the rest see :class:`Weighed`."""
-        nothing: Mapping[str, float] = {}
-        points = tuple(self.points.get(one.check, nothing).get(one.name, 0.0) for one in evidence)
-        acted_on = tuple(
-            one.check not in self.shadows and (one.check, one.name) not in self.shadow_facts
-            for one in evidence
-        )
+        worth, acted_on, actions = [], [], []
+        total = shadow_total = 0.0
+        for one in evidence:
+            points = self.points_for(one)
+            counts = self.counts(one)
+            worth.append(points)
+            acted_on.append(counts)
+            actions.append(self.action_for(one))
+            shadow_total += points
+            if counts:
+                total += points
         return Weighed(
             evidence,
-            points,
-            acted_on,
-            tuple(self.action_for(one) for one in evidence),
-            _sum(points[place] for place, counts in enumerate(acted_on) if counts),
-            _sum(points),
+            tuple(worth),
+            tuple(acted_on),
+            tuple(actions),
+            _exact(total),
+            _exact(shadow_total),
             late,
             times or {},
+        )
+
+    def points_for(self, one: Evidence) -> float:
+        """What this fact is worth by itself."""
+        return self.points.get(one.check, _NOTHING).get(one.name, 0.0)
+
+    def counts(self, one: Evidence) -> bool:
+        """Whether this fact is acted on, and not a shadow's."""
+        return one.check not in self.shadows and (
+            not self.shadow_facts or (one.check, one.name) not in self.shadow_facts
         )
 
     def action_for(self, one: Evidence) -> Action:
@@ -143,16 +156,25 @@ class Weights:
             return Action.ACCEPT
         return self.actions.get(one.check, {}).get(one.name, Action.ACCEPT)
 
-    def relief(self, check: str) -> float:
+    def reaches(self, evidence: Iterable[Evidence], points: float, still_open: Iterable[str]) -> bool:
+        """Whether ``evidence`` comes to ``points``, whatever relief the checks ``still_open`` might bring."""
+        total = _exact(sum(self.points_for(one) for one in evidence if self.counts(one)))
+        return total >= points and total + sum(map(self._relief, still_open)) >= points
+
+    def _relief(self, check: str) -> float:
         """By how many points the facts of ``check`` can lower the total at most; 0 or less."""
         if check in self.shadows:
             return 0.0
-        return _sum(points for points in self.points.get(check, {}).values() if points < 0)
+        return _exact(sum(points for points in self.points.get(check, _NOTHING).values() if points < 0))
 
 
-def _sum(points: Iterable[float]) -> float:
+_ACCEPT = Action.ACCEPT
+_NOTHING: Mapping[str, float] = {}
+
+
+def _exact(points: float) -> float:
     # 0.1 + 0.2 must reach a threshold of 0.3.
-    return round(sum(points), 6)
+    return round(points, 6)
 
 
 @lru_cache(maxsize=1000)

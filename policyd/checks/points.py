@@ -36,16 +36,12 @@ class FlowPoints:
 
     def is_settled(self, evidence: Sequence[Evidence], still_open: Sequence[str]) -> bool:
         """Whether the mail is refused for ``evidence``, whatever the checks ``still_open`` might say."""
-        weighed = self.weights.weigh(tuple(evidence))
-        if any(
-            counts and action is Action.REJECT
-            for counts, action in zip(weighed.acted_on, weighed.actions, strict=True)
+        weights = self.weights
+        if weights.actions and any(
+            weights.action_for(one) is Action.REJECT and weights.counts(one) for one in evidence
         ):
             return True
-        if self.settled_at is None:
-            return False
-        relief = sum(self.weights.relief(check) for check in still_open)
-        return weighed.total + relief >= self.settled_at
+        return self.settled_at is not None and weights.reaches(evidence, self.settled_at, still_open)
 
 
 class PointsCheck:
