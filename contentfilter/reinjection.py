@@ -5,7 +5,6 @@ The end of data leaves us in time or not at all, and never for bytes other than 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +17,7 @@ from twisted.python.failure import Failure
 from contentfilter.idle import IdleConnections
 from contentfilter.metering import NoMeter, ProxyMeter
 from contentfilter.prompt import Prompt
+from contentfilter.seal import Seal
 from contentfilter.smtp.client import (
     ClientAction,
     ClientEngine,
@@ -84,7 +84,7 @@ class Delivery(Protocol):
         self._spool = spool
         self._not_after = not_after
         self._chunks: Iterator[bytes] = iter(())
-        self._hash = hashlib.sha256()
+        self._seal = Seal()
         self._left = 0
         self._prompt: Prompt
         self._rest = b""
@@ -172,7 +172,7 @@ class Delivery(Protocol):
         except (OSError, ValueError) as error:
             self._perform(self._engine.fail(f"cannot read the spool: {error}"))
             return
-        self._hash.update(chunk)
+        self._seal.update(chunk)
         self._left -= len(chunk)
         data, self._header = self._header + chunk if self._header else chunk, b""
         if self._left > 0 or len(data) > COMBINED:
@@ -199,7 +199,7 @@ class Delivery(Protocol):
 
     def _write_end(self, data: bytes) -> None:
         """Write ``data``, the last of the content, and the end of data, if it is right and in time."""
-        same = self._spool is not None and self._hash.digest() == self._spool.digest
+        same = self._spool is not None and self._seal.digest == self._spool.digest
         self._port.meter.compared(same)
         if not same:
             self._perform(self._engine.fail("spooled bytes differ from received bytes", Result.MISMATCH))

@@ -11,8 +11,10 @@ import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+
+from contentfilter.seal import Seal
 
 CHUNK = 256 * 1024
 """Octets handed out at once."""
@@ -28,14 +30,14 @@ class Spool:
     ``write`` raises OSError when the disk is full or broken; the spool is then of no use but to be closed.
     """
 
-    __slots__ = ("_buffer", "_fd", "_folder", "_hash", "_last", "_memory", "closed", "size", "wire_size")
+    __slots__ = ("_buffer", "_fd", "_folder", "_last", "_memory", "_seal", "closed", "size", "wire_size")
 
     def __init__(self, folder: Path | str, memory: int) -> None:
         self._folder = folder
         self._memory = memory
         self._buffer = bytearray()
         self._fd = -1
-        self._hash = hashlib.sha256()
+        self._seal = Seal()
         self._last = b"\r\n"
         self.wire_size = 0
         self.size = 0
@@ -53,14 +55,14 @@ class Spool:
             self._buffer += data
         else:
             self._write_file(data)
-        self._hash.update(data)
+        self._seal.update(data)
         self.wire_size += len(data)
         self.size += len(data) - self._stuffed(data)
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 of all that was written."""
-        return self._hash.digest()
+        """The seal of all that was written, see :mod:`contentfilter.seal`; no more is written from now on."""
+        return self._seal.digest
 
     def digest_from(self, offset: int, limit: int | None = None) -> bytes:
         """SHA-256 of what was written from ``offset`` on, or of its first ``limit`` octets.
@@ -147,22 +149,6 @@ class Spool:
     def _check(self) -> None:
         if self.closed:
             raise ValueError("spool is closed")
-
-
-def intact(pieces: Iterable[bytes], digest: bytes) -> Iterator[bytes]:
-    """``pieces``, and an error at their end unless they have ``digest``.
-
-    What was looked at is what goes on, whatever became of memory, disk or file in between.
-
-    Raises:
-        OSError: they differ.
-    """
-    seen = hashlib.sha256()
-    for piece in pieces:
-        seen.update(piece)
-        yield piece
-    if seen.digest() != digest:
-        raise OSError(errno.EIO, "spooled bytes differ from received bytes")
 
 
 def _nameless_file(folder: Path | str) -> int:

@@ -21,7 +21,7 @@ from contentfilter.engines.answers import MAX_TEXT, fact, result
 from contentfilter.engines.program import Ended, Runner
 from contentfilter.engines.seat import Message
 from contentfilter.results import ScanFailed, ScanResult
-from contentfilter.spool import intact
+from contentfilter.seal import intact
 from contentfilter.unstuffing import unstuffed
 from mailbase.config.engines import FILE
 from mailbase.logs import Log

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from contentfilter.engines.exchange import Exchange
 from contentfilter.engines.seat import Message
 from contentfilter.results import ScanFailed
-from contentfilter.spool import intact
+from contentfilter.seal import intact
 from contentfilter.unstuffing import unstuffed
 
 MAX_ANSWER = 4096

@@ -7,8 +7,9 @@ takes this source for it.
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Iterator
+
+from contentfilter.seal import seal
 
 _EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-" + b"TEST-FILE!$H+H*"
 _MAIL = (
@@ -26,7 +27,7 @@ class Specimen:
     """See :class:`contentfilter.engines.engine.Message`."""
 
     size = len(_MAIL)
-    digest = hashlib.sha256(_MAIL).digest()
+    digest = seal(_MAIL)
 
     def chunks(self) -> Iterator[bytes]:
         """The mail in wire form; no line of it begins with a dot."""

@@ -16,7 +16,7 @@ from contentfilter.envelope import Envelope
 from contentfilter.quarantine.entry import MAGIC, SUFFIX, stamp, sync_folder
 from contentfilter.quarantine.folder import file_mode
 from contentfilter.results import ScanFailed
-from contentfilter.spool import intact
+from contentfilter.seal import intact
 from contentfilter.unstuffing import unstuffed
 from contentfilter.verdict import Verdict, refusal_text
 from mailbase.vocabulary import Finding, Unscanned
@@ -31,7 +31,7 @@ class Wire:
     Arguments:
         descriptor: of it.
         size: octets.
-        digest: SHA-256 of what came in.
+        digest: the seal of what came in; see :mod:`contentfilter.seal`.
     """
 
     descriptor: int

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from contentfilter.engines.seat import Message
-from contentfilter.spool import intact
+from contentfilter.seal import intact
 from contentfilter.unstuffing import unstuffed
 
 KEPT = 1 << 20
@@ -61,7 +61,7 @@ class Asked:
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 of its wire form."""
+        """The seal of its wire form; see :mod:`contentfilter.seal`."""
         return self.spool.digest
 
     def chunks(self) -> Iterator[bytes]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import struct
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +17,7 @@ from contentfilter.engines.clamd import Clamd
 from contentfilter.engines.endpoint import Endpoint
 from contentfilter.engines.engine import Engine
 from contentfilter.results import ScanFailed, ScanResult
+from contentfilter.seal import seal
 from mailbase.logs import Log
 
 VERSION = b"ClamAV 1.4.6/27500/Fri Jan 15 09:00:00 2027"
@@ -43,7 +43,7 @@ class Message:
     def __init__(self, *chunks: bytes) -> None:
         self.pieces = chunks
         self.size = sum(map(len, chunks))
-        self.digest = hashlib.sha256(b"".join(chunks)).digest()
+        self.digest = seal(b"".join(chunks))
         self.read = 0
 
     def chunks(self) -> Iterator[bytes]:

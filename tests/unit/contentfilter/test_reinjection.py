@@ -259,7 +259,7 @@ def test_delivery_already_late(tmp_path: Path) -> None:
 def test_delivery_altered_bytes_never_get_their_end(tmp_path: Path) -> None:
     for memory in (0, 1 << 20):
         spool = spooled(tmp_path, b"Hello\r\n" * 20_000, memory)
-        spool._hash.update(b"!")
+        spool._seal.update(b"!")
         rig = Rig().deliver(spool).to_content()
         rig.line.flush()
         assert rig.outcome.result is Result.MISMATCH
