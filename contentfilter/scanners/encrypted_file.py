@@ -20,6 +20,7 @@ _BEGINNINGS = (
     (b"LUKS\xba\xbe", "LUKS"),
     (b"\xeb\x58\x90-FVE-FS-", "BitLocker"),
 )
+_ANY_BEGINNING = tuple(beginning for beginning, _kind in _BEGINNINGS)
 _IWORK = (b".iwpv2", b".iwph")
 
 
@@ -30,11 +31,11 @@ class EncryptedFile:
 
     def scan(self, part: Part, context: Context) -> Iterator[Found]:
         head = bytes(part.data[:40])
-        for beginning, kind in _BEGINNINGS:
-            if head.startswith(beginning):
-                yield part.found("archive-encrypted", kind)
-                yield part.unscanned("encrypted", kind)
-                return
+        if head.startswith(_ANY_BEGINNING):
+            kind = next(kind for beginning, kind in _BEGINNINGS if head.startswith(beginning))
+            yield part.found("archive-encrypted", kind)
+            yield part.unscanned("encrypted", kind)
+            return
         archive = context.zip
         if archive is None or b".iwp" not in part.data:
             return

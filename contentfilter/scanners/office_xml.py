@@ -112,7 +112,8 @@ class OfficeXml:
         head = data[:4096].lower()
         if b"schemas.openxmlformats.org/package/2006/" in head and not _is_well_formed(part.data):
             yield part.unscanned("malformed", "OOXML whose parts cannot be told apart")
-        if _MACRO_SHEET.search(head) or (b"content-types" in head and "macrosheet" in _lower(data)):
+        named = b"macrosheet" in head and _MACRO_SHEET.search(head)
+        if named or (b"content-types" in head and "macrosheet" in _lower(data)):
             yield part.found("office-xlm-macro", "macro sheet")
 
 

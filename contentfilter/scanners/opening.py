@@ -19,6 +19,7 @@ _MARKS = (
     (b"\xff\xfe", "utf-16-le"),
     (b"\xfe\xff", "utf-16-be"),
 )
+_ANY_MARK = tuple(mark for mark, _charset in _MARKS)
 _BLANK = b" \t\r\n\v\f\0"
 
 
@@ -26,13 +27,11 @@ def opening(data: Content) -> bytes:
     """The first characters as ASCII, lower case, without byte order mark and blanks in front."""
     head = bytes(data[:HEAD])
     charset = ""
-    for mark, name in _MARKS:
-        if head.startswith(mark):
-            head, charset = head[len(mark) :], name
-            break
-    else:
-        if b"\0" in head[:4]:
-            charset = "utf-16-be" if head[:1] == b"\0" else "utf-16-le"
+    if head.startswith(_ANY_MARK):
+        mark, charset = next(known for known in _MARKS if head.startswith(known[0]))
+        head = head[len(mark) :]
+    elif b"\0" in head[:4]:
+        charset = "utf-16-be" if head[:1] == b"\0" else "utf-16-le"
     if charset:
         # What is no ASCII tells nothing here.
         head = head.decode(charset, "replace").encode("ascii", "replace")
