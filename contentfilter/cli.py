@@ -19,7 +19,6 @@ from contentfilter.progress import Progress
 from contentfilter.quarantine import commands as quarantine
 from contentfilter.quarantine.entry import QuarantineError
 from contentfilter.rules import commands as rules
-from contentfilter.rules.own import OwnRules
 from contentfilter.signing.public import KeyProblem
 from contentfilter.tuning import commands as tuning
 from mailbase.config import ConfigError, Settings, load
@@ -174,6 +173,8 @@ def _selectors(settings: Settings, folder: Path) -> list[str]:
 
 def _serve(options: argparse.Namespace) -> int:
     if options.check:
+        from contentfilter.rules.own import OwnRules
+
         settings = _settings(options)
         read(settings.contentfilter.allowed_macros)
         OwnRules.read(settings.contentfilter.rules)
@@ -216,6 +217,8 @@ def _scan(options: argparse.Namespace) -> int:
         _complain(text)
 
     jobs = options.jobs or max(os.cpu_count() or 1, settings.contentfilter.workers.count)
+    if not any(path.is_dir() for path in options.paths):
+        jobs = min(jobs, len(options.paths))
     scan = make_scan(reactor, settings, options.flow, jobs, show, complain)
     try:
         scan.run(options.paths)

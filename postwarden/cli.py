@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mailbase.config import ConfigError
-from postwarden.demo.root import become_root
-from postwarden.demo.run import demo
 from postwarden.dkim import commands as dkim
 from postwarden.registry import commands as registry
 from postwarden.usage import add_command
@@ -68,6 +66,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _demo(options: argparse.Namespace) -> int:
+    # Which takes as long as all the rest.
+    from postwarden.demo.root import become_root
+    from postwarden.demo.run import demo
+
     if not options.no_sudo:
         become_root()
     return demo(options.folder, options.keep, options.json)

@@ -6,17 +6,17 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from contentfilter.rules.facts import FACTS
-from contentfilter.rules.matcher import Matcher, Place
-from contentfilter.rules.own import OwnRules
-from contentfilter.rules.reading import Reading
-from contentfilter.rules.ruling import RuleSet, Ruling
-from contentfilter.rules.samples import check
 from mailbase.config import Settings
 from mailbase.printing import wants_json, write
 from mailbase.replies import printable
+
+if TYPE_CHECKING:
+    # Loaded where they are needed, since all of contentfilter's commands pass here.
+    from contentfilter.rules.matcher import Matcher, Place
+    from contentfilter.rules.reading import Reading
+    from contentfilter.rules.ruling import RuleSet, Ruling
 
 OK, NEGATIVE, USAGE = 0, 1, 2
 MAX_MAIL = 64 << 20
@@ -68,6 +68,8 @@ def add_commands(commands: Any, command: Command, settings: Callable[[argparse.N
 
 
 def _rules(settings: Settings) -> RuleSet:
+    from contentfilter.rules.own import OwnRules
+
     return OwnRules.read(settings.contentfilter.rules).ruleset(checked=True)
 
 
@@ -87,6 +89,8 @@ def _list(rules: RuleSet, as_json: bool) -> int:
 
 
 def _facts(as_json: bool) -> int:
+    from contentfilter.rules.facts import FACTS
+
     rows = ({"fact": name, "holds": _sentence(fact.__doc__)} for name, fact in FACTS.items())
     write(sys.stdout, rows, ("fact", "holds"), wants_json(sys.stdout, as_json))
     return OK
@@ -102,6 +106,7 @@ def _note(ruling: Ruling) -> str:
 
 
 def _check(rules: RuleSet) -> int:
+    from contentfilter.rules.samples import check
     from contentfilter.scan import read_letter
 
     failures = list(check(rules, read_letter))
@@ -117,6 +122,8 @@ def _check(rules: RuleSet) -> int:
 
 
 def _test(rules: RuleSet, paths: list[Path], as_json: bool) -> int:
+    from contentfilter.rules.matcher import Matcher
+    from contentfilter.rules.reading import Reading
     from contentfilter.scan import read_letter
 
     matcher = Matcher(rules)

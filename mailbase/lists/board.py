@@ -14,13 +14,12 @@ from twisted.internet.interfaces import IDelayedCall
 from mailbase.control.server import Handler
 from mailbase.dns.answers import Answer, Record, RecordType
 from mailbase.dns.resolver import Resolver
+from mailbase.lists import VERB
 from mailbase.lists.health import Health, State, Terms
 from mailbase.lists.model import DnsList, Trouble
 from mailbase.lists.roster import Roster, Watched
 from mailbase.logs import Log
 
-VERB = "lists"
-"""Of the control socket."""
 CONSUMER = "list-test"
 """Who asks for the test points, in the metrics of DNS."""
 

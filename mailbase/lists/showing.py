@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TextIO
 
 from mailbase.control.client import ask
-from mailbase.lists.board import VERB
+from mailbase.lists import VERB
 from mailbase.printing import wants_json, write
 
 COLUMNS = ("list", "kind", "zone", "state", "since", "lookups", "hits", "trouble", "detail", "next_test")

@@ -445,9 +445,19 @@ def test_exit_codes_of_a_scan(monkeypatch, config, unreadable, objectionable, co
 
 @pytest.mark.parametrize(
     ("arguments", "jobs"),
-    [((), 8), (("--jobs", "3"), 3), (("--set", "contentfilter.workers.count=12"), 12)],
+    [
+        (("FOLDER",), 8),
+        (("--jobs", "3", "FOLDER"), 3),
+        (("--set", "contentfilter.workers.count=12", "FOLDER"), 12),
+        (("x",), 1),
+        (("x", "y"), 2),
+        (("--jobs", "1", "x", "y"), 1),
+        (("x", "FOLDER"), 8),
+    ],
 )
-def test_as_many_at_once_as_there_are_processors_or_as_is_said(monkeypatch, config, arguments, jobs):
+def test_as_many_at_once_as_there_are_processors_or_files_or_as_is_said(
+    monkeypatch, tmp_path, config, arguments, jobs
+):
     asked: list[object] = []
 
     class Fake:
@@ -461,7 +471,8 @@ def test_as_many_at_once_as_there_are_processors_or_as_is_said(monkeypatch, conf
 
     monkeypatch.setattr(offline, "make_scan", make_scan)
     monkeypatch.setattr("os.cpu_count", lambda: 8)
-    assert run("scan", "--config", config, *arguments, "x") == 0
+    paths = [str(tmp_path) if word == "FOLDER" else word for word in arguments]
+    assert run("scan", "--config", config, *paths) == 0
     assert asked == [jobs]
 
 
