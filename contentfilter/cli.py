@@ -22,11 +22,11 @@ from contentfilter.rules import commands as rules
 from contentfilter.signing.public import KeyProblem
 from contentfilter.tuning import commands as tuning
 from mailbase.config import ConfigError, Settings, load
+from mailbase.config.places import ListenError
 from mailbase.control import ControlError
 from mailbase.lists.showing import show
 from mailbase.printing import wants_json
 from mailbase.replies import printable
-from mailbase.service import ListenError
 from mailbase.vocabulary import Action, Flow
 
 OK, NEGATIVE, USAGE, BAD_CONFIG = 0, 1, 2, 78

@@ -19,17 +19,13 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 
-from mailbase.config.places import Systemd, Tcp, Unix, parse_place
+from mailbase.config.places import ListenError, Systemd, Tcp, Unix, parse_place
 from mailbase.logs import Log
 
 BACKLOG = 1024
 """Connections the kernel holds for us while we are busy."""
 FIRST_DESCRIPTOR = 3
 """SD_LISTEN_FDS_START."""
-
-
-class ListenError(Exception):
-    """An address cannot be listened on; the text says what to do."""
 
 
 class Service:

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 
 from mailbase.config import ConfigError, Settings, load
+from mailbase.config.places import ListenError
 from mailbase.config.store import StoreSettings
 from mailbase.control.server import ControlServer
 from mailbase.dns import build_resolver, servers_of
@@ -24,7 +25,7 @@ from mailbase.logs import Log
 from mailbase.metrics import new_registry, site
 from mailbase.registry import Registry
 from mailbase.report import Report
-from mailbase.service import ListenError, Service
+from mailbase.service import Service
 from mailbase.starting import make_log, raise_descriptor_limit
 from mailbase.ticket import Ticket
 from policyd.callout.callouts import Callouts

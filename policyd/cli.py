@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from mailbase.config import ConfigError, Settings, load
+from mailbase.config.places import ListenError
 from mailbase.config.units import parse_duration
 from mailbase.control import ControlError
 from mailbase.control.client import ask
 from mailbase.lists.showing import show
 from mailbase.printing import wants_json, write
-from mailbase.service import ListenError
 from policyd.exceptions import commands as exceptions
 from policyd.journal import commands as journal
 from policyd.limits import commands as limits

@@ -27,6 +27,10 @@ _MAX_UNIX_PATH = 107
 """sun_path of Linux (unix(7)) without its NUL."""
 
 
+class ListenError(Exception):
+    """An address cannot be listened on; the text says what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tcp:
     """A TCP address; ``host`` is an address or a name, empty for all addresses."""

@@ -20,7 +20,8 @@ DAEMON = textwrap.dedent(
     from twisted.internet.protocol import Factory, Protocol
     from twisted.internet.task import deferLater
     from mailbase.logs import Log
-    from mailbase.service import ListenError, Service
+    from mailbase.config.places import ListenError
+    from mailbase.service import Service
 
     class Echo(Protocol):
         def dataReceived(self, data):
