@@ -64,6 +64,7 @@ from mailbase.evidence import VERB as EVIDENCE
 from mailbase.lists.board import CONSUMER as LIST_TEST
 from mailbase.logs import Log
 from mailbase.metrics import new_registry, site
+from mailbase.reactor import install
 from mailbase.service import Service
 from mailbase.spamtraps import Spamtraps
 from mailbase.starting import make_log, raise_descriptor_limit
@@ -499,13 +500,12 @@ def serve(path: Path, overrides: Sequence[str]) -> int:
         KeyProblem: a DKIM key cannot be used.
         ListenError: an address cannot be listened on.
     """
-    from twisted.internet import reactor
-
+    reactor = install()
     # By the wall clock, Twisted's default, a clock set back would let an end of data out too late, after our
     # client has given up: the mail would arrive twice.
-    reactor.seconds = time.monotonic  # type: ignore[method-assign]
+    reactor.seconds = time.monotonic
     settings = load(path, overrides)
-    log = make_log("contentfilter", settings, reactor)  # type: ignore[arg-type]
+    log = make_log("contentfilter", settings, reactor)
     raise_descriptor_limit()
     hide_memory()
     daemon = Daemon(reactor, path, overrides, settings, log)

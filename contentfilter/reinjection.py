@@ -278,8 +278,10 @@ class Delivery(Protocol):
         self._perform(self._engine.fail("timed out", Result.LATE if late else Result.FAILED))
 
     def _restart_timer(self, seconds: float) -> None:
-        self._stop_timer()
-        self._timer = self._reactor.callLater(seconds, self._timed_out)
+        if self._timer.active():
+            self._timer.reset(seconds)
+        else:
+            self._timer = self._reactor.callLater(seconds, self._timed_out)
 
     def _stop_timer(self) -> None:
         if self._timer.active():

@@ -87,6 +87,11 @@ class Reply:
             _REPLY.match(line + b" ") and b"\n" not in line and b"\r" not in line for line in lines
         ):
             raise ValueError("not an SMTP reply")
+        return cls.read(lines)
+
+    @classmethod
+    def read(cls, lines: list[bytes]) -> Reply:
+        """Likewise, of lines that are known to be a reply."""
         return cls(int(lines[0][:3]), "", printable(lines[-1][4:]), tuple(lines))
 
     @property

@@ -58,6 +58,6 @@ class ReplyReader:
             if len(self._lines) > MAX_LINES:
                 raise ReplyError("reply with too many lines")
             if match[2] != b"-":
-                replies.append(Reply.relayed(self._lines))
+                replies.append(Reply.read(self._lines))
                 self._lines = []
         return replies

@@ -54,8 +54,9 @@ class BulkAssessor:
         keys = () if mail.result is None else mail.result.traits.bulk
         if not keys:
             return Assessment()
-        trapped = bool(mail.ticket is not None and mail.ticket.spamtraps) or any(
-            self._traps.match(recipient.address) for recipient in mail.envelope.recipients
+        trapped = bool(mail.ticket is not None and mail.ticket.spamtraps) or (
+            bool(self._traps)
+            and any(self._traps.match(recipient.address) for recipient in mail.envelope.recipients)
         )
         try:
             answer = await self._ask(VERB, {"keys": list(keys), "trapped": trapped}, TIMEOUT)

@@ -44,12 +44,12 @@ class ControlClient:
         Raises:
             ControlError: not reachable, refused, no answer in time.
         """
-        request = _Request(encode({**arguments, "verb": verb}), self._reactor, timeout, self._expired)
         clock: IReactorTime = self._reactor
+        if self._connection is None and clock.seconds() < self._retry_at:
+            raise ControlError(f"{self._path}: not reachable")
+        request = _Request(encode({**arguments, "verb": verb}), clock, timeout, self._expired)
         if self._connection is not None:
             self._connection.send(request)
-        elif clock.seconds() < self._retry_at:
-            request.fail(f"{self._path}: not reachable")
         else:
             self._opening.append(request)
             if len(self._opening) == 1:
