@@ -1,8 +1,9 @@
 """What a score is worth in points, from the scores of mails that were judged without having been learned.
 
-Points follow from how seldom ham reaches a score: one in a thousand is worth 5, enough to tag a mail; ten
-times as many, 3 less. Beyond what so few mails can show, the tail of their scores is taken to fall as it
-falls near its end.
+A score that speaks for neither is worth nothing: as large a share of ham lies above it as of spam below. What
+``SURE`` of the ham reaches is worth 5, enough to tag a mail. That share is not counted, which would leave all
+to one or two odd mails, but read off the tail of the hundredth of the ham with the highest scores, which is
+taken to fall by the same factor from step to step; further up, ten times more seldom is 3 points more.
 """
 
 from __future__ import annotations
@@ -10,26 +11,36 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from mailbase.config.points import TAG_AT
+
 ENOUGH = 200
 """Mails of each kind, without which nothing is said."""
-SURE = 0.001
-"""Share of ham that may reach 5 points."""
+SURE = 0.002
+"""Share of ham that may reach as many points as tag a mail. Each was judged by one model, that has learned
+less than the mean of all, which is used."""
 PER_DECADE = 3.0
-TOP, AT_TOP = 6.0, 5.0
-"""Most points, and those at ``SURE``."""
+TOP = 7.0
+"""Most points: no mail is deferred for its statistics alone."""
 BOTTOM = -2.0
 """For what hardly any spam stays below."""
-UNUSUAL = 0.003
+SPAM_BELOW = 0.002
+"""Share of the spam that may get ``BOTTOM``."""
 RARE = 0.01
 """Share of the ham whose scores show how the tail falls."""
-SPAM_BELOW = 0.002
-"""Share of spam that may get ``BOTTOM``."""
+FEW = 5
+"""Mails that show it, at least."""
+WRONG = 0.2
+"""Ham that scores higher than this share of the spam is taken for spam that somebody gave as ham …"""
+MOST_WRONG = 0.03
+"""… unless more than this share of the ham does."""
+LEAST = 0.1
+"""Score that a point takes, where hardly any mail lies between the kinds."""
 
 Knots = tuple[tuple[float, float], ...]
 
 
 def calibrate(spam: Sequence[float], ham: Sequence[float]) -> Knots:
-    """(score, points), both rising; empty where too little is known, or the two cannot be told apart.
+    """(score, points), both rising; empty where too little is known.
 
     Arguments:
         spam: scores of mails that are spam.
@@ -37,34 +48,16 @@ def calibrate(spam: Sequence[float], ham: Sequence[float]) -> Knots:
     """
     if min(len(spam), len(ham)) < ENOUGH:
         return ()
-    falling = sorted(ham, reverse=True)
-    count = max(5, int(len(falling) * RARE))
-    rare = falling[count]
-    slope = sum(score - rare for score in falling[:count]) / count
-    allowed = int(len(falling) * SURE)
-    sure = falling[allowed]
-    if not allowed:
-        sure = max(sure, rare + slope * math.log(count / (len(falling) * SURE)))
-    # Above the first that may not reach it, by what no rounding takes away.
-    sure += 1e-3 * max(1.0, abs(sure))
-    unusual = int(len(falling) * UNUSUAL)
-    rising = sorted(spam)
+    rising, falling = sorted(spam), sorted(ham, reverse=True)
     middle = _even(rising, falling)
-    clean = min(rising[int(len(rising) * SPAM_BELOW)], middle)
-    span = max(sure - middle, 1e-3)
-    knots = [
-        (clean - 0.05 * span, BOTTOM),
-        (middle, 0.0),
-        *((falling[place], _worth((place + 1) / len(falling))) for place in (count, unusual)),
-        (sure, AT_TOP),
-        (sure + span / 2, TOP),
-    ]
-    return tuple(_rising(knots))
-
-
-def _worth(share: float) -> float:
-    """Points of a score that this share of ham reaches."""
-    return AT_TOP + PER_DECADE * math.log10(SURE / max(share, SURE))
+    falling = _trusted(falling, rising[int(len(rising) * WRONG)])
+    count = max(FEW, int(len(falling) * RARE))
+    rare = falling[count]
+    decade = math.log(10) * sum(score - rare for score in falling[:count]) / count
+    point = max(decade / PER_DECADE, LEAST)
+    sure = max(rare + decade * math.log10(count / (len(falling) * SURE)), middle + TAG_AT * LEAST)
+    clean = min(rising[int(len(rising) * SPAM_BELOW)], middle + BOTTOM * point)
+    return (clean, BOTTOM), (middle, 0.0), (sure, TAG_AT), (sure + (TOP - TAG_AT) * point, TOP)
 
 
 def _even(rising: Sequence[float], falling: Sequence[float]) -> float:
@@ -77,14 +70,7 @@ def _even(rising: Sequence[float], falling: Sequence[float]) -> float:
     return falling[-1]
 
 
-def _rising(knots: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The knots without those that are out of order; the one that tags always stays."""
-    sure = next(knot for knot in knots if knot[1] == AT_TOP)
-    kept: list[tuple[float, float]] = []
-    for score, points in knots:
-        if kept and (score <= kept[-1][0] or points <= kept[-1][1]):
-            continue
-        if points < AT_TOP and score >= sure[0]:
-            continue
-        kept.append((score, points))
-    return kept
+def _trusted(falling: list[float], spam: float) -> list[float]:
+    """Scores of ham without those that are as high as spam's, where these are few."""
+    wrong = sum(score > spam for score in falling)
+    return falling[wrong:] if wrong <= len(falling) * MOST_WRONG else falling

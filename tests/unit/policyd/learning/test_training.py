@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from mailbase.config.points import TAG_AT
 from mailbase.statistics.lesson import SLOTS, pack
 from mailbase.statistics.model import Description
 from policyd.learning import trainer
-from policyd.learning.calibration import AT_TOP, BOTTOM, calibrate
+from policyd.learning.calibration import BOTTOM, TOP, calibrate
 from policyd.learning.training import Example, train
 
 SPAM_WORDS = range(300)
@@ -36,7 +37,7 @@ def score(weights: Sequence[float], example: Example) -> float:
     return sum(weights[slot] for slot in example.slots) / len(example.slots) ** 0.5
 
 
-@pytest.mark.parametrize(("spam", "ham"), [(250, 250), (30, 300)], ids=["balanced", "little spam"])
+@pytest.mark.parametrize(("spam", "ham"), [(250, 250), (60, 300)], ids=["balanced", "little spam"])
 def test_kinds_are_told_apart_in_mail_that_was_not_learned(spam: int, ham: int) -> None:
     trained = train(mails(spam, ham), 5.0)
     judged = [(score(trained.weights, example), example.spam) for example in mails(50, 50, seed=2)]
@@ -62,8 +63,8 @@ def test_the_points_follow_from_how_seldom_ham_reaches_a_score() -> None:
     ham = [chance.gauss(-2, 1) for _ in range(4000)]
     spam = [chance.gauss(3, 1) for _ in range(1000)]
     told = Description(knots=calibrate(spam, ham))
-    assert sum(told.points(one) >= AT_TOP for one in ham) <= 4
-    assert sum(told.points(one) >= AT_TOP for one in spam) > 900
+    assert sum(told.points(one) >= TAG_AT for one in ham) <= 8
+    assert sum(told.points(one) >= TAG_AT for one in spam) > 900
     assert told.points(-9) == BOTTOM
     assert sum(told.points(one) < 0 for one in spam) < 20
     scores = [-6 + 0.1 * step for step in range(120)]
@@ -75,13 +76,57 @@ def test_kinds_that_cannot_be_told_apart_get_no_mail_tagged() -> None:
     chance = random.Random(4)
     ham, spam = ([chance.gauss(0, 1) for _ in range(1000)] for _ in range(2))
     told = Description(knots=calibrate(spam, ham))
-    assert sum(told.points(one) >= AT_TOP for one in ham) <= 1
+    assert sum(told.points(one) >= TAG_AT for one in ham) <= 4
+    assert sum(told.points(one) >= TAG_AT for one in spam) <= 8
+
+
+@pytest.mark.parametrize("wrong", [4, 20, 40], ids=["0.2 %", "1 %", "2 %"])
+def test_spam_that_was_given_as_ham_hardly_changes_what_scores_are_worth(wrong: int) -> None:
+    chance = random.Random(5)
+    ham = [chance.gauss(-3, 1) for _ in range(2000)]
+    spam = [chance.gauss(3, 1) for _ in range(2000)]
+    told = Description(knots=calibrate(spam, [*ham, *spam[:wrong]]))
+    assert sum(told.points(one) >= TAG_AT for one in spam) > 1800
+    assert sum(told.points(one) >= TAG_AT for one in ham) <= 6
+
+
+def test_one_odd_mail_does_not_decide() -> None:
+    chance = random.Random(6)
+    ham = sorted(chance.gauss(-3, 1) for _ in range(1000))
+    spam = [chance.gauss(3, 1) for _ in range(1000)]
+    caught = [
+        sum(Description(knots=calibrate(spam, some)).points(one) >= TAG_AT for one in spam)
+        for some in (ham, [*ham[:-1], 2.5])
+    ]
+    assert abs(caught[0] - caught[1]) < 200
+
+
+def test_a_mail_that_is_unlike_anything_learned_gets_hardly_any_points() -> None:
+    trained = train(mails(210, 210), 0.0)
+    unknown = Example(range(5000, 5060), False)
+    assert -1.0 <= trained.description.points(score(trained.weights, unknown)) <= 2.5
+    assert max(points for _score, points in trained.description.knots) == TOP
+
+
+def test_numbers_of_one_mail_alone_have_no_weight() -> None:
+    examples = [Example([1, 2, 100 + place], place % 2 == 0) for place in range(20)]
+    trained = train(examples, 0.0)
+    assert trained.known <= 2
+    assert not any(trained.weights[100:120])
+
+
+def test_the_order_of_slots_does_not_matter() -> None:
+    some = mails(25, 25)
+    turned = [Example(tuple(reversed(example.slots)), example.spam) for example in some]
+    pairs = zip(train(turned, 0.0).weights, train(some, 0.0).weights, strict=True)
+    assert max(abs(one - other) for one, other in pairs) < 1e-9
 
 
 def test_scores_that_are_all_the_same_break_nothing() -> None:
     knots = calibrate([1.0] * 300, [1.0] * 300)
-    assert Description(knots=knots).points(1.0) < AT_TOP
+    assert Description(knots=knots).points(1.0) < TAG_AT
     assert list(knots) == sorted(knots)
+    assert len({score for score, _points in knots}) == len(knots)
 
 
 def test_a_trainer_reads_what_it_is_given_and_nothing_cut_off() -> None:
