@@ -16,8 +16,8 @@ from __future__ import annotations
 import enum
 
 _END = b"\r\n.\r\n"
-_MANY = 100
-"""Lines from which on it pays to see whether they have one length."""
+_LONG = 40
+"""Octets of a line from which on it pays to see whether all have one length."""
 
 
 class Defect(enum.StrEnum):
@@ -94,16 +94,25 @@ class DataReader:
 
 def _has_bare_lf(content: bytes) -> bool:
     """Whether a LF follows something else than CR. ``content`` begins a line, or goes on with no LF."""
-    ends = content.count(b"\n")
     first = content.find(b"\n")
-    second = content.find(b"\n", first + 1)
-    if ends > _MANY and first > 0:
-        # Lines of one length, as base64 has them: each LF is where it is expected, and so must each CR be.
-        # Looking at every 78th octet takes a tenth of the time of counting pairs.
-        length = second - first
-        if content[first::length] == b"\n" * ends:
-            return content[first - 1 :: length][:ends] != b"\r" * ends
-    return ends != content.count(b"\r\n")
+    length = content.find(b"\n", first + 1) - first
+    if first > 0 and length >= _LONG and _even(content, first, length):
+        return False
+    return content.count(b"\n") != content.count(b"\r\n")
+
+
+def _even(content: bytes, first: int, length: int) -> bool:
+    """Whether CRLF stands at ``first - 1``, then each ``length`` octets, and no other LF: base64, as a rule.
+
+    A fourth of the time that counting pairs takes, and a half of what counting LF alone does.
+    """
+    ends = content[first::length]
+    lines = len(ends)
+    return (
+        ends == b"\n" * lines
+        and content[first - 1 :: length][:lines] == b"\r" * lines
+        and len(content) - len(content.replace(b"\n", b"", lines + 1)) == lines
+    )
 
 
 def _begun(data: bytes) -> int:
