@@ -51,9 +51,8 @@ def facts() -> str:
             os.fstat(fd)
             descriptors += 1
     garbage = f"{gc.isenabled()},{gc.get_freeze_count() > 10_000}"
-    return " ".join(
-        [*found, f"modules={','.join(modules)}", f"pid={os.getpid()}", f"fds={descriptors}", f"gc={garbage}"]
-    )
+    facts = [f"modules={','.join(modules)}", f"pid={os.getpid()}", f"gc={garbage}", f"fds={descriptors}"]
+    return " ".join([*found, *facts])
 
 
 def scan(task: Task, descriptor: int, knowledge: Knowledge) -> ScanResult:

@@ -168,7 +168,9 @@ def test_the_deadline_ends_that_worker_alone(order):
     rig = Rig(Limits(count=2))
 
     async def script() -> None:
-        await rig.tell("hello")
+        # With one of them still starting, the mail would wait for the other and not be late itself.
+        while rig.pool._crew.idle < 2:
+            await deferLater(rig.reactor, 0.02, lambda: None)
         beside = Deferred.fromCoroutine(rig.tell("sleep 2"))
         started = time.monotonic()
         late = await rig.tell(order, timeout=1.0)
@@ -359,7 +361,7 @@ def test_workers_that_cannot_start_are_tried_with_pauses():
         assert result.reason == "overload"
 
     rig.run(script)
-    assert 2 <= len(rig.fates.seen) <= 6
+    assert 2 <= len(rig.fates.seen) <= 8
     assert "ModuleNotFoundError" in rig.output.getvalue()
 
 

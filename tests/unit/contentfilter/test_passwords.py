@@ -64,7 +64,7 @@ def test_phrases_and_digits():
 
 
 def test_each_word_once_and_none_too_long():
-    words = list(candidates(["password a a b " + "x" * 65 + " " + "y" * 64 + " " + "z" * 10_000_000]))
+    words = list(candidates(["password a a b " + "x" * 65 + " " + "y" * 64 + " " + "z" * 500_000]))
     assert len(words) == len(set(words))
     assert "y" * 64 in words
     assert max(map(len, words)) == 64
