@@ -17,7 +17,6 @@ from zope.interface import implementer
 from contentfilter.envelope import Envelope
 from contentfilter.intake import Shortage
 from contentfilter.metering import Stage
-from contentfilter.prompt import Prompt
 from contentfilter.reinjection import Delivery
 from contentfilter.session import Session
 from contentfilter.smtp.client import Outcome
@@ -47,6 +46,7 @@ from contentfilter.steps import (
     TurnAway,
     Verdict,
 )
+from mailbase.prompt import Prompt
 from mailbase.replies import Reply
 
 if TYPE_CHECKING:

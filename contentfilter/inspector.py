@@ -181,7 +181,7 @@ class MailInspector:
         (origin, mail, clues, failures), results = await _both(asking, scans)
         ticket, flow, decision = origin.ticket, origin.flow, mail.id
         if backends.panel is not None:
-            mail = replace(mail, result=results[0] if isinstance(results[0], ScanResult) else None)
+            mail = mail.read(results[0] if isinstance(results[0], ScanResult) else None)
             if backends.panel.after:
                 asked = backends.panel.assess(backends.panel.after, mail, self._left(deadline))
                 more, missing = await watch.of("assessment", asked)

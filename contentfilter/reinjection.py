@@ -16,7 +16,6 @@ from twisted.python.failure import Failure
 
 from contentfilter.idle import IdleConnections
 from contentfilter.metering import NoMeter, ProxyMeter
-from contentfilter.prompt import Prompt
 from contentfilter.seal import Seal
 from contentfilter.smtp.client import (
     ClientAction,
@@ -34,6 +33,7 @@ from contentfilter.smtp.offer import Offer
 from contentfilter.spool import Spool
 from mailbase.config.places import Tcp, Unix, parse_place
 from mailbase.logs import Log
+from mailbase.prompt import Prompt
 
 FINAL_REPLY = 300.0
 """Seconds for the answer to the end of data. Our client may have given up by then, but the log should tell

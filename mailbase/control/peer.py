@@ -12,6 +12,7 @@ from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from mailbase.control.protocol import ControlError, Lines, decode, encode
+from mailbase.prompt import Prompt
 
 MAX_IN_FLIGHT = 1000
 """Requests that wait for their answer; more are refused, since the other end is then stuck."""
@@ -136,12 +137,15 @@ class _Request:
 
 
 class _Connection(Protocol):
+    _prompt: Prompt
+
     def __init__(self, client: ControlClient) -> None:
         self._client = client
         self._lines = Lines()
         self._in_flight: deque[_Request] = deque()
 
     def connectionMade(self) -> None:
+        self._prompt = Prompt(self.transport)
         self._client._opened(self)
 
     def send(self, request: _Request) -> None:
@@ -149,8 +153,7 @@ class _Connection(Protocol):
             request.fail("too many requests wait for their answer")
             return
         self._in_flight.append(request)
-        if self.transport is not None:
-            self.transport.write(request.line)
+        self._prompt.write(request.line)
 
     def dataReceived(self, data: bytes) -> None:
         try:

@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 
 from mailbase.control.protocol import ControlError, Lines, decode, encode
 from mailbase.logs import Log
+from mailbase.prompt import Prompt
 
 Message: TypeAlias = dict[str, Any]
 Rows: TypeAlias = "Iterator[Message] | AsyncIterator[Message]"
@@ -61,6 +62,8 @@ class ControlServer(Factory):
 class ControlConnection(Protocol):
     """One client of the control socket; its requests are answered in order."""
 
+    _prompt: Prompt
+
     def __init__(self, server: ControlServer) -> None:
         self._server = server
         self._lines = Lines()
@@ -76,6 +79,7 @@ class ControlConnection(Protocol):
 
     def connectionMade(self) -> None:
         self._server.connections.add(self)
+        self._prompt = Prompt(self.transport)
         self._peer = _peer_credentials(self.transport)
         # A slow reader of a long listing must not make us hold it in memory.
         cast(Any, self.transport).registerProducer(self, True)
@@ -184,8 +188,8 @@ class ControlConnection(Protocol):
         self._next()
 
     def _write(self, data: bytes) -> None:
-        if self.transport is not None and data:
-            self.transport.write(data)
+        if data:
+            self._prompt.write(data)
 
     def _give_up(self, text: str) -> None:
         self._server.log.warning("control-refused", reason=text, peer=self._peer)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from twisted.internet.testing import StringTransport
 
-from contentfilter.prompt import Prompt
+from mailbase.prompt import Prompt
 
 
 class Wire:
