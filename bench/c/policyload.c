@@ -6,7 +6,9 @@
  *         mix   60 % hot, 40 % new (a busy MX: most of it junk seen once)
  *         cold  as new, and no two senders share a domain, so that nothing of them is in DNS caches
  *         silent  as cold, with domains below silent.example
- * Run new twice with one seed, the second time past the greylisting delay, to measure retries that pass.
+ * Run new twice with one seed, the second time past the greylisting delay, to measure retries that pass. Each seed
+ * has networks and domains of its own, each with few triplets: else clients would earn being spared, run by run, and
+ * new ones would not be new any more.
  * Each connection keeps one request in flight, as Postfix's smtpd does.
  * Prints one JSON object: requests/s, latency percentiles, a count per action.
  */
@@ -76,13 +78,16 @@ static int build(char *b) {
     id = 1000 + (++seq);
   uint32_t h = (uint32_t)(id * 2654435761u) ^ (hot ? 0 : seed * 40503u);
   int silent = !strcmp(mode, "silent");
-  /* The domain: few that come again, or one for each request. */
-  uint32_t d = silent || !strcmp(mode, "cold") ? seed * 1000000u + (uint32_t)id : h % 5000;
+  /* The domain: few that come again, one for some requests, or one for each. */
+  uint32_t d = hot ? h % 5000 : (seed + 1) * 20000u + h % 20000;
+  if (silent || !strcmp(mode, "cold"))
+    d = seed * 1000000u + (uint32_t)id;
+  unsigned network = hot ? 10 : 11 + seed % 100;
   const char *top = silent ? "silent.example" : "example";
   return sprintf(
       b,
       "request=smtpd_access_policy\nprotocol_state=RCPT\nprotocol_name=ESMTP\n"
-      "client_address=10.%u.%u.%u\nclient_name=mail%ld.sender%u.%s\nreverse_client_name=mail%ld.sender%"
+      "client_address=%u.%u.%u.%u\nclient_name=mail%ld.sender%u.%s\nreverse_client_name=mail%ld.sender%"
       "u.%s\n"
       "helo_name=mail%ld.sender%u.%s\nsender=user.%s.%s@sender%u.%s\nrecipient=rcpt%u@local."
       "example\n"
@@ -92,7 +97,7 @@ static int build(char *b) {
       "encryption_protocol=TLSv1.3\nencryption_cipher=TLS_AES_256_GCM_SHA384\nencryption_keysize=256\n"
       "policy_context=\nserver_address=10.0.0.1\nserver_port=25\nclient_port=4%03ld\ncompatibility_level=3."
       "6\nmail_version=3.7.11\n\n",
-      (h >> 16) & 255, (h >> 8) & 255, h & 255, id % 100, d, top, id % 100, d, top, id % 100, d, top,
+      network, (h >> 16) & 255, (h >> 8) & 255, h & 255, id % 100, d, top, id % 100, d, top, id % 100, d, top,
       letters(who, (unsigned long)id), letters(run, hot ? 0 : seed), d, top, h % 500, (unsigned)getpid(), ++turn,
       h, id % 1000);
 }
