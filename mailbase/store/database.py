@@ -11,9 +11,9 @@ from mailbase.store.tables import TableSpec
 
 APPLICATION_ID = 0x50574431
 """Tells file(1), and us, whose database it is: "PWD1"."""
-READ_CACHE = 8 * 1024
-WRITE_CACHE = 16 * 1024
-"""KiB of SQLite's own page cache in each connection."""
+READ_CACHE = 4 * 1024
+WRITE_CACHE = 8 * 1024
+"""KiB of SQLite's own page cache in each connection. A reader's is worth little: each commit empties it."""
 BUSY = 5.0
 """Seconds the writer waits for another process (a backup) that holds the file."""
 CHECKPOINT_PAGES = 60_000

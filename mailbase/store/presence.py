@@ -18,23 +18,25 @@ class Presence:
         capacity: keys expected; beyond, it only excludes less.
     """
 
-    __slots__ = ("_bits", "_mask", "capacity", "count")
+    __slots__ = ("bits", "capacity", "count", "mask")
 
     def __init__(self, capacity: int) -> None:
         size = max(SMALLEST, 1 << (capacity * BITS_PER_KEY - 1).bit_length())
-        self._bits = bytearray(size // 8)
-        self._mask = size - 1
+        self.bits = bytearray(size // 8)
+        """One for each class of keys."""
+        self.mask = size - 1
+        """Takes the number of a key's bit out of its hash."""
         self.capacity = size // BITS_PER_KEY
         self.count = 0
         """Keys added; one that is added twice counts twice."""
 
     def add(self, key: bytes) -> None:
         """From now on ``key`` may be there."""
-        place = hash(key) & self._mask
-        self._bits[place >> 3] |= 1 << (place & 7)
+        place = hash(key) & self.mask
+        self.bits[place >> 3] |= 1 << (place & 7)
         self.count += 1
 
     def may_have(self, key: bytes) -> bool:
         """False if ``key`` was never added."""
-        place = hash(key) & self._mask
-        return self._bits[place >> 3] & (1 << (place & 7)) != 0
+        place = hash(key) & self.mask
+        return self.bits[place >> 3] & (1 << (place & 7)) != 0

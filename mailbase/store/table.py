@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
 
 from mailbase.store.errors import StoreError
 from mailbase.store.presence import Presence
 from mailbase.store.reader import Reader
-from mailbase.store.recent import Recent
 from mailbase.store.tables import Row, TableSpec
 
 MAX_PENDING = 50_000
 """Entries held in memory for a disk that does not take them; beyond that, putting fails."""
-
-_UNKNOWN: Final[Row] = ("unknown",)
-"""Stands for "not in the cache"; None there means "known not to exist"."""
 
 
 class Table:
@@ -35,9 +30,11 @@ class Table:
     __slots__ = (
         "_filling",
         "_hot",
+        "_keys",
+        "_last_slot",
         "_presence",
         "_reader",
-        "_recent",
+        "_rows",
         "_wake",
         "committing",
         "pending",
@@ -50,7 +47,12 @@ class Table:
         self._hot = spec.hot
         self._reader = reader
         self._wake = wake
-        self._recent: Recent[bytes, Row | None] = Recent(spec.cached)
+        # What was read or put last, each key at a place that another may take: cheaper than an order of use,
+        # and of a flood of rows a part stays, where such an order keeps none.
+        self._last_slot = (1 << (max(1, spec.cached) - 1).bit_length()) - 1
+        self._keys: list[bytes | None] = [None] * (self._last_slot + 1)
+        self._rows: list[Row | None] = [None] * (self._last_slot + 1)
+        """As :meth:`get` gives them; None: known not to exist."""
         self._presence: Presence | None = None
         """Knows every key; None until one does."""
         self._filling: Presence | None = None
@@ -68,13 +70,20 @@ class Table:
         Arguments:
             now: seconds since the epoch; a row that has expired by then is not there.
         """
+        mark = hash(key)
         presence = self._presence
-        if presence is not None and not presence.may_have(key):
-            return None
-        row = self._recent.get(key, _UNKNOWN)
-        if row is _UNKNOWN:
+        if presence is not None:
+            # Presence.may_have, without the call: most look-ups end here.
+            place = mark & presence.mask
+            if not presence.bits[place >> 3] & 1 << (place & 7):
+                return None
+        slot = mark & self._last_slot
+        if self._keys[slot] == key:
+            row = self._rows[slot]
+        else:
             row = self._behind(key)
-            self._recent.put(key, row)
+            self._keys[slot] = key
+            self._rows[slot] = row
         if row is None or row[-1] <= now:  # type: ignore[operator]
             return None
         return row
@@ -83,12 +92,12 @@ class Table:
         for overlay in (self.pending, self.committing):
             if key in overlay:
                 row = overlay[key]
-                return None if row is None else self._cut(row)
+                return None if row is None else self._cut(row[1:])
         return self._reader.row(self.spec, key)
 
     def _cut(self, row: Row) -> Row:
-        """The hot columns and ``expires`` of key and row."""
-        return (*row[1 : self._hot + 1], row[-1])
+        """The hot columns and ``expires`` of a row."""
+        return row[: self._hot] + row[-1:]
 
     def put(self, key: bytes, row: Row) -> None:
         """Insert or replace a row.
@@ -101,15 +110,19 @@ class Table:
         if key not in pending:
             self._admit(key)
         pending[key] = (key,) + row  # noqa: RUF005 - without the list that unpacking makes on its way
-        # Read from the overlay as long as it is there; most rows are never read again.
-        self._recent.drop(key)
+        # Who is told to wait comes again: then the disk need not be asked.
+        slot = hash(key) & self._last_slot
+        self._keys[slot] = key
+        self._rows[slot] = row[: self._hot] + row[-1:]
 
     def delete(self, key: bytes) -> None:
         """Delete a row; nothing happens if there is none."""
         if key not in self.pending:
             self._admit(key)
         self.pending[key] = None
-        self._recent.drop(key)
+        slot = hash(key) & self._last_slot
+        self._keys[slot] = key
+        self._rows[slot] = None
 
     def _admit(self, key: bytes) -> None:
         """Take note of one more entry to be written."""
@@ -184,4 +197,4 @@ class Table:
     @property
     def cached(self) -> int:
         """Rows held in memory for reading."""
-        return len(self._recent)
+        return len(self._keys) - self._keys.count(None)

@@ -40,7 +40,7 @@ class TableSpec:
     Columns may be added by a later version; they must not be renamed, reordered or dropped.
 
     Arguments:
-        cached: rows kept in memory after their last use, at most twice this many.
+        cached: rows read or put last that are kept in memory, at most twice this many.
         mostly_absent: whether most look-ups are for keys that are not there: an octet or two of memory for
             each row then answer those without the disk.
         opaque: whether keys are hashes or random, and say nothing of a person.

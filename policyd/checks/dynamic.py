@@ -61,7 +61,8 @@ class DynamicNames:
         return self._any and self._match(name, _without_address(name, address))
 
     def _match(self, name: str, text: str) -> bool:
-        return self._patterns.search(text) and not self._exceptions.search(name)
+        # The name of a mail server is found at once; that it is no customer's, only when all of it was tried.
+        return not self._exceptions.search(name) and self._patterns.search(text)
 
     def names_organisation(self, name: str, address: bytes) -> bool:
         """Whether ``name`` tells who runs the machine: none of those, and without the address.

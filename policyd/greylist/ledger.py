@@ -10,7 +10,7 @@ from mailbase.networks import NetworkTable
 from mailbase.store import NEVER, Store, StoreError, Table
 from mailbase.store.tables import Row
 from policyd.facts import Grey, GreylistFact
-from policyd.greylist.identity import Caller, client_key, extended, together
+from policyd.greylist.identity import Caller, extended, together
 from policyd.greylist.keys import normal_recipient, normal_sender, own_key, pair_key, pair_text
 from policyd.greylist.tables import ALLOWED, CLIENTS, OTHERS, TRIPLETS
 from policyd.greylist.terms import (
@@ -198,8 +198,11 @@ class StoreLedger:
                 # Two tuples are quicker put together than one unpacked.
                 table.put(own, entry + (whose, sender, recipient, expires))  # noqa: RUF005
             if outcome is _FIRST_PASSED and terms.auto_allow_after:
-                for identity in caller.proven:
-                    self._put_client(identity, good_retry(self._client(identity, now), now))
+                clients = self.clients
+                for key, identity in zip(caller.keys, caller.identities, strict=True):
+                    if caller.proves(identity):
+                        known = clients.get(key, now)
+                        self._put_client(key, good_retry(_tuple(Client, known[:2]) if known else None, now))
         return _fact((outcome, wait))
 
     def _held(self, pair: bytes, caller: Caller, now: float) -> _Held:
@@ -233,13 +236,10 @@ class StoreLedger:
         )
         return max(entries.values(), key=_standing, default=None), places, len(entries) < len(places)
 
-    def _client(self, identity: str, now: float) -> Client | None:
-        row = self.clients.get(client_key(identity), now)
-        return None if row is None else Client(row[0], row[1])  # type: ignore[arg-type]
-
     def _has_earned(self, number: int, caller: Caller, now: float, trace: bool) -> bool:
         """Whether a caller is spared for its good retries, by its identity with this number."""
-        row = self.clients.get(caller.keys[number], now)
+        key = caller.keys[number]
+        row = self.clients.get(key, now)
         if row is None:
             # Most have no history, so that nothing needs to be proved.
             return False
@@ -247,7 +247,7 @@ class StoreLedger:
         if not is_allowed(client, now, self.terms) or not caller.proves(identity):
             return False
         if trace and (again := seen_again(client, now)):
-            self._put_client(identity, again)
+            self._put_client(key, again)
         return True
 
     def _is_allowed(self, address: bytes, now: float) -> bool:
@@ -259,9 +259,9 @@ class StoreLedger:
             return self._is_allowed(address, now)
         return until is not None
 
-    def _put_client(self, identity: str, client: Client) -> None:
+    def _put_client(self, key: bytes, client: Client) -> None:
         expires = client.last + int(self.terms.auto_allow_lifetime) + 1
-        self.clients.put(client_key(identity), (*client, expires))
+        self.clients.put(key, client + (expires,))  # noqa: RUF005 - as above
 
     def load_allowed(self, now: float) -> None:
         """Read the networks that were allowed by command; to be called at start and after each change.
