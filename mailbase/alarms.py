@@ -32,15 +32,17 @@ class Alarms:
     def __len__(self) -> int:
         return len(self._due)
 
-    def takes(self, due: float) -> bool:
-        """Whether an alarm can be set for that time: not for one before the last that was set."""
-        return due >= self._latest
+    def set(self, sleeper: Sleeper, due: float) -> bool:
+        """Wake ``sleeper``, who does not wait here yet, at ``due`` (clock seconds).
 
-    def set(self, sleeper: Sleeper, due: float) -> None:
-        """Wake ``sleeper``, who does not wait here yet, at ``due`` (clock seconds; see :meth:`takes`)."""
+        Not for a time before the last that was set: then the answer is False, and a timer is needed.
+        """
+        if due < self._latest:
+            return False
         self._due[sleeper] = self._latest = due
         if self._timer is None:
             self._timer = self._clock.callLater(max(0.0, due - self._clock.seconds()), self._ring)
+        return True
 
     def clear(self, sleeper: Sleeper) -> bool:
         """Do not wake ``sleeper``; whether it waited."""

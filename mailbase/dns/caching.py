@@ -222,7 +222,7 @@ class CachingResolver(Resolver):
             job.timer = self._clock.callLater(terms.deadline, self._expire, job)
         else:
             self._in_flight += 1
-            job.start()
+            job.start(now)
         return job if job.result is None else job.result
 
     def _wait(
@@ -291,10 +291,11 @@ class CachingResolver(Resolver):
         if job.timer is not None and job.timer.active():
             job.timer.cancel()
         waiters, job.waiters = job.waiters, []
+        counts, result = self._counts, answer.result
         for waiter in waiters:
             if waiter.timer is not None and waiter.timer.active():
                 waiter.timer.cancel()
-            self._counts[waiter.consumer, answer.result] += 1
+            counts[waiter.consumer, result] += 1
             waiter.callback(answer)
 
     def _begin(self) -> None:
@@ -306,7 +307,7 @@ class CachingResolver(Resolver):
             job = self._waiting.popleft()
             job.timer.cancel()
             self._in_flight += 1
-            job.start()
+            job.start(self._seconds())
         self._beginning = False
 
     def _now(self) -> Now:

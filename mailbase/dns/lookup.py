@@ -96,10 +96,18 @@ class Lookup(ABC):
             octets: of the packet; 0 for what is no server's word.
         """
 
-    def start(self) -> None:
-        """Ask the first server. It may be finished before this returns."""
-        if not self._upstreams.usable():
+    def start(self, now: float) -> None:
+        """Ask the first server. It may be finished before this returns.
+
+        Arguments:
+            now: clock seconds.
+        """
+        upstreams = self._upstreams
+        servers, left = upstreams.usable(), self.end - now
+        if not servers:
             self._finish(Temporary(NO_SERVER))
+        elif left > 0 and self._send(_Try(self, servers[0], now), upstreams.timeout):
+            self._wait(now, min(left, upstreams.timeout))
         else:
             self._next()
 
@@ -134,11 +142,9 @@ class Lookup(ABC):
 
     def _choose(self) -> Upstream | None:
         """Of the usable servers the one that was asked least."""
-        servers = self._upstreams.usable()
-        if not self._tries:
-            return servers[0] if servers else None
         tried = [attempt.server for attempt in self._tries]
-        return min((one for one in servers if one not in self._failed), key=tried.count, default=None)
+        servers = [server for server in self._upstreams.usable() if server not in self._failed]
+        return min(servers, key=tried.count, default=None)
 
     def _send(self, attempt: _Try, timeout: float) -> bool:
         """Whether it went out."""
@@ -243,14 +249,12 @@ class Lookup(ABC):
             exchange.leave(attempt.number)
 
     def _wait(self, now: float, seconds: float) -> None:
-        self._rest()
+        if self._alarmed or self._timer is not None:
+            self._rest()
         upstreams = self._upstreams
-        due = now + seconds
         # Nearly all wait a try's time.
-        if seconds == upstreams.timeout and upstreams.alarms.takes(due):
-            self._alarmed = True
-            upstreams.alarms.set(self, due)
-        else:
+        self._alarmed = seconds == upstreams.timeout and upstreams.alarms.set(self, now + seconds)
+        if not self._alarmed:
             self._timer = upstreams.clock.callLater(seconds, self.wake)
 
     def _rest(self) -> None:
@@ -272,6 +276,7 @@ class Lookup(ABC):
     def _close(self) -> None:
         self._rest()
         for attempt in self._tries:
-            self._release(attempt)
+            if attempt.exchange is not None:
+                self._release(attempt)
         # Without the references back, what is over is freed at once and not by the cycle collector.
         self._tries.clear()

@@ -17,6 +17,7 @@ MAX_OCTETS = 255
 
 _LABEL = r"[ -\-/-\[\]-~]{1,63}"
 _NAME = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}\.?")
+_COUNTS = [bytes((count,)) for count in range(64)]
 _ODD = re.compile(rb"[^ -\-/-\[\]-~]")
 
 
@@ -38,7 +39,8 @@ def encode(name: str) -> bytes:
     """The octets of a :func:`normal` name, uncompressed."""
     if not name:
         return b"\0"
-    return b"".join([bytes((len(label),)) + label.encode("ascii") for label in name.split(".")]) + b"\0"
+    octets = name.encode("ascii")
+    return b"".join([_COUNTS[len(label)] + label for label in octets.split(b".")]) + b"\0"
 
 
 def decode(packet: bytes, at: int) -> tuple[str, int]:

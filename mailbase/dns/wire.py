@@ -135,6 +135,11 @@ class Question:
     def _settle(self, packet: bytes, at: int, answers: int, authority: int, no_name: bool) -> Reading:
         wanted = self.rdtype
         name = self.name
+        if answers == 1 and not no_name:
+            # As most are: one record, of the name that was asked for.
+            owner, kind, klass, ttl, start, end = _record(packet, at, name)
+            if kind == wanted and klass == _IN and owner == name:
+                return Settled(Found((_content(packet, wanted, start, end),), ttl, name), ttl)
         owner = name
         lowest = 0x7FFFFFFF
         if answers > MAX_SEEN:

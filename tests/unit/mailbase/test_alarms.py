@@ -71,7 +71,7 @@ def test_one_who_wakes_may_set_and_clear_others() -> None:
 def test_none_is_taken_for_before_the_last() -> None:
     alarms = Alarms(Clock())
     sleeper = Sleeper(Clock())
-    assert alarms.takes(3.0)
-    alarms.set(sleeper, 3.0)
-    assert alarms.takes(3.0)
-    assert not alarms.takes(2.9)
+    assert alarms.set(sleeper, 3.0)
+    assert alarms.set(Sleeper(Clock()), 3.0)
+    assert not alarms.set(Sleeper(Clock()), 2.9)
+    assert len(alarms) == 2
