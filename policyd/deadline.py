@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from mailbase.alarms import Alarms
 from policyd.facts import Fact
 
 
@@ -20,24 +21,33 @@ class Patience:
 
     def __init__(self, clock: Any) -> None:
         self._clock = clock
+        self._alarms = Alarms(clock)
 
     def wait(self, waiting: Awaitable[Fact], deadline: float) -> Awaitable[Fact | None]:
         """The fact, or None if it is not there at ``deadline`` (seconds of the clock).
 
         What comes later is let go on behind: it may fill a cache.
         """
-        return _Wait(self._clock, waiting, deadline).outcome
+        return _Wait(self._clock, self._alarms, waiting, deadline).outcome
 
 
 class _Wait:
-    def __init__(self, clock: Any, waiting: Awaitable[Fact], until: float) -> None:
+    __slots__ = ("_alarms", "_over", "_timer", "outcome")
+
+    def __init__(self, clock: Any, alarms: Alarms, waiting: Awaitable[Fact], until: float) -> None:
         self.outcome: Deferred[Fact | None] = Deferred()
+        self._alarms = alarms
         self._over = False
         self._timer: Any = None
-        inner = Deferred.fromCoroutine(_awaited(waiting))
+        inner = waiting if isinstance(waiting, Deferred) else Deferred.fromCoroutine(_awaited(waiting))
         inner.addCallbacks(self._answered, self._failed)
-        if not self._over:
-            self._timer = clock.callLater(max(0.0, until - clock.seconds()), self._answered, None)
+        # All requests have the same time, so that nearly all ask for their alarms in order.
+        if not self._over and not alarms.set(self, until):
+            self._timer = clock.callLater(max(0.0, until - clock.seconds()), self.wake)
+
+    def wake(self) -> None:
+        """See :class:`mailbase.alarms.Sleeper`."""
+        self._answered(None)
 
     def _answered(self, fact: Fact | None) -> None:
         if self._end():
@@ -52,7 +62,9 @@ class _Wait:
         if self._over:
             return False
         self._over = True
-        if self._timer is not None and self._timer.active():
+        if self._timer is None:
+            self._alarms.clear(self)
+        elif self._timer.active():
             self._timer.cancel()
         return True
 

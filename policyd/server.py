@@ -128,8 +128,10 @@ class PolicyConnection(Protocol):
             return
         events = self._protocol.feed(data)
         if self._busy or self._waiting:
-            # Bounded: reading is paused while an answer is awaited.
+            # Postfix does not do so. Bounded: no more is read while an answer is awaited.
             self._waiting.extend(events)
+            if self._busy:
+                self._pause()
             return
         if len(events) == 1:
             self._handle(events[0])
@@ -178,7 +180,6 @@ class PolicyConnection(Protocol):
             self._answer(event, decision, began)
         else:
             self._busy = True
-            self._pause()
             answering = Deferred.fromCoroutine(self._answer_later(event, decision, began))
             answering.addErrback(self._not_answered)
 
@@ -238,7 +239,9 @@ class PolicyConnection(Protocol):
             transport.resumeProducing()
 
     def _ended(self) -> None:
-        """The peer has closed; let the transport find out how."""
+        """The peer has closed; let the transport find out how, when there is nothing more to answer."""
+        if self._busy:
+            return
         self._readers = None
         transport: Any = self.transport
         transport.startReading()

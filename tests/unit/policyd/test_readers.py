@@ -394,6 +394,49 @@ def test_a_fault_of_ours_after_a_wait_closes_the_connection_as_well(
     assert faults() == ["no room for the log"]
 
 
+ACCEPTED = Decision("id", Flow.INBOUND, Action.ACCEPT, "DUNNO", "no-opinion")
+
+
+def test_who_asks_on_while_an_answer_is_awaited_is_read_once(readers: Readers, smtpd: Any) -> None:
+    connection, _, theirs = smtpd
+    waiting: list[Deferred[Any]] = []
+    connection._server.engine.decide = lambda request: waiting.append(Deferred()) or waiting[-1]
+    theirs.send(QUESTION)
+    readers.doRead()
+    theirs.send(QUESTION)
+    readers.doRead()
+    theirs.send(QUESTION)
+    assert not is_ready(readers)
+    for number in range(3):
+        assert len(waiting) == number + 1
+        waiting[number].callback(ACCEPTED)
+        readers.flush()
+        assert theirs.recv(100) == b"action=DUNNO\n\n"
+        if is_ready(readers):
+            readers.doRead()
+    assert not is_ready(readers)
+
+
+def test_who_leaves_while_an_answer_is_awaited_is_noticed_afterwards(
+    readers: Readers, smtpd: Any, bench: Any
+) -> None:
+    connection, transport, theirs = smtpd
+    waiting: Deferred[Any] = Deferred()
+    connection._server.engine.decide = lambda request: waiting
+    decisions: list[Any] = []
+    connection._server.recorder.decision = lambda *arguments: decisions.append(arguments)
+    theirs.send(QUESTION)
+    readers.doRead()
+    theirs.close()
+    readers.doRead()
+    assert not is_ready(readers), "no idle loop"
+    assert transport.calls == ["stopReading"]
+    waiting.callback(ACCEPTED)
+    assert len(decisions) == 1
+    readers.doRead()
+    assert transport.calls == ["stopReading", "startReading"]
+
+
 def test_a_connection_whose_socket_is_closed_already_is_counted_off(smtpd: Any) -> None:
     connection, transport, _ = smtpd
     transport.own.close()
