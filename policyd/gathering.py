@@ -6,7 +6,6 @@ The Twisted edge of :mod:`policyd.inquiry`. What is in memory is answered at onc
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import Any, Protocol, cast
 
 from twisted.internet.defer import Deferred
@@ -64,6 +63,19 @@ class Gatherer:
 class _Gathering:
     """The checks of one request."""
 
+    __slots__ = (
+        "_began",
+        "_checks",
+        "_counts",
+        "_deadline",
+        "_done",
+        "_evidence",
+        "_gatherer",
+        "_late",
+        "_open",
+        "_times",
+    )
+
     def __init__(
         self, gatherer: Gatherer, checks: Sequence[EvidenceCheck], deadline: float, counts: bool
     ) -> None:
@@ -114,8 +126,9 @@ class _Gathering:
                     else Deferred.fromCoroutine(_outcome(question))
                     for question in questions
                 ]
-                if any(isinstance(answer, Deferred) for answer in asked):
-                    _Round(asked, partial(self._go_on, position, inquiry, rounds))
+                waiting = [place for place, answer in enumerate(asked) if isinstance(answer, Deferred)]
+                if waiting:
+                    _Round(self, position, inquiry, rounds, asked, waiting)
                     return
                 answers = tuple(asked)
                 self._note(answers)
@@ -128,7 +141,8 @@ class _Gathering:
                 self._failed(position, error)
                 return
 
-    def _go_on(self, position: int, inquiry: Inquiry, rounds: int, answers: Answers) -> None:
+    def go_on(self, position: int, inquiry: Inquiry, rounds: int, answers: Answers) -> None:
+        """The answers are there that a check waited for."""
         self._note(answers)
         try:
             questions = inquiry.send(answers)
@@ -176,16 +190,28 @@ async def _outcome(waiting: Awaitable[Any]) -> Any:
 class _Round:
     """The questions that one check waits for."""
 
-    def __init__(self, asked: list[Any], done: Callable[[Answers], None]) -> None:
+    __slots__ = ("_answers", "_gathering", "_inquiry", "_open", "_position", "_rounds")
+
+    def __init__(
+        self,
+        gathering: _Gathering,
+        position: int,
+        inquiry: Inquiry,
+        rounds: int,
+        asked: list[Any],
+        waiting: list[int],
+    ) -> None:
+        self._gathering = gathering
+        self._position = position
+        self._inquiry = inquiry
+        self._rounds = rounds
         self._answers = asked
-        self._done = done
-        waiting = [(place, answer) for place, answer in enumerate(asked) if isinstance(answer, Deferred)]
         self._open = len(waiting)
-        for place, answer in waiting:
-            answer.addCallback(self._got, place)
+        for place in waiting:
+            asked[place].addCallback(self._got, place)
 
     def _got(self, answer: Answer[Record], place: int) -> None:
         self._answers[place] = answer
         self._open -= 1
         if not self._open:
-            self._done(tuple(self._answers))
+            self._gathering.go_on(self._position, self._inquiry, self._rounds, tuple(self._answers))

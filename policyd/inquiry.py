@@ -102,22 +102,28 @@ def side_by_side(
 ) -> Generator[tuple[Question, ...], Answers, list[R]]:
     """Several inquiries as one: their questions are asked together. Returns what each returned."""
     results: dict[int, R] = {}
-    asked: dict[int, tuple[Question, ...]] = {}
-    answers: dict[int, Answers | None] = dict.fromkeys(range(len(inquiries)))
+    asked: list[tuple[int, int]] = []
+    """Who waits for how many answers."""
+    questions: tuple[Question, ...] = ()
+    # A generator that has not begun takes None.
+    answers: list[tuple[int, Any]] = [(place, None) for place in range(len(inquiries))]
     while True:
-        for place, those in answers.items():
+        for place, those in answers:
             try:
-                # A generator that has not begun takes None.
-                asked[place] = inquiries[place].send(those)  # type: ignore[arg-type]
+                more = inquiries[place].send(those)
             except StopIteration as stop:
                 results[place] = stop.value
+            else:
+                asked.append((place, len(more)))
+                questions += more
         if not asked:
             return [results[place] for place in range(len(inquiries))]
-        got = yield tuple(question for questions in asked.values() for question in questions)
+        got = yield questions
         answers.clear()
-        begin = 0
-        for place, questions in asked.items():
-            answers[place] = got[begin : (begin := begin + len(questions))]
+        begin, questions = 0, ()
+        for place, count in asked:
+            answers.append((place, got[begin : begin + count]))
+            begin += count
         asked.clear()
 
 

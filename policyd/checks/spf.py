@@ -88,12 +88,15 @@ class SpfCheck:
         now = self._seconds()
         if not domain or domain[0] == "[":
             return Entry(now + MAX_LIFETIME, _NONE)
+        address = subject.address
+        known = self._outcomes.get((address, domain, ""), now)
+        if known is not None:
+            return known
         # No more of them than stands in macros.
-        address, personal = subject.address, f"{local[:MAX_NAME]}@{domain} {subject.helo[:MAX_NAME]}"
-        for key in ((address, domain, ""), (address, domain, personal)):
-            known = self._outcomes.get(key, now)
-            if known is not None:
-                return known
+        personal = f"{local[:MAX_NAME]}@{domain} {subject.helo[:MAX_NAME]}"
+        known = self._outcomes.get((address, domain, personal), now)
+        if known is not None:
+            return known
         identity = self._identity(domain, local)
         outcome = yield from self._evaluate(address, identity, subject.helo, self._hostname)
         now = self._seconds()
