@@ -15,8 +15,9 @@ MAX_KEYS = 24
 _SHOWN = 8 * 1024
 """Octets of one signature that are looked at."""
 
+# Behind a line end, which is looked for more quickly than the beginning of a line.
 _SIGNATURE = re.compile(
-    rb"(?im)^(dkim-signature|arc-seal|arc-message-signature)[ \t]*:([^\n]*\n(?:[ \t][^\n]*\n)*)"
+    rb"(?i)\n(dkim-signature|arc-seal|arc-message-signature)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)(?=\n)"
 )
 _END = re.compile(rb"\n\r?\n")
 _BOTH = re.compile(rb"(?:^|;)\s*([ds])\s*=\s*([^;\s]{1,255})\s*(?=;|\Z)")
@@ -52,12 +53,12 @@ def key_names(head: bytes) -> list[str]:
     if not any(kind in small for kind in left):
         # Looking at the beginning of each line takes much longer.
         return []
-    for found in _SIGNATURE.finditer(header):
+    for found in _SIGNATURE.finditer(b"\n" + header):
         kind = found[1].lower()
         if not left[kind]:
             continue
         left[kind] -= 1
-        tags: dict[bytes, bytes] = dict(_BOTH.findall(_unfolded(found[2][:_SHOWN])))
+        tags: dict[bytes, bytes] = dict(_BOTH.findall(_unfolded((found[2] + b"\n")[:_SHOWN])))
         domain = normal_domain(tags.get(b"d", b""))
         name = key_name(domain or "", tags.get(b"s", b"").decode("latin-1"))
         if name is not None:

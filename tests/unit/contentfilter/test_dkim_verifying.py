@@ -314,6 +314,13 @@ def test_no_more_keys_are_looked_up_than_allowed() -> None:
         == []
     )
     assert key_names(b"dkim-signature:\n d=A.Example;\n\ts=B\n\nbody") == ["b._domainkey.a.example"]
+    several = (
+        b"ARC-Seal: d=a.example;\r\n s=one\r\nDKIM-Signature : s=two; d=a.example\r\n"
+        b"X-DKIM-Signature: d=a.example; s=no\r\n DKIM-Signature: d=a.example; s=neither\r\n"
+        b"arc-message-signature:s=three;d=a.example\r\n\r\n"
+    )
+    assert key_names(several) == [f"{name}._domainkey.a.example" for name in ("one", "two", "three")]
+    assert key_names(several[:-4]) == key_names(several)[:2], "the last line is not whole"
 
 
 def test_a_header_that_is_too_long_is_not_half_read() -> None:
