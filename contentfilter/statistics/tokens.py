@@ -2,9 +2,7 @@
 
 Only what the sender controls is read. What the receiving side writes (who fetched the mail, other filters'
 verdicts, the folder it lay in) would tell where mail was collected, and not what it is. Words are hashed in
-streams: two that follow each other count as a pair too, so that an order of words is known again. Of the
-header, of who brought the mail and of the beginning of its text every five octets in a row are hashed as
-well: they know what programs write, and words in another spelling or ending.
+streams: two that follow each other count as a pair too, so that an order of words is known again.
 """
 
 from __future__ import annotations
@@ -20,8 +18,8 @@ from contentfilter.letter.header import Field
 from mailbase.organisation import organisation
 from mailbase.statistics.lesson import MAX_SLOTS, SLOTS
 
-MAX_WORDS = 400
-"""Words of all texts. Each counts for less the more there are, and those further on tell least."""
+MAX_WORDS = 1600
+"""Words of all texts."""
 MAX_TEXT = 24_000
 """Characters of all texts."""
 MAX_FIELDS = 60
@@ -32,10 +30,6 @@ FIELD_WORDS = 24
 """Words of one value."""
 MAX_LINKS = 40
 MAX_HOPS = 8
-RUN = 5
-"""Octets of a run."""
-HEADER_RUNS, CLIENT_RUNS, TEXT_RUNS = 1000, 150, 500
-"""Characters of the header, of what relays say of clients, and of the texts, whose runs are looked at."""
 
 _MASK = SLOTS - 1
 _WORD = re.compile(rb"[^\x00-\x20.,;:!?()<>\"'\[\]{}|*=_#&/\\\x7f-]{1,24}|[!?$*=_#-]{2,8}|[!?]")
@@ -148,7 +142,6 @@ class _Seen:
         self._consistency()
         self._links()
         self._attachments()
-        self._runs()
         self._texts()
 
     def _stream(self, words: Sequence[bytes], space: int) -> None:
@@ -243,30 +236,6 @@ class _Seen:
             self.hashes.append(_one("attachment", attachment.media))
             self.hashes.append(_one("suffix", attachment.name.rpartition(".")[2].lower()[-8:]))
 
-    def _runs(self) -> None:
-        lines, room = [], HEADER_RUNS
-        for field in self._letter.fields[:MAX_FIELDS]:
-            if _is_ours(field.name):
-                continue
-            lines.append(line := f"{field.name}: {field.text[:200]}")
-            room -= len(line) + 1
-            if room <= 0:
-                break
-        texts, room = [], TEXT_RUNS
-        for text in self._letter.texts:
-            texts.append(shown := text.shown[:room])
-            room -= len(shown) + 1
-            if room <= 0:
-                break
-        for pieces, most, space in (
-            (lines, HEADER_RUNS, _HEADER_RUN),
-            (self._clients, CLIENT_RUNS, _CLIENT_RUN),
-            (texts, TEXT_RUNS, _TEXT_RUN),
-        ):
-            octets = "\n".join(pieces)[:most].lower().encode("utf-8", "replace")
-            runs = [octets[at : at + RUN] for at in range(len(octets) - RUN + 1)]
-            self.hashes += map(crc32, runs, repeat(space))
-
     def _texts(self) -> None:
         words, room = MAX_WORDS, MAX_TEXT
         for text in self._letter.texts:
@@ -283,4 +252,3 @@ class _Seen:
 
 
 _NAMES, _SUBJECT, _PATH, _CAPITAL = _one("names"), _one("subject"), _one("path"), _one("capitals")
-_HEADER_RUN, _CLIENT_RUN, _TEXT_RUN = _one("header run"), _one("client run"), _one("text run")

@@ -20,7 +20,7 @@ BITS = 20
 SLOTS = 1 << BITS
 MAX_SLOTS = 4096
 """Numbers in one lesson."""
-FORMAT = 2
+FORMAT = 1
 """Grows whenever mail is taken apart in another way: what was learned before then speaks of other numbers."""
 
 _UPPER = 1 << (BITS - 16)
