@@ -6,6 +6,7 @@ import base64
 import quopri
 import tempfile
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,6 +91,31 @@ def test_a_file_is_read_like_memory(data: bytes):
         file.write(data)
         file.flush()
         assert seen(read(FileWire(file.fileno(), len(data), stuffed=False))) == seen(read(BytesWire(data)))
+
+
+@st.composite
+def even_lines(draw: st.DrawFn) -> bytes:
+    """Base64 in lines of one length, with some octets changed, put in or left out."""
+    size = draw(st.sampled_from([4, 8, 60, 61, 76]))
+    line_end = draw(st.sampled_from([b"\r\n", b"\n"]))
+    raw = base64.b64encode(draw(st.binary(max_size=600)))
+    text = bytearray(line_end.join(raw[at : at + size] for at in range(0, len(raw), size)) + line_end)
+    for _ in range(draw(st.integers(0, 4))):
+        at = draw(st.integers(0, len(text)))
+        text[at : at + draw(st.integers(0, 2))] = draw(
+            st.sampled_from([b"", b"A", b"=", b"\n", b"\r", b" ", b":", b"\0"])
+        )
+    return bytes(text)
+
+
+@EXAMPLES
+@given(even_lines(), st.sampled_from([16, 100, 160]))
+def test_lines_of_one_length_are_decoded_like_any(text: bytes, step: int):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base64text, "_STEP", step)
+        quickly = base64text.decode(BytesWire(text), 0, len(text))
+        patch.setattr(base64text, "_LONGEST", 0)
+        assert quickly == base64text.decode(BytesWire(text), 0, len(text))
 
 
 CONTENT = st.binary(min_size=1, max_size=200)
