@@ -56,7 +56,7 @@ def _lesson(wire: Wire) -> ScanResult:
         raise
     except Exception:  # noqa: BLE001 - hostile input meets many readers; the worker is as sound as after a scan
         _log.warning("a message cannot be learned", exc_info=True)
-        slots = []
+        slots = set()
     return ScanResult(traits=Traits(lesson=encode_lesson(pack(slots)))) if slots else ScanResult()
 
 

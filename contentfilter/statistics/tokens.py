@@ -28,19 +28,34 @@ MAX_VALUE = 400
 """Characters of one value."""
 FIELD_WORDS = 24
 """Words of one value."""
+COMMON = 80
+"""Characters of a value that other mails may have, so that it is worth while to remember what is in it."""
 MAX_LINKS = 40
 MAX_HOPS = 8
 
 _MASK = SLOTS - 1
-_WORD = re.compile(rb"[^\x00-\x20.,;:!?()<>\"'\[\]{}|*=_#&/\\\x7f-]{1,24}|[!?$*=_#-]{2,8}|[!?]")
-"""A word, or its first 24 octets; a row of marks."""
-_CAPITALS = re.compile(r"\b[A-Z]{3,20}\b")
+WORD = 24
+"""Octets of a word; a longer one is several."""
+_BETWEEN = frozenset((*range(0x21), *b".,;:!?()<>\"'[]{}|*=_#&/\\-", 0x7F))
+_SPACED = bytes(
+    0x20 if octet in _BETWEEN else 0x30 if octet in b"123456789" else octet for octet in range(256)
+)
+"""A space for each octet that is part of no word, and figures as in :data:`_TIDY`."""
+_OUTLINE = bytes(0x20 if octet in _BETWEEN else 0x78 for octet in range(256))
+_LONG = b"x" * (WORD + 1)
+"""What a word that is longer looks like in :data:`_OUTLINE`."""
+_MARKS = re.compile(rb"([!?*=_#-](?:[!?$*=_#-]{1,7}|(?<=[!?])))")
+"""A row of marks, or one that stands for something alone."""
+_CAPITALS = re.compile(r"[A-Z](?<!\w[A-Z])[A-Z]{2,19}\b")
+"""Words in capitals; it begins with what a search can leap to."""
 _ITEM = re.compile(r"[^\s<>\"@.,()]{1,40}")
 """What a header field's value is made of."""
 _PIECE = re.compile(r"[^/._=&?+%-]{2,24}")
 _DOMAIN = re.compile(r"@([A-Za-z0-9.-]{1,255})")
 _SCRIPT = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff]")
 """Scripts without spaces between words."""
+_LEADS = re.compile(rb"[\xe0\xe3-\xed\xef]")
+"""What their letters begin with in UTF-8."""
 _TIDY = {ord("0") + digit: "0" for digit in range(1, 10)} | {0xA0: " ", 0x3000: " "}
 """Figures differ from mail to mail; how many there are, and where, often does not."""
 _BOUNDARY = re.compile(r"(?i)boundary=\"?([^\";]{0,80})\"?")
@@ -63,15 +78,22 @@ _SHAPES = frozenset({"message-id", "date", "content-id", "references", "in-reply
 _ADDRESSEES = frozenset({"to", "cc"})
 
 
-def slots_of(letter: Letter) -> list[int]:
-    """The numbers of what is seen in ``letter``, each once; at most ``MAX_SLOTS``."""
+def slots_of(letter: Letter) -> set[int]:
+    """The numbers of what is seen in ``letter``; at most ``MAX_SLOTS``."""
     seen = _Seen(letter)
+    slots = [value & _MASK for value in seen.hashes]
+    if len(slots) <= MAX_SLOTS:
+        return set(slots)
     # The order of a dict is the order of the mail, so that it is the end that a long one loses.
-    return list(islice(dict.fromkeys([value & _MASK for value in seen.hashes]), MAX_SLOTS))
+    return set(islice(dict.fromkeys(slots), MAX_SLOTS))
 
 
 def _one(name: str, value: str = "") -> int:
     return crc32(f"{name}\n{value}".encode("utf-8", "replace"))
+
+
+_known = lru_cache(maxsize=1000)(_one)
+"""For what many mails have."""
 
 
 def _words(texts: Iterable[str]) -> list[bytes]:
@@ -80,11 +102,28 @@ def _words(texts: Iterable[str]) -> list[bytes]:
     return [word + b" " for word in joined.split(b" ")] if joined else []
 
 
-def _text_words(text: str) -> list[bytes]:
-    text = text.translate(_TIDY)
+def _text_words(text: str, most: int) -> list[bytes]:
+    """The first words and rows of marks of a text, each with a space behind it; ``most`` of them."""
     if not text.isascii():
-        text = _SCRIPT.sub(r" \g<0> ", text)
-    return [word + b" " for word in _WORD.findall(text.encode("utf-8", "replace"))]
+        text = text.replace("\xa0", " ").replace("\u3000", " ")
+    encoded = text.encode("utf-8", "replace")
+    if _LEADS.search(encoded):
+        encoded = _SCRIPT.sub(r" \g<0> ", text).encode("utf-8", "replace")
+    # Rows stand at the odd places. Each is a word, so those beyond ``most`` are not looked for.
+    pieces = _MARKS.split(encoded, most)
+    words = pieces[0].translate(_SPACED).split(None, most)
+    for place in range(1, len(pieces), 2):
+        if len(words) > most:
+            break
+        words.append(pieces[place])
+        words += pieces[place + 1].translate(_SPACED).split(None, most)
+    # What is behind them may not have been split.
+    del words[most:]
+    if _LONG in encoded.translate(_OUTLINE):
+        words = [word[start : start + WORD] for word in words for start in range(0, len(word), WORD)]
+        del words[most:]
+    # None has a line end in it.
+    return (b" \n".join(words) + b" ").split(b"\n") if words else []
 
 
 def _shape(value: str) -> str:
@@ -124,36 +163,71 @@ def _above(space: str, host: str) -> tuple[int, ...]:
     return tuple(_one(space, ".".join(labels[place:])) for place in range(len(labels)))
 
 
+def _stream(words: Sequence[bytes], space: int) -> list[int]:
+    """Words, and pairs of those that follow each other; the same word elsewhere is another one.
+
+    Arguments:
+        words: each ends with what no word has in it.
+        space: where they stand.
+    """
+    single = list(map(crc32, words, repeat(space)))
+    return [*single, *map(crc32, words[1:], single)]
+
+
+def _subject(value: str) -> list[int]:
+    words = _text_words(value, 2 * FIELD_WORDS)
+    return [*_stream(words, _SUBJECT), *map(crc32, map(bytes.lower, words))]
+
+
+def _value(name: str, value: str) -> list[int]:
+    """What is seen in the value of a header field."""
+    if name == "content-type":
+        value = _BOUNDARY.sub(lambda match: f"boundary={_shape(match[1])[:12]}", value)
+    items = _ITEM.findall(value.lower().translate(_TIDY))[:FIELD_WORDS]
+    found = _stream(_words(items), _known("value", name))
+    if name in _ADDRESSEES:
+        found.append(_known(name, f"{min(value.count('@'), 6)} {'<' in value}"))
+    elif "@" in value and (domain := _DOMAIN.search(value)):
+        found.append(_one("domain " + name, domain[1].lower()))
+    return found
+
+
+_common_value = lru_cache(maxsize=1000)(_value)
+
+
+@lru_cache(maxsize=1000)
+def _together(*facts: tuple[str, str]) -> tuple[int, ...]:
+    """Facts, and each two of them."""
+    hashes = [_one(name, value) for name, value in facts]
+    # Not only added: two that are equal would cancel each other in an exclusive or.
+    return (*hashes, *((3 * one + other) & 0xFFFFFFFF for one, other in combinations(hashes, 2)))
+
+
+@lru_cache(maxsize=1000)
+def _client(clause: str) -> tuple[list[int], list[str]]:
+    """What is seen in what a relay says of a client, and the hosts that it names."""
+    hashes = [_one("client", _HOST.sub("h", clause)[:40])]
+    if address := _ADDRESS.search(clause):
+        hashes += [_one("network", ".".join(address.groups()[:length])) for length in (1, 2, 3)]
+    hosts = [host for host in _HOST.findall(clause)[:3] if not host.replace(".", "").isdigit()]
+    for host in hosts:
+        hashes += _above("client", host.translate(_TIDY))
+    return hashes, hosts
+
+
 class _Seen:
     """Goes through a letter and collects hashes."""
 
     def __init__(self, letter: Letter) -> None:
         self.hashes: list[int] = []
         self._letter = letter
-        self._clients = list(self._client_clauses())
-        self._hosts = [
-            host
-            for client in self._clients
-            for host in islice(_HOST.findall(client), 3)
-            if not host.replace(".", "").isdigit()
-        ]
+        self._clients = [_client(clause) for clause in self._client_clauses()]
         self._header()
         self._hops()
         self._consistency()
         self._links()
         self._attachments()
         self._texts()
-
-    def _stream(self, words: Sequence[bytes], space: int) -> None:
-        """Words, and pairs of those that follow each other; the same word elsewhere is another one.
-
-        Arguments:
-            words: each ends with what no word has in it.
-            space: where they stand.
-        """
-        single = list(map(crc32, words, repeat(space)))
-        self.hashes += single
-        self.hashes += map(crc32, words[1:], single)
 
     def _header(self) -> None:
         names: list[str] = []
@@ -164,25 +238,12 @@ class _Seen:
             names.append(name)
             value = field.text[:MAX_VALUE]
             if name in _SHAPES:
-                self.hashes.append(_one(name, _shape(value)))
+                self.hashes.append(_known(name, _shape(value)))
+            elif name == "subject":
+                self.hashes += _subject(value)
             else:
-                self._value(name, value)
-        self._stream(_words(names), _NAMES)
-
-    def _value(self, name: str, value: str) -> None:
-        if name == "subject":
-            words = _text_words(value)[: 2 * FIELD_WORDS]
-            self._stream(words, _SUBJECT)
-            self.hashes += [crc32(word.lower()) for word in words]
-            return
-        if name == "content-type":
-            value = _BOUNDARY.sub(lambda match: f"boundary={_shape(match[1])[:12]}", value)
-        items = _ITEM.findall(value.lower().translate(_TIDY))[:FIELD_WORDS]
-        self._stream(_words(items), _one("value", name))
-        if name in _ADDRESSEES:
-            self.hashes.append(_one(name, f"{min(value.count('@'), 6)} {'<' in value}"))
-        elif domain := _DOMAIN.search(value):
-            self.hashes.append(_one("domain " + name, domain[1].lower()))
+                self.hashes += (_common_value if len(value) <= COMMON else _value)(name, value)
+        self.hashes += _stream(_words(names), _NAMES)
 
     def _client_clauses(self) -> Iterator[str]:
         """What the relays say of those who brought the mail, the last first."""
@@ -194,59 +255,53 @@ class _Seen:
                 yield match[1].lower()
 
     def _hops(self) -> None:
-        for client in self._clients:
-            if address := _ADDRESS.search(client):
-                self.hashes += [_one("network", ".".join(address.groups()[:length])) for length in (1, 2, 3)]
-            self.hashes.append(_one("client", _HOST.sub("h", client)[:40]))
-        for host in self._hosts:
-            self.hashes += _above("client", host.translate(_TIDY))
+        for hashes, _hosts in self._clients:
+            self.hashes += hashes
 
     def _consistency(self) -> None:
         """Whether the domains of a mail have to do with each other, each two facts together too."""
         letter = self._letter
         authors = _domains(letter.all("from"))
         ids = _domains(letter.all("message-id"))
-        clients = _organisations(self._hosts)
+        clients = _organisations(host for _hashes, hosts in self._clients for host in hosts)
         links = _organisations(one.url.host for one in letter.mentions[:MAX_LINKS] if one.url.host)
-        facts = [
-            _one("author-client", _common(authors, clients)),
-            _one("author-id", _common(authors, ids)),
-            _one("author-link", _common(authors, links)),
-            _one("author-answer", _common(authors, _domains(letter.all("reply-to")))),
-            _one("id-client", _common(ids, clients)),
-            _one("link-client", _common(links, clients)),
-            _one("links", str(min(len(links), 5))),
-            _one("clients", str(min(len(clients), 5))),
-        ]
-        self.hashes += facts
-        # Not only added: two that are equal would cancel each other in an exclusive or.
-        self.hashes += [(3 * one + other) & 0xFFFFFFFF for one, other in combinations(facts, 2)]
+        self.hashes += _together(
+            ("author-client", _common(authors, clients)),
+            ("author-id", _common(authors, ids)),
+            ("author-link", _common(authors, links)),
+            ("author-answer", _common(authors, _domains(letter.all("reply-to")))),
+            ("id-client", _common(ids, clients)),
+            ("link-client", _common(links, clients)),
+            ("links", str(min(len(links), 5))),
+            ("clients", str(min(len(clients), 5))),
+        )
 
     def _links(self) -> None:
+        pieces: list[str] = []
         for mention in self._letter.mentions[:MAX_LINKS]:
             url = mention.url
-            self.hashes.append(_one("scheme", url.scheme))
+            self.hashes.append(_known("scheme", url.scheme))
             if url.host:
                 self.hashes += _above("link", url.host)
-                pieces = _PIECE.findall(url.rest[:200].lower().translate(_TIDY))[:8]
-                self.hashes += map(crc32, _words(pieces), repeat(_PATH))
+                pieces += _PIECE.findall(url.rest[:200].lower().translate(_TIDY))[:8]
+        self.hashes += map(crc32, _words(pieces), repeat(_PATH))
 
     def _attachments(self) -> None:
         for attachment in self._letter.attachments[:10]:
-            self.hashes.append(_one("attachment", attachment.media))
-            self.hashes.append(_one("suffix", attachment.name.rpartition(".")[2].lower()[-8:]))
+            self.hashes.append(_known("attachment", attachment.media))
+            self.hashes.append(_known("suffix", attachment.name.rpartition(".")[2].lower()[-8:]))
 
     def _texts(self) -> None:
         words, room = MAX_WORDS, MAX_TEXT
         for text in self._letter.texts:
-            self.hashes.append(_one("encoding", f"{text.media} {text.encoding}"))
+            self.hashes.append(_known("encoding", f"{text.media} {text.encoding}"))
             shown = text.shown[:room]
             room -= len(shown)
-            found = _text_words(shown.lower())[:words]
+            found = _text_words(shown.lower(), words)
             words -= len(found)
             capitals = _CAPITALS.findall(shown)[:200]
             self.hashes += map(crc32, _words(capitals), repeat(_CAPITAL))
-            self._stream(found, 0)
+            self.hashes += _stream(found, 0)
             if room <= 0 or words <= 0:
                 return
 

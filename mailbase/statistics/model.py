@@ -12,8 +12,9 @@ import os
 import struct
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from mailbase.statistics.lesson import FORMAT, SLOTS
@@ -127,7 +128,7 @@ class Model:
         self._known = generation, description
         return description
 
-    def score(self, slots: Sequence[int]) -> tuple[float, Description] | None:
+    def score(self, slots: Collection[int]) -> tuple[float, Description] | None:
         """The score of a mail and the model that gave it; None where that was being replaced all the while.
 
         Arguments:
@@ -136,10 +137,16 @@ class Model:
         for _attempt in range(ATTEMPTS):
             before = self.generation
             description = self.describe()
-            score = sum(map(self._weights.__getitem__, slots)) / len(slots) ** 0.5
+            score = sum(self._weigh(slots)) / len(slots) ** 0.5
             if description is not None and before == self.generation:
                 return score + description.bias, description
         return None
+
+    def _weigh(self, slots: Collection[int]) -> Iterable[float]:
+        # All of them in one call, which for one number alone would make no tuple.
+        if len(slots) == 1:
+            return map(self._weights.__getitem__, slots)
+        return itemgetter(*slots)(self._weights)  # type: ignore[no-any-return]
 
 
 def write_model(path: Path, weights: Iterable[float] | None, description: Description) -> None:

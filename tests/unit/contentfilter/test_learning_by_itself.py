@@ -367,6 +367,39 @@ def test_short_texts_have_no_digest() -> None:
     assert fuzzy_digest(["again and again " * 100]) == ()
 
 
+def test_case_spaces_and_marks_make_no_difference() -> None:
+    words = text(2)
+    assert fuzzy_digest([" ".join(words)]) == fuzzy_digest([",\n\n".join(words).upper()])
+
+
+SCRIPTS = {
+    "greek": (0x3B1, 24),
+    "cyrillic": (0x430, 32),
+    "hebrew": (0x5D0, 27),
+    "arabic": (0x627, 36),
+    "hindi": (0x904, 53),
+    "thai": (0xE01, 46),
+    "hiragana": (0x3041, 86),
+    "chinese": (0x4E00, 20_000),
+    "korean": (0xAC00, 11_000),
+}
+
+
+@pytest.mark.parametrize(("first", "letters"), SCRIPTS.values(), ids=SCRIPTS)
+def test_other_scripts_have_digests_too(first: int, letters: int) -> None:
+    chance = random.Random(4)
+    words = ["".join(chr(first + chance.randrange(letters)) for _ in range(5)) for _ in range(150)]
+    changed = [*words[:70], "word", *words[71:]]
+    one, other = fuzzy_digest([" ".join(words)]), fuzzy_digest([" ".join(changed)])
+    assert len(set(one) & set(other)) >= 2
+    assert not set(one) & set(fuzzy_digest([" ".join(words[::-1])]))
+
+
+def test_a_digest_stays_the_same() -> None:
+    """If this fails, texts that are remembered are not known again: ``digest.VERSION`` must grow."""
+    assert fuzzy_digest([" ".join(text(1))])[0] == "6138851daae53867"
+
+
 def test_a_digest_of_much_text_is_bounded() -> None:
     words = " ".join(text(3, 4000))
     assert fuzzy_digest([words, "x y z" * 1_000_000]) == fuzzy_digest([words])
