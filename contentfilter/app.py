@@ -392,7 +392,7 @@ class Daemon:
             settings = load(self._path, self._overrides)
             check_folders(settings.contentfilter)
             read_allowed(settings.contentfilter.allowed_macros)
-            return settings, read_keys(settings), OwnRules.read(settings.contentfilter.rules, self._rules)
+            return settings, read_keys(settings), OwnRules.read(settings.contentfilter.rules)
 
         try:
             # In a thread: reading a large registry takes seconds, and mail is in flight.

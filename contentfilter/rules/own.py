@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from contentfilter.rules.ruleset import assemble, shipped_documents
@@ -38,11 +39,8 @@ class OwnRules:
     packed: str = field(default="", compare=False, repr=False)
 
     @classmethod
-    def read(cls, settings: RuleSettings, known: OwnRules | None = None) -> OwnRules:
+    def read(cls, settings: RuleSettings) -> OwnRules:
         """The file that the configuration names, checked together with the program's own rules.
-
-        Arguments:
-            known: what is in force and need not be checked again, since that takes some tenths of a second.
 
         Raises:
             ConfigError: it cannot be read, or is not right; with every problem found.
@@ -55,11 +53,9 @@ class OwnRules:
             pass
         except OSError as error:
             raise _failure(str(settings.file), f"cannot be read: {error.strerror}") from None
-        if rules == known:
-            return known
         if len(rules.content) > MAX_CONTENT:
             raise _too_large(rules.source)
-        rules = replace(rules, packed=rules.ruleset().pack())
+        rules = replace(rules, packed=_packed(rules))
         if len(rules.packed) > MAX_PACKED:
             raise _too_large(rules.source)
         return rules
@@ -80,6 +76,12 @@ class OwnRules:
             yield from shipped_documents()
         if self.source:
             yield parse(self.content, self.source)
+
+
+@lru_cache(maxsize=2)
+def _packed(rules: OwnRules) -> str:
+    # A reload most often finds what it had; to read and check it again takes some tenths of a second.
+    return rules.ruleset().pack()
 
 
 def _too_large(source: str) -> ConfigError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import zlib
 from dataclasses import replace
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from contentfilter.rules import ruleset
+from contentfilter.rules import own, ruleset
 from contentfilter.rules.facts import FACTS
 from contentfilter.rules.matcher import Matcher
 from contentfilter.rules.own import MAX_CONTENT, MAX_PACKED, OwnRules
@@ -251,27 +250,33 @@ def test_what_is_no_rules_is_refused_by_a_worker(packed: str) -> None:
         RuleSet.unpack(packed)
 
 
-def test_rules_that_no_argument_can_carry_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "rules.yaml"
-    word = hashlib.sha256()
-    lines = []
-    for number in range(3000):
-        word.update(b"x")
-        lines.append(f"  r{number}: {{description: x, phrases: [{word.hexdigest()}]}}")
-    path.write_text("rules:\n" + "\n".join(lines))
-    with pytest.raises(ConfigError, match="too large"):
-        OwnRules.read(RuleSettings(shipped=False, file=path))
-    path.write_text("rules:\n" + "\n".join(lines[:1500]))
-    assert len(OwnRules.read(RuleSettings(shipped=False, file=path)).packed) < MAX_PACKED
-
-
-def test_what_is_in_force_is_not_read_again(tmp_path: Path) -> None:
+def test_rules_that_no_argument_can_carry_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "rules.yaml"
     path.write_bytes(BASE)
     settings = RuleSettings(shipped=False, file=path)
-    known = OwnRules.read(settings)
-    assert OwnRules.read(settings, known) is known
-    path.write_bytes(BASE + b"\n# else\n")
-    again = OwnRules.read(settings, known)
-    assert again is not known
-    assert again.packed == known.packed
+    size = len(OwnRules.read(settings).packed)
+    monkeypatch.setattr(own, "MAX_PACKED", size)
+    assert OwnRules.read(settings).packed
+    monkeypatch.setattr(own, "MAX_PACKED", size - 1)
+    with pytest.raises(ConfigError, match="too large"):
+        OwnRules.read(settings)
+
+
+def test_the_programs_own_rules_leave_room_for_others(tmp_path: Path) -> None:
+    shipped = OwnRules.read(RuleSettings(file=tmp_path / "none"))
+    assert 20_000 < len(shipped.packed) < MAX_PACKED // 2
+
+
+def test_what_was_read_is_not_checked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_bytes(BASE)
+    settings = RuleSettings(shipped=False, file=path)
+    first = OwnRules.read(settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(own, "assemble", None)
+        assert OwnRules.read(settings) == first
+        assert OwnRules.read(settings).packed == first.packed
+    path.write_bytes(BASE + b"off: [one]\n")
+    assert OwnRules.read(settings).packed != first.packed
