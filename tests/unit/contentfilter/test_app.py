@@ -14,7 +14,7 @@ def test_deadlines_do_not_follow_the_wall_clock(tmp_path, monkeypatch: pytest.Mo
     """Setting the clock back by a minute must not let an end of data out a minute late."""
     reactor = MemoryReactorClock()
     seen: list[float] = []
-    monkeypatch.setattr("twisted.internet.reactor", reactor, raising=False)
+    monkeypatch.setattr("contentfilter.app.install", lambda: reactor)
     monkeypatch.setattr("contentfilter.app.hide_memory", lambda: True)
     monkeypatch.setattr("contentfilter.app.gc.freeze", lambda: None)
     monkeypatch.setattr("mailbase.service.Service.run", lambda _self: seen.append(reactor.seconds()))
