@@ -35,9 +35,9 @@ class Alarms:
     def set(self, sleeper: Sleeper, due: float) -> bool:
         """Wake ``sleeper``, who does not wait here yet, at ``due`` (clock seconds).
 
-        Not for a time before the last that was set: then the answer is False, and a timer is needed.
+        Not for a time before that of another who waits: then the answer is False, and a timer is needed.
         """
-        if due < self._latest:
+        if due < self._latest and self._due:
             return False
         self._due[sleeper] = self._latest = due
         if self._timer is None:

@@ -48,7 +48,7 @@ class DnsSettings(Section):
     deadline: Annotated[Duration, between("500ms", "60s")] = 5.0
     """Seconds of one look-up in all."""
     in_flight: Annotated[Count, between(1, 20_000)] = 1000
-    """Look-ups under way, each with a socket or more."""
+    """Look-ups under way; up to 32 share a socket."""
     backlog: Annotated[Count, between(0, 1_000_000)] = 10_000
     """Look-ups that may wait for their turn."""
     cache_size: Annotated[Size, between("0KiB", "4GiB")] = 32 << 20

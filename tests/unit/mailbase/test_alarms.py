@@ -75,3 +75,14 @@ def test_none_is_taken_for_before_the_last() -> None:
     assert alarms.set(Sleeper(Clock()), 3.0)
     assert not alarms.set(Sleeper(Clock()), 2.9)
     assert len(alarms) == 2
+
+
+def test_a_clock_that_was_put_back_is_followed_when_nobody_waits() -> None:
+    clock = Clock()
+    alarms = Alarms(clock)
+    first, second = Sleeper(clock), Sleeper(clock)
+    assert alarms.set(first, 1000.0)
+    assert alarms.clear(first)
+    assert alarms.set(second, 2.0)
+    clock.advance(2.0)
+    assert second.woken == [2.0]
