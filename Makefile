@@ -83,7 +83,7 @@ test: test-packages ## every test: unit, fuzz, and integration with a real Postf
 		{ echo "The integration tests run a private Postfix, which needs root or sudo; without either: make unit"; exit 1; }
 	@$(MAKE) --no-print-directory $(VENV)/.dev $(VENV)/.spf-suite
 	@$(MAKE) --no-print-directory unit
-	$(AS_ROOT) $(BIN)/pytest -q $(TEST_FLAGS) --numprocesses $$(nproc) --dist loadfile -m "not alone" tests/integration
+	$(AS_ROOT) $(BIN)/pytest -q $(TEST_FLAGS) --numprocesses $$(nproc) --dist loadfile --no-loadscope-reorder -m "not alone" tests/integration
 	$(AS_ROOT) $(BIN)/pytest -q $(TEST_FLAGS) -m alone tests/integration
 
 .PHONY: unit

@@ -34,6 +34,15 @@ ALONE = frozenset(
     )
 )
 """Tests that mind the clock, or take all that the machine has: they run one by one."""
+LONG = (
+    "test_demo.py",
+    "test_replay.py",
+    "test_learning.py",
+    "test_outage.py",
+    "test_recipients.py",
+    "test_callout.py",
+)
+"""Files that take longest: they come first, so that no processor waits for one of them at the end."""
 GREYLIST_DELAY = 1.0
 """Seconds; short enough to be waited for."""
 
@@ -41,6 +50,7 @@ _numbers = itertools.count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
     for item in items:
         if HERE in item.path.parents:
             item.add_marker("integration")
