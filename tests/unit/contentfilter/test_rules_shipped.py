@@ -10,8 +10,12 @@ from contentfilter.rules.reading import Reading
 from contentfilter.rules.ruling import RuleSet
 from contentfilter.rules.samples import check
 from contentfilter.scan import read_letter
-from tests.samples.honest_letters import HONEST
-from tests.samples.spam_letters import SPAM
+from tests.samples.everyday_letters import EVERYDAY, FRAUD
+from tests.samples.honest_letters import HONEST as KNOWN_HONEST
+from tests.samples.spam_letters import SPAM as KNOWN_SPAM
+
+HONEST = {**KNOWN_HONEST, **EVERYDAY}
+SPAM = {**KNOWN_SPAM, **FRAUD}
 
 
 @pytest.fixture(scope="module")
