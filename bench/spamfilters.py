@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -23,6 +22,7 @@ from milters import NETWORK
 from neighbours import installed
 from spamcorpus import Corpus, Mail
 
+from contentfilter.seal import Seal
 from contentfilter.spamengines import rspamd, spamd
 from contentfilter.spamengines.question import Asked, Nonsense, Question
 from postwarden.sandbox.gateway import Gateway
@@ -339,7 +339,9 @@ class _File:
         text = text.replace(b"\n", b"\r\n")
         self._wire = text.replace(b"\r\n.", b"\r\n..")
         self.size = len(text)
-        self.digest = hashlib.sha256(self._wire).digest()
+        seal = Seal()
+        seal.update(self._wire)
+        self.digest = seal.digest
 
     def chunks(self) -> Iterator[bytes]:
         yield self._wire
