@@ -22,7 +22,7 @@ class NotTaught(Exception):
 
 def model_in(folder: Path) -> dict[str, Any]:
     """Settings for a gateway that keeps what it learns in ``folder``."""
-    return {"statistics": {"model": str(folder / "statistics.model")}}
+    return {"statistics": {"model": str(folder.absolute() / "statistics.model")}}
 
 
 def teach(gateway: Gateway, mails: Path, say: Callable[[str], None]) -> None:
