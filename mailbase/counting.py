@@ -7,6 +7,7 @@ reactor counts.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
@@ -81,12 +82,13 @@ class _Family(Collector, Generic[C]):
             child = self._children[tuple(map(str, values))] = self._new()
         return child
 
+    @abstractmethod
     def _new(self) -> C:
-        raise NotImplementedError
+        """A series in which nothing is counted yet."""
 
+    @abstractmethod
     def describe(self) -> Iterator[Metric]:
         """For the registry, which wants each name once."""
-        raise NotImplementedError
 
 
 class Counter(_Family[Count]):

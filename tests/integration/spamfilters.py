@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import tempfile
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from pathlib import Path
 
@@ -48,7 +49,7 @@ score GOOD_SUBJECT {good_score}
 """
 
 
-class Filter:
+class Filter(ABC):
     """One engine; it answers at ``socket`` and at ``port``."""
 
     def __init__(self, name: str, program: str, guard: Guard) -> None:
@@ -63,9 +64,9 @@ class Filter:
         command = [path, *self.configure()]
         self.process = Process(program, command, self.folder / "log", guard)
 
+    @abstractmethod
     def configure(self) -> list[str]:
         """Write the configuration; returns the program's arguments."""
-        raise NotImplementedError
 
     def start(self) -> None:
         self.socket.unlink(missing_ok=True)
