@@ -2,7 +2,9 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-PYTHON ?= python3
+# The distribution's Python first: the README installs with it, and it is built with profiles, a tenth faster than one that is not.
+PYTHON ?= $(shell for python in /usr/bin/python3 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -19,7 +21,7 @@ help: ## list what can be made
 # ---- the environment -------------------------------------------------------------------------------------
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	@[ -n "$(PYTHON)" ] && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Postwarden needs Python 3.11 or newer; name one with make PYTHON=…"; exit 1; }
 	@echo "Building the virtual environment in $(VENV) …"
 	@$(PYTHON) -m venv $(VENV)
