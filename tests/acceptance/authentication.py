@@ -267,6 +267,8 @@ def main() -> int:
         parser.add_argument(f"--{name}", type=pathlib.Path)
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args()
+    if not (arguments.arc or arguments.dkimpy or arguments.authheaders):
+        parser.error("name at least one of --arc, --dkimpy and --authheaders")
     logging.disable(logging.CRITICAL)
     misses = 0
     for name, run in (("arc", arc_suite), ("dkimpy", dkimpy), ("authheaders", authheaders)):
