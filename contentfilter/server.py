@@ -67,23 +67,27 @@ def filter_name(hostname: str) -> str:
     return f"filter.{hostname}"
 
 
-class ProxyFactory(Factory):
-    """One listener.
+class Connection(Protocol):
+    """A client that is being served."""
+
+    def stop(self) -> None:
+        """End when no transaction is running."""
+        ...
+
+
+class Front(Factory):
+    """One listener, whatever is spoken there: who is served, and what each mail needs.
 
     Arguments:
         reactor: Twisted's.
         settings: the content filter's.
         listener: which of its listeners.
-        hostname: the gateway's name; see :func:`filter_name`.
-        port: its reinjection port, started.
         inspector: decides.
         intake: lets mail in, or not.
         log: one line for each mail.
         meter: counts.
         max_connections: clients at once.
-        max_recipients: of one mail; RFC 5321 4.5.3.1.8 asks for at least 100.
         delivered: told the decision id of each mail that Postfix took, and what it said.
-        splits: mails whose recipients need different answers; not for LMTP.
     """
 
     noisy = False
@@ -93,58 +97,41 @@ class ProxyFactory(Factory):
         reactor: Any,
         settings: ContentfilterSettings,
         listener: ListenerSettings,
-        hostname: str,
-        port: ReinjectionPort,
         inspector: Inspector,
         intake: Intake,
         log: Log,
         meter: ProxyMeter | None = None,
         max_connections: int = MAX_CONNECTIONS,
-        max_recipients: int = MAX_RECIPIENTS,
         delivered: Callable[[str, Reply], None] | None = None,
-        splits: Splits | None = None,
     ) -> None:
         self.reactor = reactor
         self.listener = listener
-        self.port = port
         self.inspector = inspector
         self.intake = intake
         self.log = log
         self.meter: ProxyMeter = meter if meter is not None else NoMeter()
         self.delivered = delivered
-        self.splits = splits if listener.protocol == "smtp" else None
         self.protocol_name: str = listener.protocol
-        self.profile = Profile(
-            filter_name(hostname), listener.protocol == "lmtp", settings.message_size_limit, max_recipients
-        )
         self.folder: Path = settings.spool.folder
         self.memory = settings.spool.memory
-        self.command_timeout = settings.timeouts.command
-        self.data_timeout = settings.timeouts.data
-        self.silence = min(self.command_timeout, self.data_timeout)
         self.reinject_within = settings.timeouts.reinject
         self._max_connections = max_connections
-        self._connections: set[ProxyConnection] = set()
+        self._connections: set[Connection] = set()
         self._stopping = False
         self._drained: list[Deferred[None]] = []
-
-    def buildProtocol(self, addr: IAddress | None) -> ProxyConnection:
-        return ProxyConnection(self)
 
     def refusal(self) -> Reply | None:
         """Why a new connection cannot be taken, if so."""
         if self._stopping:
             return STOPPING
-        if len(self._connections) >= self._max_connections:
-            return TOO_MANY_CONNECTIONS
-        return None if self.port.ready else NOT_READY
+        return TOO_MANY_CONNECTIONS if len(self._connections) >= self._max_connections else None
 
-    def admit(self, connection: ProxyConnection) -> None:
+    def admit(self, connection: Connection) -> None:
         """A client is being served."""
         self._connections.add(connection)
         self.meter.connected(self.protocol_name)
 
-    def release(self, connection: ProxyConnection) -> None:
+    def release(self, connection: Connection) -> None:
         """It is gone, and its last mail done with."""
         if connection not in self._connections:
             return
@@ -168,3 +155,51 @@ class ProxyFactory(Factory):
         waiting, self._drained = self._drained, []
         for done in waiting:
             done.callback(None)
+
+
+class ProxyFactory(Front):
+    """A listener for SMTP or LMTP.
+
+    Arguments:
+        hostname: the gateway's name; see :func:`filter_name`.
+        port: its reinjection port, started.
+        max_recipients: of one mail; RFC 5321 4.5.3.1.8 asks for at least 100.
+        splits: mails whose recipients need different answers; not for LMTP.
+
+    The others as for :class:`Front`.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: ContentfilterSettings,
+        listener: ListenerSettings,
+        hostname: str,
+        port: ReinjectionPort,
+        inspector: Inspector,
+        intake: Intake,
+        log: Log,
+        meter: ProxyMeter | None = None,
+        max_connections: int = MAX_CONNECTIONS,
+        max_recipients: int = MAX_RECIPIENTS,
+        delivered: Callable[[str, Reply], None] | None = None,
+        splits: Splits | None = None,
+    ) -> None:
+        super().__init__(
+            reactor, settings, listener, inspector, intake, log, meter, max_connections, delivered
+        )
+        self.port = port
+        self.splits = splits if listener.protocol == "smtp" else None
+        self.profile = Profile(
+            filter_name(hostname), listener.protocol == "lmtp", settings.message_size_limit, max_recipients
+        )
+        self.command_timeout = settings.timeouts.command
+        self.data_timeout = settings.timeouts.data
+        self.silence = min(self.command_timeout, self.data_timeout)
+
+    def buildProtocol(self, addr: IAddress | None) -> ProxyConnection:
+        return ProxyConnection(self)
+
+    def refusal(self) -> Reply | None:
+        """Likewise while Postfix behind us does not answer."""
+        return super().refusal() or (None if self.port.ready else NOT_READY)
