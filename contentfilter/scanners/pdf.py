@@ -55,7 +55,18 @@ class Pdf:
 
 
 def _open(data: Content, password: str = "") -> pikepdf.Pdf:
-    return pikepdf.open(io.BytesIO(data), password=password, suppress_warnings=True)
+    """The document; also where qpdf has put its table together.
+
+    Raises:
+        pikepdf.PasswordError: it needs another password.
+    """
+    document = pikepdf.open(io.BytesIO(data), password=password, suppress_warnings=True)
+    matched = document.user_password_matched or document.owner_password_matched
+    if document.is_encrypted and not matched:
+        # qpdf does not say so of a document that it had to repair, and decrypts it to nonsense.
+        document.close()
+        raise pikepdf.PasswordError("invalid password")
+    return document
 
 
 def _opened(part: Part, document: pikepdf.Pdf, context: Context) -> Iterator[Found]:

@@ -81,6 +81,10 @@ LOCKED_OLD = locked("secret", R=4)
         LOCKED_OLD.replace(b"/Encrypt", b"/#45#6E#63#72#79#70#74"),
         LOCKED_OLD.replace(b"/Encrypt ", b"/Encrypt%comment\n\t "),
         LOCKED + b"\r\n" * 200,
+        # Behind so much, qpdf finds no end, repairs, and no longer says that a password is wanted.
+        LOCKED + b"\r\n" * 1000,
+        LOCKED + b"x" * 5000,
+        LOCKED_OLD + bytes(20_000),
         pdf(
             lock=pikepdf.Encryption(user="secret", owner="o"),
             object_stream_mode=pikepdf.ObjectStreamMode.generate,
@@ -98,6 +102,16 @@ LOCKED_OLD = locked("secret", R=4)
 )
 def test_locks_in_disguise(data: bytes):
     assert scanned(data) == ({"pdf-encrypted"}, {"encrypted"})
+
+
+@pytest.mark.parametrize("how", LOCKS.values(), ids=LOCKS.keys())
+def test_lock_behind_which_much_stands(how: dict[str, object]):
+    for user, name in (("secret", "pdf-encrypted"), ("", "pdf-owner-restricted")):
+        assert name in scanned(locked(user, **how) + b"x" * 2000)[0]
+    result = scan_message(
+        message(multipart(text(b"Password: secret\r\n"), attachment(locked("secret", **how) + b"x" * 2000)))
+    )
+    assert [item.detail for item in result.findings] == ["needs a password, which the mail tells"]
 
 
 def test_revision_that_takes_the_lock_away():
