@@ -171,10 +171,12 @@ def unpack_header(data: Content, archive: SevenZip) -> bytes | None:
     packed, coder, wanted = bytes(data[at : at + size]), folder.coders[0], folder.sizes[0]
     if wanted > _MAX_HEADER:
         raise SevenZipError("too-large", "its header")
-    if coder.method == COPY:
-        return packed[:wanted]
     try:
-        unpacked = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[_filter(coder)]).decompress(packed, wanted)
+        if coder.method == COPY:
+            unpacked = packed[:wanted]
+        else:
+            stream = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[_filter(coder)])
+            unpacked = stream.decompress(packed, wanted)
     except (lzma.LZMAError, ValueError, IndexError):
         raise SevenZipError("malformed", "its compressed header") from None
     if len(unpacked) < wanted or (folder.crc is not None and zlib.crc32(unpacked) != folder.crc):

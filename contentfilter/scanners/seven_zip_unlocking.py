@@ -7,7 +7,14 @@ from collections.abc import Iterator
 
 from contentfilter.containers.libarchive import ArchiveError, Reader
 from contentfilter.containers.noise import is_noise
-from contentfilter.containers.sevenzip import SevenZip, packed_streams, unpack_header, with_header, write_7z
+from contentfilter.containers.sevenzip import (
+    SevenZip,
+    packed_streams,
+    read_7z,
+    unpack_header,
+    with_header,
+    write_7z,
+)
 from contentfilter.containers.sevenzip_streams import COPY, Folder, SevenZipError, Streams
 from contentfilter.containers.sevenziplock import Lock, lock_of, unlocked
 from contentfilter.part import Content, Context, Found, Part
@@ -46,8 +53,17 @@ def _header(folder: Folder, packed: list[bytes], key: bytes) -> bytes | None:
         header = unpack_header(streams[0], archive)
     except SevenZipError:
         return None
-    # Without a checksum, that it begins like a header must do.
-    return header if header and header[0] in (1, 0x17) else None
+    if not header or header[0] not in (1, 0x17):
+        return None
+    return header if folder.crc is not None or _holds(header) else None
+
+
+def _holds(header: bytes) -> bool:
+    """Whether a header that has no checksum can be read; its first octets alone are met by chance."""
+    try:
+        return bool(read_7z(with_header(b"", 0, header)).main.folders)
+    except SevenZipError:
+        return False
 
 
 class FolderUnlocking:

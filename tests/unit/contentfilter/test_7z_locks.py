@@ -61,14 +61,13 @@ def folder(
     return Folder([lock, coder], [(1, 0)], [0], 0, [len(data), len(content)], None, entries), [locked]
 
 
-def header_locked(archive: bytes, password: str) -> bytes:
-    """The archive with its header in a locked folder, as ``7z -mhe=on`` makes it."""
+def header_locked(archive: bytes, password: str, packed: bool = True, checked: bool = True) -> bytes:
+    """The archive with its header in a locked folder, as ``7z -mhe=on`` makes it; it packs large ones."""
     offset, size = struct.unpack_from("<QQ", archive, 12)
     body, header = archive[32 : 32 + offset], archive[32 + offset : 32 + offset + size]
-    plain, packed = folder({"": header}, password)
-    plain = replace(plain, crc=zlib.crc32(header))
+    plain, streams_of_it = folder({"": header}, password, packed)
     # The streams of a header are described like those of an archive with one file.
-    described = write_7z([(plain, packed)])
+    described = write_7z([(plain, streams_of_it)])
     at, length = struct.unpack_from("<QQ", described, 12)
     streams = described[32 + at : 32 + at + length]
     position = streams.index(b"\x06\0") + 1
@@ -76,11 +75,10 @@ def header_locked(archive: bytes, password: str) -> bytes:
     streams = (
         b"\x17"
         + streams[: streams.index(b"\0\x08\x0d")]
-        + b"\x0a\x01"
-        + struct.pack("<I", zlib.crc32(header))
+        + (b"\x0a\x01" + struct.pack("<I", zlib.crc32(header)) if checked else b"")
         + b"\0\0"
     )
-    return with_header(bytes(32) + body + packed[0], 0, streams)
+    return with_header(bytes(32) + body + streams_of_it[0], 0, streams)
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -109,6 +107,24 @@ def test_what_opens_a_locked_header():
     assert mail(attachment(data), text(b"Password: Kx7\r\n")) == ({"archive-encrypted", *MACROS}, set())
     assert mail(attachment(data), text(b"Password: Kx8\r\n")) == ({"archive-encrypted"}, {"encrypted"})
     data = header_locked(write_7z([folder({"a.doc": docm()}, "")]), "")
+    assert mail(attachment(data)) == ({"archive-default-password", *MACROS}, set())
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_locked_header_that_begins_like_one_when_it_is_not_opened(checked: bool):
+    archive = write_7z([folder({"a.doc": docm()}, "Kx7")])
+    resembling = 0
+    for number in range(2000):
+        password = f"p{number}"
+        header = archive[32 + int.from_bytes(archive[12:20], "little") :]
+        _plain, streams = folder({"": header}, password, packed=False)
+        decryptor = Cipher(algorithms.AES(key("", b"", 5)), modes.CBC(START)).decryptor()
+        if decryptor.update(streams[0])[0] == 1:
+            resembling += 1
+            data = header_locked(archive, password, packed=False, checked=checked)
+            assert mail(attachment(data)) == ({"archive-encrypted"}, {"encrypted"})
+    assert resembling
+    data = header_locked(write_7z([folder({"a.doc": docm()}, "")]), "", packed=False, checked=checked)
     assert mail(attachment(data)) == ({"archive-default-password", *MACROS}, set())
 
 
