@@ -16,8 +16,11 @@ _WINDOW = MIB
 _BROKEN = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n|\Z)")
 _BROKEN_PAIR = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n|\Z)[^=\n]")
 _BROKEN_TRIPLE = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n|\Z)[^=\n][^=\n]?")
-_PADDED = re.compile(rb"=[ \t]+\r?\n")
-_TRAILING = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
+_CUT = re.compile(rb"=[0-9A-Fa-f]?=\r?\n[0-9A-Fa-f]")
+"""An escape that goes on in the next line."""
+_SOFT_BREAK = re.compile(rb"=\r?\n")
+_PADDED = re.compile(rb"=[ \t\v\f]+\r?\n")
+_TRAILING = re.compile(rb"(?<![ \t\v\f])[ \t\v\f]++(?=\r?\n|\Z)")
 _MANY = 20
 """Broken escapes beyond which they are no accident of a program that does not escape at all."""
 
@@ -48,4 +51,7 @@ def other_readings(text: bytes) -> tuple[list[bytes], bool]:
     padded, broken = len(_PADDED.findall(text)), len(_BROKEN.findall(bare))
     if broken:
         found += [binascii.a2b_qp(kind.sub(b"", bare)) for kind in (_BROKEN, _BROKEN_PAIR, _BROKEN_TRIPLE)]
+        if _CUT.search(bare):
+            # Some join the lines first, and only then look for escapes.
+            found.append(binascii.a2b_qp(_SOFT_BREAK.sub(b"", bare)))
     return found, padded > _MANY or (broken > _MANY and broken * 8 > bare.count(b"="))

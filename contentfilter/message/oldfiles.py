@@ -19,7 +19,12 @@ _SPACE = b" \t\r\n\v\f"
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _JUNK = bytes(set(range(256)) - set(_ALPHABET + b"="))
 
-_UU_BEGIN = re.compile(rb"(?:\A|[\r\n])begin(?:-base64)?[ \t]+[0-7]{3,5}[ \t]+([^\r\n]{1,300})(?:\r\n|\r|\n)")
+_UU_BEGIN = re.compile(
+    rb"(?:\A|[\r\n])begin(-base64)?[ \t]++(?:([0-9]{3,7})(?=[ \t\r\n]))?[ \t]*+([^\r\n]{0,2000}+)"
+    rb"(?:\r\n|\r|\n)"
+)
+"""Some programs take any number for a mode, and do without a name, or without a mode."""
+_UU_FULL_LINE = re.compile(rb"M[\x20-\x60]{60}")
 _YENC_BEGIN = re.compile(
     rb"(?:\A|\n)=ybegin [^\r\n]{0,300}?name=([^\r\n]{1,300})\r?\n(?:=ypart [^\r\n]*\r?\n)?"
 )
@@ -68,28 +73,36 @@ def bare_base64(data: Content) -> Iterator[bytes]:
 def uuencoded(data: Content) -> Iterator[tuple[bytes, bytes]]:
     """The files in ``begin MODE NAME`` … ``end`` blocks (POSIX uuencode, both forms): name and content.
 
-    A line that looks like a beginning and has no data after it yields empty content.
+    A line that looks like a beginning and has no data after it yields empty content. Where it has no mode, as
+    words may begin, there must be a full line of data.
     """
     at = 0
     while match := _UU_BEGIN.search(data, at):
-        if b"begin-base64" in match.group(0)[:14]:
+        in_base64, mode, name = match.groups()
+        at, content = match.end() - 1, b""
+        if not mode and not _UU_FULL_LINE.match(data, match.end()):
+            pass
+        elif in_base64:
             end = data.find(b"\n====", match.end())
             end = len(data) if end < 0 else end
-            at = end
-            yield match[1], quads(bytes(data[match.end() : end]).translate(None, _JUNK).split(b"=")[0])
+            at = max(at, end)
+            content = quads(bytes(data[match.end() : end]).translate(None, _JUNK).split(b"=")[0])
         else:
-            at, content = _uu_lines(data, match.end())
-            yield match[1], content
-        at = max(at, match.end() - 1)
+            end, content = _uu_lines(data, match.end())
+            # The line that is no data may be the true beginning, and the line end before it belongs to it.
+            at = max(at, end - 1)
+        yield name, content
 
 
 def _uu_lines(data: Content, at: int) -> tuple[int, bytes]:
-    out, decode = [], binascii.a2b_uu
-    while at < len(data):
+    """The lines of data from ``at`` on, decoded, and where the first one begins that is none."""
+    out, decode, following = [], binascii.a2b_uu, at
+    while following < len(data):
+        at = following
         stop = data.find(b"\n", at)
         stop = len(data) if stop < 0 else stop
         line = bytes(data[at : min(stop, at + 256)]).rstrip(b"\r\n")
-        at = stop + 1
+        following = stop + 1
         if not line:
             continue
         if line.startswith(b"end") and len(line.rstrip()) == 3:
@@ -102,13 +115,16 @@ def _uu_lines(data: Content, at: int) -> tuple[int, bytes]:
                 out.append(decode(line[: 1 + ((((line[0] - 32) & 63) * 4 + 2) // 3)]))
             except binascii.Error:
                 break
+    else:
+        at = len(data)
     return at, b"".join(out)
 
 
 def uuencode_body(data: Content) -> bytes:
     """A body whose Content-Transfer-Encoding says uuencode; the begin line may be missing."""
     for _name, content in uuencoded(data):
-        return content
+        if content:
+            return content
     return _uu_lines(data, 0)[1]
 
 

@@ -225,6 +225,9 @@ QUOTED: dict[str, Callable[[bytes], bytes]] = {
     "two letters before": lambda data: escaped(data, b"=XX=%02X"),
     "a blank before": lambda data: escaped(data, b"= =%02X"),
     "long lines": lambda data: escaped(data, width=5000),
+    "a form feed before the line end": lambda data: escaped(data, end=b"=\x0c\r\n"),
+    "escapes cut by line ends": lambda data: re.sub(rb"=(.)(.)", rb"=\1=\r\n\2", escaped(data, end=b"")),
+    "equals signs cut from their escapes": lambda data: escaped(data, b"==\r\n%02X", b""),
 }
 
 # ---- other encodings -------------------------------------------------------------------------------------
@@ -280,6 +283,11 @@ def other_encodings(data: bytes) -> Iterator[tuple[str, bytes]]:
         "uuencode after false beginnings",
         b"Content-Type: text/plain\r\n\r\nbegin 644 \r\nbegin 7 x\r\nbegin now\r\n" + uuencoded(data),
     )
+    for line in (b"begin 644", b"begin 100644 x.doc", b"begin  x.doc", b"begin 644 \r\nbegin 644 x.doc"):
+        text = line + b"\r\n" + uu_lines(data) + b"`\r\nend\r\n"
+        label = line.decode().replace("\r\n", ", ")
+        yield f"uuencode, {label!r}", b"Content-Type: text/plain\r\n\r\nsee:\r\n" + text
+        yield f"uuencode, {label!r}, announced", part(text, CTE + b"x-uuencode\r\n")
     yield (
         "uuencode whose name is a path",
         b"Content-Type: text/plain\r\n\r\n" + uuencoded(data, b"../../x y.doc"),

@@ -6,6 +6,7 @@ import base64
 import os
 import quopri
 import random
+import time
 
 import pytest
 
@@ -126,6 +127,50 @@ def test_uuencode_of_encoders_that_differ():
 
 def test_uuencode_that_breaks_off_gives_what_was_there():
     assert list(oldfiles.uuencoded(b"begin 644 f\n%:&5L;&\\\nnothing of the kind\n")) == [(b"f", b"hello")]
+
+
+LINES = b"M" + b"8" * 60 + b"\n!8```\n`\nend\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        (b"begin 644 a b.doc", b"a b.doc"),
+        (b"begin  644  f", b"f"),
+        (b"begin\t0644\tf", b"f"),
+        (b"begin 100644 f", b"f"),
+        (b"begin 888 f", b"f"),
+        (b"begin 644", b""),
+        (b"begin 644 ", b""),
+        (b"begin 644 " + b"f" * 900, b"f" * 900),
+        (b"begin 12345678 f", b"12345678 f"),
+        (b"begin f", b"f"),
+        (b"begin  f.doc", b"f.doc"),
+        (b"begin 644 x\nbegin 644 f", b"f"),
+        (b"begin \nbegin 644 \nbegin 644 f", b"f"),
+    ],
+)
+def test_first_lines_of_uuencode(line: bytes, name: bytes):
+    for end in (b"\n", b"\r\n", b"\r"):
+        text = (b"hello\n" + line + b"\n").replace(b"\n", end) + LINES
+        found = [item for item in oldfiles.uuencoded(text) if item[1]]
+        assert [item[0] for item in found] == [name]
+        assert len(found[0][1]) == 46
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"begin\nMORE\n", b"begin  the meeting\nMEETINGS ARE DULL\n", b"begin\n" * 9, b"BEGIN 644 f\n" + LINES],
+)
+def test_words_that_begin_like_uuencode(text: bytes):
+    assert not any(content for _name, content in oldfiles.uuencoded(text))
+
+
+def test_first_lines_of_uuencode_are_read_in_linear_time():
+    for text in (b"begin 644 x\n" * 100_000, b"begin" + b" " * 2_000_000, b"\nbegin " + b"6" * 2_000_000):
+        started = time.perf_counter()
+        assert not any(content for _name, content in oldfiles.uuencoded(text))
+        assert time.perf_counter() - started < 2
 
 
 UUENCODED = b"begin 644 evil.doc\n%:&5L;&\\\n`\nend\n"
