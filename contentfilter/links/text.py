@@ -28,7 +28,7 @@ _URL = re.compile(
     # A scheme, and all up to a bracket.
     r"(?<![a-z0-9])(?:h(?:tt|xx|tx|xt|\*\*)ps?|ftp|fxp):(?://|\\\\)(?P<full>[^<>\"\x00-\x1f]{1,2000}+)"
     # Or a name of two labels or more, not within an address or a path.
-    r"|(?<![\w@.=/\\%+~-])(?P<name>[\w-]{1,63}+(?:\.[\w-]{1,63}+)++)(?![@\w])"
+    r"|(?<![\w@.=/\\%+~-])(?P<name>[\w-]{1,63}+(?>(?:\.[\w-]{1,63}+)+))(?![@\w])"
     r"(?::[0-9]{1,5}(?![0-9]))?(?P<path>[/?#][^<>\"\x00-\x1f]{0,1900}+)?",
     re.IGNORECASE,
 )

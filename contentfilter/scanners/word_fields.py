@@ -19,7 +19,7 @@ MAX_TEXT = 4 << 20
 
 _MARKS = re.compile("([\x13-\x15])")
 _SUSPECT = re.compile(r"DDE|QUOTE|INCLUDETEXT|LINK|RD|\x13[\s\"]*\x13", re.IGNORECASE)
-_QUOTE = re.compile(r"QUOTE((?:\s+\"?\d{1,5}\"?)++)", re.IGNORECASE)
+_QUOTE = re.compile(r"QUOTE((?>(?:\s+\"?\d{1,5}\"?)+))", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+")
 _DDE = re.compile(r"\x13[\s\"]*(DDE(?:AUTO)?(?=[\s\"\\\x15]|\Z)[^\x13\x15]{0,160})", re.IGNORECASE)
 _COMPUTED = re.compile(

@@ -15,7 +15,7 @@ from mailbase.addresses import split_mailbox
 MAX_VALUE = 2000
 """Octets of a From field that are looked at."""
 
-_FROM = re.compile(rb"(?im)^from[ \t]*:((?:[^\r\n]++|\r\n[ \t]|\r(?!\n))*+)")
+_FROM = re.compile(rb"(?im)^from[ \t]*:((?>(?:[^\r\n]++|\r\n[ \t]|\r(?!\n))*))")
 _SPECIAL = frozenset(b'"(),:;<>\\')
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from contentfilter.limits import Budget, ScanOptions
 from contentfilter.message import BytesWire, MessageReader
+from contentfilter.message.boundary import boundaries
 from contentfilter.part import Part
 from mailbase.vocabulary import Finding
 from tests.samples.messages import HEAD, attachment, multipart, text
@@ -122,6 +123,12 @@ def test_odd_but_plain_messages_are_read_without_a_finding(mail: bytes):
     contents, findings = read(mail)
     assert PAYLOAD in contents
     assert findings == set()
+
+
+@pytest.mark.parametrize("rest", [b"; foo", b"; foo bar", b'; foo="b', b"; ; foo"])
+def test_what_only_begins_like_a_parameter_leaves_doubt(rest: bytes):
+    assert boundaries(b"multipart/mixed; boundary=b1" + rest).doubtful
+    assert not boundaries(b"multipart/mixed; boundary=b1; foo=bar;").doubtful
 
 
 def test_footer_after_base64_is_no_ambiguity():
