@@ -205,6 +205,42 @@ def test_message_in_an_archive():
     assert {finding.part for finding in result.findings} == {"a.zip/mail.eml/2/a.doc"}
 
 
+@pytest.mark.parametrize(
+    "first", [b"\xef\xbb\xbf", b"\r\n \r\n", b"\xef\xbb\xbf\r\n", b"4711      \n", b"1\r\n"]
+)
+def test_message_behind_what_does_not_belong_to_it(first: bytes):
+    mail = first + message(multipart(text(), attachment(PROGRAM, "a.txt")))
+    assert len(mail) > 512
+    assert {finding.part for finding in scan_document("a.eml", mail).findings} == {"a.eml/2/a.txt"}
+    lines = mail.replace(b"\r\n", b"\n")
+    assert {finding.part for finding in scan_document("a.eml", lines).findings} == {"a.eml/2/a.txt"}
+
+
+FROM = b"From a@example.org Thu Jan  1 00:00:00 2026\n"
+PLAIN = b"Subject: hello\n\nhello\nFrom now on 1\n\nFrom here to 1999\n\nnothing\n\n"
+
+
+def test_messages_in_one_file():
+    mails = [
+        message(multipart(text(), attachment(content, "x"))).replace(b"\r\n", b"\n") + b"\n"
+        for content in (PROGRAM, docm())
+    ]
+    folder = FROM + PLAIN + FROM + mails[0] + FROM + PLAIN + FROM + mails[1]
+    for data in (folder, folder.replace(b"\n", b"\r\n")):
+        found = {(item.name, item.part) for item in scan_document("mbox", data).findings}
+        assert ("executable", "mbox/message 2/2/x") in found
+        assert ("office-macro", "mbox/message 4/2/x") in found
+    assert not scan_document("mbox", FROM + PLAIN + FROM + PLAIN).findings
+
+
+def test_messages_in_one_file_are_bounded():
+    one = FROM + b"Subject: x\nMIME-Version: 1.0\n\nhello\n\n"
+    assert not scan_document("mbox", one * 10, ScanOptions(members=10)).unscanned
+    found = scan_document("mbox", one * 11, ScanOptions(members=10))
+    assert [item.reason for item in found.unscanned] == ["too-large"]
+    assert "timed-out" not in str(scan_document("mbox", one * 9000, ScanOptions(seconds=20)).unscanned)
+
+
 def test_text_that_begins_like_a_header_is_no_message():
     result = scan_document("a", b"Note: this is text\r\n\r\nContent-Type: nothing\r\n")
     assert result.parts == 1
