@@ -30,20 +30,31 @@ _NAMED = {
     b"&amp;": b"&",
 }
 _BASE64 = re.compile(
-    rb"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{64,}+={0,2}(?:\s{1,8}[A-Za-z0-9+/_-]{16,}+={0,2})*+"
+    rb"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{64,}+={0,2}(?>(?:\s{1,8}[A-Za-z0-9+/_-]{16,}+={0,2})*)"
 )
 _HEX = re.compile(rb"[0-9a-fA-F]{128,}+")
-_ESCAPED_HEX = re.compile(rb"(?<![0-9a-fA-F%,:])(?:[%,:\s]?[0-9a-fA-F]{2}[%,:\s]){64,}+[0-9a-fA-F]{0,2}")
+_TEXT = re.compile(rb"[\"'`]((?:[^\"'`\\\r\n]|\\.){64,}+)")
+_SPELT = re.compile(
+    rb"\\(?:(?:x|u00)([0-9a-fA-F]{2})|u\{0{0,6}([0-9a-fA-F]{2})\}|([0-3]?[0-7]{1,2})|([^xu0-7]))"
+)
+_LEAST_SPELT = 16
+"""Characters that must be spelt by number in a text of octets."""
+_PLAIN = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
+_LONG_TEXT = re.compile(rb"[\"'`]([^\"'`<>\r\n]{256,}+)[\"'`]")
+_ESCAPED_HEX = re.compile(rb"(?<![0-9a-fA-F%,:])(?>(?:[%,:\s]?[0-9a-fA-F]{2}[%,:\s]){64,})[0-9a-fA-F]{0,2}")
 _NUMBERS = re.compile(
-    rb"(?<![\d,;])(?:-?(?:0x[0-9a-fA-F]{1,2}|\d{1,3})\s{0,4}[,;\s]\s{0,4}){64,}+(?:0x[0-9a-fA-F]{1,2}|\d{1,3})?+"
+    rb"(?<![\d,;])(?>(?:-?(?:0x[0-9a-fA-F]{1,2}|\d{1,3})\s{0,4}[,;|:_.*!#~@$/\s]\s{0,4}){64,})"
+    rb"(?:0x[0-9a-fA-F]{1,2}|\d{1,3})?"
 )
 _PERCENT = re.compile(rb"(?:%[0-9a-fA-F]{2})+")
-_SEPARATED = re.compile(rb"[,;\s]+")
+_SEPARATORS = b",;|:_.*!#~@$/ \t\r\n\v\f"
+_SEPARATED = re.compile(rb"[,;|:_.*!#~@$/\s]+")
 _QUOTED = re.compile(rb"[\"'`]([A-Za-z0-9+/=_-]{8,})[\"'`]")
 _URL = re.compile(rb"data:([\w.+/-]{0,80})((?:;[\w=.+-]{1,80}){0,5}),([^\"'`<>)]{16,}+)", re.IGNORECASE)
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _BLANK = b" \t\r\n\v\f="
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
+_PLAIN_BASE64 = _ALPHABET.rstrip(b"-_") + b"="
 _NO_BASE64 = bytes(set(range(256)) - set(_ALPHABET))
 _OCTETS = {b"%d" % number: number & 0xFF for number in range(-128, 256)}
 _OCTETS |= {
@@ -75,6 +86,7 @@ SIGNATURES = {
     b"conectix": "disk image",
 }
 """Content that is more than what a page shows."""
+_DISC_MARK = 0x8001
 _STARTS = tuple(SIGNATURES)
 SHOWN = (
     b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"wOFF", b"wOF2", b"\0\1\0\0\0", b"OTTO", b"\0\0\1\0",
@@ -104,6 +116,34 @@ def flat(page: bytes) -> bytes:
 def _character(match: re.Match[bytes]) -> bytes:
     number = int(match[1], 16) if match[1] else int(match[2])
     return bytes((number,)) if number < 128 else match[0]
+
+
+def octets(page: bytes) -> Iterator[bytes]:
+    """Known content in texts that hold octets as they are, spelt by number: ``"MZ\\x90\\0"``.
+
+    Arguments:
+        page: as it stands, since these texts are none any more where their escapes are resolved.
+
+    Raises:
+        TooManyError: after the last that is looked at.
+    """
+    if page.count(b"\\") < _LEAST_SPELT:
+        return
+    number = 0
+    for match in _TEXT.finditer(_JOINED.sub(b"", page)):
+        if match[1].count(b"\\") >= _LEAST_SPELT:
+            number += 1
+            if number > MAX_LITERALS:
+                raise TooManyError
+            for content, _data in _known(_SPELT.sub(_octet, match[1]), False):
+                if kind_of(content):
+                    yield content
+
+
+def _octet(match: re.Match[bytes]) -> bytes:
+    if digits := match[1] or match[2]:
+        return binascii.unhexlify(digits)
+    return bytes((int(match[3], 8),)) if match[3] else _PLAIN.get(match[4], match[4])
 
 
 def data_urls(text: bytes) -> Iterator[tuple[str, bytes]]:
@@ -146,11 +186,27 @@ def literals(text: bytes) -> Iterator[tuple[bytes, bool]]:
             content = from_base64(b"".join(order))
             if content.startswith(_LONG_STARTS) or _is_program(content):
                 yield content, True
+    if b"replace" in text or b"split" in text:
+        yield from _filled(text)
     for pattern, decode in ((_ESCAPED_HEX, _unhex), (_NUMBERS, _from_numbers)):
         for number, match in enumerate(pattern.finditer(text)):
             if number >= MAX_LITERALS:
                 raise TooManyError
             yield from _known(decode(match[0]), False)
+
+
+def _filled(text: bytes) -> Iterator[tuple[bytes, bool]]:
+    """Known content in base64 with characters in it that a script takes out."""
+    for number, match in enumerate(_LONG_TEXT.finditer(text)):
+        if number >= MAX_LITERALS:
+            raise TooManyError
+        raw = match[1]
+        if not raw.translate(None, _PLAIN_BASE64):
+            continue
+        for filled in dict.fromkeys((raw, raw.translate(None, b"-_"))):
+            head = from_base64(filled[:4096])
+            if head.startswith(_LONG_STARTS) or _is_program(head):
+                yield from_base64(filled), True
 
 
 def _from_text(raw: bytes) -> Iterator[tuple[bytes, bool]]:
@@ -183,6 +239,8 @@ def kind_of(content: bytes) -> str:
     """What of :data:`SIGNATURES` this is; empty if nothing."""
     if content.startswith(b"MZ"):
         return "program" if _is_program(content) else ""
+    if content[_DISC_MARK : _DISC_MARK + 5] in (b"CD001", b"BEA01"):
+        return "disc image"
     return next((kind for start, kind in SIGNATURES.items() if content.startswith(start)), "")
 
 
@@ -200,7 +258,7 @@ def _unhex(text: bytes) -> bytes:
 
 def _from_numbers(text: bytes) -> bytes:
     try:
-        return bytes(map(_OCTETS.__getitem__, _SEPARATED.split(text[:_MAX_NUMBERS].strip(b",; \t\r\n"))))
+        return bytes(map(_OCTETS.__getitem__, _SEPARATED.split(text[:_MAX_NUMBERS].strip(_SEPARATORS))))
     except KeyError:
         return b""
 

@@ -16,6 +16,7 @@ from contentfilter.containers.literals import (
     flat,
     kind_of,
     literals,
+    octets,
     unquoted,
 )
 from contentfilter.filename import suffix
@@ -154,6 +155,9 @@ class _Page:
                 self._sort(content, False, layers, link="html" not in kind)
         if not self._script:
             return
+        for content in octets(layer):
+            if self._is_new(content):
+                self._sort(content, False, layers)
         for content, data in literals(text):
             if self._is_new(content):
                 self._sort(content, data, layers)

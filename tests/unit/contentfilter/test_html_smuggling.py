@@ -66,13 +66,33 @@ FORMS = {
     "no padding": f'var d = "{ENCODED.rstrip("=")}";',
     "XOR": f'var d = atob("{base64.b64encode(bytes(o ^ 0x5A for o in ARCHIVE)).decode()}");',
     "zlib": f'var d = pako.inflate(atob("{base64.b64encode(zlib.compress(ARCHIVE)).decode()}"));',
+    "octets by number": 'var d = "' + "".join(f"\\x{octet:02x}" for octet in ARCHIVE) + '";',
+    "wide octets": 'var d = "' + "".join(f"\\u{octet:04x}" for octet in ARCHIVE) + '";',
+    "octal octets": 'var d = "' + "".join(f"\\{octet:03o}" for octet in ARCHIVE) + '";',
+    "octets, letters as they are": 'var d = "'
+    + "".join(chr(octet) if bytes((octet,)).isalnum() else f"\\x{octet:02x}" for octet in ARCHIVE)
+    + '";',
+    "octets in pieces": "var d = " + "+".join(f'"\\x{octet:02x}"' for octet in ARCHIVE) + ";",
+    "numbers in a text": f'var d = "{"|".join(map(str, ARCHIVE))}".split("|");',
+    "characters to be taken out": f'var d = atob("{"*".join(pieces(ENCODED, 3))}".replace("*", ""));',
+    "hyphens to be taken out": f'var d = atob("{"-".join(pieces(ENCODED, 3))}".split("-").join(""));',
     "twice": f'var d = atob(atob("{base64.b64encode(ENCODED.encode()).decode()}"));',
 }
+
+
+def test_texts_with_many_escapes_are_nothing():
+    text = "\\n".join("\\x41\\u00e4 line" for _ in range(50))
+    assert found(page("".join(f'var t{n} = "{text}{n}";' for n in range(300)))) == set()
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_program_in_every_way_to_write_it(form: str):
     assert found(page(FORMS[form])) >= {"executable", "html-smuggling"}
+
+
+def test_a_disc_image_in_a_page():
+    image = bytes(0x8001) + b"CD001\1" + bytes(5000)
+    assert "html-smuggling" in found(page(f'var d = "{base64.b64encode(image).decode()}";'))
 
 
 @pytest.mark.parametrize(
