@@ -34,15 +34,17 @@ class ActiveMime:
         if data.startswith(_MAGIC):
             yield from _opened(part, data, context)
             return
-        # Base64 is text, and nothing that begins with other octets is searched for it.
-        at = -1 if data.find(b"\0", 0, 4 * KIB) >= 0 else data.find(_ENCODED)
+        # Base64 is text, and nothing that begins with other octets is searched for it; but Word reads it
+        # behind a PDF as well.
+        text = data.startswith(b"%PDF-") or data.find(b"\0", 0, 4 * KIB) < 0
+        at = data.find(_ENCODED) if text else -1
         for _ in range(_MAX_ENCODED):
             if at < 0:
                 return
             match = _BASE64.match(data, at)
             end = match.end() if match else at + len(_ENCODED)
-            text = b"".join(bytes(data[at:end]).split())
-            yield part.piece("ActiveMime", binascii.a2b_base64(text[: len(text) & ~3]))
+            encoded = b"".join(bytes(data[at:end]).split())
+            yield part.piece("ActiveMime", binascii.a2b_base64(encoded[: len(encoded) & ~3]))
             at = data.find(_ENCODED, end)
         yield part.unscanned("too-large", "ActiveMime in base64")
 

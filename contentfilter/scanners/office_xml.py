@@ -31,6 +31,7 @@ from contentfilter.scanners.word_fields import BEGIN, END, SEPARATE, judge_field
 _BASE64_JUNK = bytes(
     set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 )
+_REFERENCE = re.compile(rb"&#(?:x0*+([0-9a-fA-F]{1,4})|0*+([0-9]{1,4}));")
 _BINARY = re.compile(PREFIX + rb"(?:binData|binaryData|binary-data)(?=[\s/>])" + ATTRIBUTES + rb">([^<]*)")
 _FIELD_TOKEN = re.compile(
     PREFIX
@@ -118,9 +119,16 @@ class OfficeXml:
 
 
 def _base64(text: bytes) -> bytes:
+    if b"&" in text:
+        text = _REFERENCE.sub(_character, text)
     text = text.translate(None, _BASE64_JUNK)
     text = text[:-1] if len(text) % 4 == 1 else text
     return binascii.a2b_base64(text + b"=" * (-len(text) % 4))
+
+
+def _character(match: re.Match[bytes]) -> bytes:
+    number = int(match[1], 16) if match[1] else int(match[2])
+    return bytes((number,)) if number < 128 else b""
 
 
 def _lower(data: Content) -> str:

@@ -23,6 +23,7 @@ _SEARCHED = 4096
 _TOKEN = re.compile(
     rb"\\'(..)|\\bin(?![a-zA-Z])(-?\d{1,10})? ?|\\[a-zA-Z]+-?\d* ?|(\\.)|([{}])|([^\\{}]+)", re.DOTALL
 )
+_NUMBER = re.compile(rb"-?\d{1,100} ?")
 _HEX = b"0123456789abcdefABCDEF"
 _NO_HEX = bytes(set(range(256)) - set(_HEX))
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -63,8 +64,11 @@ class Rtf:
             if number == _MAX_OBJECTS or tokens <= 0:
                 yield part.unscanned("too-large", "RTF objects")
                 return
-            readings, used = object_readings(part.data, at + 8, tokens)
-            tokens -= used
+            readings: list[bytes] = []
+            for start in _starts(part.data, at + 8):
+                more, used = object_readings(part.data, start, tokens)
+                readings += more
+                tokens -= used
             if tokens <= 0:
                 yield part.unscanned("too-large", "RTF object")
             seen: set[bytes] = set()
@@ -74,6 +78,12 @@ class Rtf:
                     if key not in seen:
                         seen.add(key)
                         yield item
+
+
+def _starts(data: Content, at: int) -> list[int]:
+    """Where the data begins behind its word: digits without a blank before them may be the word's number."""
+    number = _NUMBER.match(data, at)
+    return [number.end(), at] if number else [at]
 
 
 def object_readings(data: Content, at: int, limit: int) -> tuple[list[bytes], int]:

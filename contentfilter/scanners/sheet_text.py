@@ -40,6 +40,7 @@ _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _SYLK_MACRO = re.compile(rb"(?:\A|\n)O;(?:[^\r\n]*;)?E(?:;|\r|\n|\Z)")
 _SYLK_NAME = re.compile(rb"(?:\A|\n)NN;N(?:auto_|AUTO_|Auto_)")
 _QUERY = re.compile(rb"\s{0,100}WEB\r?\n\d{1,9}\r?\n\s{0,100}([^\r\n]{1,2000})", re.IGNORECASE)
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MAX_WIDE = 32 * MIB
 
 
@@ -54,6 +55,7 @@ class SheetText:
             data = bytes(data[:_MAX_WIDE]).decode("utf-16", "replace").encode("utf-8", "replace")
         elif b"\0" in data[:256]:
             return
+        data = data.removeprefix(_BYTE_ORDER_MARK)
         if data.startswith(b"ID;") and (_SYLK_MACRO.search(data) or _SYLK_NAME.search(data)):
             yield part.found("office-xlm-macro", "SYLK")
         if (query := _QUERY.match(data)) and is_remote(target := query[1].decode("latin-1")):

@@ -135,6 +135,7 @@ def test_templates_named_in_documents(xml: bytes, names: set[str]):
         b"junk before the header\r\n\r\nMIME-Version: 1.0\r\n\r\n" + base64.encodebytes(ACTIVE_MIME),
         b"<html><!-- " + base64.b64encode(ACTIVE_MIME) + b" -->",
         b"x" * 1000 + base64.encodebytes(ACTIVE_MIME).replace(b"\n", b"\r\n\t ") + b"--b",
+        b"%PDF-1.7\n" + bytes(100) + b"\n" * 3000 + base64.encodebytes(ACTIVE_MIME) + b"--b",
         b"QWN0aXZlTWlt" + b"!" + base64.encodebytes(ACTIVE_MIME),
     ],
 )

@@ -95,6 +95,9 @@ WITH_MACROS = {
     "word 2003 xml": b'<?xml version="1.0"?><?mso-application progid="Word.Document"?><w:wordDocument>'
     b"<w:binData "
     b'w:name="editdata.mso">' + base64.encodebytes(active_mime(PROJECT)) + b"</w:binData></w:wordDocument>",
+    "flat opc, characters by number": b"<pkg:package><pkg:binaryData>"
+    + base64.encodebytes(PROJECT).replace(b"A", b"&#65;").replace(b"B", b"&#x0042;")
+    + b"</pkg:binaryData></pkg:package>",
     "flat opc": b'<?xml version="1.0"?><pkg:package><pkg:part pkg:name="/word/vbaProject.bin">'
     b"<pkg:binaryData>" + base64.encodebytes(PROJECT) + b"</pkg:binaryData></pkg:part></pkg:package>",
     "flat opc in utf-16": (

@@ -17,7 +17,7 @@ def found(data: bytes) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "before", [b"", b"a,b,", b'"', b"a|b!c,", b"x|\n", b"\x01\x02\xff\n", b"|" * 300 + b"\n"]
+    "before", [b"", b"\xef\xbb\xbf", b"a,b,", b'"', b"a|b!c,", b"x|\n", b"\x01\x02\xff\n", b"|" * 300 + b"\n"]
 )
 @pytest.mark.parametrize(
     "formula",
