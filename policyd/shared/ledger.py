@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import AsyncIterator
 from functools import lru_cache
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Literal
 
 from twisted.internet.defer import Deferred
@@ -17,6 +17,7 @@ from mailbase.store.redis.client import RedisClient
 from mailbase.store.redis.roster import Roster
 from mailbase.store.redis.rows import text_in_row
 from mailbase.store.redis.table import RedisTable
+from mailbase.store.redis.wire import bulk
 from policyd.facts import Grey, GreylistFact
 from policyd.greylist.identity import MAX_TOGETHER, Caller, client_key
 from policyd.greylist.keys import normal_recipient, normal_sender, own_key, pair_key, pair_text
@@ -26,10 +27,10 @@ from policyd.shared.scripts import GREYLIST
 
 _GREY = (Grey.NEW, Grey.EARLY, Grey.PASSED, Grey.KNOWN, Grey.CLIENT_EARNED)
 """Outcomes by the number that the script has for them."""
-_COMPACT = (",", ":")
 REMEMBERED = 4_000
 """Identities of which is remembered how the script wants them."""
 
+_TRACE, _NO_TRACE = bulk(1), bulk(0)
 _ALLOWED = GreylistFact(Grey.CLIENT_ALLOWED)
 _UNAVAILABLE = GreylistFact(Grey.UNAVAILABLE)
 
@@ -92,18 +93,18 @@ class RedisLedger:
         terms = terms or self.terms
         sender, recipient = normal_sender(sender), normal_recipient(recipient)
         pair = pair_text(sender, recipient)
-        keys = [self._triplets.naming.name(pair_key(pair))]
-        rest = json.dumps([sender[:MAX_TEXT], recipient[:MAX_TEXT]], separators=_COMPACT)[1:-1]
-        args = [b"%d" % int(now), b"1" if trace else b"0", _arguments(terms), rest.encode("ascii")]
+        keys = [bulk(self._triplets.naming.name(pair_key(pair)))]
+        rest = f"{quoted(sender[:MAX_TEXT])},{quoted(recipient[:MAX_TEXT])}"
+        words = [bulk(b"%d" % now), _TRACE if trace else _NO_TRACE, _arguments(terms), bulk(rest)]
         clients = []
         other = self._others.naming
         for identity in caller.identities:
-            keys.append(other.name(own_key(identity, pair)))
+            keys.append(bulk(other.name(own_key(identity, pair))))
             name, proven, unproven, key_in_row = self._identity(identity)
             clients.append(name)
-            args += (proven if caller.proves(identity) else unproven, key_in_row)
+            words += (proven if caller.proves(identity) else unproven, key_in_row)
         try:
-            reply = self._client.run(GREYLIST, keys + clients, args)
+            reply = self._client.ask(GREYLIST, 1 + 2 * len(clients), keys + clients + words)
         except StoreError:
             return _UNAVAILABLE
         return reply.addCallbacks(_answer, _no_answer)
@@ -112,7 +113,8 @@ class RedisLedger:
         """Its client row's name; for the script: proven, not proven, and the row's key."""
         octets, naming = client_key(identity), self._clients.naming
         text = text_in_row(identity).encode("ascii")
-        return naming.name(octets), b"1" + text, b"0" + text, naming.key_in_row(octets)
+        name, key = naming.name(octets), naming.key_in_row(octets)
+        return bulk(name), bulk(b"1" + text), bulk(b"0" + text), bulk(key)
 
     def _is_allowed(self, address: bytes, now: float) -> bool:
         until = self._networks.lookup(address) if self._networks is not None else None
@@ -165,7 +167,7 @@ class RedisLedger:
 def _arguments(terms: Terms) -> bytes:
     earned = (terms.auto_allow_after, terms.auto_allow_lifetime)
     numbers = (terms.delay, terms.retry_window, terms.lifetime, *earned, MAX_TOGETHER)
-    return " ".join(map(repr, numbers)).encode("ascii")
+    return bulk(" ".join(map(repr, numbers)))
 
 
 def _answer(reply: int) -> GreylistFact:

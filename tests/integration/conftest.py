@@ -150,6 +150,10 @@ class Blocking:
     def run(self, script: Script, keys: Sequence[bytes], args: Sequence[object]) -> Deferred:
         return self.call("EVAL", script.source, len(keys), *keys, *args)
 
+    def ask(self, script: Script, keys: int, words: Sequence[bytes]) -> Deferred:
+        plain = [word.partition(b"\r\n")[2][:-2] for word in words]
+        return self.run(script, plain[:keys], plain[keys:])
+
 
 @pytest.fixture(scope="session")
 def blocking_redis(redis):

@@ -27,6 +27,7 @@ from mailbase.store.redis.link import MAX_REASON, Clock, Link, Refused, plain
 from mailbase.store.redis.metrics import Now, RedisMetrics
 from mailbase.store.redis.pause import Pause
 from mailbase.store.redis.script import Script
+from mailbase.store.redis.wire import bulk, encoded
 
 MAX_IN_FLIGHT = 20_000
 """Commands without a reply; more fail at once."""
@@ -168,35 +169,41 @@ class RedisClient:
         Raises (at once or when awaited):
             StoreError: there is no connection, no reply, or one that is an error (:class:`Refused`).
         """
+        return self._send(encoded(args))
+
+    def _send(self, command: bytes) -> Deferred[Any]:
         link = self._link
         if link is None:
             if self._first is None:
                 self.metrics.commands["refused"] += 1
                 raise StoreError("redis: no connection")
-            return Deferred.fromCoroutine(self._after_first(self._first, args))
+            return Deferred.fromCoroutine(self._after_first(self._first, command))
         if link.in_flight >= MAX_IN_FLIGHT:
             self.metrics.commands["overload"] += 1
             raise StoreError("redis: too many commands wait for replies")
-        return link.execute_command(*args)
+        return link.send(command)
 
     def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Argument]) -> Deferred[Any]:
         """Run a script; as :meth:`call`."""
-        reply = self.call(b"EVALSHA", script.digest, len(keys), *keys, *args)
-        return reply.addErrback(self._run_failed, script, keys, args)
+        return self.ask(script, len(keys), [bulk(one) for one in (*keys, *args)])
 
-    def _run_failed(
-        self,
-        failure: Failure,
-        script: Script,
-        keys: Sequence[bytes],
-        args: Sequence[Argument],
-    ) -> Any:
+    def ask(self, script: Script, keys: int, words: Sequence[bytes]) -> Deferred[Any]:
+        """As :meth:`run`, for who encodes what it asks for itself.
+
+        Arguments:
+            keys: how many of ``words`` are keys: the first ones.
+            words: keys and arguments as :func:`mailbase.store.redis.wire.bulk` has them.
+        """
+        reply = self._send(script.known(len(words), keys) + b"".join(words))
+        return reply.addErrback(self._run_failed, script, keys, words)
+
+    def _run_failed(self, failure: Failure, script: Script, keys: int, words: Sequence[bytes]) -> Any:
         refused = failure.value
         if not isinstance(refused, Refused):
             return failure
         if refused.code == "NOSCRIPT":
             # Somebody emptied the server's memory of scripts. It keeps this one.
-            return self.call(b"EVAL", script.source, len(keys), *keys, *args)
+            return self._send(script.unknown(len(words), keys) + b"".join(words))
         self._note_refusal(refused)
         return failure
 
@@ -207,13 +214,13 @@ class RedisClient:
             self._refusal_logged = now
             self._log.warning("redis-refuses", error=str(refused), refusals=self.metrics.commands["error"])
 
-    async def _after_first(self, waiting: list[Deferred[None]], args: tuple[Any, ...]) -> Any:
+    async def _after_first(self, waiting: list[Deferred[None]], command: bytes) -> Any:
         if len(waiting) >= MAX_IN_FLIGHT:
             raise StoreError("redis: too many commands wait for the connection")
         turn: Deferred[None] = Deferred()
         waiting.append(turn)
         await turn
-        return await self.call(*args)
+        return await self._send(command)
 
     def moved(self, host: str, port: int) -> None:
         """Somebody who knows says where the master is now."""

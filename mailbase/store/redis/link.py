@@ -7,12 +7,15 @@ txredisapi reads the replies and knows the commands. Three things of it are repl
   turn);
 - its time limit is one timer for each command. Replies come in order, so one for the oldest is enough.
 
+Numbers, which is what scripts answer with, are read without it where nothing else came with them.
+
 Its connection handlers are not used at all: while there is no connection they let commands wait, without
 bound and without end, they give up for good after a wrong password, and its Sentinel has no TLS.
 """
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -24,6 +27,7 @@ from txredisapi import BaseRedisProtocol, ResponseError
 
 from mailbase.store.errors import StoreError
 from mailbase.store.redis.metrics import RedisMetrics
+from mailbase.store.redis.wire import encoded
 
 UNFIT = frozenset({"READONLY", "MASTERDOWN", "LOADING", "NOAUTH", "NOREPLICAS", "MISCONF"})
 """Refusals that say: this server can't be our store now, whatever is asked of it."""
@@ -33,6 +37,9 @@ MAX_REASON = 200
 
 PREFIX = "redis: "
 """Before what becomes of a command, for those who don't know that it was one."""
+
+_NUMBERS = re.compile(rb"(?::-?[0-9]{1,19}\r\n)+").fullmatch
+"""Whole replies that are all numbers."""
 
 
 class Refused(StoreError):
@@ -74,6 +81,8 @@ class Link(BaseRedisProtocol):  # type: ignore[misc]  # txredisapi has no annota
         """What awaits its reply, and since when."""
         self._timer: Any = None
         self._rest = b""
+        self._between = True
+        """Whether all that came so far were whole replies."""
 
     def connectionMade(self) -> None:
         set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
@@ -132,11 +141,19 @@ class Link(BaseRedisProtocol):  # type: ignore[misc]  # txredisapi has no annota
         Raises (when awaited):
             StoreError: no reply, or one that is an error.
         """
+        return self.send(encoded(args))
+
+    def send(self, command: bytes) -> Deferred[Any]:
+        """As :meth:`execute_command`.
+
+        Arguments:
+            command: as :func:`mailbase.store.redis.wire.encoded` has it.
+        """
         deferred: Deferred[Any] = Deferred()
         if self.over:
             deferred.errback(StoreError(PREFIX + "connection lost"))
             return deferred
-        self.transport.write(encoded(args))
+        self.transport.write(command)
         self._waiting.append((deferred, self._clock.seconds()))
         if self._timer is None:
             self._timer = self._clock.callLater(self._timeout, self._look)
@@ -188,10 +205,18 @@ class Link(BaseRedisProtocol):  # type: ignore[misc]  # txredisapi has no annota
         """Something that is no reply to a command."""
 
     def dataReceived(self, data: bytes, unpause: bool = False) -> None:
+        if self._between and _NUMBERS(data):
+            for number in data[1:-2].split(b"\r\n:"):
+                if self.over:
+                    return
+                self.replyReceived(int(number))
+            return
         self._rest = data
+        whole = data.endswith(b"\r\n")
         while self._rest and not self.over:
             data, self._rest = self._rest, b""
             super().dataReceived(data)
+        self._between = whole and bool(self.line_mode) and not self.multi_bulk.pending
 
     def setLineMode(self, extra: bytes = b"") -> None:
         # Called by txredisapi at the end of a bulk reply, with what follows it.
@@ -202,12 +227,3 @@ class Link(BaseRedisProtocol):  # type: ignore[misc]  # txredisapi has no annota
 def plain(error: BaseException) -> str:
     """What an error says, for those who know that it is about Redis."""
     return str(error).removeprefix(PREFIX) or type(error).__name__
-
-
-def encoded(args: tuple[Any, ...]) -> bytes:
-    """A command for the wire (RESP 2): an array of bulk strings."""
-    parts = [b"*%d\r\n" % len(args)]
-    for arg in args:
-        octets = arg if type(arg) is bytes else str(arg).encode("utf-8", "replace")
-        parts.append(b"$%d\r\n%b\r\n" % (len(octets), octets))
-    return b"".join(parts)

@@ -61,7 +61,7 @@ def with_replies(state: State, reply: Callable[..., Any]) -> RedisLedger:
     """The ledger, its server's replies replaced."""
     ledger = state.ledger
     assert isinstance(ledger, RedisLedger)
-    ledger._client.run = reply  # type: ignore[method-assign]
+    ledger._client.ask = reply  # type: ignore[method-assign]
     return ledger
 
 
@@ -138,14 +138,14 @@ def test_metrics_are_there_from_the_beginning(state: State) -> None:
 def test_a_query_leaves_no_trace(state: State) -> None:
     asked: list[Any] = []
 
-    def reply(script: Any, keys: Any, args: Any) -> Deferred[int]:
-        asked.append(args)
+    def reply(script: Any, keys: int, words: Any) -> Deferred[int]:
+        asked.append(words[keys + 1])
         return succeed(0)
 
     ledger = with_replies(state, reply)
     for trace in (True, False):
         ledger.attempt(CALLER, "a@a.example", "b@b.example", 0.0, trace=trace)
-    assert [args[1] for args in asked] == [b"1", b"0"]
+    assert asked == [b"$1\r\n1\r\n", b"$1\r\n0\r\n"]
 
 
 def test_one_bad_row_does_not_hide_the_others(state: State) -> None:
