@@ -50,6 +50,12 @@ def _owns(label: str, owners: frozenset[str]) -> bool:
     )
 
 
+def have_one_owner(one: str, other: str) -> bool:
+    """Whether two registrable domains are of one owner of borrowed names: live.com and microsoft.com."""
+    labels = {one.partition(".")[0], other.partition(".")[0]}
+    return any(labels <= owners for owners in _OWNERS.values())
+
+
 def from_name_is_brand(reading: Reading) -> str | None:
     """The display name of From is a name that phishers borrow, and the address is not its owner's."""
     name = reading.sender.name[:200]

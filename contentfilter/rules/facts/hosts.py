@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
+from contentfilter.rules.facts.brands import have_one_owner
 from mailbase.organisation import organisation
 
 if TYPE_CHECKING:
@@ -24,9 +27,20 @@ trycloudflare.com ipfs.io dweb.link cf-ipfs.com duckdns.org no-ip.org ddns.net h
 mybluehost.me ukit.me carrd.co typedream.app framer.app framer.website start.page jimdosite.com webador.com
 moonfruit.com geocities.com tripod.com angelfire.com fortunecity.com freewebs.com atspace.com 8m.com
 azurewebsites.net web.core.windows.net cloudfront.net translate.goog edgeone.app lovable.app
+blob.core.windows.net storage.googleapis.com s3.amazonaws.com digitaloceanspaces.com linodeobjects.com
+backblazeb2.com b-cdn.net github.io gitbook.io notion.site gamma.site softr.app bubbleapps.io webnode.page
+tilda.ws replit.app onrender.com surge.sh fly.dev deno.dev 4everland.io nftstorage.link w3s.link
+myportfolio.com wordpress.com site123.me strikingly.com appspot.com run.app serveo.net loca.lt
 """
 FREE_PAGES = frozenset(_FREE_PAGES_LIST.split())
 """Where anybody gets a page for nothing, below a name that others trust."""
+_FORMS = re.compile(
+    r"(?:forms\.gle|forms\.office\.com|forms\.(?:cloud\.)?microsoft|sites\.google\.com|script\.google\.com)/."
+    r"|docs\.google\.com/(?:forms|drawings|presentation)/|(?:[a-z]+\.)?jotform\.com/\d"
+    r"|(?:www\.)?canva\.com/design/"
+    r"|(?:new\.)?express\.adobe\.com/|[a-z0-9-]{1,60}\.typeform\.com/|(?:www\.)?surveyheart\.com/|telegra\.ph/"
+)
+"""Forms and pages that anybody draws up with the tools of a great site, after ``https://``."""
 _DOMAIN_WORD = re.compile(r"[a-z0-9-]{1,63}\.(?:com|net|org|de|co|eu|uk|fr|it|at|ch)(?=[.-])")
 _RANDOM = re.compile(r"[bcdfghjklmnpqrstvwxz]{7}|\d[a-z]\d[a-z]\d")
 
@@ -45,6 +59,35 @@ def link_to_free_page(reading: Reading) -> str | None:
         above = url.host.partition(".")[2]
         if above in FREE_PAGES or url.host in FREE_PAGES or above.partition(".")[2] in FREE_PAGES:
             return url.host[:80]
+        # Each region has a name of its own: bucket.s3.eu-north-1.amazonaws.com.
+        if above.endswith("amazonaws.com") and "s3" in url.host:
+            return url.host[:80]
+    return None
+
+
+def link_to_form(reading: Reading) -> str | None:
+    """A link leads to a form or page that anybody draws up on a great site."""
+    for url in reading.urls:
+        if _FORMS.match(f"{url.host}{url.rest[:80]}"):
+            return url.host[:80]
+    return None
+
+
+def link_carries_recipient(reading: Reading) -> str | None:
+    """A link to somebody else's site carries the recipient's address behind a hash, or in base64."""
+    to = reading.mailbox("to")
+    address = to.address.lower()
+    if len(address) < 6 or not reading.urls:
+        return None
+    # What the last letters become depends on what follows them.
+    encoded = base64.b64encode(address.encode("utf-8", "replace")).decode().rstrip("=")[:-1]
+    for url in reading.urls:
+        rest = url.rest
+        fragment = rest.partition("#")[2][:400]
+        if encoded in rest or (fragment and address in unquote(fragment).lower()):
+            place = organisation(url.host) or url.host
+            if place not in (reading.organisation, organisation(to.domain)):
+                return place[:80]
     return None
 
 
@@ -76,7 +119,12 @@ def links_elsewhere(reading: Reading) -> str | None:
     if len(places) != 1 or not reading.organisation:
         return None
     (place,) = places
-    return f"{place} for {reading.organisation}"[:120] if place != reading.organisation else None
+    if place == reading.organisation or have_one_owner(place, reading.organisation):
+        return None
+    return f"{place} for {reading.organisation}"[:120]
 
 
-FACTS = (link_shortened, link_to_free_page, link_name_in_name, link_random_host, links_elsewhere)
+FACTS = (
+    link_shortened, link_to_free_page, link_to_form, link_carries_recipient, link_name_in_name,
+    link_random_host, links_elsewhere,
+)  # fmt: skip

@@ -28,9 +28,19 @@ _INSIDE = re2.compile(
     options(),
 )
 _NAME = re.compile(rb"<[/!]?-?([a-zA-Z][a-zA-Z0-9]*)?")
+_STUFFED = re2.compile(r"<[a-zA-Z]\w*(?:\s+[^\s<>=\"']+=\"\"){20}", options())
+_ACTS = re2.compile(
+    r"(?i)<input\b[^<>]{0,200}type\s*=\s*[\"']?password|document\.write\s*\(\s*(?:unescape|atob|decodeURI)"
+    r"|(?:window|document|self|top|parent)?\.?\blocation(?:\.href)?\s*=\s*(?:[\"'`]\s*https?:|atob|unescape|decodeURI)"
+    r"|location\.(?:replace|assign)\s*\(|http-equiv\s*=\s*[\"']?refresh|eval\s*\(\s*(?:unescape|atob|decodeURI|String)",
+    options(),
+)
+MAX_SHEETS = 10
+"""Style sheets of a mail that are looked at."""
+MAX_ATTACHED_PAGE = 64 * 1024
+"""Octets of an attached page: reports with their own programs in them are larger."""
 MAX_INSIDE = 300
 """Tags in the midst of letters that are looked at."""
-_WORD = re.compile(r"[A-Za-z]<!--?[^<>]{0,200}>[A-Za-z]")
 _WORD = re.compile(r"[^\W\d_]{3,40}")
 
 
@@ -94,6 +104,58 @@ def page_in_plain(reading: Reading) -> str | None:
     return None
 
 
+def style_holds_words(reading: Reading) -> str | None:
+    """A style sheet without a single rule in it, but with many words, which no reader sees."""
+    html = reading.html.lower()
+    end = 0
+    for _turn in range(MAX_SHEETS):
+        begin = html.find("<style", end)
+        begin = html.find(">", begin) if begin >= 0 else -1
+        if begin < 0:
+            break
+        end = html.find("</style", begin)
+        # One that does not end is cut off, or goes on to the end of the mail.
+        sheet = html[begin + 1 : end if end >= 0 else len(html)][:8000]
+        if "{" not in sheet and "@" not in sheet and (words := len(_WORD.findall(sheet))) >= 30:
+            return f"{words} words"
+        if end < 0:
+            break
+    return None
+
+
+def tag_stuffed(reading: Reading) -> str | None:
+    """A tag has many attributes of random names and without values."""
+    html = reading.html[:40000]
+    if html.count('=""') < 20:
+        return None
+    if (found := _STUFFED.search(html.encode("utf-8", "replace"))) is None:
+        return None
+    tag: bytes = found[0]
+    return tag[:40].decode("utf-8", "replace")
+
+
+def page_hides_words(reading: Reading) -> str | None:
+    """A page of few words hides many others."""
+    hidden = shown = 0
+    for text in reading.letter.texts:
+        if text.is_html:
+            hidden += len(_WORD.findall(text.hidden[:8000]))
+            shown += len(_WORD.findall(text.shown[:8000]))
+    return f"{hidden} hidden, {shown} shown" if hidden >= 25 and hidden > 1.5 * shown else None
+
+
+def attached_page_acts(reading: Reading) -> str | None:
+    """A small attached page goes somewhere by itself, writes itself, or asks for a password."""
+    for text in reading.letter.attached:
+        if len(text.data) <= MAX_ATTACHED_PAGE:
+            source = text.source
+            if "<" in source and (found := _ACTS.search(source.encode("utf-8", "replace"))):
+                act: bytes = found[0]
+                return act[:60].decode("utf-8", "replace")
+    return None
+
+
 FACTS = (
+    style_holds_words, tag_stuffed, page_hides_words, attached_page_acts,
     page_alone, page_is_picture, page_words_cut, alternatives_differ, page_without_end, page_in_plain,
 )  # fmt: skip

@@ -21,11 +21,19 @@ icloud.com me.com protonmail.com proton.me tutanota.com excite.com lycos.com jun
 hushmail.com lycos.co.uk caramail.com fastmail.fm zoho.com inbox.com libero.it virgilio.it tiscali.it
 laposte.net orange.fr wanadoo.fr free.fr sify.com rediffmail.com indiatimes.com bigfoot.com eudoramail.com
 mailcity.com usa.net netaddress.com walla.com o2.pl wp.pl seznam.cz abv.bg ukr.net
+my.com internet.ru pm.me tuta.io tuta.com tutamail.com keemail.me zohomail.com zohomail.eu onionmail.org
+mailfence.com cock.li accountant.com lawyer.com dr.com engineer.com post.com myself.com europe.com execs.com
+techie.com asia.com workmail.com financier.com representative.com secretary.net naver.com daum.net hanmail.net
+foxmail.com yeah.net aliyun.com uol.com.br bol.com.br terra.com.br sapo.pt bluewin.ch sfr.fr neuf.fr
 """
 FREEMAIL = frozenset(_FREEMAIL_LIST.split())
 """Where anybody gets an address for nothing."""
 _GREETING = re.compile(
     r"\b(?:dear|hello|hi|hey|attn:?|attention|greetings|hallo|guten tag|lieber?|sehr geehrter?)[\s,:]{1,3}\Z"
+)
+_GREETS = re.compile(
+    r"(?:dear|hello|hi|hallo|guten (?:tag|morgen)|liebe[rs]?|sehr geehrte[r]?|bonjour|ch[eè]re?"
+    r"|good (?:day|morning))\b"
 )
 _DIGITS = re.compile(
     r"[a-z]+[._-]?[a-z]*\d{4,}[a-z\d]*|[a-z]{1,12}\d{1,3}[a-z]{1,6}\d{1,6}[a-z\d]*", re.IGNORECASE
@@ -33,8 +41,15 @@ _DIGITS = re.compile(
 _GIBBERISH = re.compile(r"[bcdfghjklmnpqrstvwxz]{6}", re.IGNORECASE)
 
 
+_EVERYWHERE = frozenset({"yahoo", "hotmail", "outlook", "live", "gmx", "yandex"})
+"""Those of them that have a domain in every country."""
+
+
 def _free(domain: str) -> bool:
-    return domain in FREEMAIL
+    if domain in FREEMAIL:
+        return True
+    label, _dot, above = domain.partition(".")
+    return label in _EVERYWHERE and len(above) <= 6
 
 
 def from_freemail(reading: Reading) -> str | None:
@@ -177,6 +192,35 @@ def greets_address(reading: Reading) -> str | None:
     return to.address[:80] if to.address.lower() in start or re.search(r"[\d._-]", local) else None
 
 
+def greets_by_name(reading: Reading) -> str | None:
+    """The text begins by greeting the recipient by the last name that To gives."""
+    to = reading.mailbox("to")
+    words = to.name.lower().replace(",", " ").split()
+    if len(words) < 2 or "@" in to.name:
+        return None
+    last = words[0] if "," in to.name else words[-1]
+    start = reading.shown[:200].lower()
+    position = start.find(last) if len(last) >= 3 else -1
+    return last[:40] if position >= 0 and _GREETS.match(start) else None
+
+
+def from_own_organisation(reading: Reading) -> str | None:
+    """From is, or says that it is, of the recipient's own organisation."""
+    ours = organisation(reading.mailbox("to").domain)
+    return ours if ours is not None and ours == reading.organisation else None
+
+
+def attachment_names_recipient(reading: Reading) -> str | None:
+    """An attachment's name holds the recipient's address or mailbox name."""
+    local = reading.mailbox("to").local.lower()
+    if len(local) < 4 or local in _COMMON:
+        return None
+    for attachment in reading.attachments:
+        if local in attachment.name.lower():
+            return attachment.name[:80]
+    return None
+
+
 def text_names_recipient(reading: Reading) -> str | None:
     """The text holds the recipient's address more than once, or in a link."""
     address = reading.mailbox("to").address.lower()
@@ -188,5 +232,6 @@ def text_names_recipient(reading: Reading) -> str | None:
 FACTS = (
     from_freemail, reply_to_freemail, reply_to_other_freemail, reply_to_elsewhere, from_local_part_numbered,
     from_local_part_random, from_name_other_address, from_name_is_recipient, from_is_to, from_unfinished,
-    many_alike_recipients, to_is_no_address, subject_names_recipient, greets_address, text_names_recipient,
+    many_alike_recipients, to_is_no_address, subject_names_recipient, greets_address, greets_by_name,
+    from_own_organisation, attachment_names_recipient, text_names_recipient,
 )  # fmt: skip

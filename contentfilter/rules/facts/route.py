@@ -108,6 +108,7 @@ _KIN = {
     "outlook": ("hotmail", "outlook", "msn", "live", "microsoft"),
     "gmx": ("gmx", "kundenserver", "ui-", "1and1"),
     "web": ("web.de", "gmx", "kundenserver"),
+    "microsoft": ("microsoft", "outlook", "office", "azure", "exacttarget"),
     "icloud": ("apple", "icloud", "me.com", "mac.com"),
     "aol": ("aol", "yahoo"),
     "yahoo": ("yahoo", "aol"),

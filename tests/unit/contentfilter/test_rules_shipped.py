@@ -12,10 +12,11 @@ from contentfilter.rules.samples import check
 from contentfilter.scan import read_letter
 from tests.samples.everyday_letters import EVERYDAY, FRAUD
 from tests.samples.honest_letters import HONEST as KNOWN_HONEST
+from tests.samples.letters_of_today import FRAUD_TODAY, HONEST_TODAY
 from tests.samples.spam_letters import SPAM as KNOWN_SPAM
 
-HONEST = {**KNOWN_HONEST, **EVERYDAY}
-SPAM = {**KNOWN_SPAM, **FRAUD}
+HONEST = {**KNOWN_HONEST, **EVERYDAY, **HONEST_TODAY}
+SPAM = {**KNOWN_SPAM, **FRAUD, **FRAUD_TODAY}
 
 
 @pytest.fixture(scope="module")
