@@ -21,6 +21,7 @@ from postwarden.sandbox.wiring import GatewayPorts, gateway_main, gateway_servic
 CONNECTIONS = 10
 DIRECT, NULL, OURS = "direct", "null proxy", "contentfilter"
 ALONE, POSTFIX_NULL, POSTFIX_OURS = "Postfix alone", "Postfix + null proxy", "Postfix + contentfilter"
+POSTFIX_MILTER = "Postfix + contentfilter as milter"
 POSTFIX_RSPAMD = "Postfix + rspamd as milter"
 OURS_CLAMD, CLAMSMTP = "contentfilter + clamd", "clamsmtp + clamd"
 HALF_LOAD = "W1, half load"
@@ -123,6 +124,10 @@ def _start(programs: Programs, folder: Path, with_postfix: bool, stack: ExitStac
     inner = stack.enter_context(Gateway(folder / "contentfilter-in-postfix", settings=settings))
     inner.write_config(Rewired(reinject_before=back_ours, reinject_after=back_ours))
     ways[POSTFIX_OURS] = postfix("ours", inner.ports.before, back_ours)
+    asked = stack.enter_context(Gateway(folder / "contentfilter-as-milter", settings=settings, milter=True))
+    asked.write_config(Rewired(reinject_before=back_ours, reinject_after=back_ours))
+    asked.start_contentfilter()
+    ways[POSTFIX_MILTER] = postfix("milter", 0, 0, asked.ports.before)
     if milter := milters.rspamd(programs, folder / "rspamd", ports, stack):
         ways[POSTFIX_RSPAMD] = postfix("rspamd", 0, 0, milter)
     inner.start_contentfilter()  # after Postfix: it is ready when the port behind it answers

@@ -29,6 +29,7 @@ from contentfilter.macros.allowlist import Allowlist
 from contentfilter.macros.file import AllowlistError
 from contentfilter.macros.file import read as read_allowed
 from contentfilter.metrics import Metrics
+from contentfilter.milter.server import MilterFactory
 from contentfilter.panel import Panel
 from contentfilter.pool.confinement import hide_memory
 from contentfilter.pool.pool import Pool
@@ -43,7 +44,7 @@ from contentfilter.recall import Recall
 from contentfilter.reinjection import ReinjectionPort
 from contentfilter.reporting import Reporter
 from contentfilter.rules.own import OwnRules
-from contentfilter.server import ProxyFactory, filter_name
+from contentfilter.server import Front, ProxyFactory, filter_name
 from contentfilter.signing.public import KeyProblem, PublicKey
 from contentfilter.signing.service import Signing, read_keys
 from contentfilter.smtp.client import Job, Result
@@ -54,7 +55,14 @@ from contentfilter.unstuffing import stuffed
 from contentfilter.upstream import Investigator
 from contentfilter.urls.assembly import UrlWatch
 from mailbase import __version__
-from mailbase.config import FINDING_NAMES, ConfigError, ContentfilterSettings, Settings, load
+from mailbase.config import (
+    FINDING_NAMES,
+    ConfigError,
+    ContentfilterSettings,
+    ListenerSettings,
+    Settings,
+    load,
+)
 from mailbase.control import ControlError
 from mailbase.control.peer import ControlClient, ask_once
 from mailbase.control.server import ControlServer
@@ -65,6 +73,7 @@ from mailbase.lists.board import CONSUMER as LIST_TEST
 from mailbase.logs import Log
 from mailbase.metrics import new_registry, site
 from mailbase.reactor import install
+from mailbase.replies import Reply
 from mailbase.service import Service
 from mailbase.spamtraps import Spamtraps
 from mailbase.starting import make_log, raise_descriptor_limit
@@ -168,25 +177,32 @@ class Daemon:
             )
             for listener in content.listeners
         ]
-        smtp = (listener.protocol == "smtp" for listener in content.listeners)
+        smtp = (listener.protocol != "lmtp" for listener in content.listeners)
         # For mail of our own.
         self._way_back = next(compress(self.ports, smtp), self.ports[0])
         self.factories = [
-            ProxyFactory(
-                reactor,
-                content,
-                listener,
-                settings.identity.hostname,
-                port,
-                self.inspector,
-                self.intake,
-                log,
-                self.metrics,
-                delivered=lambda decision_id, reply: self._reporter.delivered(decision_id, reply),
-                splits=self.splits,
-            )
+            self._front(content, listener, port)
             for listener, port in zip(content.listeners, self.ports, strict=True)
         ]
+
+    def _front(
+        self, content: ContentfilterSettings, listener: ListenerSettings, port: ReinjectionPort
+    ) -> Front:
+        def delivered(decision_id: str, reply: Reply) -> None:
+            self._reporter.delivered(decision_id, reply)
+
+        common: dict[str, Any] = {
+            "inspector": self.inspector,
+            "intake": self.intake,
+            "log": self._log,
+            "meter": self.metrics,
+            "delivered": delivered,
+            "splits": self.splits,
+        }
+        if listener.protocol == "milter":
+            return MilterFactory(self._reactor, content, listener, **common)
+        hostname = self.settings.identity.hostname
+        return ProxyFactory(self._reactor, content, listener, hostname, port, **common)
 
     @property
     def settings(self) -> Settings:
@@ -262,8 +278,9 @@ class Daemon:
             return "no scan worker is ready"
         if why := self.signing.problem():
             return why
-        for port in self.ports:
-            if not port.ready:
+        for factory, port in zip(self.factories, self.ports, strict=True):
+            # What came to a milter stays with Postfix.
+            if not port.ready and isinstance(factory, ProxyFactory):
                 return f"the reinjection port {port.address} has not answered yet"
         gone = missing(self.engines.active)
         if gone and _all_waits(self.settings, "engine-failed"):

@@ -54,7 +54,7 @@ EXAMINED = ("clean", "found", "unscanned", "failed")
 """What an engine says of a mail; what it did not look into counts as such also where it found something."""
 TICKETS = ("found", "missing", "unknown", "unavailable")
 """How asking for a ticket ended: resolved, no header line, resolves to nothing, no answer."""
-PROTOCOLS = ("smtp", "lmtp")
+PROTOCOLS = ("smtp", "lmtp", "milter")
 
 CLUE_SOURCES = (*CLUE_POINTS, "policyd", "finding", "other")
 """Who states something that has points; others than those with a table of points are one."""

@@ -31,9 +31,20 @@ def unstuffed(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def stuffed(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The reverse of :func:`unstuffed`: the wire form of a message, without the "." at its end."""
-    # As above; of what stands before a chunk only a whole CRLF before its first dot counts.
-    before = b"\r\n"
-    for chunk in chunks:
-        whole = before + chunk
-        yield whole.replace(b"\r\n.", b"\r\n..")[len(before) :]
-        before = whole[-2:]
+    return map(Stuffing().feed, chunks)
+
+
+class Stuffing:
+    """The same for pieces that come one by one."""
+
+    def __init__(self) -> None:
+        # As above; of what stands before a chunk only a whole CRLF before its first dot counts.
+        self._before = b"\r\n"
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The wire form of the next piece."""
+        before = self._before
+        self._before = (before + chunk)[-2:] if len(chunk) < 2 else chunk[-2:]
+        if b"." not in chunk:
+            return chunk
+        return (before + chunk).replace(b"\r\n.", b"\r\n..")[len(before) :]

@@ -219,8 +219,8 @@ def _place(entry: Entry, content: ContentfilterSettings) -> str:
     places = [listener.reinject for listener in content.listeners]
     if wire.get("reinject") in places:
         return str(wire["reinject"])
-    protocol = "lmtp" if wire.get("lmtp") else "smtp"
-    same = [listener.reinject for listener in content.listeners if listener.protocol == protocol]
+    lmtp = bool(wire.get("lmtp"))
+    same = [listener.reinject for listener in content.listeners if (listener.protocol == "lmtp") is lmtp]
     return [*same, *places][0]
 
 

@@ -47,9 +47,10 @@ def _one_for_each_processor() -> int:
 class ListenerSettings(Section):
     listen: ListenPlace
     """Where Postfix hands mail over."""
-    protocol: Literal["smtp", "lmtp"] = "smtp"
+    protocol: Literal["smtp", "lmtp", "milter"] = "smtp"
+    """``milter``: Postfix asks by ``smtpd_milters`` and keeps the mail itself."""
     reinject: ConnectPlace
-    """Where passed mail goes back to Postfix."""
+    """Where passed mail goes back to Postfix; of a milter, what is released from the quarantine."""
     flow: Flow | None = None
     """What applies without a ticket and without an XFORWARD address that says otherwise."""
 

@@ -93,6 +93,7 @@ class Gateway:
         policy_timeout: seconds that Postfix waits for policyd.
         live_registry: Postfix asks policyd what is registered; else main.cf names the served domains, so that
             they are served without policyd too.
+        milter: Postfix asks contentfilter as a milter before the queue, and not as a proxy.
         pieces: makes main.cf parameters and master.cf lines in place of the sandbox's own wiring.
     """
 
@@ -105,6 +106,7 @@ class Gateway:
     concurrency: int = 60
     policy_timeout: int = 10
     live_registry: bool = True
+    milter: bool = False
     pieces: Callable[[GatewayPorts], tuple[dict[str, str], list[str]]] | None = None
     guard: Guard = field(init=False)
     ports: Plan = field(init=False)
@@ -148,7 +150,11 @@ class Gateway:
         before = f"{LOOPBACK}:{rewired.reinject_before or ports.reinject_before}"
         after = f"{LOOPBACK}:{rewired.reinject_after or ports.reinject_after}"
         listeners = [
-            {"listen": f"{LOOPBACK}:{ports.before}", "protocol": "smtp", "reinject": before},
+            {
+                "listen": f"{LOOPBACK}:{ports.before}",
+                "protocol": "milter" if self.milter else "smtp",
+                "reinject": before,
+            },
             {
                 "listen": f"{LOOPBACK}:{ports.after_lmtp}",
                 "protocol": "lmtp",
@@ -295,6 +301,7 @@ class Gateway:
             after_smtp=rewired.after_smtp or ports.after_smtp,
             next_hop=self.sink.port,
             socketmap=ports.socketmap if self.live_registry else 0,
+            milter=self.milter,
         )
         domains = registered.served(self.registry)
         listening = [

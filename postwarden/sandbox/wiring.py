@@ -33,6 +33,7 @@ class GatewayPorts:
         after_smtp: the after-queue filter, SMTP.
         next_hop: where every delivery goes.
         socketmap: where the registry is looked up; without it main.cf names the served domains.
+        milter: whether the before-queue filter is asked as a milter, and is no proxy.
     """
 
     mx: int
@@ -46,6 +47,7 @@ class GatewayPorts:
     after_smtp: int
     next_hop: int
     socketmap: int = 0
+    milter: bool = False
 
 
 def gateway_main(
@@ -129,6 +131,8 @@ def gateway_services(ports: GatewayPorts, process_limit: int = 60) -> list[str]:
         "receive_override_options": "no_unknown_recipient_checks,no_header_body_checks,no_milters",
     }
     mx = {"smtpd_proxy_filter": f"{LOOPBACK}:{ports.before}"} if ports.before else {}
+    if ports.milter:
+        mx = {"smtpd_milters": f"inet:{LOOPBACK}:{ports.before}", "cleanup_service_name": "cleanup-milter"}
     users = {"cleanup_service_name": "cleanup-keep", "receive_override_options": "no_address_mappings"}
     lmtp = {**users, "content_filter": f"filter-lmtp:[{LOOPBACK}]:{ports.after_lmtp}"}
     smtp = {**users, "content_filter": f"filter-smtp:[{LOOPBACK}]:{ports.after_smtp}"}
@@ -153,6 +157,7 @@ def gateway_services(ports: GatewayPorts, process_limit: int = 60) -> list[str]:
             {**keep, "message_size_limit": str(SIZE_LIMIT + REINJECTION_ROOM)},
         ),
         _service("cleanup-keep unix n - n - 0 cleanup", keep),
+        _service("cleanup-milter unix n - n - 0 cleanup", {**keep, "message_reject_characters": "\\0"}),
         _service(f"filter-lmtp unix - - n - {process_limit} lmtp", transport),
         _service(f"filter-smtp unix - - n - {process_limit} smtp", transport),
     ]
