@@ -55,7 +55,9 @@ class SheetText:
             data = bytes(data[:_MAX_WIDE]).decode("utf-16", "replace").encode("utf-8", "replace")
         elif b"\0" in data[:256]:
             return
-        data = data.removeprefix(_BYTE_ORDER_MARK)
+        if data.startswith(_BYTE_ORDER_MARK):
+            # Not otherwise: that would copy it all.
+            data = data.removeprefix(_BYTE_ORDER_MARK)
         if data.startswith(b"ID;") and (_SYLK_MACRO.search(data) or _SYLK_NAME.search(data)):
             yield part.found("office-xlm-macro", "SYLK")
         if (query := _QUERY.match(data)) and is_remote(target := query[1].decode("latin-1")):
