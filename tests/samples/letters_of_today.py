@@ -118,6 +118,33 @@ HONEST_TODAY: dict[str, bytes] = {
         "<p>Bonjour Anna Berg,</p><p>Votre colis sera livré aujourd'hui entre 9h et 13h.</p>"
         "<a href='https://www.transporteur.example/suivi'>Suivre mon colis</a>",
     ),
+    "warning-of-a-bank": page(
+        "Bank <info@bank.example>",
+        "Sicherheitshinweis: Phishing-Mails im Umlauf",
+        "<p>Liebe Kundinnen und Kunden,</p><p>derzeit sind Phishing-Mails im Umlauf, in denen Sie Ihre Daten "
+        "bestätigen sollen. Wir fragen nie nach PIN oder TAN, klicken Sie nicht auf solche Links.</p>",
+    ),
+    "payment-refused-in-french": page(
+        "Mobile <noreply@mobile.example>",
+        "Votre paiement a été refusé",
+        "<p>Bonjour Anna Berg,</p><p>le paiement de votre facture a été refusé. Merci de mettre à "
+        "jour votre carte "
+        "bancaire dans votre espace.</p><a href='https://www.mobile.example/account'>Mon espace</a>",
+    ),
+    "committee-to-join": text(
+        "Chairs <chairs@conference.example>",
+        "Invitation to join the committee",
+        "Dear Anna,\n\nwe are delighted to invite you to serve on the program committee. Your "
+        "outstanding expertise "
+        "would be a valuable contribution. Please reply within two weeks.",
+    ),
+    "payment-failed-with-a-host-in-german": text(
+        "Hoster <billing@hoster.example>",
+        "Zahlung fehlgeschlagen",
+        "Sehr geehrte Frau Berg,\n\nleider konnten wir 12,04 EUR nicht abbuchen. Bitte "
+        "aktualisieren Sie Ihre "
+        "Zahlungsdaten unter https://accounts.hoster.example.",
+    ),
     "new-bank-of-a-supplier": text(
         "Druckerei Schmidt <info@druckerei.example>",
         "Rechnung 2026-114",
@@ -128,6 +155,20 @@ HONEST_TODAY: dict[str, bytes] = {
 }  # fmt: skip
 
 FRAUD_TODAY: dict[str, bytes] = {
+    "vouchers-behind-a-short-link": page(
+        "Lufthansa <newsletter@shop.example>",
+        "Belohnungsprogramm",
+        f"<p>Hallo {_ME}!</p><p>Wir verlosen Gutscheine im Wert von 500 €. Hier die Teilnahme bestätigen:</p>"
+        "<a href='https://t.co/ozCm5PhRE2'>An der Verlosung teilnehmen</a>",
+        To=_ME,
+    ),
+    "mailbox-to-migrate": text(
+        "Universität IT <it-support@uni-verwaltung.example>",
+        "Umstellung Ihres E-Mail-Kontos",
+        "Wir stellen unser E-Mail-System um. Bitte migrieren Sie Ihr Konto bis heute 18 Uhr, sonst "
+        "verlieren Sie den "
+        "Zugriff auf Ihre E-Mails: https://uni-migration.weebly.com",
+    ),
     "keep-the-password": page(
         "uni.example Support <noreply@trading.example>",
         f"Password expiration notice for {_ME}",
