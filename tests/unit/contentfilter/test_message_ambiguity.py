@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+import random
+import re
 
 import pytest
 
 from contentfilter.limits import Budget, ScanOptions
 from contentfilter.message import BytesWire, MessageReader
 from contentfilter.message.boundary import boundaries
+from contentfilter.message.variants import in_structure, variants
 from contentfilter.part import Part
 from mailbase.vocabulary import Finding
 from tests.samples.messages import HEAD, attachment, multipart, text
@@ -136,3 +139,33 @@ def test_footer_after_base64_is_no_ambiguity():
     contents, findings = read(mail)
     assert PAYLOAD in contents
     assert findings == set()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_forms_without_nul_and_bare_cr(seed: int):
+    draw = random.Random(seed)
+    data = b"".join(draw.choice((b"\r", b"\n", b"\r\n", b" ", b"\t", b"a", b"\0", b"--")) for _ in range(300))
+    # With all octets there is none to stand for line ends.
+    data += bytes(range(256)) if seed % 2 else b""
+    plain = data.replace(b"\0", b"")
+    forms = list(variants(data))
+    assert re.sub(rb"(?<![ \t])[ \t]*\r(?!\n)", b"\r\n", plain) in forms
+    assert re.sub(rb"\r(?!\n)", b"", plain) in forms
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (b"a\r--b", True),
+        (b"a\r \t\0\r--b", True),
+        (b"a \0\rContent-Type", True),
+        (b"a\r" + b"\r " * 50 + b"content-", True),
+        (b"a\r\n--b", False),
+        (b"a\r\r\n--b", False),
+        (b"a\rx--b", False),
+        (b"\n--b\0", True),
+        (b"\ncontent-type: a\rb", True),
+    ],
+)
+def test_what_stands_at_the_structure(text: bytes, found: bool):
+    assert in_structure(text) is found
