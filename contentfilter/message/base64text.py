@@ -25,10 +25,12 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _JUNK = bytes(set(range(256)) - set(_ALPHABET + b"="))
 _BLANK = b" \t\r\n"
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_MAX_PIECES = 100_000
+_MAX_PIECES = 300_000
 """Paddings in the midst of base64 that are told apart."""
 _MAX_LINES = 400_000
 """Lines that are decoded one by one where they are not as they should be."""
+_HONEST_LINE = 40
+"""Octets that lines have at least where there are more of them. RFC 2045 allows 76."""
 _MATERIAL = 24
 """Base64 characters that may be more than an accident."""
 _LEADING = re.compile(rb"(?:\A|\n)[ \t\r]*([A-Za-z0-9+/]+={0,2})")
@@ -45,7 +47,7 @@ class Base64:
     Arguments:
         readings: the commonest first.
         doubtful: programs will differ in what they make of it.
-        complete: false if there are more readings than were tried.
+        complete: false if there are more pieces than are tried to put together, which no honest text has.
         odd: there is more in the text than base64.
         pure: there is nothing in it but the alphabet, padding and blanks.
         steps: pieces that were decoded by themselves.
@@ -189,16 +191,21 @@ def _with_junk(raw: bytes) -> Base64:
         found.add(b"".join(quads(piece) for piece in pieces))
         found.add(quads(body.replace(b"=", b"")))
         found.add(b"".join(_aligned(text)))
-        found.add(quads(body.replace(b"=", b"A")))
+        found.add(quads(text.rstrip(b"=").replace(b"=", b"A")))
     blanks = raw.translate(None, _BLANK)
     found.odd = odd = len(blanks) != len(text)
     if odd and (b"-" in blanks or b"_" in blanks):
         found.add(quads(raw.translate(_URL_SAFE).translate(None, _JUNK).replace(b"=", b"")))
-    footer = _footer(raw, first)
+    plain = not odd and len(pieces) == 1
+    footer = not plain and _footer(raw, first)
     if not footer and (odd or _ragged(raw, len(raw) - len(blanks))):
         _add_lines(found, raw)
+    # As where all is by the rules, that lines are of odd length alone is no reason for doubt.
+    certain = footer or (plain and not text.startswith(b"="))
+    known = len(found.readings)
     _add_late_start(found, raw)
-    found.doubtful = text.startswith(b"=") or (len(found.readings) > 1 and not footer)
+    found.doubtful = (known > 1 and not certain) or (len(found.readings) > known and not footer)
+    found.doubtful = found.doubtful or text.startswith(b"=")
     return found
 
 
@@ -219,7 +226,8 @@ def _aligned(text: bytes) -> Iterator[bytes]:
 
 def _add_lines(found: Base64, raw: bytes) -> None:
     """Readings by lines: each cut off at the first character of no alphabet, or at its last four."""
-    if raw.count(b"\n") > _MAX_LINES:
+    count = raw.count(b"\n")
+    if count > _MAX_LINES and len(raw) < _HONEST_LINE * count:
         found.complete = False
         return
     leading = _LEADING.findall(raw)

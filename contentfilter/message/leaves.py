@@ -27,6 +27,8 @@ _HIDDEN = re.compile(
 _FIRST_WINDOW, _WINDOW = 4 * KIB, MIB
 _PIECE_WORK = KIB
 """What a piece of base64 that is decoded by itself counts for, against the bound on work."""
+_ESCAPE_WORK = 128
+"""What an escape counts for where some are broken."""
 _MAX_TEXT = 8 * MIB
 """Text of this size is looked into for files and for broken escapes; more is no text."""
 _TELLING = 512
@@ -64,6 +66,7 @@ class Leaves:
         self.plain = False
         self.strange = False
         self._pure = False
+        self._overlooked = False
 
     def take(self, start: int, end: int, reading: str) -> bool:
         """Whether this reading of this stretch is new and there is work left to spend on it."""
@@ -142,11 +145,10 @@ class Leaves:
             yield self.part(number, header.name, b"", media=header.media_type, attached=header.attached)
             return
         if encoding == "base64":
-            decoded = base64text.decode(self.wire, start, end)
+            decoded = self._base64(start, end)
             if decoded.doubtful:
                 yield self.ambiguous(number, "base64 that programs decode differently")
-            if not decoded.complete:
-                yield Unscanned(self.path(number), "malformed", "base64 in too many pieces")
+            yield from self.overlooked(number)
             readings = decoded.readings
             self._pure = decoded.pure
             self.budget.take_work(_PIECE_WORK * decoded.steps)
@@ -159,6 +161,8 @@ class Leaves:
             if encoding == "quoted-printable" and b"=" in (raw := self._short_text(start, end)):
                 self.strange = self.strange or is_strange(raw)
                 others, doubtful = encodings.other_readings(raw)
+                if others:
+                    self.budget.take_work(_ESCAPE_WORK * raw.count(b"="))
                 readings += [other for other in others if other not in readings]
                 if doubtful:
                     yield self.ambiguous(number, "broken quoted-printable")
@@ -192,7 +196,7 @@ class Leaves:
         """What programs make of this stretch in this encoding."""
         match encoding:
             case "base64":
-                return base64text.decode(self.wire, start, end).readings
+                return self._base64(start, end).readings
             case "quoted-printable":
                 return [encodings.quoted_printable(self.wire, start, end)]
             case "uuencode":
@@ -201,6 +205,17 @@ class Leaves:
                 return [content for _name, content in binhexed(self._short_text(start, end)) if content]
             case _:
                 return [self.wire.text(start, end)]
+
+    def _base64(self, start: int, end: int) -> base64text.Base64:
+        decoded = base64text.decode(self.wire, start, end)
+        self._overlooked = self._overlooked or not decoded.complete
+        return decoded
+
+    def overlooked(self, number: str) -> Iterator[Found]:
+        """That not all was decoded that programs may make of a part, if it was not."""
+        if self._overlooked:
+            yield Unscanned(self.path(number), "too-large", "base64 in too many pieces")
+        self._overlooked = False
 
     def part(
         self,

@@ -172,6 +172,9 @@ class MessageReader:
             yield Unscanned(path, "unsupported", "message/partial: a piece of a message")
         else:
             yield Finding("external-body", path, value[:200].decode("ascii", "replace"))
+            if header.names or header.encodings != ["identity"]:
+                # Written like a file, it may be given to people as one.
+                yield from self._leaves.leaf(header, start, end, number)
         yield from self._attached(header, start, end, number, level)
 
     def _attached(self, header: Header, start: int, end: int, number: str, level: int) -> Iterator[Found]:
@@ -183,6 +186,7 @@ class MessageReader:
             for data in self._leaves.decode(start, end, encoding):
                 inner = self._reader(BytesWire(data), self._leaves.path(number))
                 yield from inner._entity(0, len(data), "", level + 1, message=True)
+            yield from self._leaves.overlooked(number)
 
     # Multipart.
 
@@ -220,6 +224,7 @@ class MessageReader:
                     plain = Header(types=[value], encodings=["identity"])
                     inner = self._reader(BytesWire(data), leaves.path(number))
                     yield from inner._body(plain, 0, len(data), "", level + 1, False, "")
+            yield from leaves.overlooked(number)
         if not present and not encoded and self._wire.raw(start, min(end, start + 200)).strip():
             items = leaves.leaf(header, start, end, f"{number}.1" if number else "1")
             yield from leaves.unless_plain(items, number, "multipart without a delimiter")

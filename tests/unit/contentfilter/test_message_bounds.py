@@ -62,6 +62,31 @@ def test_parts_beyond_the_bound_are_told():
     assert {item.reason for item in result.unscanned} == {"too-large"}
 
 
+@pytest.mark.parametrize("kind", [b"text/plain", b"message/rfc822", b"multipart/mixed; boundary=b"])
+def test_base64_in_more_pieces_than_are_joined_is_told(kind: bytes):
+    mail = HEAD + b"Content-Type: " + kind + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    result = scan_message(mail + b"LS1iDQo=\r\n" * 300_010)
+    assert "too-large" in {finding.name for finding in result.findings}
+    assert "base64 in too many pieces" in {item.detail for item in result.unscanned}
+
+
+def test_broken_escapes_count_as_work():
+    mail = HEAD + b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + b"=" * 50_000
+    assert scan_message(mail, replace(OPTIONS, work=16 << 20)).unscanned == ()
+    result = scan_message(mail, replace(OPTIONS, work=4 << 20))
+    assert {item.reason for item in result.unscanned} == {"too-large"}
+
+
+@pytest.mark.parametrize(
+    "noise", [b"\r", b"\0", b"\r\0", b" \r", b"\r ", b"\r\r\n", b"\r--", b"\r\n\0", b"\r-"]
+)
+def test_nul_and_bare_cr_take_linear_time(noise: bytes):
+    mail = HEAD + b"\r\n" + noise * (500_000 // len(noise))
+    started = time.perf_counter()
+    scan_message(mail)
+    assert time.perf_counter() - started < 5
+
+
 @pytest.mark.parametrize(("work", "reasons"), [(1 << 20, set()), (1 << 18, {"too-large"})])
 def test_reading_over_and_over_is_bounded(work: int, reasons: set[str]):
     lines = [b"--x y" for _ in range(150)]

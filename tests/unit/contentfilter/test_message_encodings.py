@@ -89,9 +89,35 @@ def test_base64_that_goes_on_after_the_padding_is_in_doubt():
 
 
 def test_base64_pieces_are_bounded():
-    readings, complete = base64_of(b"aGVsbG8=" * 150_000)
+    readings, complete = base64_of(b"aGVsbG8=" * 300_000)
+    assert complete
+    assert readings[:2] == [b"hello", b"hello" * 300_000]
+    readings, complete = base64_of(b"aGVsbG8=" * 300_002)
     assert not complete
-    assert readings[0] == b"hello"
+    assert readings == [b"hello"]
+
+
+def test_base64_in_lines_of_odd_length_is_bounded():
+    for count, whole in ((400_000, True), (400_002, False)):
+        readings, complete = base64_of(b"QUFBQQ\n" * count)
+        assert (complete, b"A" * 3 * count in readings) == (whole, whole)
+    text = b"QUFB" * 10 + b"Q\n"
+    assert b"A" * 30 * 400_004 in base64_of(text * 400_004)[0]
+
+
+@pytest.mark.parametrize("spare", [b"X", b"XX", b"XXX"])
+@pytest.mark.parametrize("count", range(20, 30))
+def test_base64_with_spare_characters_in_each_line(spare: bytes, count: int):
+    """Whatever number of them that makes in all."""
+    for text in ((b"QUFB" + spare + b"\r\n") * count, (b"QUFBQUFB" + spare + b"\n") * count):
+        readings, complete = base64_of(text)
+        assert complete
+        assert b"A" * (text.count(b"QUFB") * 3) in readings
+
+
+def test_padding_in_place_of_zeros():
+    data = b"\0abc\0\0\0def" * 5
+    assert data in base64_of(base64.b64encode(data).replace(b"A", b"="))[0]
 
 
 @pytest.mark.parametrize("junk", [bytes((byte,)) for byte in range(256) if not chr(byte).isalnum()])

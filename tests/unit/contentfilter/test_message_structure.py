@@ -256,3 +256,12 @@ def test_content_that_lies_elsewhere_is_found():
         + b"Content-Type: message/external-body; access-type=anon-ftp\r\n\r\nContent-Type: text/plain\r\n\r\n"
     )
     assert any(item.name == "external-body" for item in read(mail) if isinstance(item, Finding))
+
+
+def test_content_of_an_external_body_that_is_written_like_a_file():
+    mail = (
+        HEAD + b"Content-Type: message/external-body; access-type=x\r\n" + attachment(b"Key: a\r\n", "a.js")
+    )
+    named = mail.replace(b"Content-Type: application/octet-stream\r\n", b"")
+    plain = [(item.name, item.data) for item in read(named) if isinstance(item, Part)]
+    assert ("a.js", b"Key: a\r\n") in plain
