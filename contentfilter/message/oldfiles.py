@@ -21,9 +21,10 @@ _JUNK = bytes(set(range(256)) - set(_ALPHABET + b"="))
 
 _UU_BEGIN = re.compile(
     rb"(?:\A|[\r\n])begin(-base64)?[ \t]++(?:([0-9]{3,7})(?=[ \t\r\n]))?[ \t]*+([^\r\n]{0,2000}+)"
-    rb"(?:\r\n|\r|\n)"
+    rb"(?:\r\n|\r|\n)(?(1)|(?=[\r\n\x20-\x60]))"
 )
-"""Some programs take any number for a mode, and do without a name, or without a mode."""
+"""Some programs take any number for a mode, and do without a name, or without a mode. Behind it there are
+characters of the encoding."""
 _UU_FULL_LINE = re.compile(rb"M[\x20-\x60]{60}")
 _YENC_BEGIN = re.compile(
     rb"(?:\A|\n)=ybegin [^\r\n]{0,300}?name=([^\r\n]{1,300})\r?\n(?:=ypart [^\r\n]*\r?\n)?"
