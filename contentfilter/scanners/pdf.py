@@ -18,6 +18,7 @@ from contentfilter.pdf.streams import set_bounds
 _ATTEMPT, _ATTEMPT_MIB = 3_000, 20_000
 """Microseconds that an attempt to open a document takes, and for each MiB of it."""
 _EARLIER = "an earlier revision"
+_ONE_OF_SEVERAL = "one of several documents"
 _MAX_REVISIONS = 8
 """Earlier revisions with a lock that are looked at."""
 _MAX_WARNINGS = 2_000
@@ -36,9 +37,10 @@ class Pdf:
     def scan(self, part: Part, context: Context) -> Iterator[Found]:
         if not syntax.is_pdf(part.data):
             return
-        pieces, many = syntax.documents(part.data)
+        # What is a piece already has no pieces: the last one may hold a million headers.
+        pieces, many = syntax.documents(part.data) if part.inside != _ONE_OF_SEVERAL else ([], False)
         for start, end in pieces:
-            yield part.piece("one of several documents", part.data[start:end])
+            yield part.piece(_ONE_OF_SEVERAL, part.data[start:end])
         if many:
             yield part.unscanned("too-large", "PDF documents in a row")
         try:

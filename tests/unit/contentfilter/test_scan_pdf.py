@@ -385,6 +385,12 @@ def test_documents_in_a_row():
     assert scanned(plain * 9)[1] >= {"too-large"}
 
 
+def test_headers_without_number_are_no_documents_in_documents():
+    result = scan_document("x", b"%PDF-1.7\n" * 100_000)
+    assert result.parts <= 10
+    assert {item.reason for item in result.unscanned} == {"malformed", "too-large"}
+
+
 def test_stored_document_in_a_document_is_none_in_a_row():
     inner = raw_pdf()
     data = raw_pdf(objects={4: b"<</F(a)/EF<</F 5 0 R>>>>", 5: stream(inner, b"/Type/EmbeddedFile")})
