@@ -15,7 +15,8 @@ from contentfilter.containers.zipmember import inflate
 from contentfilter.limits import MIB
 
 _JOINED = re.compile(rb"[\"'`]\s*[+,]\s*[\"'`]|\\\r?\n")
-_ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|u00([0-9a-fA-F]{2})|u\{0{0,6}([0-9a-fA-F]{2})\})")
+_ESCAPES = re.compile(rb"(?:\\(?:x|u00)[0-9a-fA-F]{2})+|(?:\\u\{0{0,6}[0-9a-fA-F]{2}\})+")
+_ESCAPE = re.compile(rb"\\(?:x|u00|u\{0{0,6})([0-9a-fA-F]{2})\}?")
 _ENTITY = re.compile(rb"&#(?:x0{0,6}([0-9a-fA-F]{2})|0{0,6}(\d{2,3}));?")
 _NAMED = {
     b"&quot;": b'"',
@@ -30,7 +31,7 @@ _NAMED = {
     b"&amp;": b"&",
 }
 _BASE64 = re.compile(
-    rb"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{64,}+={0,2}(?>(?:\s{1,8}[A-Za-z0-9+/_-]{16,}+={0,2})*)"
+    rb"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{64,}+={0,2}(?:\s{1,8}[A-Za-z0-9+/_-]{16,}+={0,2})*+"
 )
 _HEX = re.compile(rb"[0-9a-fA-F]{128,}+")
 _TEXT = re.compile(rb"[\"'`]((?:[^\"'`\\\r\n]|\\.){64,}+)")
@@ -39,11 +40,12 @@ _SPELT = re.compile(
 )
 _LEAST_SPELT = 16
 """Characters that must be spelt by number in a text of octets."""
+_SPELT_HEAD = 2048
 _PLAIN = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
 _LONG_TEXT = re.compile(rb"[\"'`]([^\"'`<>\r\n]{256,}+)[\"'`]")
-_ESCAPED_HEX = re.compile(rb"(?<![0-9a-fA-F%,:])(?>(?:[%,:\s]?[0-9a-fA-F]{2}[%,:\s]){64,})[0-9a-fA-F]{0,2}")
+_ESCAPED_HEX = re.compile(rb"(?<![0-9a-fA-F%,:])(?:[%,:\s]?[0-9a-fA-F]{2}[%,:\s]){64,}+[0-9a-fA-F]{0,2}")
 _NUMBERS = re.compile(
-    rb"(?<![\d,;])(?>(?:-?(?:0x[0-9a-fA-F]{1,2}|\d{1,3})\s{0,4}[,;|:_.*!#~@$/\s]\s{0,4}){64,})"
+    rb"(?<![\d,;])(?:-?(?:0x[0-9a-fA-F]{1,2}|\d{1,3})\s{0,4}[,;|:_.*!#~@$/\s]\s{0,4}){64,}+"
     rb"(?:0x[0-9a-fA-F]{1,2}|\d{1,3})?"
 )
 _PERCENT = re.compile(rb"(?:%[0-9a-fA-F]{2})+")
@@ -109,13 +111,17 @@ def flat(page: bytes) -> bytes:
         for name, character in _NAMED.items():
             page = page.replace(name, character)
     if b"\\x" in page or b"\\u" in page:
-        page = _ESCAPE.sub(lambda match: binascii.unhexlify(match[1] or match[2] or match[3]), page)
+        page = _ESCAPES.sub(_characters, page)
     return _JOINED.sub(b"", page)
 
 
 def _character(match: re.Match[bytes]) -> bytes:
     number = int(match[1], 16) if match[1] else int(match[2])
     return bytes((number,)) if number < 128 else match[0]
+
+
+def _characters(match: re.Match[bytes]) -> bytes:
+    return binascii.unhexlify(b"".join(_ESCAPE.findall(match[0])))
 
 
 def octets(page: bytes) -> Iterator[bytes]:
@@ -135,9 +141,10 @@ def octets(page: bytes) -> Iterator[bytes]:
             number += 1
             if number > MAX_LITERALS:
                 raise TooManyError
-            for content, _data in _known(_SPELT.sub(_octet, match[1]), False):
-                if kind_of(content):
-                    yield content
+            head = _SPELT.sub(_octet, match[1][:_SPELT_HEAD])
+            if any(kind_of(content) for content, _data in _known(head, False)):
+                whole = _SPELT.sub(_octet, match[1])
+                yield from (content for content, _data in _known(whole, False) if kind_of(content))
 
 
 def _octet(match: re.Match[bytes]) -> bytes:

@@ -59,6 +59,8 @@ _LEAST_PAGE = 64
 _LEAST_DATA = 1024
 """Octets of what is not known at all from which on it is taken for a file, not for a key or a token."""
 _ROOM = 64 * MIB
+_WORK = 16
+"""What an octet of a script counts for, against the bound on work."""
 _MAX_LAYERS = 100
 _MAX_HANDED = 200
 
@@ -126,7 +128,7 @@ class _Page:
         """What is written out in the page, and what is odd about that."""
         layers = [self._text]
         for layer in layers:
-            if self._context.budget.exhausted or not self._context.budget.take_work(len(layer)):
+            if self._context.budget.exhausted or not self._context.budget.take_work(_WORK * len(layer)):
                 yield self._part.unscanned("too-large", "scripts in a web page")
                 break
             try:
