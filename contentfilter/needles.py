@@ -28,6 +28,10 @@ class Needles:
         self._overlap = max(map(len, needles)) - 1
         self._search = BytesAhoCorasick(needles, MatchKind.LeftmostFirst).find_matches_as_indexes
 
+    def stand_in(self, data: bytes | bytearray, start: int = 0, end: int | None = None) -> bool:
+        """Whether any of them stands in ``data``: in one pass, whereas ``in`` takes one for each."""
+        return next(self.places(data, start, end), None) is not None
+
     def places(self, data: bytes | bytearray, start: int = 0, end: int | None = None) -> Iterator[int]:
         """Where one of them stands between ``start`` and ``end``, the first place first."""
         stop = len(data) if end is None else min(end, len(data))

@@ -99,6 +99,10 @@ _STUBBED = (
 )
 
 
+_ANY_STUBBED = Needles(b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"MSCF\0\0\0\0")
+"""All of them: most contents hold none."""
+
+
 def find_formats(data: Content) -> Iterator[Located]:
     """The archives in ``data``: the one that it is, and those that lie behind something else."""
     start = _after_skipped(data)
@@ -107,7 +111,7 @@ def find_formats(data: Content) -> Iterator[Located]:
         yield Located(first, start if start < len(data) else 0)
     if data[0x8001:0x8006] in (b"CD001", b"BEA01"):
         yield Located(ISO, 0)
-    for magic, kind in _STUBBED:
+    for magic, kind in _STUBBED if _ANY_STUBBED.stand_in(data, 1, STUB) else ():
         for at in islice(magic.places(data, 1, STUB), _MAX_STUBS):
             actual = RAR5 if kind is RAR4 and data[at + 6 : at + 8] == b"\x01\0" else kind
             if _header_holds(data, at, actual):

@@ -21,12 +21,13 @@ from contentfilter.containers.literals import (
 )
 from contentfilter.filename import suffix
 from contentfilter.limits import MIB
+from contentfilter.needles import Needles
 from contentfilter.part import Context, Found, Part
 from contentfilter.scanners.opening import TO_READ, opening
 from mailbase.scripts import SUFFIXES
 
 _PAGES = frozenset({"htm", "html", "shtml", "xhtml", "xht", "svg", "svgz", "hta", "mht", "mhtml"})
-_SIGNS = (
+_SIGNS = Needles(
     b"<html",
     b"<script",
     b"<!doctype html",
@@ -38,7 +39,7 @@ _SIGNS = (
     b"<a ",
     b"<div",
 )
-_NAMESPACES = (b"w3.org/1999/xhtml", b"w3.org/2000/svg", b"<!ENTITY", b"xml-stylesheet")
+_NAMESPACES = Needles(b"w3.org/1999/xhtml", b"w3.org/2000/svg", b"<!ENTITY", b"xml-stylesheet")
 _HANDLER = re.compile(rb"on[a-z]{3,24}\s{0,20}=")
 _SPELT = re.compile(
     rb"&(?:#(?:x0*(?:[46][1-9a-f]|[57][0-9a])|0*(?:6[5-9]|[78]\d|90|9[7-9]|1[01]\d|12[012]))\b|colon;)"
@@ -87,11 +88,11 @@ def is_page(part: Part) -> bool:
         return False
     head = opening(data)
     if head.startswith(b"<?xml"):
-        return any(name in data for name in _NAMESPACES)
+        return _NAMESPACES.stand_in(data)
     if not head.startswith(b"<") and (not part.name or end in TO_READ):
         # A text may speak of pages; a mail's own is shown without running anything.
         return False
-    return any(sign in head for sign in _SIGNS)
+    return _SIGNS.stand_in(head)
 
 
 def _runs(lower: bytes) -> bool:

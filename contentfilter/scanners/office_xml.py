@@ -10,7 +10,7 @@ import binascii
 import itertools
 import re
 import xml.parsers.expat
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from contentfilter import references
 from contentfilter.containers.biff import xlsb_dde
@@ -24,6 +24,7 @@ from contentfilter.containers.markup import (
     unescaped,
 )
 from contentfilter.limits import MIB
+from contentfilter.needles import Needles
 from contentfilter.part import Content, Context, Found, Part
 from contentfilter.scanners.remote import is_active, is_remote
 from contentfilter.scanners.word_fields import BEGIN, END, SEPARATE, judge_fields
@@ -54,6 +55,11 @@ _DDE_ELEMENTS = (
     (b"ppaction", re.compile(rb"ppaction://program[^\"'<]{0,300}", re.IGNORECASE)),
 )
 """SpreadsheetML links and formulas, Excel 2003 XML, OpenDocument, PowerPoint's actions."""
+_SIGNS = Needles(
+    b"inData", b"inaryData", b"inary-data", b"nstrText", b"fldSimple", b"elationship", b"mso-application",
+    b"ttachedTemplate", b"dit-Time-Data", *(sign for sign, _pattern in _DDE_ELEMENTS),
+)  # fmt: skip
+"""Without all of these only the head is of interest; they are looked for one by one where there is any."""
 _REMOTE_KINDS = (
     "/attachedtemplate", "/oleobject", "/frame", "/subdocument", "/afchunk", "/vbaproject", "/package",
     "/control", "/mailmergesource", "/mailmergeheadersource", "/transform", "/attachedtoolbars",
@@ -82,40 +88,46 @@ class OfficeXml:
         source = as_utf8(part.data)
         if source is None:
             return
-        data: Content = source
-        # Only texts can be cut in the middle; names and attributes cannot.
-        binary = b"inData" in data or b"inaryData" in data or b"inary-data" in data
-        fields = b"nstrText" in data or b"fldSimple" in data
-        if (binary or fields) and (b"<!" in data or data.find(b"<?", 2) > 0):
-            whole = joined(data)
-            if whole is None:
-                yield part.unscanned("too-large", "sections of XML")
-            else:
-                data = whole
-        if binary:
-            for number, match in enumerate(_BINARY.finditer(data)):
-                if number >= context.options.members or context.budget.exhausted:
-                    yield part.unscanned("too-large", "binary data in XML")
-                    break
-                if content := _base64(match[2]):
-                    yield part.piece("binary data", content)
-        if fields:
-            yield from judge_fields(part, _instructions(data))
-        for sign, pattern in _DDE_ELEMENTS:
-            if sign in data and (link := pattern.search(data)):
-                yield part.found("office-dde", unescaped(link[0])[:200].strip())
-        if b"elationship" in data:
-            yield from _relations(part, data)
-        if b"mso-application" in source[:4096]:
-            yield from _stylesheet(part, source)
-        if b"ttachedTemplate" in source or b"dit-Time-Data" in source:
-            yield from _template(part, source)
+        data = (yield from _signed(part, context, source)) if _SIGNS.stand_in(source) else source
         head = data[:4096].lower()
         if b"schemas.openxmlformats.org/package/2006/" in head and not _is_well_formed(part.data):
             yield part.unscanned("malformed", "OOXML whose parts cannot be told apart")
         named = b"macrosheet" in head and _MACRO_SHEET.search(head)
         if named or (b"content-types" in head and "macrosheet" in _lower(data)):
             yield part.found("office-xlm-macro", "macro sheet")
+
+
+def _signed(part: Part, context: Context, source: Content) -> Generator[Found, None, Content]:
+    """What there is in XML in which one of the signs stands; returns it, its sections joined if need be."""
+    data = source
+    # Only texts can be cut in the middle; names and attributes cannot.
+    binary = b"inData" in data or b"inaryData" in data or b"inary-data" in data
+    fields = b"nstrText" in data or b"fldSimple" in data
+    if (binary or fields) and (b"<!" in data or data.find(b"<?", 2) > 0):
+        whole = joined(data)
+        if whole is None:
+            yield part.unscanned("too-large", "sections of XML")
+        else:
+            data = whole
+    if binary:
+        for number, match in enumerate(_BINARY.finditer(data)):
+            if number >= context.options.members or context.budget.exhausted:
+                yield part.unscanned("too-large", "binary data in XML")
+                break
+            if content := _base64(match[2]):
+                yield part.piece("binary data", content)
+    if fields:
+        yield from judge_fields(part, _instructions(data))
+    for sign, pattern in _DDE_ELEMENTS:
+        if sign in data and (link := pattern.search(data)):
+            yield part.found("office-dde", unescaped(link[0])[:200].strip())
+    if b"elationship" in data:
+        yield from _relations(part, data)
+    if b"mso-application" in source[:4096]:
+        yield from _stylesheet(part, source)
+    if b"ttachedTemplate" in source or b"dit-Time-Data" in source:
+        yield from _template(part, source)
+    return data
 
 
 def _base64(text: bytes) -> bytes:

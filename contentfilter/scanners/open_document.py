@@ -11,6 +11,7 @@ from contentfilter.containers.markup import ATTRIBUTES, PREFIX, as_utf8, attribu
 from contentfilter.containers.vba_source import lines_of
 from contentfilter.limits import MIB
 from contentfilter.macros.digest import digest_of, normal_source
+from contentfilter.needles import Needles
 from contentfilter.part import Content, Context, Found, Part
 from contentfilter.scanners.remote import is_remote
 
@@ -21,6 +22,8 @@ _SCRIPT = re.compile(rb"scripts/(?:[^/]+/)+[^/]+\.(?:py|bsh|js|java|class|jar)\Z
 _STARTING = re.compile(r"dom:load|on-?load|on-?open|startapp|mouse-?over|prepare|focus", re.IGNORECASE)
 _MACRO_URL = re.compile(r"\s*(?:vnd\.sun\.star\.script|macro|script):", re.IGNORECASE)
 _STAR_BASIC = frozenset({"starbasic", "basicmanager2"})
+_SIGNS = Needles(b"encryption-data", b"StarBasic", b"office:document", b"event")
+"""Without all of these there is nothing."""
 _MAX_SOURCE = 4 * MIB
 _MAX_EVENTS = 10_000
 
@@ -40,7 +43,7 @@ class OpenDocument:
                 yield part.unscanned("unsupported", "Basic of StarOffice")
             return
         data = as_utf8(part.data)
-        if data is None:
+        if data is None or not _SIGNS.stand_in(data):
             return
         if b"encryption-data" in data and b"manifest" in data[:4096].lower():
             yield part.found("office-encrypted", "OpenDocument")

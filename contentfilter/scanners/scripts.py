@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 from contentfilter.filename import suffixes
+from contentfilter.needles import Needles
 from contentfilter.part import Content, Context, Found, Part
 from contentfilter.scanners.opening import TO_READ, opening
 from mailbase.scripts import SUFFIXES, detail
@@ -55,6 +56,7 @@ _MARKUP = (
     (b"<plist", re.compile(rb"<key>commandstring</key>"), "macOS Terminal"),
 )
 """What stands in it, the element that tells, and what opens it."""
+_MARKUP_SIGNS = Needles(*dict.fromkeys(sign for sign, _pattern, _kind in _MARKUP))
 _ENTRY_FILES = frozenset({"url", "website", "scf", "desktop"})
 """Such files may begin with other sections or comments."""
 _REGISTRY = (b"windows registry editor version ", b"regedit4")
@@ -120,7 +122,7 @@ def script(data: Content, name: str) -> str:
 
 
 def _markup(head: bytes) -> str:
-    for sign, pattern, kind in _MARKUP:
+    for sign, pattern, kind in _MARKUP if _MARKUP_SIGNS.stand_in(head) else ():
         if sign in head and pattern.search(head):
             return kind
     return ""

@@ -32,6 +32,15 @@ def test_each_place_is_found_wherever_windows_end(shift: int):
     assert list(needles.places(bytes(data))) == places
 
 
+def test_whether_any_stands_there_is_told_for_the_same_octets():
+    needles = Needles(b"PK", b"Rar!")
+    assert needles.stand_in(b"..PK")
+    assert needles.stand_in(bytearray(1 << 20) + b"Rar!")
+    assert not needles.stand_in(b"..PK", 3)
+    assert not needles.stand_in(b"..PK", 0, 3)
+    assert not needles.stand_in(b"")
+
+
 def test_a_place_lies_wholly_between_start_and_end():
     data = b"..PK....PK...PK"
     needles = Needles(b"PK")
