@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
 
 from contentfilter.message.parameters import decode_words
+from mailbase.once import once
 
 MAX_FIELDS = 500
 """Fields that are kept of one header."""
@@ -33,7 +33,7 @@ class Field:
     def __repr__(self) -> str:
         return f"Field({self.name!r}, {self.raw!r})"
 
-    @cached_property
+    @once
     def text(self) -> str:
         """The value as people read it: encoded words decoded (RFC 2047), raw 8-bit as UTF-8 or Latin-1."""
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 from contentfilter.letter.header import Field, fields_of
 from contentfilter.letter.html import Page, read_page
@@ -13,6 +12,7 @@ from contentfilter.links.link import Link
 from contentfilter.links.mentions import Mention, mentions_in
 from contentfilter.part import Part
 from contentfilter.text import text_of
+from mailbase.once import once
 
 MAX_TEXTS = 20
 """Texts of one mail that are read."""
@@ -48,12 +48,12 @@ class Text:
     def is_html(self) -> bool:
         return self.media == "text/html"
 
-    @cached_property
+    @once
     def source(self) -> str:
         """The text itself, HTML with its tags."""
         return text_of(self.data, self.charset)
 
-    @cached_property
+    @once
     def page(self) -> Page:
         """The text as a reader sees it; of plain text, the text itself without links."""
         return read_page(self.source) if self.is_html else Page(shown=self.source)
@@ -114,22 +114,22 @@ class Letter:
         self.size = size
         self.attached = attached
 
-    @cached_property
+    @once
     def fields(self) -> tuple[Field, ...]:
         """The header fields, from the top."""
         return fields_of(self.header)
 
-    @cached_property
+    @once
     def mentions(self) -> tuple[Mention, ...]:
         """The URLs of its texts and its subject."""
         return mentions_in(self.texts, self.first("subject"))
 
-    @cached_property
+    @once
     def attached_mentions(self) -> tuple[Mention, ...]:
         """The URLs of its attached texts."""
         return mentions_in(self.attached)
 
-    @cached_property
+    @once
     def _by_name(self) -> dict[str, list[Field]]:
         table: dict[str, list[Field]] = {}
         for field in self.fields:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
+
+from mailbase.once import once
 
 MAX_FIELD = 4000
 """Characters of a field that are looked at."""
@@ -21,11 +22,11 @@ class Mailbox:
     name: str = ""
     address: str = ""
 
-    @cached_property
+    @once
     def local(self) -> str:
         return self.address.rpartition("@")[0]
 
-    @cached_property
+    @once
     def domain(self) -> str:
         """Small letters; empty if there is none."""
         return self.address.rpartition("@")[2].rstrip(".").lower() if "@" in self.address else ""

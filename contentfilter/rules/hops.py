@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
 
 from contentfilter.rules.dates import Moment, moment_of
+from mailbase.once import once
 
 MAX_LINE = 2000
 """Characters of a line that are looked at."""
@@ -42,7 +42,7 @@ class Hop:
         if by < 0 and self._front[:3].lower() == "by ":
             self._about, self._server = "", self._front[3:300].lstrip()
 
-    @cached_property
+    @once
     def _named(self) -> tuple[str, str]:
         about = self._about.lstrip()
         words = about[5:300].split(None, 1) if about[:5].lower() == "from " else []
@@ -64,18 +64,18 @@ class Hop:
         """The client's name in DNS, verified or not, small letters; empty where the line does not tell."""
         return self._named[1]
 
-    @cached_property
+    @once
     def address(self) -> str:
         """The client's IP address; empty where the line does not tell."""
         found = _ADDRESS.search(self._about)
         return found[1].lower() if found else ""
 
-    @cached_property
+    @once
     def by(self) -> str:
         """The server that wrote the line, by its own account, small letters."""
         return _END.split(self._server, maxsplit=1)[0].rstrip(".").lower()
 
-    @cached_property
+    @once
     def protocol(self) -> str:
         """``ESMTP`` and the like, capitals; empty where the line does not tell."""
         _, found, behind = self._front.partition(" with ")
@@ -86,7 +86,7 @@ class Hop:
         """Whether the client has a public address; one that gave a password is a user at home."""
         return bool(self.address and not _PRIVATE.match(self.address) and self.protocol not in _AUTHENTICATED)
 
-    @cached_property
+    @once
     def moment(self) -> Moment | None:
         """When; None where it cannot be read."""
         return moment_of(self._when.strip())

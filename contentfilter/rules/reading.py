@@ -6,12 +6,12 @@ import string
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from contentfilter.rules.address import Mailbox, mailbox_of
 from contentfilter.rules.dates import Moment, moment_of
 from contentfilter.rules.hops import Hop
+from mailbase.once import once
 from mailbase.organisation import organisation
 
 if TYPE_CHECKING:
@@ -72,25 +72,25 @@ class Reading:
             box = self._mailboxes[name] = mailbox_of(self.letter.first(name))
         return box
 
-    @cached_property
+    @once
     def _mailboxes(self) -> dict[str, Mailbox]:
         return {}
 
-    @cached_property
+    @once
     def sender(self) -> Mailbox:
         """The first address in From."""
         return self.mailbox("from")
 
-    @cached_property
+    @once
     def organisation(self) -> str:
         """The registrable domain of From; empty if there is none."""
         return organisation(self.sender.domain) or self.sender.domain
 
-    @cached_property
+    @once
     def subject(self) -> str:
         return self.letter.first("subject")
 
-    @cached_property
+    @once
     def hops(self) -> Sequence[Hop]:
         """The Received lines, the topmost first: who had the mail from whom, as each of them says."""
         found = []
@@ -100,29 +100,29 @@ class Reading:
                 break
         return found
 
-    @cached_property
+    @once
     def outside(self) -> Sequence[Hop]:
         """The hops at which a client from outside handed the mail over."""
         return [hop for hop in self.hops if hop.outside]
 
-    @cached_property
+    @once
     def date(self) -> Moment | None:
         """What Date says; None if it is missing or nobody can read it."""
         return moment_of(self.letter.first("date"))
 
-    @cached_property
+    @once
     def arrival(self) -> float | None:
         """When the mail was handed over, by the topmost Received line that tells: seconds since the epoch."""
         return next((hop.moment.seconds for hop in self.hops if hop.moment is not None), None)
 
-    @cached_property
+    @once
     def first_seen(self) -> float | None:
         """When the first server had the mail, by the undermost Received line that tells, likewise."""
         return next((hop.moment.seconds for hop in reversed(self.hops) if hop.moment is not None), None)
 
     # -- texts
 
-    @cached_property
+    @once
     def capitals(self) -> float:
         """Share of capitals among the letters of the text; 0 where it is short or has no letters at all."""
         text = self.shown[:8000].encode("ascii", "ignore")
@@ -130,7 +130,7 @@ class Reading:
         lower = len(text) - len(text.translate(None, _LOWER))
         return upper / (upper + lower) if upper + lower >= 150 else 0.0
 
-    @cached_property
+    @once
     def shown(self) -> str:
         """What a reader sees of the texts, white space made one, a line for each text. Bounded."""
         return bounded("\n".join(self.shown_of(text) for text in self.letter.texts), MAX_BODY)
@@ -139,33 +139,33 @@ class Reading:
         """What a reader sees of one text, white space made one."""
         return " ".join(plain(text.shown[: 4 * MAX_BODY]).split())
 
-    @cached_property
+    @once
     def text(self) -> str:
         """Subject and what is shown."""
         subject = " ".join(plain(self.subject[:1000]).split())
         return f"{subject}\n{self.shown}"
 
-    @cached_property
+    @once
     def body(self) -> bytes:
         """:attr:`text`, for expressions."""
         return self.text.encode("utf-8", "replace")
 
-    @cached_property
+    @once
     def source(self) -> str:
         """The texts as they came, their transfer encoding undone. Bounded."""
         return bounded("\n".join(text.source for text in self.letter.texts), MAX_RAW)
 
-    @cached_property
+    @once
     def raw(self) -> bytes:
         """:attr:`source`, for expressions."""
         return self.source.encode("utf-8", "replace")
 
-    @cached_property
+    @once
     def html(self) -> str:
         """The source of the HTML texts. Bounded."""
         return bounded("\n".join(text.source for text in self.letter.texts if text.is_html), MAX_RAW)
 
-    @cached_property
+    @once
     def urls(self) -> Sequence[Url]:
         """The links that a reader may open, each once."""
         found: dict[str, Url] = {}
@@ -177,7 +177,7 @@ class Reading:
                     break
         return list(found.values())
 
-    @cached_property
+    @once
     def parts(self) -> Sequence[Declared]:
         """How the texts and the attachments were declared."""
         texts = [Declared(text.media, text.charset.lower(), text.encoding) for text in self.letter.texts]
