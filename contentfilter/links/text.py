@@ -36,6 +36,8 @@ _FILES = frozenset({"cc", "md", "mov", "pl", "ps", "py", "rs", "sh", "so", "zip"
 """Top levels that are rather the ends of file names where nothing else makes them the end of a host's."""
 _TRAILING = ".,;:!?'\u2019\u201d\u00bb*_~|`\\"
 _PAIRS = {")": "(", "]": "[", "}": "{"}
+_INNER_DOT = re.compile(r"\.\S")
+"""A dot that is not the end of a word; most are that of a sentence."""
 _FOREIGN = re.compile(r"[^\x00-\x7f]")
 
 
@@ -46,11 +48,13 @@ def urls_in(text: str) -> Iterator[str]:
         text: what a reader sees.
     """
     text = undisguised(text)
+    # Most texts have none at all, most lines of the others neither, and are not cut into words for it.
+    if "//" not in text and "\\\\" not in text and not _INNER_DOT.search(text):
+        return
     count = 0
     for line in text.split("\n"):
         slashes = "//" in line or "\\\\" in line
-        # Most lines have none, and are not cut into words for it.
-        if not slashes and not _has_inner_dot(line):
+        if not slashes and not _INNER_DOT.search(line):
             continue
         for word in line.split():
             if "." not in word[:-1] and not (slashes and ("//" in word or "\\\\" in word)):
@@ -61,16 +65,6 @@ def urls_in(text: str) -> Iterator[str]:
                     count += 1
                     if count >= MAX_FOUND:
                         return
-
-
-def _has_inner_dot(line: str) -> bool:
-    """Whether a dot in it is not the end of a word; most are that of a sentence."""
-    at = line.find(".")
-    while at >= 0:
-        if line[at + 1 : at + 2].strip():
-            return True
-        at = line.find(".", at + 1)
-    return False
 
 
 def undisguised(text: str) -> str:

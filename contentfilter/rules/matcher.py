@@ -121,12 +121,14 @@ class Matcher:
 
     def _signs_in(self, sight: Sight) -> Iterator[Sign]:
         """All that was found in the letter, without the rules that fire."""
-        for name in self._facts:
-            if sight.fact(name) is not None:
-                yield FACT, name
+        for name in sight.holding(self._facts):
+            yield FACT, name
+        letter = sight.reading.letter
         for name, view in self._views.items():
-            for number in sight.anywhere(view):
-                yield name, number
+            # A mail has few of the fields that rules look at.
+            if not view.field or view.field in letter:
+                for number in sight.anywhere(view):
+                    yield name, number
         for number in sight.phrases:
             yield PHRASE, number
 
@@ -300,6 +302,14 @@ class Sight:
         if name not in self._facts:
             self._facts[name] = FACTS[name](self.reading)
         return self._facts[name]
+
+    def holding(self, names: Iterable[str]) -> list[str]:
+        """Those of the facts that hold."""
+        facts, reading = self._facts, self.reading
+        for name in names:
+            if name not in facts:
+                facts[name] = FACTS[name](reading)
+        return [name for name in names if facts[name] is not None]
 
     @property
     def phrases(self) -> dict[int, tuple[int, int]]:

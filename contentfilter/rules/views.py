@@ -20,12 +20,14 @@ class View:
     title: of it, for people.
     cells: takes the texts out of a reading.
     flowing: the texts are one, and matches are counted within it.
+    field: the header field that it looks at; without one there are no texts.
     """
 
     name: str
     title: str
     cells: Callable[[Reading], Cells]
     flowing: bool = False
+    field: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def header_view(name: str, part: str) -> View:
             ]
         return _octets(reading.values(name, part))
 
-    return View(f"header.{name}.{part}", title, cells)
+    return View(f"header.{name}.{part}", title, cells, field=name)
 
 
 def searches(condition: Condition) -> list[Search]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 import struct
-from bisect import bisect_left
 from collections.abc import Iterable
 from hashlib import blake2b
 from zlib import crc32
@@ -34,9 +33,11 @@ that end other letters, and none that stands in all letters of a script."""
 _CUT = bytes(ord("\n") if octet in _CUTS else octet for octet in range(256))
 _NO_LETTERS = bytes(set(range(0x80)) - set(b"abcdefghijklmnopqrstuvwxyz"))
 _LINK = re.compile(r"/\S*")
+_HASH = 32
 _BITS = 30
-"""Of a hash: as many as Python can sort in half the time."""
-_STEP = (1 << _BITS) // (KEYS * ROW)
+"""Of a hash that go into a key."""
+_WITHIN = _HASH - (KEYS * ROW - 1).bit_length()
+"""Bits of a hash that tell where it is in its range; those above tell which range it is in."""
 _ROW = struct.Struct(f">{ROW}I")
 
 
@@ -52,12 +53,24 @@ def fuzzy_digest(texts: Iterable[str]) -> tuple[str, ...]:
         text = " ".join([word for word in text.split() if "@" not in word])
     text = _LINK.sub("", text.replace("www.", "/"))
     pieces = text.encode("utf-8", "ignore").translate(_CUT, _NO_LETTERS).split(b"\n")
-    runs = map(crc32, pieces[1:], map(crc32, pieces))
-    ordered = sorted({run >> (32 - _BITS) for run in runs})
-    if len(ordered) < LEAST:
+    runs = set(map(crc32, pieces[1:], map(crc32, pieces)))
+    if len(runs) < LEAST:
         return ()
-    least = [ordered[bisect_left(ordered, place * _STEP) % len(ordered)] for place in range(KEYS * ROW)]
+    least = _least(runs)
     return tuple(
         blake2b(_ROW.pack(*least[at : at + ROW]), digest_size=KEY_SIZE, salt=bytes((VERSION, at))).hexdigest()
         for at in range(0, KEYS * ROW, ROW)
     )
+
+
+def _least(runs: set[int]) -> list[int]:
+    """The least hash in each range; of a range without any, that of the next one that has some."""
+    least = [1 << _HASH] * (KEYS * ROW)
+    # In one pass: sorting them takes longer.
+    for run in runs:
+        if run < least[run >> _WITHIN]:
+            least[run >> _WITHIN] = run
+    following = min(runs)
+    for place in reversed(range(KEYS * ROW)):
+        following = least[place] = following if least[place] >> _HASH else least[place]
+    return [run >> (_HASH - _BITS) for run in least]
