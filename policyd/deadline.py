@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
 from mailbase.alarms import Alarms
 from policyd.facts import Fact
@@ -32,15 +31,15 @@ class Patience:
 
 
 class _Wait:
-    __slots__ = ("_alarms", "_over", "_timer", "outcome")
+    __slots__ = ("_alarms", "_over", "_steps", "_timer", "outcome")
 
     def __init__(self, clock: Any, alarms: Alarms, waiting: Awaitable[Fact], until: float) -> None:
         self.outcome: Deferred[Fact | None] = Deferred()
         self._alarms = alarms
         self._over = False
         self._timer: Any = None
-        inner = waiting if isinstance(waiting, Deferred) else Deferred.fromCoroutine(_awaited(waiting))
-        inner.addCallbacks(self._answered, self._failed)
+        self._steps: Iterator[Deferred[Any]] = waiting.__await__()
+        self._go_on(None)
         # All requests have the same time, so that nearly all ask for their alarms in order.
         if not self._over and not alarms.set(self, until):
             self._timer = clock.callLater(max(0.0, until - clock.seconds()), self.wake)
@@ -53,9 +52,17 @@ class _Wait:
         if self._end():
             self.outcome.callback(fact)
 
-    def _failed(self, failure: Failure) -> None:
-        if self._end():
-            self.outcome.errback(failure)
+    def _go_on(self, _: object) -> None:
+        """To be called by what it waits for: as :class:`policyd.server._Awaited` has it."""
+        try:
+            waited = next(self._steps)
+        except StopIteration as stop:
+            self._answered(stop.value)
+        except Exception as error:  # noqa: BLE001 - handed to who waits
+            if self._end():
+                self.outcome.errback(error)
+        else:
+            waited.addBoth(self._go_on)
 
     def _end(self) -> bool:
         """Whether this is the first end."""
@@ -67,7 +74,3 @@ class _Wait:
         elif self._timer.active():
             self._timer.cancel()
         return True
-
-
-async def _awaited(waiting: Awaitable[Fact]) -> Fact:
-    return await waiting

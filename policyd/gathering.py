@@ -6,11 +6,12 @@ The Twisted edge of :mod:`policyd.inquiry`. What is in memory is answered at onc
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Protocol, cast
 
 from twisted.internet.defer import Deferred
 
-from mailbase.dns.answers import Answer, Record, TimedOut
+from mailbase.dns.answers import TimedOut
 from mailbase.dns.resolver import Resolver
 from policyd.facts import Evidence
 from policyd.inquiry import FAILED, Answers, Collected, EvidenceCheck, Inquiry, Questions, Settled, Subject
@@ -67,13 +68,14 @@ class _Gathering:
         "_began",
         "_checks",
         "_counts",
-        "_deadline",
         "_done",
         "_evidence",
         "_gatherer",
         "_late",
         "_open",
         "_times",
+        "ask_for",
+        "deadline",
     )
 
     def __init__(
@@ -81,8 +83,9 @@ class _Gathering:
     ) -> None:
         self._gatherer = gatherer
         self._checks = checks
-        self._deadline = deadline
+        self.deadline = deadline
         self._counts = counts
+        self.ask_for = gatherer.resolver.ask_for
         self._began = gatherer.timer()
         self._evidence: list[tuple[Evidence, ...]] = [()] * len(checks)
         self._open = len(checks)
@@ -91,79 +94,42 @@ class _Gathering:
         self._done: Deferred[Collected] | None = None
 
     def start(self, subject: Subject, settled: Settled | None) -> Collected | Awaitable[Collected]:
-        asking: list[tuple[int, Inquiry, Questions]] = []
+        asking: list[tuple[_Asking, Questions]] = []
         for position, check in enumerate(self._checks):
             try:
                 inquiry = check.inquire(subject)
-                asking.append((position, inquiry, next(inquiry)))
+                questions = next(inquiry)
+                asking.append((_Asking(self, position, check, inquiry), questions))
             except StopIteration as stop:
-                self._finish(position, stop.value)
+                self.finish(position, stop.value)
             except Exception as error:  # noqa: BLE001 - the boundary of a check
-                self._failed(position, error)
+                self.failed(position, error)
         if settled is not None and asking and len(asking) < len(self._checks):
             evidence = [fact for facts in self._evidence for fact in facts]
-            if settled(evidence, [self._checks[position].name for position, *_ in asking]):
+            if settled(evidence, [self._checks[one.position].name for one, _ in asking]):
                 # Nothing that the others could say would change the answer.
                 return self._collected()
-        for position, inquiry, questions in asking:
-            self._advance(position, inquiry, questions, 1)
+        for one, questions in asking:
+            one.go_on(questions)
         if not self._open:
             return self._collected()
         self._done = Deferred()
         return cast("Awaitable[Collected]", self._done)
 
-    def _advance(self, position: int, inquiry: Inquiry, questions: Questions, rounds: int) -> None:
-        """Ask for a check, and go on with it until it has to wait, or is done."""
-        consumer = self._checks[position].name
-        ask = self._gatherer.resolver.ask
-        while True:
-            try:
-                if rounds > getattr(self._checks[position], "rounds", MAX_ROUNDS):
-                    raise RuntimeError("asks without end")
-                asked: list[Any] = [
-                    ask(*question, consumer=consumer, deadline=self._deadline)
-                    if isinstance(question, tuple)
-                    else Deferred.fromCoroutine(_outcome(question))
-                    for question in questions
-                ]
-                waiting = [place for place, answer in enumerate(asked) if isinstance(answer, Deferred)]
-                if waiting:
-                    _Round(self, position, inquiry, rounds, asked, waiting)
-                    return
-                answers = tuple(asked)
-                self._note(answers)
-                questions = inquiry.send(answers)
-                rounds += 1
-            except StopIteration as stop:
-                self._finish(position, stop.value)
-                return
-            except Exception as error:  # noqa: BLE001 - the boundary of a check
-                self._failed(position, error)
-                return
-
-    def go_on(self, position: int, inquiry: Inquiry, rounds: int, answers: Answers) -> None:
-        """The answers are there that a check waited for."""
-        self._note(answers)
-        try:
-            questions = inquiry.send(answers)
-        except StopIteration as stop:
-            self._finish(position, stop.value)
-        except Exception as error:  # noqa: BLE001 - the boundary of a check
-            self._failed(position, error)
-        else:
-            self._advance(position, inquiry, questions, rounds + 1)
-
-    def _note(self, answers: Answers) -> None:
+    def note(self, answers: Answers) -> None:
+        """See whether the deadline came first."""
         # A millisecond: timers may fire a little before their time.
-        if self._gatherer.seconds() >= self._deadline - 0.001:
+        if self._gatherer.seconds() >= self.deadline - 0.001:
             self._late = self._late or any(isinstance(answer, TimedOut) for answer in answers)
 
-    def _failed(self, position: int, error: Exception) -> None:
+    def failed(self, position: int, error: Exception) -> None:
+        """A check has raised."""
         check = self._checks[position].name
         self._gatherer.watch.check_failed(check, error)
-        self._finish(position, (Evidence(check, FAILED),))
+        self.finish(position, (Evidence(check, FAILED),))
 
-    def _finish(self, position: int, evidence: tuple[Evidence, ...]) -> None:
+    def finish(self, position: int, evidence: tuple[Evidence, ...]) -> None:
+        """A check is done."""
         self._evidence[position] = evidence
         self._open -= 1
         gatherer, check = self._gatherer, self._checks[position].name
@@ -187,31 +153,61 @@ async def _outcome(waiting: Awaitable[Any]) -> Any:
         return error
 
 
-class _Round:
-    """The questions that one check waits for."""
+class _Asking:
+    """A check that asks; see :class:`mailbase.dns.resolver.Asker`."""
 
-    __slots__ = ("_answers", "_gathering", "_inquiry", "_open", "_position", "_rounds")
+    __slots__ = ("_answers", "_check", "_gathering", "_inquiry", "_open", "_rounds", "position")
 
-    def __init__(
-        self,
-        gathering: _Gathering,
-        position: int,
-        inquiry: Inquiry,
-        rounds: int,
-        asked: list[Any],
-        waiting: list[int],
-    ) -> None:
+    def __init__(self, gathering: _Gathering, position: int, check: EvidenceCheck, inquiry: Inquiry) -> None:
         self._gathering = gathering
-        self._position = position
+        self._check = check
         self._inquiry = inquiry
-        self._rounds = rounds
-        self._answers = asked
-        self._open = len(waiting)
-        for place in waiting:
-            asked[place].addCallback(self._got, place)
+        self._answers: list[Any] = []
+        self._open = 0
+        """Answers that are waited for."""
+        self._rounds = 0
+        self.position = position
 
-    def _got(self, answer: Answer[Record], place: int) -> None:
+    def told(self, place: int, answer: Any) -> None:
+        """An answer has come that was waited for."""
         self._answers[place] = answer
         self._open -= 1
         if not self._open:
-            self._gathering.go_on(self._position, self._inquiry, self._rounds, tuple(self._answers))
+            self.go_on(None)
+
+    def go_on(self, questions: Questions | None) -> None:
+        """Ask ``questions`` (None: all answers are there), until there are some to be waited for."""
+        gathering = self._gathering
+        try:
+            while questions is None or self._ask(questions):
+                answers = tuple(self._answers)
+                gathering.note(answers)
+                questions = self._inquiry.send(answers)
+        except StopIteration as stop:
+            gathering.finish(self.position, stop.value)
+        except Exception as error:  # noqa: BLE001 - the boundary of a check
+            # Whatever is told from now on, it is never the last.
+            self._open = -1
+            gathering.failed(self.position, error)
+
+    def _ask(self, questions: Questions) -> bool:
+        """Whether all answers are there."""
+        check, gathering = self._check, self._gathering
+        self._rounds += 1
+        if self._rounds > getattr(check, "rounds", MAX_ROUNDS):
+            raise RuntimeError("asks without end")
+        consumer, deadline, ask_for = check.name, gathering.deadline, gathering.ask_for
+        answers: list[Any] = [None] * len(questions)
+        self._answers = answers
+        # One more: what is told meanwhile is not the last.
+        self._open = len(questions) + 1
+        for place, question in enumerate(questions):
+            if isinstance(question, tuple):
+                answer = ask_for(self, place, *question, consumer=consumer, deadline=deadline)
+                if answer is not None:
+                    answers[place] = answer
+                    self._open -= 1
+            else:
+                Deferred.fromCoroutine(_outcome(question)).addCallback(partial(self.told, place))
+        self._open -= 1
+        return not self._open

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from mailbase.dns.answers import (
     Answer,
@@ -25,10 +26,11 @@ from mailbase.dns.exchange import Address, Network
 from mailbase.dns.lookup import Lookup
 from mailbase.dns.metrics import DnsMetrics, Now
 from mailbase.dns.names import normal
-from mailbase.dns.resolver import Resolver
+from mailbase.dns.resolver import Asker, Resolver
 from mailbase.dns.upstreams import Upstream, Upstreams
 from mailbase.dns.wire import Question
 
+_LOG = Logger()
 _BAD_NAME = BadName()
 _OVERLOAD = Temporary("too many look-ups wait for their turn")
 _STOPPED = Temporary("the resolver was stopped")
@@ -67,6 +69,25 @@ class _Waiter(Deferred[Answer[Record]]):
         self.timer: Any = None
 
 
+class _Told:
+    """The same for who has a place for the answer: a third of the price."""
+
+    __slots__ = ("asker", "consumer", "job", "place", "timer")
+
+    def __init__(self, job: _Job, consumer: str, asker: Asker, place: int) -> None:
+        self.job = job
+        self.consumer = consumer
+        self.asker = asker
+        self.place = place
+        self.timer: Any = None
+
+    def callback(self, answer: Answer[Record]) -> None:
+        try:
+            self.asker.told(self.place, answer)
+        except Exception:  # noqa: BLE001 - the boundary of who asked: others wait for the same answer
+            _LOG.failure("an answer of DNS could not be used")
+
+
 class _Job(Lookup):
     """A look-up and those who wait for it."""
 
@@ -81,7 +102,7 @@ class _Job(Lookup):
         self.began = now
         self.timer: Any = None
         self.result: Answer[Record] | None = None
-        self.waiters: list[_Waiter] = []
+        self.waiters: list[_Waiter | _Told] = []
         self.consumers: set[str] = set()
 
     def finished(self, answer: Answer[Record], ttl: float | None, octets: int) -> None:
@@ -150,6 +171,36 @@ class CachingResolver(Resolver):
         self, name: str, rdtype: RecordType, *, consumer: str, deadline: float | None = None
     ) -> Answer[Record] | Deferred[Answer[Record]]:
         """See :class:`Resolver`."""
+        answer = self._ask(name, rdtype, consumer, deadline, None, 0)
+        assert not isinstance(answer, _Told)
+        return answer
+
+    def ask_for(
+        self,
+        asker: Asker,
+        place: int,
+        name: str,
+        rdtype: RecordType,
+        *,
+        consumer: str,
+        deadline: float | None = None,
+    ) -> Answer[Record] | None:
+        """See :class:`Resolver`."""
+        answer = self._ask(name, rdtype, consumer, deadline, asker, place)
+        if type(answer) is _Told:
+            return None
+        assert not isinstance(answer, Deferred | _Told)
+        return answer
+
+    def _ask(
+        self,
+        name: str,
+        rdtype: RecordType,
+        consumer: str,
+        deadline: float | None,
+        asker: Asker | None,
+        place: int,
+    ) -> Answer[Record] | _Waiter | _Told:
         now = self._seconds()
         answer = self._cache.get((name, rdtype), now)
         if answer is not None:
@@ -159,11 +210,11 @@ class CachingResolver(Resolver):
             if own is None:
                 answer = _BAD_NAME
             elif own != name:
-                return self.ask(own, rdtype, consumer=consumer, deadline=deadline)
+                return self._ask(own, rdtype, consumer, deadline, asker, place)
             else:
                 job = self._job((name, rdtype), now)
                 if isinstance(job, _Job):
-                    return self._wait(job, consumer, now, deadline)
+                    return self._wait(job, consumer, now, deadline, asker, place)
                 answer = job
         self._counts[consumer, answer.result] += 1
         return answer
@@ -226,8 +277,14 @@ class CachingResolver(Resolver):
         return job if job.result is None else job.result
 
     def _wait(
-        self, job: _Job, consumer: str, now: float, deadline: float | None
-    ) -> Answer[Record] | Deferred[Answer[Record]]:
+        self,
+        job: _Job,
+        consumer: str,
+        now: float,
+        deadline: float | None,
+        asker: Asker | None,
+        place: int,
+    ) -> TimedOut | _Waiter | _Told:
         if (consumer, TimedOut.result) not in self._counts:
             # Fails here, and not when the answer has come.
             raise KeyError(consumer)
@@ -235,13 +292,13 @@ class CachingResolver(Resolver):
         if deadline is not None and deadline <= now:
             self._counts[consumer, TimedOut.result] += 1
             return TimedOut("the deadline has passed")
-        waiter = _Waiter(job, consumer)
+        waiter = _Waiter(job, consumer) if asker is None else _Told(job, consumer, asker, place)
         job.waiters.append(waiter)
         if deadline is not None and deadline < job.end:
             waiter.timer = self._clock.callLater(deadline - now, self._overdue, waiter)
         return waiter
 
-    def _overdue(self, waiter: _Waiter) -> None:
+    def _overdue(self, waiter: _Waiter | _Told) -> None:
         waiter.job.waiters.remove(waiter)
         self._counts[waiter.consumer, TimedOut.result] += 1
         waiter.callback(TimedOut("no answer by the deadline"))

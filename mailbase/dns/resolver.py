@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import cast
+from functools import partial
+from typing import Protocol, cast
 
 from twisted.internet.defer import Deferred
 
@@ -23,6 +24,13 @@ from mailbase.dns.answers import (
 from mailbase.dns.names import reverse_name
 
 BOTH = (RecordType.A, RecordType.AAAA)
+
+
+class Asker(Protocol):
+    """Who asks several questions, and has a place for each answer."""
+
+    def told(self, place: int, answer: Answer[Record]) -> None:
+        """An answer has come that was waited for; never called before the question was asked."""
 
 
 class Resolver(ABC):
@@ -45,6 +53,23 @@ class Resolver(ABC):
 
         The Deferred never fails, unless it is cancelled; that gives up waiting, and nothing else.
         """
+
+    def ask_for(
+        self,
+        asker: Asker,
+        place: int,
+        name: str,
+        rdtype: RecordType,
+        *,
+        consumer: str,
+        deadline: float | None = None,
+    ) -> Answer[Record] | None:
+        """As :meth:`ask`, without a Deferred: None where ``asker`` is told later, which nobody can cancel."""
+        answer = self.ask(name, rdtype, consumer=consumer, deadline=deadline)
+        if not isinstance(answer, Deferred):
+            return answer
+        answer.addCallback(partial(asker.told, place))
+        return None
 
     def forget(self, name: str) -> int:
         """Forget what is known of a name; returns the number of answers."""

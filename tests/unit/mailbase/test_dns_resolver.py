@@ -287,6 +287,59 @@ def test_who_cancels_only_leaves() -> None:
     assert not scene.clock.getDelayedCalls()
 
 
+class Board:
+    """Has places for answers; some of them are broken."""
+
+    def __init__(self, scene: Scene, *broken: int) -> None:
+        self.scene = scene
+        self.broken = broken
+        self.answers: dict[int, Answer[Record]] = {}
+
+    def told(self, place: int, answer: Answer[Record]) -> None:
+        if place in self.broken:
+            raise RuntimeError("broken")
+        assert place not in self.answers
+        self.answers[place] = answer
+
+    def ask(
+        self, place: int, name: str = "a.example", deadline: float | None = None
+    ) -> Answer[Record] | None:
+        return self.scene.resolver.ask_for(self, place, name, RecordType.A, consumer="spf", deadline=deadline)
+
+
+def test_who_has_a_place_for_the_answer_gets_the_same_as_who_waits_with_a_deferred() -> None:
+    scene = Scene()
+    board = Board(scene, 2)
+    waiting = [scene.ask()]
+    assert [board.ask(place) for place in (1, 2, 3)] == [None] * 3
+    assert board.ask(4, "A.example.", deadline=1000.5) is None
+    waiting.append(scene.ask())
+    assert isinstance(board.ask(5, deadline=1000.0), TimedOut)
+    assert isinstance(board.ask(6, "a..example"), BadName)
+    assert len(scene.sent) == 1
+    scene.clock.advance(0.5)
+    assert board.answers == {4: TimedOut("no answer by the deadline")}
+    scene.sent[0].reply(A)
+    # One that fails keeps nobody else from his answer.
+    assert waiting == [[FOUND]] * 2
+    assert board.answers == {1: FOUND, 3: FOUND, 4: TimedOut("no answer by the deadline")}
+    assert board.ask(7) == FOUND
+    assert not scene.clock.getDelayedCalls()
+    assert (scene.metrics.answers["spf", "found"], scene.metrics.answers["spf", "timeout"]) == (6, 2)
+    assert scene.metrics.answers["spf", "bad-name"] == 1
+    with pytest.raises(KeyError):
+        scene.resolver.ask_for(board, 8, "x.example", RecordType.A, consumer="nobody")
+
+
+def test_the_end_tells_who_has_a_place_for_the_answer() -> None:
+    scene = Scene()
+    board = Board(scene)
+    board.ask(1, deadline=2000.0)
+    scene.resolver.stop()
+    assert isinstance(board.answers[1], Temporary)
+    assert not scene.clock.getDelayedCalls()
+
+
 def test_truncated_means_tcp_with_the_same_server() -> None:
     scene = Scene(ONE, TWO)
     result = scene.ask()
@@ -565,6 +618,8 @@ def test_what_is_over_needs_no_cycle_collector() -> None:
     try:
         for number in range(50):
             scene.ask(f"n{number}.example")
+            scene.sent.pop().reply(rcode=3)
+            Board(scene).ask(1, f"b{number}.example")
             scene.sent.pop().reply(rcode=3)
         assert gc.collect() < 50
     finally:

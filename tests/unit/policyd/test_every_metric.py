@@ -85,6 +85,7 @@ def bug(*_: Any, **__: Any) -> Any:
 
 def bug_in_a_check(wired: Wired) -> None:
     wired.patch.setattr(wired.daemon.resolver, "ask", bug)
+    wired.patch.setattr(wired.daemon.resolver, "ask_for", bug)
     wired.patch.setattr(wired.daemon.resolver, "cached", bug)
     mail(wired)
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 
 from mailbase.config import ConfigError, loads
-from mailbase.dns import TableResolver
+from mailbase.dns import RecordType, TableResolver
 from mailbase.vocabulary import Action
 from policyd.decision import Decision
 from policyd.facts import Evidence
@@ -300,6 +300,69 @@ class Raises:
     def _later(self) -> Any:
         yield ()
         raise RuntimeError("later")
+
+
+class Mixed:
+    """A check that asks for what is there, what is not, and what cannot even be asked for."""
+
+    name = "helo"
+
+    def __init__(self, *questions: Any) -> None:
+        self.questions = questions
+        self.answers: list[Any] = []
+
+    def inquire(self, subject: Any) -> Any:
+        self.answers.append((yield self.questions))
+        return (Evidence("helo", "equals-ptr"),)
+
+
+def gathered(bench: Any, check: Any) -> list[Collected]:
+    recorder = Recorder(bench.log, bench.metrics)
+    gatherer = Gatherer(bench.resolver, bench.clock.seconds, recorder, bench.clock.seconds)
+    done: list[Collected] = []
+    collected = gatherer.gather([check], object(), 1e12, True)  # type: ignore[arg-type]
+    if isinstance(collected, Collected):
+        done.append(collected)
+    else:
+        assert isinstance(collected, Deferred)
+        collected.addCallback(done.append)
+    return done
+
+
+@pytest.mark.parametrize("slow", [0.0, 1.0])
+def test_answers_stand_in_the_order_of_the_questions_whenever_they_come(make_bench: Any, slow: float) -> None:
+    table = {("a.example", "A"): "192.0.2.1", ("b.example", "A"): "192.0.2.2"}
+    bench = make(make_bench, settings(), table, a_example=slow)
+    later: Deferred[str] = Deferred()
+    check = Mixed(
+        succeed("at once"),
+        ("a.example", RecordType.A),
+        later,
+        ("b.example", RecordType.A),
+        fail(OSError("x")),
+    )
+    done = gathered(bench, check)
+    later.callback("later")
+    bench.clock.advance(slow)
+    assert done[0].evidence == (Evidence("helo", "equals-ptr"),)
+    ((first, second, third, fourth, fifth),) = check.answers
+    assert (first, second.records, third, fourth.records) == (
+        "at once",
+        (b"\xc0\0\2\1",),
+        "later",
+        (b"\xc0\0\2\2",),
+    )
+    assert isinstance(fifth, OSError)
+
+
+def test_what_comes_for_a_check_that_has_failed_is_nobodys(make_bench: Any) -> None:
+    bench = make(make_bench, settings(), {}, a_example=1.0)
+    check = Mixed(("a.example", RecordType.A), ("b.example", RecordType.A, "and more"))
+    (collected,) = gathered(bench, check)
+    assert collected.evidence == (Evidence("helo", "failed"),)
+    bench.clock.advance(2.0)
+    assert check.answers == []
+    assert bench.metrics.check_failures["helo"] == 1
 
 
 @pytest.mark.parametrize("check", [Asks(), Raises(True), Raises(False)])
