@@ -30,6 +30,30 @@ for _name in _NAMES:
 _BRANDS.Compile()
 
 
+_LURES_LIST = """
+security secure sicherheit verify verified verification verifizierung login signin logon konto konten
+kontodienst kunden kundenservice kundendienst kundenkonto account accounts accountsecurity accsecurity
+update updates abo abonnement zahlung zahlungen erstattung rueckerstattung refund refunds remboursement
+bonus paket pakete zustellung sendung livraison colis zoll gewinn gewinner reward rewards treue claim
+wallet alert alerts secalert auth authentication billing steuer steuern inkasso push pushtan phototan tan
+freigabe verwaltung portal notify notification notifications info nachzahlung auszahlung renouvellement
+suspendu resolution withdrawal withdrawals redeliver redelivery toll tolls dienst service services support
+app online access confirm pay payment payments mail mailbox webmail quota office sso id center help
+helpdesk recovery resolve renewal storage cloud
+"""
+_LURES = frozenset(_LURES_LIST.split())
+_WEAK_LIST = """
+info service services support app online mail id center help office cloud portal
+"""
+_WEAK = frozenset(_WEAK_LIST.split())
+"""Those of them that honest domains have together."""
+_PLACES_LIST = """
+spk vr pp uni bank cb dkb elster bafoeg rundfunk finanzamt familienkasse dgfip impot impots vitale ezpass
+post hmrc prime lidl adac lib university ub sparkasse volksbank apple microsoft
+"""
+_INSTITUTIONS = frozenset(_PLACES_LIST.split()).union(*_OWNERS.values())
+
+
 def _strangers(text: str, organisation: str) -> list[int]:
     """Brands that are named in ``text`` and do not belong to ``organisation``."""
     if not text:
@@ -56,6 +80,19 @@ def have_one_owner(one: str, other: str) -> bool:
     return any(labels <= owners for owners in _OWNERS.values())
 
 
+def from_domain_of_lures(reading: Reading) -> str | None:
+    """From's domain is put together of words that lure, or of one and a name: bank-verify.example."""
+    label = reading.organisation.partition(".")[0]
+    if "-" not in label or any(label in owners for owners in _OWNERS.values()):
+        return None
+    words = [word.strip("0123456789") for word in label.split("-")]
+    lures = [word for word in words if word in _LURES]
+    if _WEAK.issuperset(lures):
+        return None
+    named = any(word in _INSTITUTIONS and word not in _LURES for word in words)
+    return label[:60] if len(lures) > 1 or named else None
+
+
 def from_name_is_brand(reading: Reading) -> str | None:
     """The display name of From is a name that phishers borrow, and the address is not its owner's."""
     name = reading.sender.name[:200]
@@ -79,4 +116,4 @@ def text_claims_brand(reading: Reading) -> str | None:
     return None
 
 
-FACTS = (from_name_is_brand, text_claims_brand)
+FACTS = (from_domain_of_lures, from_name_is_brand, text_claims_brand)

@@ -172,6 +172,27 @@ def test_own_organisation_is_the_registrable_domain() -> None:
     assert seen("from-own-organisation", "x", to="undisclosed-recipients:;") is None
 
 
+@pytest.mark.parametrize(
+    ("domain", "found"),
+    [
+        ("spk-sicherheit.online", "spk-sicherheit"),
+        ("mail.paket-info24.com", "paket-info24"),
+        ("kundenservice-push.info", "kundenservice-push"),
+        ("elster-erstattung.com", "elster-erstattung"),
+        ("ing-diba.de", None),
+        ("mail-service.example", None),
+        ("bank-support.example", None),
+        ("sicherheit.example", None),
+        ("verify-.example", None),
+        ("meyer-sicherheit.example", None),
+        ("-", None),
+    ],
+)
+def test_a_domain_is_put_together_of_lures(domain: str, found: str | None) -> None:
+    letter = read_letter(f"From: x@{domain}\nTo: {_ME}\n\nx".encode())
+    assert FACTS["from-domain-of-lures"](Reading(letter)) == found
+
+
 def test_free_addresses_are_known_in_every_country() -> None:
     for domain, free in (
         ("outlook.com.br", True),
