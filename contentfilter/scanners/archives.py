@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contentfilter.containers.formats import ARJ, CAB, ISO, RAR4, RAR5, SEVEN_ZIP, find_formats
+from contentfilter.containers.formats import ARJ, CAB, ISO, RAR4, RAR5, SEVEN_ZIP, ZSTD, find_formats
+from contentfilter.containers.zstandard import frames_end
 from contentfilter.part import Context, Found, Part
 from contentfilter.scanners.archive_7z import seven_zip_members
 from contentfilter.scanners.archive_arj import arj_members
@@ -37,5 +38,9 @@ class Archives:
                 yield from disc_members(part, context)
             else:
                 unpacking = Unpacking(part, context, located.format.kind)
-                yield from members(unpacking, located.format, part.data, located.start)
+                data = part.data
+                if located.format is ZSTD and (end := frames_end(data, located.start)) < len(data):
+                    yield from unpacking.malformed("other octets behind it")
+                    data = data[:end]
+                yield from members(unpacking, located.format, data, located.start)
                 yield from unpacking.ended()

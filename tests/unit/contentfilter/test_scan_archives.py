@@ -9,6 +9,7 @@ import pytest
 
 from contentfilter.containers.arj import read_arj, unpack
 from contentfilter.containers.formats import find_formats
+from contentfilter.containers.zstandard import frames_end
 from contentfilter.limits import Budget
 from contentfilter.part import Context, Part
 from contentfilter.results import ScanResult
@@ -60,6 +61,30 @@ def test_compressed_files_are_opened(kind: str):
     result = scan_document("a.doc.z", compressed(kind, docm()))
     assert "office-macro" in {finding.name for finding in result.findings}
     assert "a.doc.z/a.doc" in {finding.part for finding in result.findings}
+
+
+@pytest.mark.parametrize("kind", ["zstd", "lz4", "lzip"])
+@pytest.mark.parametrize("behind", [b"\n", bytes(100), b"the list\r\n", b"\x28\xb5\x2f", b"\x28\xb5\x2f\xfd"])
+def test_octets_behind_a_compressed_file_hide_nothing(kind: str, behind: bytes):
+    result = scan(compressed(kind, docm()) + behind)
+    assert "office-macro" in {finding.name for finding in result.findings}
+
+
+def test_where_zstandard_ends():
+    raw, repeated = b"\x19\0\0abc", b"\x1b\0\0x"
+    one = b"\x28\xb5\x2f\xfd\x20\x06" + b"\x18\0\0abc" + repeated
+    checked = b"\x28\xb5\x2f\xfd\x04\x58" + raw + b"sum!"
+    skipped = b"\x50\x2a\x4d\x18\x03\0\0\0abc"
+    whole = one + skipped + checked
+    assert frames_end(whole, 0) == len(whole)
+    assert frames_end(whole + b"more", 0) == len(whole)
+    assert frames_end(b"front" + whole + b"more", 5) == 5 + len(whole)
+    for size in range(len(whole)):
+        places = [at for at in (len(one), len(one + skipped), size) if at <= size]
+        assert frames_end(whole[:size], 0) in places
+    assert frames_end(b"none", 0) == 4
+    blocks = b"\x28\xb5\x2f\xfd\x20\x06" + bytes(3) * 200_000
+    assert frames_end(blocks, 0) <= len(blocks)
 
 
 @pytest.mark.parametrize("kind", ["zstd", "lz4", "lzip"])
