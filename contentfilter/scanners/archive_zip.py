@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from contentfilter.containers.ziparchive import ZipArchive
 from contentfilter.containers.zipmember import AES, Member
+from contentfilter.filename import suffix
 from contentfilter.part import Context, Found, Part
 from contentfilter.scanners.zip_unlocking import locked_members
 
@@ -17,6 +18,10 @@ _PICTURES = (
     (b"\xd7\xcd\xc6\x9a", (b".wmf",)),
 )
 """How pictures begin and what they are called in a document: what is both, nobody runs."""
+
+_WORKSHEETS = frozenset({"ggb", "ggt", "ggs"})
+_WORKSHEET_SCRIPT = b"geogebra_javascript.js"
+"""In every worksheet of GeoGebra, which alone opens files of these names and runs it in a page of its own."""
 
 
 class Zip:
@@ -87,6 +92,8 @@ class Zip:
         if document:
             # It may be opened as an archive all the same.
             return part.piece(member.text_name, data, member.text_name)
+        if member.name.endswith(_WORKSHEET_SCRIPT) and suffix(part.name) in _WORKSHEETS:
+            return part.piece(member.text_name, data)
         return part.child(member.text_name, data)
 
 

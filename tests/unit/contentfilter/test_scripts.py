@@ -44,6 +44,7 @@ def test_a_script_by_what_its_suffix_starts(end: str):
     [
         "a.js", "A.JS", "a.js.", "a.js . ", "a.js ", "a.pdf.js", "a.js\0.txt", "a.txt\u202e.js", "a.js\u200b",
         "annexe\u202efdp.js", " .js", ".js", "a.j\u200bs", "b/../a.js", "c:\\a.js",
+        "a.js::$DATA",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize(
@@ -221,6 +222,14 @@ def test_text_that_quotes_a_program(data: bytes):
 )  # fmt: skip
 def test_honest_files(data: bytes, name: str):
     assert found(data, name) == []
+
+
+def test_worksheets_of_geogebra():
+    members = {"geogebra.xml": b"<geogebra/>", "geogebra_javascript.js": b"function ggbOnInit() {}"}
+    assert found(plain_zip(members), "worksheet.ggb") == []
+    assert len(found(plain_zip(members), "worksheet.zip")) == 1
+    assert len(found(plain_zip({"a.js": JSCRIPT} | members), "worksheet.ggb")) == 1
+    assert len(found(plain_zip({"geogebra_javascript.js": pe()}), "worksheet.ggb")) == 1
 
 
 def test_what_is_built_to_stall():
