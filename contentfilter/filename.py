@@ -34,10 +34,11 @@ _PROGRAMS = frozenset(_OPENED.split()) | frozenset(SUFFIXES)
 
 @lru_cache(maxsize=512)
 def suffixes(name: str) -> tuple[str, ...]:
-    """What may be taken for the suffix of this name, lower case: as it stands, up to a NUL, without what is
-    not seen."""
+    """What may be taken for the suffix of this name, lower case: as it stands, up to a NUL or the name of a
+    stream (``a.js::$DATA`` is ``a.js``), without what is not seen."""
     seen: dict[str, None] = {}
-    for reading in (name, *name.split("\0", 1)[:1]) if "\0" in name else (name,):
+    cut = [name.split(mark, 1)[0] for mark in ("\0", "::") if mark in name]
+    for reading in (name, *cut):
         for text in (reading,) if reading.isascii() and reading.isprintable() else (reading, _bare(reading)):
             _stem, dot, end = text.rstrip(_STRIPPED).rpartition(".")
             end = end.lower()

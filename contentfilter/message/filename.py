@@ -22,7 +22,7 @@ def file_names(dispositions: list[bytes], types: list[bytes]) -> list[str]:
         for value in values:
             for text in parameters(value, key):
                 # RFC 2231 forbids encoded words here; programs write them all the same.
-                found[decode_words(text).replace("\\", "/").rsplit("/", 1)[-1]] = None
+                found[decode_words(text).replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]] = None
     return [name for name in found if name]
 
 

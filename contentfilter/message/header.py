@@ -18,6 +18,8 @@ MAX_FIELDS = 40
 """Fields of interest in one block."""
 
 _VALUE = re.compile(rb"[^\r\n]*(?:(?:\r\n|\r|\n)[ \t][^\r\n]*)*")
+_QUOTED_IN_LINE = re.compile(rb'"[^"\r\n]*"')
+_AFTER_NUL = re.compile(rb"\0[^\r\n]*")
 _FOLD = re.compile(rb"[\r\n]+[ \t]?")
 _NAME = re.compile(
     rb"(type|transfer-encoding|disposition)"
@@ -121,8 +123,10 @@ class Header:
 def parse(block: bytes) -> Header:
     """The header ``block``, line ends included."""
     header = Header(block=block, strange=is_strange(block))
+    cut = b""
     if b"\0" in block:
         header.oddities.append("NUL in the header")
+        cut = _AFTER_NUL.sub(b"", block)
         block = block.replace(b"\0", b"")
     lower = block.lower()
     encodings: list[bytes] = []
@@ -141,6 +145,9 @@ def parse(block: bytes) -> Header:
     _read_encodings(header, encodings)
     if b"name" in lower:
         header.names = file_names(header.dispositions, header.types)
+        if cut:
+            # Names as they are for programs to which a NUL is the end.
+            header.names += [name for name in parse(cut).names if name not in header.names]
         if len(header.names) > 1 and len({suffix(name) for name in header.names} - {""}) > 1:
             header.oddities.append("file names with different suffixes")
     regular = _LINES.match(block)
@@ -160,7 +167,11 @@ def _read_field(
         return
     match = _VALUE.match(block, found.end(), found.end() + MAX_VALUE)
     value = match[0].strip(b" \t\r\n") if match else b""
+    joined = b""
     if b"\n" in value or b"\r" in value:
+        if what == b"disposition" and b'"' in _QUOTED_IN_LINE.sub(b"", value):
+            # Some programs leave nothing of a line end within a name.
+            joined = _FOLD.sub(b"", value)
         value = _FOLD.sub(b" ", value)
     if not strict or len(colons) != 1 or b"(" in between:
         # A program that is generous takes it for a field. So do we, if it says something as a field.
@@ -172,8 +183,7 @@ def _read_field(
     elif between:
         header.oddities.append("blank before the colon of a header field")
     values = {b"type": header.types, b"disposition": header.dispositions}.get(what, encodings)
-    if value not in values:
-        values.append(value)
+    values += [text for text in dict.fromkeys((value, joined or value)) if text not in values]
 
 
 def _speaks(what: bytes, value: bytes) -> bool:

@@ -21,7 +21,9 @@ _CONTINUED = re.compile(r"(.+?)\*(\d{1,3})(\*?)\Z", re.DOTALL)
 def pairs(value: bytes) -> list[tuple[bytes, bytes]]:
     """The parameters of a structured value (RFC 2045 5.1), names in lower case, quotes resolved."""
     found = []
-    for match in _PARAMETER.finditer(b";" + value.partition(b";")[2]):
+    head, _semicolon, rest = value.partition(b";")
+    # Where the value itself is missing, programs take what stands in its place for a parameter all the same.
+    for match in _PARAMETER.finditer(b";" + (value if b"=" in head else rest)):
         text = match[2]
         if text.startswith(b'"'):
             text = text[1:].removesuffix(b'"')

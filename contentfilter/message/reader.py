@@ -69,7 +69,7 @@ class MessageReader:
             yield Finding("too-large", self._root, "structure")
             yield Unscanned(self._root, "too-large", "too many ways to read this message")
 
-    def _strange(self) -> Iterator[Found]:
+    def _strange(self, level: int = 0) -> Iterator[Found]:
         """What a message with NUL or bare CR is for those who clear them away."""
         if self._wire.length > MAX_SIZE:
             yield Finding(AMBIGUOUS, self._root, "NUL or bare CR")
@@ -80,11 +80,11 @@ class MessageReader:
             yield Finding(AMBIGUOUS, self._root, "NUL or bare CR in the structure")
         # Once more, to know what has been handed out: mails like this are rare.
         again = self._reader(BytesWire(whole), self._root)
-        for _item in again._leaves.noting(again._entity(0, len(whole), "", 0, message=True)):
+        for _item in again._leaves.noting(again._entity(0, len(whole), "", level, message=True)):
             pass
         for data in variants(whole):
             inner = self._reader(BytesWire(data), self._root)
-            items = inner._entity(0, len(data), "", 0, message=True)
+            items = inner._entity(0, len(data), "", level, message=True)
             yield from inner._leaves.doubted(items, "", "NUL or bare CR in the structure")
 
     def _reader(self, wire: Wire, path: str) -> MessageReader:
@@ -186,6 +186,8 @@ class MessageReader:
             for data in self._leaves.decode(start, end, encoding):
                 inner = self._reader(BytesWire(data), self._leaves.path(number))
                 yield from inner._entity(0, len(data), "", level + 1, message=True)
+                if inner._leaves.strange:
+                    yield from inner._strange(level + 1)
             yield from self._leaves.overlooked(number)
 
     # Multipart.

@@ -592,6 +592,12 @@ def wrapped(data: bytes) -> Iterator[tuple[str, bytes]]:
                 part(escaped(HEAD + whole), CTE + b"quoted-printable\r\n", b"Content-Type: " + kind + b"\r\n")
             ),
         )
+    for label, found in (("NUL", b"\0"), ("bare CR", b"\r")):
+        hidden = HEAD + whole.replace(b"Content-Transfer-Encoding: ", b"Content-Transfer-Encoding:" + found)
+        yield (
+            f"{label} in message/rfc822, base64",
+            mixed(part(b64(hidden), kind=b"Content-Type: message/rfc822\r\n")),
+        )
     yield "in a nameless file", mixed(part(b64(HEAD + whole), kind=KIND))
     yield "in a file without fields of a mail", mixed(part(b64(whole), kind=KIND))
     yield "in a digest", mail(b"multipart/digest; boundary=b1", b"b1", b"\r\n" + HEAD + whole)

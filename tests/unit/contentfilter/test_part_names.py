@@ -10,7 +10,7 @@ from contentfilter import scan
 from contentfilter.limits import Budget, ScanOptions
 from contentfilter.message import BytesWire, MessageReader
 from contentfilter.part import MAX_RAW_NAME, Context, Found, Part, clean_name
-from contentfilter.scan import scan_document
+from contentfilter.scan import scan_document, scan_message
 from tests.samples.archives import plain_zip
 from tests.samples.messages import attachment, message, multipart, text
 
@@ -73,3 +73,26 @@ def test_what_is_not_seen_in_a_name_is_seen_in_its_path(letter: str):
 
 def test_what_is_seen_stays():
     assert clean_name(" Größe 日本 (1).doc ") == "Größe 日本 (1).doc"
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        (b'attachment; filename="a.js\0.txt"', "a.js"),
+        (b'attachment; filename="a.\r\n js"', "a.js"),
+        (b'attachment; filename="a long\r\n\tname.js"', "a long name.js"),
+        (b"filename=a.js", "a.js"),
+        (b'attachment; filename="b/a.js/"', "a.js"),
+        (b'attachment;\r\n filename="a b.js";\r\n size=1', "a b.js"),
+    ],
+)
+def test_names_that_only_some_programs_read(field: bytes, name: str):
+    mail = b"Content-Type: a/b\r\nContent-Disposition: " + field + b"\r\n\r\nx\r\n"
+    assert name in names_in(mail)
+
+
+def test_a_name_that_is_folded_beside_its_quotes_is_one():
+    field = b'Content-Disposition: attachment;\r\n filename="a b";\r\n size="1"\r\n'
+    mail = b"Content-Type: a/b\r\n" + field + b"\r\nx\r\n"
+    assert names_in(mail) == ["a b"]
+    assert not scan_message(mail).findings
