@@ -130,8 +130,9 @@ class Member(Generic[R]):
         else:
             self._crew.rested(self)
         assert deliver is not None
-        deliver(result)
+        # Before the answer is dealt with, which takes time: a worker has the next task meanwhile.
         self._crew.accomplished()
+        deliver(result)
 
     def misbehaved(self, why: str) -> None:
         """See :class:`contentfilter.pool.process.Events`."""

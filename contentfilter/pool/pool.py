@@ -218,6 +218,7 @@ class Pool(Generic[R]):
         self._close(job)
         if job is self._done_aside:
             self._done_aside = None
+            self._dispatch()
         if job.timer is not None and job.timer.active():
             job.timer.cancel()
         self._in_hand -= 1

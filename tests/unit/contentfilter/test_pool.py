@@ -144,6 +144,15 @@ def test_tasks_are_taken_in_their_order_one_a_worker(scene):
     assert scene.clock.getDelayedCalls() == []
 
 
+def test_a_worker_has_the_next_task_before_its_answer_is_dealt_with(scene):
+    seen = []
+    scene.submit("a").addCallback(lambda _: seen.append([list(worker.tasks) for worker in scene.workers]))
+    for name in "bc":
+        scene.submit(name)
+    scene.done("a")
+    assert [sorted(tasks) for tasks in seen] == [[["a", "c"], ["b"]]]
+
+
 def test_descriptors_are_closed_once_the_worker_has_its_own(scene):
     for name in "abc":
         scene.submit(name)
