@@ -3,6 +3,10 @@
 One engine makes one delivery, or only asks for the extensions. It never lets a mail through that the server
 did not take whole: content is asked for only after each recipient (LMTP: at least one) was accepted and DATA
 got 354, and the end of data is written by the caller alone.
+
+With one recipient DATA goes out together with the envelope: a server that refuses either has no valid
+recipient, and refuses DATA as well (RFC 2920 3.1). With several it waits for their replies, since some may be
+refused.
 """
 
 from __future__ import annotations
@@ -129,6 +133,10 @@ class _Command(enum.Enum):
     XFORWARD = enum.auto()
     MAIL = enum.auto()
     RCPT = enum.auto()
+    DATA = enum.auto()
+
+
+_DATA = b"DATA\r\n"
 
 
 class ClientEngine:
@@ -152,6 +160,8 @@ class ClientEngine:
         """What the server announced."""
         self._answers: list[Reply] = []
         """The replies to RCPT, in the order of the recipients."""
+        self._refusal: Outcome | None = None
+        """The envelope was refused, and DATA, which went out with it, has no reply yet."""
 
     @property
     def stage(self) -> str:
@@ -195,6 +205,8 @@ class ClientEngine:
         """
         if self._stage is _Stage.DONE:
             return []
+        if self._refusal is not None:
+            return self._end(self._refusal, polite=False)
         if self._stage is _Stage.FINAL:
             result = Result.UNKNOWN
         detail = f"{detail} (at {self.stage})"
@@ -206,7 +218,7 @@ class ClientEngine:
         Arguments:
             detail: private cause.
         """
-        if self._resumed and self._stage in (_Stage.ENVELOPE, _Stage.DATA):
+        if self._resumed and self._refusal is None and self._stage in (_Stage.ENVELOPE, _Stage.DATA):
             self._stage = _Stage.DONE
             return [Stale()]
         return self.fail(detail)
@@ -257,15 +269,13 @@ class ClientEngine:
             return self._finish(Result.FAILED, [TROUBLE] * self._copies(), detail, polite=True)
         self._pipelining = "PIPELINING" in offer
         self._unsent.extend(_commands(self._job.envelope, offer))
+        if self._pipelining and len(self._job.envelope.recipients) == 1:
+            self._unsent.append((_Command.DATA, _DATA))
         self._stage = _Stage.ENVELOPE
         return self._send()
 
     def _send(self) -> list[ClientAction]:
-        """The next command of the envelope, or all of them; DATA only after their replies.
-
-        DATA is never pipelined: a 354 would then have to be answered with content, or with a cut
-        connection, when a recipient was refused.
-        """
+        """The next command of the envelope, or all of them."""
         lines: list[bytes] = []
         while self._unsent and (self._pipelining or not lines):
             command, line = self._unsent.popleft()
@@ -274,6 +284,8 @@ class ClientEngine:
         return [Write(b"".join(lines))]
 
     def _envelope_reply(self, reply: Reply) -> list[ClientAction]:
+        if self._refusal is not None:
+            return self._unneeded(self._refusal, reply)
         accepted = 200 <= reply.code < 300
         if (not accepted and reply.positive) or not self._awaited:
             return self.fail(str(reply))
@@ -287,14 +299,23 @@ class ClientEngine:
                 self._answers.append(reply)
                 if not accepted and not self._partial:
                     return self._refuse(reply)
-        if self._awaited:
+        if self._awaited and self._awaited[0] is not _Command.DATA:
             return []
         if self._unsent:
             return self._send()
         if not any(answer.positive for answer in self._answers):
             return self._finish(Result.REFUSED, self._answers, "all recipients", polite=True)
         self._stage = _Stage.DATA
-        return [Write(b"DATA\r\n")]
+        if not self._awaited:
+            return [Write(_DATA)]
+        self._awaited.popleft()
+        return []
+
+    def _unneeded(self, refusal: Outcome, reply: Reply) -> list[ClientAction]:
+        """A reply to what went out behind a command that was refused; the last of them is that to DATA."""
+        self._awaited.popleft()
+        # After a 354 the next word would be content.
+        return [] if self._awaited else self._end(refusal, polite=reply.code != 354)
 
     def _refuse(self, reply: Reply) -> list[ClientAction]:
         replies = [reply] * self._copies()
@@ -316,8 +337,15 @@ class ClientEngine:
     def _finish(
         self, result: Result, replies: list[Reply], detail: str, *, polite: bool
     ) -> list[ClientAction]:
+        outcome = Outcome(result, tuple(replies), detail)
+        if result is Result.REFUSED and _Command.DATA in self._awaited:
+            self._refusal = outcome
+            return []
+        return self._end(outcome, polite=polite)
+
+    def _end(self, outcome: Outcome, *, polite: bool) -> list[ClientAction]:
         self._stage = _Stage.DONE
-        return [Finished(Outcome(result, tuple(replies), detail), polite)]
+        return [Finished(outcome, polite)]
 
     @property
     def _partial(self) -> bool:

@@ -14,7 +14,7 @@ from contentfilter.smtp.client import Result
 from contentfilter.spool import Spool
 from tests.unit.contentfilter.test_reinjection import EHLO, Rig, spooled
 
-SENT = b"MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\n"
+SENT = b"MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nDATA\r\n"
 
 
 class Kept(Rig):
@@ -150,7 +150,7 @@ def test_what_may_have_been_taken_is_not_sent_again(kept: Kept, flushed: bool) -
 
 def test_a_connection_that_refused_is_not_kept(tmp_path: Path) -> None:
     rig = Rig().deliver(spooled(tmp_path, b"Hi\r\n")).connect().say(b"220 hi\r\n", EHLO)
-    rig.say(b"250 ok\r\n550 no\r\n")
+    rig.say(b"250 ok\r\n550 no\r\n503 no recipient\r\n")
     assert rig.outcome.result is Result.REFUSED
     assert not len(rig.port.idle)
     assert rig.sent.endswith(b"QUIT\r\n")

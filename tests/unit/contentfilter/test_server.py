@@ -431,8 +431,19 @@ def test_server_refused_recipient_is_told_in_the_back_ends_words(tmp_path: Path)
     client = rig.client()
     client.say(HELLO + MESSAGE)
     back = rig.back().say(b"220 hi\r\n", EHLO, b"250 ok\r\n550-5.1.1 one\r\n550 5.1.1 two\r\n")
+    back.say(b"554 5.5.1 no valid recipients\r\n")
     assert client.line.take() == b"550-5.1.1 one\r\n550 5.1.1 two\r\n"
-    assert b"DATA" not in back.line.value()
+    assert back.line.value().endswith(b"DATA\r\nQUIT\r\n")
+
+
+def test_server_refused_recipient_gets_no_content_whatever_the_back_end_says(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    client = rig.client()
+    client.say(HELLO + MESSAGE)
+    back = rig.back().say(b"220 hi\r\n", EHLO, b"250 ok\r\n550 5.1.1 who\r\n354 go\r\n")
+    assert client.line.take() == b"550 5.1.1 who\r\n"
+    assert back.line.value().endswith(b"DATA\r\n")
+    assert back.line.disconnected
 
 
 def test_server_lmtp(tmp_path: Path) -> None:
@@ -808,7 +819,7 @@ def test_server_log_names_addresses_only_where_they_can_be_hidden(tmp_path: Path
     rig = Rig(tmp_path)
     client = rig.client()
     client.say(HELLO + MESSAGE)
-    rig.back().say(b"220 hi\r\n", EHLO, b"250 ok\r\n550 5.1.1 <b@y.example>: no such b@y.example\r\n")
+    rig.back().say(b"220 hi\r\n", EHLO, b"250 ok\r\n550 5.1.1 <b@y.example>: no such b@y.example\r\n503\r\n")
     (line,) = [line for line in rig.log.splitlines() if "event=mail" in line]
     assert 'reply="550 5.1.1 <...>: no such ..."' in line
     assert line.count("b@y.example") == 1

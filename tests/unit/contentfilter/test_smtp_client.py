@@ -16,6 +16,7 @@ from contentfilter.smtp.client import (
     SendContent,
     Write,
 )
+from contentfilter.smtp.offer import Offer
 
 EHLO = b"250-back.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250 XFORWARD NAME ADDR\r\n"
 PLAIN = b"250 back.example\r\n"
@@ -57,6 +58,50 @@ def test_client_pipelines_the_envelope_and_waits_with_data() -> None:
         b"250-2.0.0 Ok\r\n250 2.0.0 queued as 4711\r\n"
     ]
     assert engine.receive(b"221 bye\r\n") == []
+
+
+@pytest.mark.parametrize("lmtp", [False, True])
+def test_client_sends_data_with_the_envelope_of_one_recipient(lmtp: bool) -> None:
+    engine = ClientEngine("f", job(lmtp=lmtp))
+    engine.receive(b"220 hi\r\n")
+    assert engine.receive(EHLO)[1] == Write(b"MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nDATA\r\n")
+    assert engine.receive(b"250 ok\r\n") == []
+    assert engine.receive(b"250 ok\r\n") == []
+    assert engine.receive(b"354 go\r\n") == [SendContent()]
+
+
+REFUSALS = [b"550 5.7.1 no\r\n503 5.5.1 no sender\r\n", b"250 ok\r\n550 5.7.1 no\r\n"]
+
+
+@pytest.mark.parametrize("lmtp", [False, True])
+@pytest.mark.parametrize("refusal", REFUSALS)
+@pytest.mark.parametrize(
+    ("data", "polite"),
+    [
+        (b"554 5.5.1 no valid recipients\r\n", True),
+        (b"250 what\r\n", True),
+        # Whoever reads content now is told nothing more.
+        (b"354 go\r\n", False),
+        (b"421 4.3.2 too many errors\r\n", False),
+        (b"garbage\r\n", False),
+        (None, False),
+    ],
+)
+def test_client_refused_with_data_on_its_way_sends_no_content_and_tells_the_refusal(
+    lmtp: bool, refusal: bytes, data: bytes | None, polite: bool
+) -> None:
+    for resumed in (False, True):
+        engine = ClientEngine("f", job(lmtp=lmtp))
+        if resumed:
+            engine.resume(Offer.read(EHLO.splitlines()))
+        else:
+            engine.receive(b"220 hi\r\n" + EHLO)
+        assert engine.receive(refusal) == []
+        (end,) = engine.lost("gone") if data is None else engine.receive(data)
+        assert isinstance(end, Finished)
+        assert (end.outcome.result, end.polite) == (Result.REFUSED, polite)
+        assert [str(reply) for reply in end.outcome.replies] == ["550 5.7.1 no"]
+        assert engine.receive(b"250 ok\r\n") == engine.fail("late") == []
 
 
 def test_client_without_pipelining_goes_step_by_step() -> None:
@@ -265,4 +310,9 @@ def test_client_every_split_of_the_replies_gives_the_same() -> None:
     for i in range(1, len(wire)):
         engine = ClientEngine("f", job())
         actions = engine.receive(wire[:i]) + engine.receive(wire[i:])
-        assert [type(action) for action in actions] == [Write, Offered, Write, Write, SendContent]
+        assert [type(action) for action in actions] == [Write, Offered, Write, SendContent]
+    wire = b"220 hi\r\n" + EHLO + b"250 ok\r\n550 5.1.1 who\r\n554 no\r\n"
+    for i in range(1, len(wire)):
+        engine = ClientEngine("f", job())
+        actions = engine.receive(wire[:i]) + engine.receive(wire[i:])
+        assert [type(action) for action in actions] == [Write, Offered, Write, Finished]
