@@ -17,7 +17,9 @@ from postwarden.sandbox.gateway import Gateway, Rewired, metric
 from postwarden.sandbox.ports import PortReservation
 
 SIGNED = "W1, signed"
-PLAIN, FILTERING = "contentfilter, no look-ups", "contentfilter, all for spam"
+PLAIN, FILTERING = "contentfilter, no lists, not taught", "contentfilter, all for spam"
+"""Without DNS lists after which links are looked up, and without statistics and texts that are counted; with
+them. Both verify signatures and DMARC."""
 LESSONS = 300
 """Mails of each kind that statistics learn."""
 WARM = 3.0
