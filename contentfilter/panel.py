@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -19,6 +19,8 @@ from mailbase.logs import Log
 PATIENCE = 10.0
 """Seconds at most for one of them."""
 T = TypeVar("T")
+Said: TypeAlias = tuple[T | None, str]
+"""An answer, or None and why there is none."""
 
 
 class Meter(Protocol):
@@ -65,9 +67,7 @@ class Panel:
         Arguments:
             seconds: that there are.
         """
-        answers = await together(
-            [begin(self._ask(one.name, one.prepare(head), seconds)) for one in self.preparers]
-        )
+        answers = await together([self._ask(one.name, one.prepare(head), seconds) for one in self.preparers])
         return {one.name: found for one, (found, _why) in zip(self.preparers, answers, strict=True) if found}
 
     async def assess(
@@ -77,7 +77,7 @@ class Panel:
         assessors = [one for one in assessors if not hasattr(one, "wants") or one.wants(mail)]
         answers = await together(
             [
-                begin(self._ask(one.name, one.assess(mail), seconds, getattr(one, "patience", PATIENCE)))
+                self._ask(one.name, one.assess(mail), seconds, getattr(one, "patience", PATIENCE))
                 for one in assessors
             ]
         )
@@ -102,35 +102,37 @@ class Panel:
         """
         lines = b""
         for one in self.stampers:
-            line, why = await self._ask(one.name, one.stamp(mail, shares), seconds)
+            asked = self._ask(one.name, one.stamp(mail, shares), seconds)
+            line, why = await asked if isinstance(asked, Deferred) else asked
             if line is None:
                 raise StampFailed(f"{one.name}: {why}")
             lines += line
         return lines
 
-    async def _ask(
+    def _ask(
         self, name: Name, work: Coroutine[Any, Any, T], seconds: float, patience: float = PATIENCE
-    ) -> tuple[T | None, str]:
-        """The answer, or None and why there is none. Raises nothing, unless it is cancelled."""
+    ) -> Said[T] | Deferred[Said[T]]:
+        """The answer, or None and why there is none; at once, as most have it. It never fails."""
         began = self._clock.seconds()
-        said: T | None
-        working, why = begin(work), ""
-        if isinstance(working, Deferred):
-            said, why = await _Question(self._clock, working, min(patience, seconds)).answer
-        else:
-            # As most do: they have nothing to say of this mail, or know what they need.
-            said = working
+        working = begin(work)
+        if not isinstance(working, Deferred):
+            return self._note(name, began, (working, ""))
+        answer = _Question(self._clock, working, min(patience, seconds)).answer
+        return answer.addCallback(lambda said: self._note(name, began, said))
+
+    def _note(self, name: Name, began: float, answer: Said[T]) -> Said[T]:
+        said, why = answer
         if why:
             self._log.warning("not-answered", asked=name, error=why)
         self._meter.asked(name, not why and not getattr(said, "failed", ""), self._clock.seconds() - began)
-        return said, why
+        return answer
 
 
 class _Question(Generic[T]):
     """One question, which ends with an answer, a failure, or the time."""
 
     def __init__(self, clock: IReactorTime, working: Deferred[T], seconds: float) -> None:
-        self.answer: Deferred[tuple[T | None, str]] = Deferred(self._give_up)
+        self.answer: Deferred[Said[T]] = Deferred(self._give_up)
         self._over = False
         self._timer: IDelayedCall | None = None
         self._working = working
