@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 
-from authres.arc import ARCAuthenticationResult
-from authres.core import (
-    AuthenticationResult,
-    AuthenticationResultProperty,
-    AuthenticationResultsHeader,
-    NoneAuthenticationResult,
-)
-from authres.dmarc import DMARCAuthenticationResult
+from authres.core import AuthenticationResult, AuthenticationResultProperty, AuthenticationResultsHeader
 
 from contentfilter.authentication.judged import Judged
 from contentfilter.authentication.outcome import Signature
@@ -21,6 +15,8 @@ from mailbase.replies import printable
 FIELD = "Authentication-Results"
 MAX_LINE = 900
 """Octets of one line; RFC 5322 allows 998."""
+KEPT = 1024
+"""Results that are kept as texts."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9._+/=-]{1,255}")
 _IDENTITY = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{0,64}@[A-Za-z0-9._-]{1,255}")
@@ -35,74 +31,64 @@ def results_line(authserv_id: str, judged: Judged | None) -> bytes:
         judged: None if nothing could be found out.
     """
     results = list(_results(judged)) if judged is not None else []
-    header = AuthenticationResultsHeader(None, authserv_id, results=results or [NoneAuthenticationResult()])
-    lines = [f"{FIELD}: {header.authserv_id};", *(f"\t{one};" for one in header.results)]
+    lines = [f"{_beginning(authserv_id)};", *(f"{one};" for one in results or ["none"])]
     lines[-1] = lines[-1].removesuffix(";")
-    return "".join(f"{printable(line.lstrip(), MAX_LINE)}\r\n\t" for line in lines)[:-1].encode("ascii")
+    return "".join(f"{printable(line, MAX_LINE)}\r\n\t" for line in lines)[:-1].encode("ascii")
 
 
-def _results(judged: Judged) -> Iterator[AuthenticationResult]:
+def _results(judged: Judged) -> Iterator[str]:
     spf, dmarc, chain = judged.spf, judged.dmarc, judged.found.chain
     if spf.result:
         kind = "helo" if spf.helo else "mailfrom"
-        yield _result("spf", spf.result, "", _property("smtp", kind, spf.domain))
+        yield _result("spf", spf.result, "", ("smtp", kind, spf.domain))
     if not judged.found.signatures:
         yield _result("dkim", "none", "")
     for one in judged.found.signatures:
         yield _signature(one)
     if chain.result in ("pass", "fail"):
-        properties = [_property("header", "as-d", chain.sets[-1].domain)] if chain.sets else []
-        yield ARCAuthenticationResult(
-            result=chain.result, result_comment=_said(chain.reason), properties=_there(properties)
-        )
+        sealers = [("header", "as-d", chain.sets[-1].domain)] if chain.sets else []
+        yield _result("arc", chain.result, chain.reason, *sealers)
     if dmarc.result != "unjudged":
         asks = f"p={dmarc.published}" if dmarc.record else dmarc.reason
         if judged.forwarder:
             asks += f", forwarded by {judged.forwarder}"
-        yield DMARCAuthenticationResult(
-            result=dmarc.result,
-            result_comment=_said(asks),
-            properties=_there([_property("header", "from", dmarc.domain)]),
-        )
+        yield _result("dmarc", dmarc.result, asks, ("header", "from", dmarc.domain))
 
 
-def _signature(one: Signature) -> AuthenticationResult:
+def _signature(one: Signature) -> str:
     about = [one.reason]
     if one.bits and one.algorithm.startswith("rsa"):
         about.insert(0, f"{one.bits}-bit key")
     if one.testing:
         about.append("in testing")
-    return _result(
+    result = _result(
         "dkim",
         one.result,
         ", ".join(filter(None, about)),
-        _property("header", "d", one.domain),
-        _property("header", "i", one.identity) if _IDENTITY.fullmatch(one.identity) else None,
-        _property("header", "s", one.selector),
-        _property("header", "a", one.algorithm),
-        _property("header", "b", one.tag),
+        ("header", "d", one.domain),
+        ("header", "i", one.identity if _IDENTITY.fullmatch(one.identity) else ""),
+        ("header", "s", one.selector),
+        ("header", "a", one.algorithm),
     )
+    # The one thing that is another with each mail.
+    return f"{result} {AuthenticationResultProperty('header', 'b', one.tag)}" if _fits(one.tag) else result
 
 
-def _result(
-    method: str, result: str, comment: str, *properties: AuthenticationResultProperty | None
-) -> AuthenticationResult:
-    return AuthenticationResult(
-        method, result=result, result_comment=_said(comment), properties=_there(properties)
-    )
+@functools.lru_cache(maxsize=KEPT)
+def _beginning(authserv_id: str) -> str:
+    return f"{FIELD}: {AuthenticationResultsHeader(None, authserv_id).authserv_id}"
 
 
-def _property(kind: str, name: str, value: str) -> AuthenticationResultProperty | None:
-    """A property; None for a value that would need quoting: no honest one does."""
-    if not _TOKEN.fullmatch(value) and not _IDENTITY.fullmatch(value):
-        return None
-    return AuthenticationResultProperty(kind, name, value)
+@functools.lru_cache(maxsize=KEPT)
+def _result(method: str, result: str, comment: str, *properties: tuple[str, str, str]) -> str:
+    """One method's result. Most mail is of few domains, and making it takes longer than looking them up."""
+    there = [AuthenticationResultProperty(*one) for one in properties if _fits(one[2])]
+    return str(AuthenticationResult(method, result=result, result_comment=_said(comment), properties=there))
 
 
-def _there(
-    properties: list[AuthenticationResultProperty | None] | tuple[AuthenticationResultProperty | None, ...],
-) -> list[AuthenticationResultProperty]:
-    return [one for one in properties if one is not None]
+def _fits(value: str) -> bool:
+    """Whether a value needs no quoting: no honest one does, and others are left out."""
+    return bool(_TOKEN.fullmatch(value) or _IDENTITY.fullmatch(value))
 
 
 def _said(text: str) -> str | None:

@@ -194,6 +194,17 @@ def test_lines(judged: Judged | None, line: bytes) -> None:
     assert results_line("mx.example", judged) == b"Authentication-Results: " + line
 
 
+@pytest.mark.parametrize(
+    ("tag", "told"), [("xyzXYZ12", b"xyzXYZ12"), ("a/b+c==", b'"a/b+c=="'), ("a b", b"")]
+)
+def test_each_mail_has_the_beginning_of_its_own_signature(tag: str, told: bytes) -> None:
+    """What else stands there is kept from mail to mail."""
+    for one in (GOOD, replace(GOOD, tag=tag)):
+        line = results_line("mx.example", Judged(signed_by(one), Spf(), Dmarc("none", "example.org")))
+    begin = b"\tdkim=pass (2048-bit key) header.d=example.org header.s=s header.a=rsa-sha256"
+    assert line.splitlines()[1] == begin + (b" header.b=" + told if told else b"") + b";"
+
+
 def test_nothing_from_outside_can_add_a_line() -> None:
     evil = "a\r\nX-Evil: 1; dkim=pass ("
     judged = Judged(
