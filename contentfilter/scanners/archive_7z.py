@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from contentfilter.containers.formats import Located
+from contentfilter.containers.inflate64 import MAX_SIZE
 from contentfilter.containers.sevenzip import SevenZip, packed_streams, read_7z, repaired, write_7z
-from contentfilter.containers.sevenzip_streams import SevenZipError
+from contentfilter.containers.sevenzip_deflate64 import uses_deflate64, with_deflate
+from contentfilter.containers.sevenzip_streams import Folder, SevenZipError
 from contentfilter.limits import MIB
 from contentfilter.part import Content, Context, Found, Part
 from contentfilter.scanners.seven_zip_unlocking import FolderUnlocking, unlock_header
@@ -41,7 +43,7 @@ def seven_zip_members(part: Part, context: Context, located: Located) -> Iterato
         yield part.unscanned("too-large", f"7z: needs {memory // MIB} MiB of memory")
     elif directory.locked:
         yield from unlock_header(data, start, directory, unpacking, context)
-    elif any(folder.encrypted for folder in directory.main.folders):
+    elif any(folder.encrypted or uses_deflate64(folder) for folder in directory.main.folders):
         yield from _open_folders(data, directory, unpacking, located, context)
     else:
         yield from members(unpacking, located.format, data, start)
@@ -51,7 +53,8 @@ def seven_zip_members(part: Part, context: Context, located: Located) -> Iterato
 def _open_folders(
     data: Content, directory: SevenZip, unpacking: Unpacking, located: Located, context: Context
 ) -> Iterator[Found]:
-    """What is not encrypted, or opens, without what is: libarchive stops at a folder it cannot decrypt."""
+    """What is not encrypted, or opens, without what is: libarchive stops at a folder it cannot decrypt, or
+    expand."""
     streams = directory.main
     unlocking = FolderUnlocking(context)
     plain = []
@@ -65,5 +68,24 @@ def _open_folders(
             for entry in folder.files:
                 unpacking.locked(entry.name)
     yield from unlocking.findings(unpacking.part, unpacking.any_locked)
+    if any(uses_deflate64(folder) for folder, _packed in plain):
+        plain, problems = _without_deflate64(plain, context)
+        for problem in problems:
+            yield unpacking.part.unscanned(problem, "7z: Deflate64")
     if plain:
         yield from members(unpacking, located.format, write_7z(plain), 0)
+
+
+def _without_deflate64(
+    folders: list[tuple[Folder, list[bytes]]], context: Context
+) -> tuple[list[tuple[Folder, list[bytes]]], list[str]]:
+    """The folders as libarchive can expand them, and what is wrong with some."""
+    budget, problems = context.budget, set[str]()
+    room, out = min(MAX_SIZE, budget.allowance()), []
+    for folder, packed in folders:
+        if uses_deflate64(folder):
+            folder, packed, problem = with_deflate(folder, packed, room, lambda: budget.late)
+            room = max(0, room - sum(map(len, packed)))
+            problems.add(problem)
+        out.append((folder, packed))
+    return out, sorted(filter(None, problems))

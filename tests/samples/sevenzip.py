@@ -20,12 +20,17 @@ def huge(size: int) -> tuple[bytes, bytes]:
 
 @dataclass(frozen=True)
 class File:
-    """A member in a folder of its own: its name, what is stored of it, and the coders, innermost last."""
+    """A member in a folder of its own: its name, what is stored of it, and the coders, innermost last.
+
+    Arguments:
+        between: octets that go from one coder to the next; as many as are stored if 0.
+    """
 
     name: str
     packed: bytes
     size: int
     coders: Sequence[tuple[bytes, bytes]] = (COPY,)
+    between: int = 0
 
 
 def stored(name: str, content: bytes) -> File:
@@ -85,7 +90,7 @@ def _streams(files: Sequence[File], at: int) -> bytes:
     out += b"\x0c"
     for item in files:
         out += b"".join(
-            number(item.size if n == len(item.coders) - 1 else len(item.packed))
+            number(item.size if n == len(item.coders) - 1 else item.between or len(item.packed))
             for n in range(len(item.coders))
         )
     return out + b"\0\x08\0\0"

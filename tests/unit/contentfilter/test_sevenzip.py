@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import zlib
+from dataclasses import replace
 
 import pytest
 
+from contentfilter.containers import inflate64
 from contentfilter.containers.libarchive import Reader
 from contentfilter.containers.sevenzip import MAGIC, packed_streams, read_7z, repaired, write_7z
 from contentfilter.containers.sevenzip_streams import Coder, Folder, SevenZipError
 from contentfilter.results import ScanResult
 from contentfilter.scan import scan_document
+from contentfilter.scanners import archive_7z
 from contentfilter.scanners.archive_7z import MAX_DICTIONARY
 from tests.samples.office import docm
 from tests.samples.sevenzip import AES, COPY, LZMA2, File, compressed, huge, locked, seven_zip, stored
@@ -155,3 +159,45 @@ def test_cut_or_changed_anywhere(header):
             scan(changed)
             with contextlib.suppress(SevenZipError):
                 read_7z(changed)
+
+
+DEFLATE64 = (b"\x04\x01\x09", b"")
+BCJ = (b"\x03\x03\x01\x03", b"")
+
+
+def deflated64(name: str, content: bytes, *more: tuple[bytes, bytes]) -> File:
+    """By a stream that both forms of deflate read."""
+    stream = zlib.compressobj(9, zlib.DEFLATED, -15, strategy=zlib.Z_HUFFMAN_ONLY)
+    return File(
+        name, stream.compress(content) + stream.flush(), len(content), (DEFLATE64, *more), len(content)
+    )
+
+
+def test_deflate64():
+    for more in ((), (BCJ,)):
+        data = seven_zip(deflated64("a.docm", docm(), *more), stored("b", b"plain"), compressed("c", docm()))
+        result = scan_document("x.7z", data)
+        assert not result.unscanned
+        assert {item.part for item in result.findings} == {"x.7z/a.docm", "x.7z/c"}
+        assert result.parts > 3
+
+
+def test_deflate64_is_bounded(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(inflate64, "MAX_SIZE", 5000)
+    monkeypatch.setattr(archive_7z, "MAX_SIZE", 5000)
+    for files, told in (
+        ([deflated64("a", bytes(5000))], False),
+        ([deflated64(n, bytes(3000)) for n in "ab"], True),
+    ):
+        result = scan_document("x.7z", seven_zip(*files))
+        assert ("too-large" in {item.reason for item in result.unscanned}) == told
+
+
+def test_deflate64_cut_or_changed_anywhere():
+    file = deflated64("a.docm", docm())
+    for at in range(0, len(file.packed), 29):
+        changed = file.packed[:at] + bytes((file.packed[at] ^ 0x55,)) + file.packed[at + 1 :]
+        for packed in (file.packed[:at], changed):
+            result = scan_document("x.7z", seven_zip(replace(file, packed=packed)))
+            assert result.findings or result.unscanned
+            assert "failed" not in {item.reason for item in result.unscanned}
