@@ -76,7 +76,10 @@ class Matcher:
                 self._await(index, self._signs(ruling.condition))
         self._facts = [str(name) for kind, name in self._waiting if kind == FACT]
         self._searched = Searched(
-            {name: PatternSet(table) for name, table in self._expressions.items()},
+            {
+                name: PatternSet(table, rare=self._views[name].rare)
+                for name, table in self._expressions.items()
+            },
             PhraseSet(map(read_phrase, self._phrases)),
         )
 

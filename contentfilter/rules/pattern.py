@@ -7,6 +7,7 @@ rules are read. Letters match in either case; an expression that begins with ``(
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import re2
 
@@ -15,6 +16,11 @@ MAX_LENGTH = 2000
 MAX_PROGRAM = 20_000
 """RE2's instructions for one expression; each octet of text may cost that many steps at the very worst."""
 _MEMORY = 1 << 20
+_SMALL = 450
+"""Instructions of an expression that can be searched for together with others. Larger ones count repetitions,
+and then what two of them have seen so far multiplies: together they take longer than one by one."""
+_TOGETHER = 1500
+"""Instructions of all those together."""
 _HINTS = (
     ("invalid perl operator: (?=", "look-ahead is not there; say it as two tests under 'all'"),
     ("invalid perl operator: (?!", "look-ahead is not there; say it as a second test under 'not'"),
@@ -71,18 +77,41 @@ class PatternSet:
     Arguments:
         patterns: checked by :func:`check` before.
         flags: of RE2, in force from the beginning: ``i`` for either case.
+        rare: most of them have no literal, and most texts have none of them. Whether it has one is asked of
+            the small ones together before any is tried by itself.
     """
 
-    __slots__ = ("_count", "_filter")
+    __slots__ = ("_count", "_filter", "_gate", "_large", "_others")
 
-    def __init__(self, patterns: Iterable[str], flags: str = "i") -> None:
+    def __init__(self, patterns: Iterable[str], flags: str = "i", rare: bool = False) -> None:
+        patterns = [f"(?{flags}:{pattern})" for pattern in patterns]
         self._filter = re2.Filter()
         self._count = 0
         for pattern in patterns:
-            self._filter.Add(f"(?{flags}:{pattern})", options())
+            self._filter.Add(pattern, options())
             self._count += 1
         if self._count:
             self._filter.Compile()
+        self._gate: Any = None
+        self._others: PatternSet | None = None
+        self._large: list[int] = []
+        if rare:
+            self._set_up(patterns)
+
+    def _set_up(self, patterns: Sequence[str]) -> None:
+        """Part the small expressions from the large."""
+        room = _TOGETHER
+        small: list[str] = []
+        for number, pattern in enumerate(patterns):
+            size = re2.compile(pattern, options()).programsize
+            if size <= min(_SMALL, room):
+                room -= size
+                small.append(pattern)
+            else:
+                self._large.append(number)
+        if len(small) > 1:
+            self._gate = re2.compile("|".join(small), options())
+            self._others = PatternSet([patterns[number] for number in self._large], "-i")
 
     def __len__(self) -> int:
         return self._count
@@ -91,6 +120,8 @@ class PatternSet:
         """The positions, in the order they were given, of those that match somewhere in ``text`` (UTF-8)."""
         if not self._count:
             return ()
+        if self._gate is not None and self._others is not None and self._gate.search(text) is None:
+            return [self._large[place] for place in self._others.match(text)]
         return self._filter.Match(text) or ()
 
     def spans(self, index: int, text: bytes, limit: int) -> list[tuple[int, int]]:

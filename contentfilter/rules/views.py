@@ -21,6 +21,7 @@ class View:
     cells: takes the texts out of a reading.
     flowing: the texts are one, and matches are counted within it.
     field: the header field that it looks at; without one there are no texts.
+    rare: see :class:`PatternSet`.
     """
 
     name: str
@@ -28,6 +29,7 @@ class View:
     cells: Callable[[Reading], Cells]
     flowing: bool = False
     field: str = ""
+    rare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def _octets(texts: Sequence[str]) -> Cells:
 _VIEWS: Mapping[str, View] = {
     view.name: view
     for view in (
-        View("body", "text", lambda reading: (reading.body,), flowing=True),
+        View("body", "text", lambda reading: (reading.body,), flowing=True, rare=True),
         View("raw", "source", lambda reading: (reading.raw,), flowing=True),
         View("url.matches", "link", lambda reading: _octets([url.text for url in reading.urls])),
         View("url.host", "link", lambda reading: _octets([url.host for url in reading.urls])),
