@@ -183,7 +183,11 @@ def _unreadable(part: Part, context: Context, error: str) -> Iterator[Found]:
 _MAX_TRAILERS = 20
 _TRAILER = re.compile(syntax.name("Encrypt") + rb"\s{1,20}(\d{1,10})\s{1,20}\d{1,5}\s{1,20}R")
 _DIRECT = re.compile(syntax.name("Encrypt") + rb"\s{0,20}<<")
-_HANDLER = b"|".join(map(syntax.name, ("Filter", "V", "O", "U")))
+_HANDLER = re.compile(rb"(?:%s)\b" % b"|".join(map(syntax.name, ("Filter", "V", "O", "U"))))
+_MAX_OBJECTS = 50
+"""Objects of one number that are looked at."""
+_LOCK_SIZE = 2000
+"""Octets in which the description of a lock says what it is."""
 
 
 def _speaks_of_lock(data: Content, error: str) -> bool:
@@ -192,9 +196,9 @@ def _speaks_of_lock(data: Content, error: str) -> bool:
         return True
     numbers = dict.fromkeys(match[1] for match in itertools.islice(_TRAILER.finditer(data), _MAX_TRAILERS))
     for number in numbers:
-        wanted = re.compile(
-            rb"(?<!\d)%s\s{1,20}\d{1,5}\s{1,20}obj\s{0,20}<<[^>]{0,300}(?:%s)\b" % (number, _HANDLER)
-        )
-        if wanted.search(data):
-            return True
+        objects = re.finditer(rb"(?<!\d)%s\s{1,20}\d{1,5}\s{1,20}obj\s{0,20}<<" % number, data)
+        for match in itertools.islice(objects, _MAX_OBJECTS):
+            end = data.find(b"endobj", match.end(), match.end() + _LOCK_SIZE)
+            if _HANDLER.search(data, match.end(), end if end >= 0 else match.end() + _LOCK_SIZE):
+                return True
     return _DIRECT.search(data) is not None

@@ -70,6 +70,10 @@ def test_what_is_restricted_is_scanned_like_any_other(how: dict[str, object]):
 
 LOCKED = locked("secret")
 LOCKED_OLD = locked("secret", R=4)
+PACKED = pdf(
+    lock=pikepdf.Encryption(user="secret", owner="o"),
+    object_stream_mode=pikepdf.ObjectStreamMode.generate,
+)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +89,9 @@ LOCKED_OLD = locked("secret", R=4)
         LOCKED + b"\r\n" * 1000,
         LOCKED + b"x" * 5000,
         LOCKED_OLD + bytes(20_000),
+        PACKED + b"x" * 2000,
+        b"x" * 1100 + PACKED,
+        LOCKED + b"xref\n0 0\ntrailer<<>>\nstartxref\n%d\n%%%%EOF\n" % len(LOCKED),
         pdf(
             lock=pikepdf.Encryption(user="secret", owner="o"),
             object_stream_mode=pikepdf.ObjectStreamMode.generate,
