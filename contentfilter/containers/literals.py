@@ -15,7 +15,11 @@ from contentfilter.containers.zipmember import inflate
 from contentfilter.limits import MIB
 
 _JOINED = re.compile(rb"[\"'`]\s*[+,]\s*[\"'`]|\\\r?\n")
-_ESCAPES = re.compile(rb"(?:\\(?:x|u00)[0-9a-fA-F]{2})+|(?:\\u\{0{0,6}[0-9a-fA-F]{2}\})+")
+_ESCAPES = re.compile(
+    rb"\\(?:(?:x|u00)[0-9a-fA-F]{2}(?:\\(?:x|u00)[0-9a-fA-F]{2})*"
+    rb"|u\{0{0,6}[0-9a-fA-F]{2}\}(?:\\u\{0{0,6}[0-9a-fA-F]{2}\})*)"
+)
+"""Runs of them. That they begin with one certain octet makes searching fast."""
 _ESCAPE = re.compile(rb"\\(?:x|u00|u\{0{0,6})([0-9a-fA-F]{2})\}?")
 _ENTITY = re.compile(rb"&#(?:x0{0,6}([0-9a-fA-F]{2})|0{0,6}(\d{2,3}));?")
 _NAMED = {
@@ -38,6 +42,9 @@ _TEXT = re.compile(rb"[\"'`]((?:[^\"'`\\\r\n]|\\.){64,}+)")
 _SPELT = re.compile(
     rb"\\(?:(?:x|u00)([0-9a-fA-F]{2})|u\{0{0,6}([0-9a-fA-F]{2})\}|([0-3]?[0-7]{1,2})|([^xu0-7]))"
 )
+_DENSE = re.compile(rb"\\(?:x|u00)[0-9a-fA-F]{2}(?:[^\\]{0,12}\\(?:x|u00)[0-9a-fA-F]{2}){15}")
+"""Texts of octets have escapes close together; those in scripts that are made small stand alone."""
+_OCTAL = re.compile(rb"\\[0-7]{1,3}(?:\\[0-7]{1,3}){7}")
 _LEAST_SPELT = 16
 """Characters that must be spelt by number in a text of octets."""
 _SPELT_HEAD = 2048
@@ -133,7 +140,7 @@ def octets(page: bytes) -> Iterator[bytes]:
     Raises:
         TooManyError: after the last that is looked at.
     """
-    if page.count(b"\\") < _LEAST_SPELT:
+    if not _DENSE.search(page) and not _OCTAL.search(page):
         return
     number = 0
     for match in _TEXT.finditer(_JOINED.sub(b"", page)):
