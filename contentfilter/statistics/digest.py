@@ -68,8 +68,9 @@ def _least(runs: set[int]) -> list[int]:
     least = [1 << _HASH] * (KEYS * ROW)
     # In one pass: sorting them takes longer.
     for run in runs:
-        if run < least[run >> _WITHIN]:
-            least[run >> _WITHIN] = run
+        place = run >> _WITHIN
+        if run < least[place]:
+            least[place] = run
     following = min(runs)
     for place in reversed(range(KEYS * ROW)):
         following = least[place] = following if least[place] >> _HASH else least[place]
