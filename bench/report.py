@@ -182,6 +182,8 @@ def _proxy_aims(results: list[dict]) -> Iterator[Aim]:
         yield from _share(f"Postfix + contentfilter, {name}, of the null proxy", ours, null, NULL_SHARE)
         if (rspamd := median(results, "msgs_per_s", way=proxy.POSTFIX_RSPAMD, workload=name)) is not None:
             yield from _share(f"Postfix + contentfilter, {name}, of rspamd as milter", ours, rspamd, 1.0)
+            asked = median(results, "msgs_per_s", way=proxy.POSTFIX_MILTER, workload=name)
+            yield from _share(f"{proxy.POSTFIX_MILTER}, {name}, of rspamd as milter", asked, rspamd, 1.0)
             continue
         yield Aim(
             f"Postfix + contentfilter, {name}, of Postfix alone",
