@@ -13,6 +13,7 @@ from postwarden.demo.outcome import decision, quarantined
 from postwarden.sandbox import registered
 from postwarden.sandbox.client import Dialogue
 from postwarden.sandbox.gateway import Gateway, metric
+from postwarden.sandbox.waiting import wait_until
 from tests.integration.octets import BODIES, HEADERS
 
 STRICT = f"eve@{registered.DOMAIN}"
@@ -131,6 +132,26 @@ def test_a_spamtrap_gets_nothing_and_hears_nothing(outside, gateway, mark):
     assert outside.mx(mail, [LAX, TRAP]).code == 250
     assert gateway.sink.wait_for(mark.encode())
     assert recipients(gateway, mark) == [LAX]
+
+
+def test_killed_under_load_nothing_is_lost_comes_twice_or_passes_unseen(gateway, mark):
+    sender, port = gateway.queueing_sender("other", gateway.ports.mx, "127.0.0.9")
+    marks = [f"{mark}-{number}-k" for number in range(60)]
+    with Dialogue(port) as dialogue:
+        for number, one in enumerate(marks):
+            assert dialogue.send(SENDER, [LAX], samples.mail(one)).code == 250
+            if number == 30:
+                wait_until(lambda: gateway.sink.find(mark.encode()), 20.0, "the first have arrived")
+                gateway.contentfilter.signal(signal.SIGKILL)
+    gateway.contentfilter.stop()
+    wait_until(lambda: "451 4.7.1" in sender.log_text(), 10.0, "the others are told to come again")
+    gateway.start_contentfilter()
+    sender.wait_empty(60.0)
+    gateway.postfix.wait_empty(30.0)
+    for one in marks:
+        (arrived,) = gateway.sink.wait_for(one.encode())
+        assert is_id(arrived.field("X-Postwarden-Decision").split()[0])
+    assert "status=bounced" not in sender.log_text()
 
 
 def test_without_contentfilter_the_mail_stays_the_clients(outside, gateway, mark):
