@@ -28,6 +28,7 @@ from mailbase.report import Report
 from mailbase.service import Service
 from mailbase.starting import make_log, raise_descriptor_limit
 from mailbase.ticket import Ticket
+from mailbase.wallclock import WallClock
 from policyd.callout.callouts import Callouts
 from policyd.callout.dialling import Dialler
 from policyd.callout.results import CALLOUTS, Results
@@ -449,10 +450,11 @@ def serve(path: Path, overrides: Sequence[str]) -> int:
         ConfigError: the configuration cannot be used.
         ListenError: an address cannot be listened on.
     """
-    from twisted.internet import reactor
+    from twisted.internet import reactor as twisted
 
+    reactor = WallClock(twisted)
     settings = load(path, overrides)
-    log = make_log("policyd", settings, reactor)  # type: ignore[arg-type]
+    log = make_log("policyd", settings, reactor)
     raise_descriptor_limit()
     daemon = Daemon(reactor, path, overrides, settings, log)
     try:

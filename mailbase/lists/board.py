@@ -41,7 +41,8 @@ class Board:
         """All lists by name, in the order of the configuration."""
         self._zones: dict[str, list[Watched]] = {}
         self._kinds: frozenset[str] = frozenset()
-        self._timers: dict[str, IDelayedCall] = {}
+        self._timers: dict[str, tuple[float, IDelayedCall]] = {}
+        """Of each list, and when it goes off by our clock: a timer may run by another."""
         self._testing: set[Watched] = set()
 
     def adopt(self, lists: Sequence[DnsList], terms: Terms) -> None:
@@ -127,12 +128,13 @@ class Board:
         if watched in self._testing:
             return
         name = watched.definition.name
-        delay = max(0.0, watched.health.next_test - self._clock.seconds())
+        due = watched.health.next_test
+        delay = max(0.0, due - self._clock.seconds())
         self._cancel(name)
-        self._timers[name] = self._clock.callLater(delay, self._test, watched)
+        self._timers[name] = due, self._clock.callLater(delay, self._test, watched)
 
     def _cancel(self, name: str) -> None:
-        timer = self._timers.pop(name, None)
+        _due, timer = self._timers.pop(name, (0.0, None))
         if timer is not None and timer.active():
             timer.cancel()
 
@@ -186,8 +188,8 @@ class Board:
         self._schedule(watched)
 
     def _due(self, watched: Watched) -> float:
-        timer = self._timers.get(watched.definition.name)
-        return timer.getTime() if timer is not None else float("-inf")
+        due, _timer = self._timers.get(watched.definition.name, (float("-inf"), None))
+        return due
 
 
 def _same(old: DnsList, new: DnsList) -> bool:

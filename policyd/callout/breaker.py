@@ -25,10 +25,11 @@ class Breaker:
     Whoever was let through by :meth:`begin` must say how it ended.
     """
 
-    __slots__ = ("_times", "_trying", "_until")
+    __slots__ = ("_since", "_times", "_trying", "_until")
 
     def __init__(self) -> None:
         self._times: deque[float] = deque()
+        self._since = 0.0
         self._until: float | None = None
         """When it may be tried again; None while it is closed."""
         self._trying = False
@@ -40,7 +41,8 @@ class Breaker:
 
     def refuses(self, now: float) -> bool:
         """Whether a call would not be let through."""
-        return self._until is not None and (self._trying or now < self._until)
+        # Before it began to pause the clock must have been set back: by that nobody is left alone for longer.
+        return self._until is not None and (self._trying or self._since <= now < self._until)
 
     def begin(self, now: float) -> bool:
         """Let a call through, or not."""
@@ -64,9 +66,12 @@ class Breaker:
         if self._until is not None:
             # One that was under way when it opened says nothing new; the one that tries does.
             if self._trying:
-                self._until, self._trying = now + terms.pause, False
+                self._pause(now, terms)
             return False
         if len(self._times) < terms.failures or now - self._times[0] > terms.within:
             return False
-        self._until = now + terms.pause
+        self._pause(now, terms)
         return True
+
+    def _pause(self, now: float, terms: BreakerTerms) -> None:
+        self._since, self._until, self._trying = now, now + terms.pause, False

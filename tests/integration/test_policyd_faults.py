@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import select
+import signal
 import socket
 import sqlite3
 import struct
@@ -160,6 +162,33 @@ def test_a_disk_that_takes_nothing_more(gateway):
     gateway.start_policyd()
     with connect(gateway) as connection:
         assert {ask(connection, sender("any", number)) for number in range(200)} == {"DUNNO"}
+
+
+SET_BACK = """
+import signal, time
+now, back = time.time, []
+time.time = lambda: now() - 3600 * len(back)
+signal.signal(signal.SIGUSR2, lambda *_: back.append(1))
+"""
+"""Python reads it at its start: an hour earlier with each signal."""
+
+
+@pytest.fixture
+def settable(tmp_path, monkeypatch):
+    """Programs that are started now have such a clock."""
+    (tmp_path / "sitecustomize.py").write_text(SET_BACK)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+
+
+def test_a_clock_that_is_set_back_holds_up_nothing(settable, gateway):
+    with connect(gateway) as connection:
+        # What is to be written soon is to be written soon by the new time too.
+        assert ask(connection, "early@x.example").startswith("DEFER_IF_PERMIT")
+        os.kill(gateway.policyd.pid, signal.SIGUSR2)
+        assert ask(connection, "late@x.example").startswith("DEFER_IF_PERMIT")
+        wait_until(lambda: figure(gateway, "store_pending") == 0, 5.0, "it is written")
+        time.sleep(DELAY + 0.1)
+        assert ask(connection, "late@x.example") == "DUNNO"
 
 
 def test_half_a_request_holds_nothing_up(gateway):

@@ -40,6 +40,17 @@ def test_after_the_pause_one_call_tries() -> None:
     assert breaker.begin(33)
 
 
+def test_a_clock_that_was_set_back_makes_no_pause_longer() -> None:
+    breaker = Breaker()
+    fail(breaker, 3600, 3601, 3602)
+    assert not breaker.begin(3603)
+    assert breaker.begin(3)
+    assert not breaker.begin(3)
+    assert not breaker.failed(4, TERMS)
+    assert not breaker.begin(33)
+    assert breaker.begin(34)
+
+
 def test_a_try_that_fails_means_another_pause() -> None:
     breaker = Breaker()
     fail(breaker, 0, 1, 2)
