@@ -262,14 +262,15 @@ class Callouts:
     async def _talk(self, lane: Lane, name: str, place: Place, script: Script, until: float) -> Outcome:
         """One address; once more without TLS if that is what fails."""
         clock, connect = self._clock, self._terms.connect_timeout
-        if clock.seconds() < lane.plain_until:
+        if 0.0 <= clock.seconds() - lane.tls_failed < PLAIN:
             script = _plain(script)
         outcome = await self._dial(place.host, place.port, script, name, connect=connect, until=until)
-        if outcome.handshake_failed and clock.seconds() < until:
-            lane.plain_until = clock.seconds() + PLAIN
-            outcome = await self._dial(
-                place.host, place.port, _plain(script), name, connect=connect, until=until
-            )
+        if outcome.handshake_failed:
+            lane.tls_failed = clock.seconds()
+            if clock.seconds() < until:
+                outcome = await self._dial(
+                    place.host, place.port, _plain(script), name, connect=connect, until=until
+                )
         return outcome
 
     def _judge(self, lane: Lane, name: str, answered: bool, failure: str) -> None:

@@ -6,7 +6,13 @@ from typing import Any, Protocol
 
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IConnector, IOpenSSLClientConnectionCreator
+from twisted.internet.interfaces import (
+    IAddress,
+    IConnector,
+    IDelayedCall,
+    IHandshakeListener,
+    IOpenSSLClientConnectionCreator,
+)
 from twisted.internet.protocol import ClientFactory, connectionDone
 from twisted.internet.protocol import Protocol as LineProtocol
 from twisted.python.failure import Failure
@@ -29,7 +35,7 @@ class Dial(Protocol):
         Arguments:
             host: IP address.
             name: the server's name, for TLS.
-            connect: seconds for connecting.
+            connect: seconds for connecting, and again for the handshake of TLS.
             until: seconds since the epoch at which it is given up.
         """
 
@@ -86,7 +92,7 @@ def call(
     Arguments:
         tls: makes the TLS connection (``IOpenSSLClientConnectionCreator``).
     """
-    line = _Line(reactor, Conversation(script), tls, until)
+    line = _Line(reactor, Conversation(script), tls, connect, until)
     try:
         line.connector = reactor.connectTCP(host, port, _Factory(line), timeout=connect)
     except OSError as error:
@@ -95,17 +101,22 @@ def call(
     return line.outcome
 
 
+@implementer(IHandshakeListener)
 class _Line(LineProtocol):
     transport: Any
 
-    def __init__(self, reactor: Any, conversation: Conversation, tls: Any, until: float) -> None:
+    def __init__(
+        self, reactor: Any, conversation: Conversation, tls: Any, handshake: float, until: float
+    ) -> None:
         self.outcome: Deferred[Outcome] = Deferred()
         self.connector: IConnector | None = None
         self._reactor = reactor
         self._conversation = conversation
         self._tls = tls
+        self._handshake = handshake
         self._over = False
         self._timer = reactor.callLater(max(0.0, until - reactor.seconds()), self._timed_out)
+        self._handshake_timer: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         if self._over:
@@ -120,9 +131,14 @@ class _Line(LineProtocol):
             return
         self._perform(self._conversation.receive(data))
 
+    def handshakeCompleted(self) -> None:
+        """See :class:`IHandshakeListener`."""
+        if self._handshake_timer is not None and self._handshake_timer.active():
+            self._handshake_timer.cancel()
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.fail(f"connection lost: {reason.getErrorMessage()}")
-        self._stop_timer()
+        self._stop_timers()
 
     def fail(self, why: str) -> None:
         """There is no connection, or no longer."""
@@ -135,12 +151,14 @@ class _Line(LineProtocol):
                     self.transport.write(data)
                 case StartTls():
                     self.transport.startTLS(self._tls)
+                    # Where large packets get lost, it never ends, and without TLS there should be time left.
+                    self._handshake_timer = self._reactor.callLater(self._handshake, self._timed_out)
                 case Finished(outcome, polite):
                     self._finish(outcome, polite)
 
     def _finish(self, outcome: Outcome, polite: bool) -> None:
         self._over = True
-        self._stop_timer()
+        self._stop_timers()
         if polite:
             self._timer = self._reactor.callLater(GOODBYE, self._cut)
         else:
@@ -156,9 +174,10 @@ class _Line(LineProtocol):
         elif self.connector is not None:
             self.connector.disconnect()
 
-    def _stop_timer(self) -> None:
-        if self._timer.active():
-            self._timer.cancel()
+    def _stop_timers(self) -> None:
+        for timer in (self._timer, self._handshake_timer):
+            if timer is not None and timer.active():
+                timer.cancel()
 
 
 class _Factory(ClientFactory):

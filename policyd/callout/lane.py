@@ -18,7 +18,7 @@ class Lane:
 
     Attributes:
         breaker: of that server.
-            plain_until: seconds since the epoch until which TLS is not tried, for it failed.
+        tls_failed: seconds since the epoch when it last did.
         warned: whether the log tells that it must not be called.
     """
 
@@ -29,7 +29,7 @@ class Lane:
         self._handing_over = False
         self.in_use = 0
         self.breaker = Breaker()
-        self.plain_until = 0.0
+        self.tls_failed = float("-inf")
         self.warned = False
 
     @property

@@ -126,6 +126,30 @@ def test_tls_is_told_the_servers_name(dialled: Dialled) -> None:
     assert dialled.transport.value().endswith(b"STARTTLS\r\nEHLO mx.gate.example\r\n")
 
 
+def test_a_handshake_that_does_not_end_leaves_time_to_go_on_without(dialled: Dialled) -> None:
+    dialled.connect()
+    for answer in (b"220 hi\r\n", b"250-hi\r\n250 STARTTLS\r\n", b"220 go\r\n"):
+        dialled.protocol.dataReceived(answer)
+    dialled.reactor.advance(3.9)
+    assert dialled.outcomes == []
+    dialled.reactor.advance(0.1)
+    assert dialled.outcomes[0].handshake_failed
+    assert dialled.transport.aborted
+
+
+def test_a_server_may_be_slow_after_the_handshake(dialled: Dialled) -> None:
+    dialled.connect()
+    for answer in (b"220 hi\r\n", b"250-hi\r\n250 STARTTLS\r\n", b"220 go\r\n"):
+        dialled.protocol.dataReceived(answer)
+    dialled.protocol.handshakeCompleted()
+    dialled.reactor.advance(19.9)
+    assert dialled.outcomes == []
+    for answer in (b"250 hi\r\n", b"250 ok\r\n", b"250 ok\r\n"):
+        dialled.protocol.dataReceived(answer)
+    assert dialled.outcomes[0].replies[0].code == 250
+    assert dialled.outcomes[0].tls
+
+
 def test_no_descriptor_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: Any, **named: Any) -> None:
         raise OSError(24, "Too many open files")

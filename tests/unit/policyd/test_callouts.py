@@ -178,6 +178,21 @@ def test_a_server_whose_tls_fails_is_called_without(world: World) -> None:
     assert world.calls[-2].script.tls
 
 
+def test_that_tls_fails_is_remembered_also_where_no_time_is_left_to_go_without(world: World) -> None:
+    world.answers["192.0.2.40"] = lambda call: EOF if call.script.tls else replies("250 ok", "550 no")
+    world.delay = 30.0
+    got = world.start("ada@lone.example", seconds=300.0)
+    world.clock.advance(30.0)
+    assert got == [TEMPORARY]
+    world.delay = 0.0
+    assert world.ask("eve@lone.example") is KNOWN
+    assert [call.script.tls for call in world.calls] == [True, False]
+    # Nor does a clock that is set back keep it so for longer.
+    world.clock.rightNow -= 3600.0
+    world.ask("bob@lone.example")
+    assert world.calls[2].script.tls
+
+
 # ---- what is remembered ------------------------------------------------------------------------------
 
 
