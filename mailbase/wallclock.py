@@ -1,4 +1,4 @@
-"""The reactor of a daemon that reckons in times of day: what is remembered carries one, and nodes compare them.
+"""The reactor of a daemon that reckons in times of day: what it remembers carries one, nodes compare it.
 
 Interface: :class:`WallClock` stands wherever a reactor does. Twisted's own reads timers off the same clock as
 the time of day; once that was set back by ten minutes, nothing that was to happen would for ten minutes: no
