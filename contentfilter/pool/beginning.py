@@ -13,7 +13,7 @@ import warnings
 def begin() -> tuple[socket.socket, int]:
     """Leave alone what is the daemon's, and be quiet; returns the task socket and the answer pipe.
 
-    Descriptors at start: 0 the task socket, 1 the answer pipe, 2 the daemon's log.
+    Descriptors: 0 the task socket, 1 the answer pipe, 2 the daemon's log; the argument's is closed by then.
     """
     os.chdir("/")
     # Ctrl-C and the stop of a whole control group are for the daemon, which drains first.

@@ -31,11 +31,16 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 R_contra = TypeVar("R_contra", contravariant=True)
 
-_BOOT = """import gc, sys
+_ARGUMENT = 3
+"""The descriptor with a program's argument. A command line can hold 128 KiB, rules be longer; and whoever
+looks at the processes wants to see what they are."""
+_BOOT = """import gc, os, sys
 gc.disable()
 sys.path[:] = {path!r}
 from {program} import main
-sys.exit(main(sys.argv[1]))
+argument = os.pread({argument}, os.fstat({argument}).st_size, 0)
+os.close({argument})
+sys.exit(main(argument.decode()))
 """
 
 
@@ -126,19 +131,36 @@ class ProgramLauncher(Generic[R]):
             process = WorkerProcess(self._reactor, ours, events, self._decode, self._log)
             # Isolated from the environment; it imports what the daemon would import.
             path = [os.path.abspath(folder) for folder in sys.path]
-            boot = _BOOT.format(path=path, program=self._program)
+            boot = _BOOT.format(path=path, program=self._program, argument=_ARGUMENT)
+            argument = -1
             try:
+                argument = _descriptor(self._argument.encode())
                 self._reactor.spawnProcess(
                     process,
                     sys.executable,
-                    [sys.executable, "-I", "-X", "faulthandler", "-c", boot, self._argument],
+                    [sys.executable, "-I", "-X", "faulthandler", "-c", boot, self._program],
                     env={"LANG": "C.UTF-8", "PATH": os.defpath},
-                    childFDs={0: theirs.fileno(), 1: "r", 2: "r"},
+                    childFDs={0: theirs.fileno(), 1: "r", 2: "r", _ARGUMENT: argument},
                 )
             except BaseException:
                 ours.close()
                 raise
+            finally:
+                if argument >= 0:
+                    os.close(argument)
         return process
+
+
+def _descriptor(data: bytes) -> int:
+    """A descriptor to read ``data`` from."""
+    fd = os.memfd_create("argument", os.MFD_CLOEXEC)
+    try:
+        with open(fd, "wb", closefd=False) as file:
+            file.write(data)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
 
 
 class ProcessLauncher(ProgramLauncher[ScanResult]):

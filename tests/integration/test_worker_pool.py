@@ -60,12 +60,14 @@ class Fates:
 class Rig:
     """A pool on a reactor of its own, and what became of it."""
 
-    def __init__(self, limits: Limits, cpu_time: float = 5.0, scan: str = "rogue:scan") -> None:
+    def __init__(
+        self, limits: Limits, cpu_time: float = 5.0, scan: str = "rogue:scan", knowledge: dict | None = None
+    ) -> None:
         self.reactor = EPollReactor()
         self.output = io.StringIO()
         self.log = Log("test", stream=self.output, level="debug")
         self.fates = Fates()
-        self.settings = Settings(os.getpid(), MEMORY, cpu_time, scan=scan)
+        self.settings = Settings(os.getpid(), MEMORY, cpu_time, scan=scan, knowledge=knowledge or {})
         launcher = ProcessLauncher(self.reactor, self.settings, FINDING_NAMES, self.log)
         self.pool = Pool(self.reactor, limits, launcher, self.log, self.fates)
 
@@ -233,6 +235,19 @@ def test_a_worker_has_nothing_it_does_not_need():
     rig.run(script)
 
 
+def test_rules_of_any_length_reach_a_worker_and_stand_on_no_command_line():
+    # Linux takes no argument of 128 KiB; "ps" and "systemctl status" show what it takes.
+    rig = Rig(Limits(), knowledge={"much": "rules, " * 100_000})
+
+    async def script() -> None:
+        pid = worker_of(await rig.tell("hello"))
+        line = command_line(pid)
+        assert b"rules, " not in line
+        assert line.endswith(b"\0contentfilter.pool.worker\0")
+
+    rig.run(script)
+
+
 @pytest.mark.parametrize("scan", ["rogue:scan", "bare:scan"])
 def test_a_worker_that_was_broken_into_can_do_no_mischief(scan, tmp_path):
     """With what this kernel grants, and as in a container that grants next to nothing."""
@@ -295,6 +310,11 @@ def test_confinement_hides_nothing_from_the_scanners():
             assert (inside.findings, inside.unscanned) == (outside.findings, outside.unscanned)
 
     rig.run(script)
+
+
+def command_line(pid: int) -> bytes:
+    """The arguments of a process, each with a NUL behind it."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def status_of(pid: int) -> dict[str, str]:
