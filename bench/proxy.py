@@ -23,6 +23,8 @@ DIRECT, NULL, OURS = "direct", "null proxy", "contentfilter"
 ALONE, POSTFIX_NULL, POSTFIX_OURS = "Postfix alone", "Postfix + null proxy", "Postfix + contentfilter"
 POSTFIX_MILTER = "Postfix + contentfilter as milter"
 POSTFIX_RSPAMD = "Postfix + rspamd as milter"
+SCANNERS = "contentfilter, scanners alone"
+"""What reads parts, containers and documents; no rules against spam, no signatures, no DMARC."""
 OURS_CLAMD, CLAMSMTP = "contentfilter + clamd", "clamsmtp + clamd"
 HALF_LOAD = "W1, half load"
 """Half of what Postfix with contentfilter carries of W1."""
@@ -92,7 +94,14 @@ def _start(programs: Programs, folder: Path, with_postfix: bool, stack: ExitStac
     gateway = stack.enter_context(Gateway(folder / "contentfilter", settings=settings))
     gateway.write_config(Rewired(reinject_before=sink, reinject_after=sink))
     gateway.start_contentfilter()
-    ways = {DIRECT: sink, NULL: null, OURS: gateway.ports.before}
+    scanning = {
+        "contentfilter": {**settings["contentfilter"], "rules": {"shipped": False}},
+        "flows": {"inbound": {"authentication": "off"}},
+    }
+    bare = stack.enter_context(Gateway(folder / "contentfilter-scanners", settings=scanning))
+    bare.write_config(Rewired(reinject_before=sink, reinject_after=sink))
+    bare.start_contentfilter()
+    ways = {DIRECT: sink, NULL: null, OURS: gateway.ports.before, SCANNERS: bare.ports.before}
     if socket := clamav.clamd(programs, stack):
         engine = {"addresses": [f"unix:{socket}"], "max_size": "100MiB"}
         with_clamd = {"contentfilter": {**settings["contentfilter"], "clamd": engine}}
