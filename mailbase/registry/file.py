@@ -15,6 +15,11 @@ from mailbase.networks import parse_network
 from mailbase.points import Threshold
 from mailbase.vocabulary import Action
 
+WIDEST = {4: 8, 16: 16}
+"""Prefix lengths by octets of an address: no wider network may relay, or a slip makes an open relay."""
+_UNIQUE_LOCAL = range(0xFC, 0xFE)
+"""First octets of addresses that nobody has on the Internet (RFC 4193)."""
+
 _LOGIN = re.compile(r"[^\x00-\x20\x7f]{1,255}")
 
 
@@ -40,7 +45,14 @@ def _ip_address(value: str) -> str:
 
 
 def _network(value: str) -> str:
-    parse_network(value)
+    packed, length = parse_network(value)
+    if length < WIDEST[len(packed)] and not (
+        len(packed) == 16 and packed[0] in _UNIQUE_LOCAL and length >= 7
+    ):
+        raise ValueError(
+            f"expected a network of your own, /{WIDEST[4]} or smaller (IPv6: /{WIDEST[16]}), since whoever is in "
+            f"it is trusted; got {shown(value)}"
+        )
     return value.strip().lower()
 
 

@@ -197,6 +197,21 @@ CASES = {
             "0.yaml:2: servers[a.example].systems[0]: expected the network's first address, 2001:db8::/48, got '2001:db8::1/48'",
         ],
     ),
+    "an open relay": (
+        "upstreams: ['::/0', 'fc00::/6']\nservers: {a.example: {systems: [10.0.0.0/0, 10.0.0.0/8, 0.0.0.0/0, '::ffff:0:0/96', 'fd00::/8']}}\n",
+        [
+            f"0.yaml:{place}: expected a network of your own, /8 or smaller (IPv6: /16), since whoever is in it is trusted; got '{text}'"
+            if text != "10.0.0.0/0"
+            else f"0.yaml:{place}: expected the network's first address, 0.0.0.0/0, got '{text}'"
+            for place, text in (
+                ("1: upstreams[0]", "::/0"),
+                ("1: upstreams[1]", "fc00::/6"),
+                ("2: servers[a.example].systems[0]", "10.0.0.0/0"),
+                ("2: servers[a.example].systems[2]", "0.0.0.0/0"),
+                ("2: servers[a.example].systems[3]", "::ffff:0:0/96"),
+            )
+        ],
+    ),
     "system": (
         "servers: {a.example: {systems: [printer, 10, a_b.example, 1.2.3]}}",
         [
