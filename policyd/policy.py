@@ -224,7 +224,9 @@ def _flow_points(
     """The flows that want evidence, and what it is worth there."""
     there: dict[str, EvidenceCheck] = {
         FcrdnsCheck.name: FcrdnsCheck(dynamic),
-        HeloCheck.name: HeloCheck(settings.identity.hostname, settings.registry),
+        HeloCheck.name: HeloCheck(
+            settings.identity.hostname, settings.identity.relay_names, settings.registry
+        ),
         SenderDomainCheck.name: SenderDomainCheck(),
         **more,
     }

@@ -5,6 +5,8 @@ Where the name is the client's verified one, DNS is not asked: Postfix has looke
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mailbase.addresses import is_host_name, normal_domain, pack
 from mailbase.dns.answers import Found, RecordType
 from mailbase.registry import Registry
@@ -40,13 +42,15 @@ _EQUALS_PTR = Evidence("helo", "equals-ptr")
 class HeloCheck:
     """Arguments:
     hostname: the gateway's own name.
+    relays: those of all relays of the gateway.
     registry: knows served domains and registered servers.
     """
 
     name = "helo"
 
-    def __init__(self, hostname: str, registry: Registry) -> None:
+    def __init__(self, hostname: str, relays: Iterable[str], registry: Registry) -> None:
         self._hostname = hostname.lower()
+        self._relays = frozenset(relays)
         self._registry = registry
 
     def inquire(self, subject: Subject) -> Inquiry:
@@ -68,26 +72,28 @@ class HeloCheck:
             return (_OWN_NAME,)
         if name == subject.name:
             return (_EQUALS_PTR,)
-        facts: list[Evidence] = []
-        if self._registry.domain(name) is not None or self._registry.host_system(name) is not None:
-            facts.append(Evidence("helo", "forged-served-domain", name))
+        # Unless it turns out to be the client's.
+        facts: tuple[Evidence, ...] = ()
+        if name in self._relays:
+            facts = (_OWN_NAME,)
+        elif self._registry.domain(name) is not None or self._registry.host_system(name) is not None:
+            facts = (Evidence("helo", "forged-served-domain", name),)
         if name.rpartition(".")[2] in UNUSUAL:
             # That it cannot be resolved goes without saying.
             return (*facts, Evidence("helo", "unusual-top-level", name))
         answers = yield both(name)
         found = addresses_in(answers)
+        if subject.address in found:
+            # A machine that is what it says it is forges nothing.
+            return (_EQUALS_PTR,) if name == subject.reverse_name else ()
+        if not all(isinstance(answer, Found) or all_negative((answer,)) for answer in answers):
+            # The client's address may be in the family that is not known.
+            return () if found else (_TEMPORARY,)
         if found:
-            # Where one family is not known, the client's address may be in it.
-            known = all(isinstance(answer, Found) or all_negative((answer,)) for answer in answers)
-            if subject.address in found:
-                # A machine that is what it says it is forges nothing.
-                return (_EQUALS_PTR,) if name == subject.reverse_name else ()
-            return (*facts, Evidence("helo", "resolves-elsewhere", name)) if known else tuple(facts)
-        if not all_negative(answers):
-            return (*facts, _TEMPORARY)
+            return (*facts, Evidence("helo", "resolves-elsewhere", name))
         # RFC 5321 2.3.5: a name is good if it has an address or an MX record.
         (answer,) = yield ((name, RecordType.MX),)
         if isinstance(answer, Found):
-            return tuple(facts)
+            return facts
         fact = Evidence("helo", "unresolvable", name) if all_negative((answer,)) else _TEMPORARY
         return (*facts, fact)

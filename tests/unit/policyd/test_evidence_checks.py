@@ -148,7 +148,12 @@ def test_a_broken_line_of_patterns_is_told_with_its_place() -> None:
 
 def helo(table: Any, said: str, **about: Any) -> list[str]:
     registry = Registry(domains={"inst.example": Domain("inst.example", "mail.inst.example")})
-    return facts(HeloCheck("mx.gate.example", registry), table, helo=said, **about)[0]
+    return facts(
+        HeloCheck("mx.gate.example", ("mx.gate.example", "mx2.gate.example"), registry),
+        table,
+        helo=said,
+        **about,
+    )[0]
 
 
 @pytest.mark.parametrize(
@@ -200,6 +205,21 @@ def test_a_machine_of_a_served_domain_that_is_not_registered_forges_nothing() ->
         "forged-served-domain",
         "resolves-elsewhere",
     ]
+
+
+def test_a_relay_beside_this_one_is_itself_and_nobody_else_is() -> None:
+    table = {("mx2.gate.example", "A"): "192.0.2.26"}
+    assert helo(table, "mx2.gate.example") == ["forged-own-name", "resolves-elsewhere"]
+    assert helo({("mx2.gate.example", "A"): CLIENT}, "mx2.gate.example") == []
+    assert helo({}, "mx2.gate.example", name="mx2.gate.example") == ["equals-ptr"]
+
+
+@pytest.mark.parametrize("name", ["inst.example", "mx2.gate.example"])
+def test_what_dns_cannot_tell_is_held_against_nobody(name: str) -> None:
+    assert helo({(name, "A"): Temporary()}, name) == ["temporary"]
+    assert helo({(name, "A"): "192.0.2.1", (name, "AAAA"): TimedOut()}, name) == []
+    # It has no address, so it is not the client's, whatever else it is.
+    assert "temporary" in helo({(name, "MX"): Temporary()}, name)[1:]
 
 
 @pytest.mark.parametrize(
