@@ -50,8 +50,8 @@ def _network(value: str) -> str:
         len(packed) == 16 and packed[0] in _UNIQUE_LOCAL and length >= 7
     ):
         raise ValueError(
-            f"expected a network of your own, /{WIDEST[4]} or smaller (IPv6: /{WIDEST[16]}), since whoever is in "
-            f"it is trusted; got {shown(value)}"
+            f"expected a network of your own, /{WIDEST[4]} or smaller (IPv6: /{WIDEST[16]}), since "
+            f"whoever is in it is trusted; got {shown(value)}"
         )
     return value.strip().lower()
 
