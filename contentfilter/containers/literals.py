@@ -7,6 +7,7 @@ that run in linear time; nothing is executed. What a script calculates is not se
 from __future__ import annotations
 
 import binascii
+import functools
 import re
 import zlib
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ _NAMED = {
     b"&amp;": b"&",
 }
 _BASE64 = re.compile(
-    rb"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{64,}+={0,2}(?:\s{1,8}[A-Za-z0-9+/_-]{16,}+={0,2})*+"
+    rb"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{64,}+={0,2}(?:\s{1,40}[A-Za-z0-9+/_-]{16,}+={0,2})*+"
 )
 _HEX = re.compile(rb"[0-9a-fA-F]{128,}+")
 _TEXT = re.compile(rb"[\"'`]((?:[^\"'`\\\r\n]|\\.){64,}+)")
@@ -243,10 +244,15 @@ def _known(content: bytes, data: bool) -> Iterator[tuple[bytes, bool]]:
             yield plain, True
     elif not content.startswith(_LONG_STARTS):
         for key in {content[0] ^ start[0] for start in _STARTS} - {0}:
-            table = bytes(octet ^ key for octet in range(256))
+            table = _xor_table(key)
             head = content[:4096].translate(table)
             if head.startswith(_LONG_STARTS) or _is_program(head):
                 yield content.translate(table), True
+
+
+@functools.cache
+def _xor_table(key: int) -> bytes:
+    return bytes(octet ^ key for octet in range(256))
 
 
 def kind_of(content: bytes) -> str:

@@ -22,7 +22,7 @@ from contentfilter.containers.literals import (
 from contentfilter.filename import suffix
 from contentfilter.limits import MIB
 from contentfilter.needles import Needles
-from contentfilter.part import Context, Found, Part
+from contentfilter.part import Content, Context, Found, Part
 from contentfilter.scanners.opening import TO_READ, opening
 from mailbase.scripts import SUFFIXES
 
@@ -40,6 +40,7 @@ _SIGNS = Needles(
     b"<div",
 )
 _NAMESPACES = Needles(b"w3.org/1999/xhtml", b"w3.org/2000/svg", b"<!ENTITY", b"xml-stylesheet")
+_PREFIXES = re.compile(rb"xmlns:([\w.-]{1,40})\s*=\s*[\"']http://www\.w3\.org/(?:1999/xhtml|2000/svg)[\"']")
 _HANDLER = re.compile(rb"on[a-z]{3,24}\s{0,20}=")
 _SPELT = re.compile(
     rb"&(?:#(?:x0*(?:[46][1-9a-f]|[57][0-9a])|0*(?:6[5-9]|[78]\d|90|9[7-9]|1[01]\d|12[012]))\b|colon;)"
@@ -63,6 +64,7 @@ _ROOM = 64 * MIB
 _WORK = 16
 """What an octet of a script counts for, against the bound on work."""
 _MAX_LAYERS = 100
+_MAX_PREFIXES = 10
 _MAX_HANDED = 200
 
 
@@ -88,11 +90,19 @@ def is_page(part: Part) -> bool:
         return False
     head = opening(data)
     if head.startswith(b"<?xml"):
-        return _NAMESPACES.stand_in(data)
+        return _NAMESPACES.stand_in(data) and not _only_declares(data)
     if not head.startswith(b"<") and (not part.name or end in TO_READ):
         # A text may speak of pages; a mail's own is shown without running anything.
         return False
     return _SIGNS.stand_in(head)
+
+
+def _only_declares(data: Content) -> bool:
+    """Whether XML names the namespaces of web pages and has nothing in them, as flat OpenDocument does."""
+    rest, prefixes = _PREFIXES.sub(b"", data), set(_PREFIXES.findall(data))
+    if len(prefixes) > _MAX_PREFIXES or _NAMESPACES.stand_in(rest):
+        return False
+    return not any(b"<%s:" % prefix in data for prefix in prefixes)
 
 
 def _runs(lower: bytes) -> bool:

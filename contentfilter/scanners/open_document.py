@@ -16,13 +16,15 @@ from contentfilter.part import Content, Context, Found, Part
 from contentfilter.scanners.remote import is_remote
 
 _MODULE = re.compile(PREFIX + rb"module(?=[\s/>])" + ATTRIBUTES + rb">([^<]*)")
+_FLAT_MODULE = re.compile(PREFIX + rb"source-code(?=[\s/>])" + ATTRIBUTES + rb">([^<]*)")
+"""A module in a document that is one file of XML (OpenDocument 1.2 part 1, 3.11)."""
 _EMPTY = re.compile(r"'|rem(?: |\Z)|option [\w ]+\Z|sub main ?(?:\( ?\) ?)?\Z|end sub\Z")
 """Lines that each new module begins with."""
 _SCRIPT = re.compile(rb"scripts/(?:[^/]+/)+[^/]+\.(?:py|bsh|js|java|class|jar)\Z", re.IGNORECASE)
 _STARTING = re.compile(r"dom:load|on-?load|on-?open|startapp|mouse-?over|prepare|focus", re.IGNORECASE)
 _MACRO_URL = re.compile(r"\s*(?:vnd\.sun\.star\.script|macro|script):", re.IGNORECASE)
 _STAR_BASIC = frozenset({"starbasic", "basicmanager2"})
-_SIGNS = Needles(b"encryption-data", b"StarBasic", b"office:document", b"event")
+_SIGNS = Needles(b"encryption-data", b"StarBasic", b"source-code", b"office:document", b"event")
 """Without all of these there is nothing."""
 _MAX_SOURCE = 4 * MIB
 _MAX_EVENTS = 10_000
@@ -48,7 +50,7 @@ class OpenDocument:
         if b"encryption-data" in data and b"manifest" in data[:4096].lower():
             yield part.found("office-encrypted", "OpenDocument")
             yield part.unscanned("encrypted", "OpenDocument")
-        if b"StarBasic" in data:
+        if b"StarBasic" in data or b"source-code" in data:
             yield from _basic(part, joined(data) or data)
         if b"office:document" in data[:4096] and b"http" in data:
             yield from _fetched(part, data)
@@ -68,15 +70,15 @@ def _scripts(part: Part, context: Context) -> Iterator[Found]:
 
 
 def _basic(part: Part, data: Content) -> Iterator[Found]:
-    for match in _MODULE.finditer(data):
-        if b"StarBasic" in match[1]:
-            source = match[2][: _MAX_SOURCE + 1].decode("utf-8", "replace")
-            if len(source) > _MAX_SOURCE:
-                yield part.unscanned("too-large", "Basic source")
-            source = references.unescaped(source)
-            if any(not _EMPTY.match(line) for line in lines_of(source)):
-                yield part.found("office-macro", "OpenDocument Basic", digest_of([normal_source(source)]))
-                return
+    in_packages = (match[2] for match in _MODULE.finditer(data) if b"StarBasic" in match[1])
+    for raw in itertools.chain(in_packages, (match[2] for match in _FLAT_MODULE.finditer(data))):
+        source = raw[: _MAX_SOURCE + 1].decode("utf-8", "replace")
+        if len(source) > _MAX_SOURCE:
+            yield part.unscanned("too-large", "Basic source")
+        source = references.unescaped(source)
+        if any(not _EMPTY.match(line) for line in lines_of(source)):
+            yield part.found("office-macro", "OpenDocument Basic", digest_of([normal_source(source)]))
+            return
 
 
 def _fetched(part: Part, data: Content) -> Iterator[Found]:

@@ -62,6 +62,7 @@ FORMS = {
     "wide escapes": 'var d = "' + "".join(f"\\u{ord(c):04x}" for c in ENCODED) + '";',
     "percent": f'var d = unescape("{"".join(f"%{octet:02x}" for octet in ARCHIVE)}");',
     "url-safe": f'var d = "{base64.urlsafe_b64encode(ARCHIVE).decode()}";',
+    "lines far in": f"var d = `{base64.encodebytes(ARCHIVE).decode()}`;".replace("\n", "\n" + " " * 30),
     "lines": f"var d = `{base64.encodebytes(ARCHIVE).decode()}`;",
     "no padding": f'var d = "{ENCODED.rstrip("=")}";',
     "XOR": f'var d = atob("{base64.b64encode(bytes(o ^ 0x5A for o in ARCHIVE)).decode()}");',
@@ -88,6 +89,40 @@ def test_texts_with_many_escapes_are_nothing():
 @pytest.mark.parametrize("form", FORMS)
 def test_a_program_in_every_way_to_write_it(form: str):
     assert found(page(FORMS[form])) >= {"executable", "html-smuggling"}
+
+
+XML = '<?xml version="1.0"?><a:a xmlns:a="urn:a" xmlns:h="http://www.w3.org/1999/xhtml"%s>%s</a:a>'
+CODE = f'<h:script>var d = atob("{ENCODED}");{BUILD % "a.zip"}</h:script>'
+
+
+@pytest.mark.parametrize(
+    ("attributes", "body"),
+    [
+        ("", CODE),
+        ("", CODE.replace("h:", "").replace("<script", '<script xmlns="http://www.w3.org/1999/xhtml"')),
+        (
+            "",
+            CODE.replace("h:", "\u00e4:").replace(
+                ":script>", ':script xmlns:\u00e4="http://www.w3.org/1999/xhtml">', 1
+            ),
+        ),
+        (' xmlns:s="http://www.w3.org/2000/svg"', CODE.replace("h:", "s:")),
+    ],
+)
+def test_elements_of_web_pages_in_other_xml(attributes: str, body: str):
+    assert found((XML % (attributes, body)).encode(), "invoice.xml") >= {"executable", "html-smuggling"}
+
+
+def test_xml_that_only_declares_the_namespace_is_no_page():
+    text = (XML % ("", CODE.replace("h:", "a:"))).encode()
+    assert found(text, "document.fodt") == set()
+
+
+def test_many_literals_take_little_time():
+    start = time.process_time()
+    text = "".join(f"<p>{base64.b64encode(random.Random(n).randbytes(60)).decode()}</p>" for n in range(8000))
+    found(page("", text))
+    assert time.process_time() - start < 4
 
 
 def test_a_disc_image_in_a_page():

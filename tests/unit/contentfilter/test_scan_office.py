@@ -499,6 +499,60 @@ def test_basic_of_opendocument():
     assert found(odt("Sub Main\nShell(&quot;x&quot;)\nEnd Sub\n")) == {"office-macro"}
 
 
+FLAT = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<office:document'
+    ' xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0"'
+    ' xmlns:script="urn:oasis:names:tc:opendocument:xmlns:script:1.0"'
+    ' xmlns:xhtml="http://www.w3.org/1999/xhtml"'
+    ' office:mimetype="application/vnd.oasis.opendocument.text">\n<office:scripts>%s</office:scripts>\n%s'
+    "</office:document>\n"
+)
+"""As LibreOffice writes it, with the namespace of web pages, in which it has nothing."""
+LIBRARY = (
+    '<office:script script:language="ooo:Basic"><ooo:libraries xmlns:ooo="http://openoffice.org/2004/office">'
+    '<ooo:library-embedded ooo:name="Standard"><ooo:module ooo:name="Module1">\n<ooo:source-code>%s'
+    "</ooo:source-code></ooo:module></ooo:library-embedded></ooo:libraries></office:script>"
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        ("REM  *****  BASIC  *****\n\nSub Main\n\nEnd Sub\n", set()),
+        ("Rem Attribute VBA_ModuleType=VBAModule\nOption VBASupport 1\n", set()),
+        ("Sub Main\n  Shell(&quot;calc&quot;)\nEnd Sub\n", {"office-macro"}),
+        ('Sub Main\n<![CDATA[Shell("calc")]]>\nEnd Sub\n', {"office-macro"}),
+    ],
+)
+def test_basic_of_opendocument_in_one_file_of_xml(code: str, names: set[str]):
+    assert found((FLAT % (LIBRARY % code, "")).encode()) == names
+    assert found((FLAT % (LIBRARY % code, "")).replace("ooo:", "x:").encode("utf-16")) == names
+
+
+def test_basic_has_one_digest_in_a_package_and_in_one_file_of_xml():
+    code = "Sub Main\nBeep\nEnd Sub\n"
+    module = f'<script:module script:name="M" script:language="StarBasic">{code}</script:module>'
+    digests = {
+        finding.digest
+        for data in ((FLAT % (LIBRARY % code, "")).encode(), module.encode())
+        for finding in scan_document("document", data).findings
+    }
+    assert len(digests) == 1
+    assert digests != {""}
+
+
+def test_a_document_in_a_document_of_one_file_of_xml():
+    lines = base64.encodebytes(doc()).decode().replace("\n", "\n          ")
+    inside = f"<draw:object-ole><office:binary-data>{lines}</office:binary-data></draw:object-ole>"
+    assert "office-macro" in found((FLAT % ("", inside)).encode())
+    lines = (
+        base64.encodebytes(compound_file({"WordDocument": bytes(5000)})).decode().replace("\n", "\n         ")
+    )
+    tame = (FLAT % ("", f"<office:binary-data>{lines}</office:binary-data>")).encode()
+    assert found(tame) == set()
+    assert unscanned(tame) == set()
+
+
 def test_visual_basic_of_excel_95_is_not_looked_into():
     module = record(0x0085, struct.pack("<IBB", 0x1000, 0, 6) + b"\x07Module1")
     data = xls(BOF.replace(b"\x00\x06", b"\x00\x05") + module + EOF, "Book")
