@@ -203,7 +203,7 @@ class _Asking:
         self._open = len(questions) + 1
         for place, question in enumerate(questions):
             if isinstance(question, tuple):
-                answer = ask_for(self, place, *question, consumer=consumer, deadline=deadline)
+                answer = ask_for(self, place, question, consumer, deadline)
                 if answer is not None:
                     answers[place] = answer
                     self._open -= 1

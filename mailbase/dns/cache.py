@@ -52,7 +52,8 @@ class Cache:
             return
         self._entries[key] = (until, answer, cost)
         self.octets += cost
-        self._shrink()
+        if self.octets > self._size:
+            self._shrink()
 
     def resize(self, size: int) -> None:
         """Take another size."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence, Set
-from dataclasses import replace
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from mailbase.alarms import Alarms
 from mailbase.dns.answers import (
     Answer,
     BadName,
@@ -33,6 +33,7 @@ from mailbase.dns.wire import Question
 _LOG = Logger()
 _BAD_NAME = BadName()
 _OVERLOAD = Temporary("too many look-ups wait for their turn")
+_NOBODY: frozenset[str] = frozenset()
 _STOPPED = Temporary("the resolver was stopped")
 
 
@@ -60,17 +61,21 @@ class Terms(Protocol):
 
 
 class _Waiter(Deferred[Answer[Record]]):
-    """Somebody who waits for a look-up; who cancels it leaves."""
+    """An asker of one question, who leaves where he is cancelled."""
 
-    def __init__(self, job: _Job, consumer: str) -> None:
+    def __init__(self) -> None:
         super().__init__(_leave)
-        self.job = job
-        self.consumer = consumer
-        self.timer: Any = None
+        self.seat: _Seat | None = None
+
+    def told(self, place: int, answer: Answer[Record]) -> None:
+        """See :class:`~mailbase.dns.resolver.Asker`."""
+        # Without the reference back both are freed at once, and not by the cycle collector.
+        self.seat = None
+        self.callback(answer)
 
 
-class _Told:
-    """The same for who has a place for the answer: a third of the price."""
+class _Seat:
+    """Where somebody waits for a look-up."""
 
     __slots__ = ("asker", "consumer", "job", "place", "timer")
 
@@ -81,17 +86,33 @@ class _Told:
         self.place = place
         self.timer: Any = None
 
-    def callback(self, answer: Answer[Record]) -> None:
+    def tell(self, answer: Answer[Record]) -> None:
+        """Hand the answer over."""
+        if self.timer is not None and self.timer.active():
+            self.timer.cancel()
         try:
             self.asker.told(self.place, answer)
         except Exception:  # noqa: BLE001 - the boundary of who asked: others wait for the same answer
             _LOG.failure("an answer of DNS could not be used")
 
+    def leave(self) -> None:
+        """Wait no more."""
+        if self in self.job.seats:
+            self.job.seats.remove(self)
+        if self.timer is not None and self.timer.active():
+            self.timer.cancel()
+
+
+def _leave(waiter: Deferred[Answer[Record]]) -> None:
+    assert isinstance(waiter, _Waiter)
+    if waiter.seat is not None:
+        waiter.seat.leave()
+
 
 class _Job(Lookup):
     """A look-up and those who wait for it."""
 
-    __slots__ = ("began", "consumers", "key", "resolver", "result", "timer", "waiters")
+    __slots__ = ("began", "consumers", "key", "queued", "resolver", "result", "seats")
 
     def __init__(
         self, resolver: CachingResolver, key: tuple[str, RecordType], now: float, end: float
@@ -100,22 +121,22 @@ class _Job(Lookup):
         self.resolver = resolver
         self.key = key
         self.began = now
-        self.timer: Any = None
+        self.queued = False
+        """Whether its turn has not come."""
         self.result: Answer[Record] | None = None
-        self.waiters: list[_Waiter | _Told] = []
-        self.consumers: set[str] = set()
+        self.seats: list[_Seat] = []
+        self.consumers: Set[str] = _NOBODY
+
+    def wake(self) -> None:
+        """See :class:`~mailbase.alarms.Sleeper`."""
+        if self.queued:
+            self.resolver.expire(self)
+        else:
+            super().wake()
 
     def finished(self, answer: Answer[Record], ttl: float | None, octets: int) -> None:
         """See :class:`~mailbase.dns.lookup.Lookup`."""
         self.resolver.finished(self, answer, ttl, octets)
-
-
-def _leave(waiter: Deferred[Answer[Record]]) -> None:
-    assert isinstance(waiter, _Waiter)
-    if waiter in waiter.job.waiters:
-        waiter.job.waiters.remove(waiter)
-    if waiter.timer is not None and waiter.timer.active():
-        waiter.timer.cancel()
 
 
 class CachingResolver(Resolver):
@@ -152,6 +173,9 @@ class CachingResolver(Resolver):
         self.upstreams = Upstreams(clock, network, servers, terms.timeout, changed)
         self._jobs: dict[tuple[str, RecordType], _Job] = {}
         self._waiting: deque[_Job] = deque()
+        self._turns = Alarms(clock)
+        """Of those that wait."""
+        self._alone = {consumer: frozenset((consumer,)) for consumer, _result in self._counts}
         self._in_flight = 0
         self._stopped = False
         self._beginning = False
@@ -171,50 +195,43 @@ class CachingResolver(Resolver):
         self, name: str, rdtype: RecordType, *, consumer: str, deadline: float | None = None
     ) -> Answer[Record] | Deferred[Answer[Record]]:
         """See :class:`Resolver`."""
-        answer = self._ask(name, rdtype, consumer, deadline, None, 0)
-        assert not isinstance(answer, _Told)
-        return answer
+        waiter = _Waiter()
+        answer = self._ask(waiter, 0, (name, rdtype), consumer, deadline)
+        if not isinstance(answer, _Seat):
+            return answer
+        waiter.seat = answer
+        return waiter
 
     def ask_for(
         self,
         asker: Asker,
         place: int,
-        name: str,
-        rdtype: RecordType,
-        *,
+        question: tuple[str, RecordType],
         consumer: str,
         deadline: float | None = None,
     ) -> Answer[Record] | None:
         """See :class:`Resolver`."""
-        answer = self._ask(name, rdtype, consumer, deadline, asker, place)
-        if type(answer) is _Told:
-            return None
-        assert not isinstance(answer, Deferred | _Told)
-        return answer
+        answer = self._ask(asker, place, question, consumer, deadline)
+        return None if isinstance(answer, _Seat) else answer
 
     def _ask(
-        self,
-        name: str,
-        rdtype: RecordType,
-        consumer: str,
-        deadline: float | None,
-        asker: Asker | None,
-        place: int,
-    ) -> Answer[Record] | _Waiter | _Told:
+        self, asker: Asker, place: int, key: tuple[str, RecordType], consumer: str, deadline: float | None
+    ) -> Answer[Record] | _Seat:
         now = self._seconds()
-        answer = self._cache.get((name, rdtype), now)
+        answer = self._cache.get(key, now)
         if answer is not None:
             self.metrics.hits += 1
         else:
+            name = key[0]
             own = normal(name)
             if own is None:
                 answer = _BAD_NAME
             elif own != name:
-                return self._ask(own, rdtype, consumer, deadline, asker, place)
+                return self._ask(asker, place, (own, key[1]), consumer, deadline)
             else:
-                job = self._job((name, rdtype), now)
+                job = self._job(key, now)
                 if isinstance(job, _Job):
-                    return self._wait(job, consumer, now, deadline, asker, place)
+                    return self._seat(job, consumer, now, deadline, asker, place)
                 answer = job
         self._counts[consumer, answer.result] += 1
         return answer
@@ -254,7 +271,7 @@ class CachingResolver(Resolver):
         terms = self._terms
         job = self._jobs.get(key)
         if job is not None:
-            if len(job.waiters) > terms.backlog:
+            if len(job.seats) > terms.backlog:
                 self.metrics.overloads += 1
                 return _OVERLOAD
             self.metrics.joined += 1
@@ -270,43 +287,46 @@ class CachingResolver(Resolver):
         self.metrics.lookups += 1
         if full:
             self._waiting.append(job)
-            job.timer = self._clock.callLater(terms.deadline, self._expire, job)
+            job.queued = True
+            job.queue(self._turns, now)
         else:
             self._in_flight += 1
             job.start(now)
         return job if job.result is None else job.result
 
-    def _wait(
+    def _seat(
         self,
         job: _Job,
         consumer: str,
         now: float,
         deadline: float | None,
-        asker: Asker | None,
+        asker: Asker,
         place: int,
-    ) -> TimedOut | _Waiter | _Told:
-        if (consumer, TimedOut.result) not in self._counts:
-            # Fails here, and not when the answer has come.
-            raise KeyError(consumer)
-        job.consumers.add(consumer)
+    ) -> TimedOut | _Seat:
+        # Who is no consumer fails here, and not when the answer has come.
+        alone = self._alone[consumer]
+        if not job.consumers:
+            job.consumers = alone
+        elif consumer not in job.consumers:
+            job.consumers |= alone
         if deadline is not None and deadline <= now:
             self._counts[consumer, TimedOut.result] += 1
             return TimedOut("the deadline has passed")
-        waiter = _Waiter(job, consumer) if asker is None else _Told(job, consumer, asker, place)
-        job.waiters.append(waiter)
+        seat = _Seat(job, consumer, asker, place)
+        job.seats.append(seat)
         if deadline is not None and deadline < job.end:
-            waiter.timer = self._clock.callLater(deadline - now, self._overdue, waiter)
-        return waiter
+            seat.timer = self._clock.callLater(deadline - now, self._overdue, seat)
+        return seat
 
-    def _overdue(self, waiter: _Waiter | _Told) -> None:
-        waiter.job.waiters.remove(waiter)
-        self._counts[waiter.consumer, TimedOut.result] += 1
-        waiter.callback(TimedOut("no answer by the deadline"))
+    def _overdue(self, seat: _Seat) -> None:
+        seat.job.seats.remove(seat)
+        self._counts[seat.consumer, TimedOut.result] += 1
+        seat.tell(TimedOut("no answer by the deadline"))
 
-    def _expire(self, job: _Job) -> None:
-        """Its turn did not come in time."""
+    def expire(self, job: _Job) -> None:
+        """The turn of a look-up did not come in time; for its own use."""
         self._waiting.remove(job)
-        self._settle(job, TimedOut("its turn did not come in time"))
+        self._tell(job, TimedOut("its turn did not come in time"))
 
     def finished(self, job: _Job, answer: Answer[Record], ttl: float | None, octets: int) -> None:
         """A look-up is over; for its own use."""
@@ -321,39 +341,31 @@ class CachingResolver(Resolver):
                 self.looked_up(*job.key, answer, job.consumers)
         self.metrics.observe(now - job.began)
         self._in_flight -= 1
-        self._settle(job, answer)
+        self._tell(job, answer)
         if self._waiting:
             self._begin()
 
     def _aged(self, answer: Answer[Record], ttl: float | None) -> tuple[Answer[Record], float]:
         """The answer with its time to live, within our bounds, and that time."""
         terms = self._terms
-        match answer:
-            case Found():
-                keep = max(terms.min_ttl, min(ttl or 0.0, terms.max_ttl))
-                return answer if keep == answer.ttl else replace(answer, ttl=keep), keep
-            case NxDomain() | NoData():
-                keep = max(terms.min_ttl, min(ttl or 0.0, terms.negative_ttl))
-                return type(answer)(keep), keep
-            case _:
-                return answer, terms.failure_ttl
-
-    def _settle(self, job: _Job, answer: Answer[Record]) -> None:
-        if self._jobs.get(job.key) is job:
-            del self._jobs[job.key]
-        self._tell(job, answer)
+        if isinstance(answer, Found):
+            keep = max(terms.min_ttl, min(ttl or 0.0, terms.max_ttl))
+            return answer if keep == answer.ttl else Found(answer.records, keep, answer.name), keep
+        if isinstance(answer, NxDomain | NoData):
+            keep = max(terms.min_ttl, min(ttl or 0.0, terms.negative_ttl))
+            return type(answer)(keep), keep
+        return answer, terms.failure_ttl
 
     def _tell(self, job: _Job, answer: Answer[Record]) -> None:
+        """Tell who waits, and nobody else from now on."""
+        if self._jobs.get(job.key) is job:
+            del self._jobs[job.key]
         job.result = answer
-        if job.timer is not None and job.timer.active():
-            job.timer.cancel()
-        waiters, job.waiters = job.waiters, []
+        seats, job.seats = job.seats, []
         counts, result = self._counts, answer.result
-        for waiter in waiters:
-            if waiter.timer is not None and waiter.timer.active():
-                waiter.timer.cancel()
-            counts[waiter.consumer, result] += 1
-            waiter.callback(answer)
+        for seat in seats:
+            counts[seat.consumer, result] += 1
+            seat.tell(answer)
 
     def _begin(self) -> None:
         """Let those begin whose turn it is."""
@@ -362,7 +374,7 @@ class CachingResolver(Resolver):
         self._beginning = True
         while self._waiting and self._in_flight < self._terms.in_flight:
             job = self._waiting.popleft()
-            job.timer.cancel()
+            job.queued = False
             self._in_flight += 1
             job.start(self._seconds())
         self._beginning = False

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from typing import Any
 
+from mailbase.alarms import Alarms
 from mailbase.dns.answers import Answer, Record, Temporary, TimedOut
 from mailbase.dns.exchange import Exchange
 from mailbase.dns.metrics import DnsMetrics
+from mailbase.dns.numbers import draw
 from mailbase.dns.upstreams import Upstream, Upstreams
 from mailbase.dns.wire import CODES, FORMERR, NOTIMP, Broken, Failed, Foreign, Question, Settled, Truncated
 
@@ -30,7 +31,7 @@ class _Try:
     ) -> None:
         self.lookup = lookup
         self.server = server
-        self.number = os.urandom(2)
+        self.number = draw()
         self.sent = sent
         self.edns = edns
         self.tcp = tcp
@@ -62,7 +63,7 @@ class Lookup(ABC):
     """
 
     __slots__ = (
-        "_alarmed",
+        "_alarms",
         "_failed",
         "_metrics",
         "_over",
@@ -79,12 +80,13 @@ class Lookup(ABC):
         self.end = end
         self._upstreams = upstreams
         self._metrics = metrics
-        self._tries: list[_Try] = []
-        self._failed: list[Upstream] = []
+        # Not lists: most have one try, and none that fails.
+        self._tries: tuple[_Try, ...] = ()
+        self._failed: tuple[Upstream, ...] = ()
         self._problem = ""
         self._over = False
-        self._alarmed = False
-        """Whether an alarm is set; the timer stands for waits of another length."""
+        self._alarms: Alarms | None = None
+        """Where an alarm is set; the timer stands for waits of another length."""
         self._timer: Any = None
 
     @abstractmethod
@@ -96,12 +98,25 @@ class Lookup(ABC):
             octets: of the packet; 0 for what is no server's word.
         """
 
+    def queue(self, turns: Alarms, now: float) -> None:
+        """Wait for its turn; :meth:`wake` is called where that has not come when it has to end.
+
+        Arguments:
+            turns: of those that wait for theirs.
+            now: clock seconds.
+        """
+        if turns.set(self, self.end):
+            self._alarms = turns
+        else:
+            self._timer = self._upstreams.clock.callLater(self.end - now, self.wake)
+
     def start(self, now: float) -> None:
         """Ask the first server. It may be finished before this returns.
 
         Arguments:
             now: clock seconds.
         """
+        self._rest()
         upstreams = self._upstreams
         servers, left = upstreams.usable(), self.end - now
         if not servers:
@@ -152,7 +167,7 @@ class Lookup(ABC):
         network, address, counts = self._upstreams.network, attempt.server.address, self._metrics.packets
         if self._tries and not attempt.tcp:
             counts["repeated"] += 1
-        self._tries.append(attempt)
+        self._tries += (attempt,)
         try:
             if attempt.tcp:
                 attempt.exchange = network.stream(address, packet, attempt, timeout)
@@ -171,6 +186,10 @@ class Lookup(ABC):
         if attempt.exchange is None:
             return
         reading = self.question.read(packet, attempt.number)
+        if type(reading) is Settled:
+            self._upstreams.heard(attempt.server)
+            self._finish(reading.answer, reading.ttl, len(packet))
+            return
         counts, server = self._metrics.packets, attempt.server
         if isinstance(reading, Foreign):
             if packet[:2] != attempt.number and not self.question.is_of(packet):
@@ -184,8 +203,6 @@ class Lookup(ABC):
             return
         self._upstreams.heard(server)
         match reading:
-            case Settled(answer, ttl):
-                self._finish(answer, ttl, len(packet))
             case Truncated() if attempt.tcp:
                 counts["broken"] += 1
                 self._fail(attempt, f"{server.address}: truncated over TCP")
@@ -227,8 +244,7 @@ class Lookup(ABC):
 
     def wake(self) -> None:
         """Nothing came to the last try in its time."""
-        self._alarmed = False
-        self._timer = None
+        self._alarms = self._timer = None
         last = self._tries[-1]
         if last.exchange is not None and not last.late:
             last.late = True
@@ -240,7 +256,7 @@ class Lookup(ABC):
 
     def _fail(self, attempt: _Try, problem: str) -> None:
         self._release(attempt)
-        self._failed.append(attempt.server)
+        self._failed += (attempt.server,)
         self._problem = problem
 
     def _release(self, attempt: _Try) -> None:
@@ -249,19 +265,20 @@ class Lookup(ABC):
             exchange.leave(attempt.number)
 
     def _wait(self, now: float, seconds: float) -> None:
-        if self._alarmed or self._timer is not None:
-            self._rest()
+        self._rest()
         upstreams = self._upstreams
         # Nearly all wait a try's time.
-        self._alarmed = seconds == upstreams.timeout and upstreams.alarms.set(self, now + seconds)
-        if not self._alarmed:
+        if seconds == upstreams.timeout and upstreams.alarms.set(self, now + seconds):
+            self._alarms = upstreams.alarms
+        else:
             self._timer = upstreams.clock.callLater(seconds, self.wake)
 
     def _rest(self) -> None:
         """Wait for no time any more."""
-        if self._alarmed:
-            self._alarmed = False
-            self._upstreams.alarms.clear(self)
+        alarms = self._alarms
+        if alarms is not None:
+            self._alarms = None
+            alarms.clear(self)
         elif self._timer is not None:
             if self._timer.active():
                 self._timer.cancel()
@@ -279,4 +296,4 @@ class Lookup(ABC):
             if attempt.exchange is not None:
                 self._release(attempt)
         # Without the references back, what is over is freed at once and not by the cycle collector.
-        self._tries.clear()
+        self._tries = ()

@@ -58,14 +58,12 @@ class Resolver(ABC):
         self,
         asker: Asker,
         place: int,
-        name: str,
-        rdtype: RecordType,
-        *,
+        question: tuple[str, RecordType],
         consumer: str,
         deadline: float | None = None,
     ) -> Answer[Record] | None:
         """As :meth:`ask`, without a Deferred: None where ``asker`` is told later, which nobody can cancel."""
-        answer = self.ask(name, rdtype, consumer=consumer, deadline=deadline)
+        answer = self.ask(*question, consumer=consumer, deadline=deadline)
         if not isinstance(answer, Deferred):
             return answer
         answer.addCallback(partial(asker.told, place))

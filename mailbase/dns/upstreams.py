@@ -8,13 +8,13 @@ down and nobody waits for it. It is probed on, ever less often, until it answers
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from mailbase.alarms import Alarms
 from mailbase.dns.answers import RecordType
 from mailbase.dns.exchange import Address, Exchange, Network
+from mailbase.dns.numbers import draw
 from mailbase.dns.wire import Foreign, Question
 
 FIRST_PROBE = 0.5
@@ -133,7 +133,7 @@ class _Probe:
 
     def _ask(self) -> None:
         upstreams = self._upstreams
-        self._number = os.urandom(2)
+        self._number = draw()
         self._timer = upstreams.clock.callLater(upstreams.timeout, self._fail)
         try:
             self._exchange = upstreams.network.datagram(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from struct import Struct
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from mailbase.addresses import is_below
 from mailbase.dns.answers import Found, Mx, NoData, NxDomain, Record, RecordType
@@ -42,8 +42,7 @@ _TYPE_AND_CLASS = Struct("!HH")
 _ASKING, _PLAINLY = (_HEADER.pack(0, 0x0100, 1, 0, 0, records)[2:] for records in (1, 0))
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """The question is answered; ``ttl`` of the answer is as the server says, None where it says nothing."""
 
     answer: Found[Record] | NxDomain | NoData
@@ -76,6 +75,7 @@ class Broken:
 
 Reading: TypeAlias = Settled | Failed | Truncated | Foreign | Broken
 
+_NO_NAME, _NO_DATA = NxDomain(), NoData()
 _FOREIGN = Foreign()
 _TRUNCATED = Truncated()
 
@@ -119,8 +119,9 @@ class Question:
         if packet[:2] != number or flags & 0xF800 != 0x8000:
             return _FOREIGN
         code = flags & 0xF
-        at = 12 + len(self._octets)
-        if questions != 1 or not self.is_of(packet):
+        ours = self._octets
+        at = 12 + len(ours)
+        if questions != 1 or (packet[12:at] != ours and not self.is_of(packet)):
             # Some servers leave the question out where they do not understand it.
             return Failed(code) if not questions and code not in (0, NXDOMAIN) else _FOREIGN
         if flags & 0x0200:
@@ -175,7 +176,7 @@ class Question:
         negative = _negative_ttl(packet, at, authority, self.name, name)
         if negative is not None:
             negative = min(negative, lowest)
-        return Settled(NxDomain() if no_name else NoData(), negative)
+        return Settled(_NO_NAME if no_name else _NO_DATA, negative)
 
 
 def _record(packet: bytes, at: int, asked: str) -> tuple[str, int, int, int, int, int]:

@@ -304,7 +304,7 @@ class Board:
     def ask(
         self, place: int, name: str = "a.example", deadline: float | None = None
     ) -> Answer[Record] | None:
-        return self.scene.resolver.ask_for(self, place, name, RecordType.A, consumer="spf", deadline=deadline)
+        return self.scene.resolver.ask_for(self, place, (name, RecordType.A), "spf", deadline)
 
 
 def test_who_has_a_place_for_the_answer_gets_the_same_as_who_waits_with_a_deferred() -> None:
@@ -328,7 +328,7 @@ def test_who_has_a_place_for_the_answer_gets_the_same_as_who_waits_with_a_deferr
     assert (scene.metrics.answers["spf", "found"], scene.metrics.answers["spf", "timeout"]) == (6, 2)
     assert scene.metrics.answers["spf", "bad-name"] == 1
     with pytest.raises(KeyError):
-        scene.resolver.ask_for(board, 8, "x.example", RecordType.A, consumer="nobody")
+        scene.resolver.ask_for(board, 8, ("x.example", RecordType.A), "nobody")
 
 
 def test_the_end_tells_who_has_a_place_for_the_answer() -> None:
