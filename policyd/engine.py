@@ -154,28 +154,24 @@ class Engine:
         checks: tuple[Check, ...],
     ) -> Decision:
         """Go on where a check could not answer at once: ``checks[0]``."""
-        fact = await self._wait(checks[0], waiting, context)
-        facts.append(fact)
-        for check in checks[1:]:
+        until = context.deadline + self.policy.margin
+        found: Fact | Awaitable[Fact] | None = waiting
+        fact: Fact | None
+        for check in checks:
+            try:
+                if found is None:
+                    found = check.check(request, context)
+                fact = found if isinstance(found, Fact) else await self._until(found, until)
+            except Exception as error:  # noqa: BLE001 - as above
+                fact = self._failure(check, error)
+            if fact is None:
+                self._watch.late()
+                fact = CheckLate(check.name)
+            facts.append(fact)
             if settles(fact):
                 break
-            try:
-                found = check.check(request, context)
-            except Exception as error:  # noqa: BLE001 - as above
-                found = self._failure(check, error)
-            fact = found if isinstance(found, Fact) else await self._wait(check, found, context)
-            facts.append(fact)
+            found = None
         return self._conclude(request, question, context, scope, facts)
-
-    async def _wait(self, check: Check, waiting: Awaitable[Fact], context: Context) -> Fact:
-        try:
-            fact = await self._until(waiting, context.deadline + self.policy.margin)
-        except Exception as error:  # noqa: BLE001 - as above
-            return self._failure(check, error)
-        if fact is None:
-            self._watch.late()
-            return CheckLate(check.name)
-        return fact
 
     def _failure(self, check: Check, error: Exception) -> CheckFailed:
         self._watch.check_failed(check.name, error)

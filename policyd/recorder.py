@@ -107,10 +107,13 @@ class Recorder:
         Arguments:
             seconds: from the request, waiting for DNS included.
         """
-        self.metrics.check_times[check].observe(seconds)
+        metrics = self.metrics
+        metrics.check_times[check].observe(seconds)
+        facts = metrics.facts
         for one in evidence:
-            if (one.check, one.name) in self.metrics.facts:
-                self.metrics.facts[one.check, one.name] += 1
+            fact = one.check, one.name
+            if fact in facts:
+                facts[fact] += 1
 
     def late(self) -> None:
         """A request was decided on what was known, for its deadline had come."""

@@ -113,6 +113,10 @@ class Weights:
     actions: Mapping[str, Mapping[str, Action]] = field(default_factory=dict)
     shadows: frozenset[str] = frozenset()
     shadow_facts: frozenset[tuple[str, str]] = frozenset()
+    _known: dict[tuple[str, str], tuple[float, bool, Action]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """What was looked up of facts before; there are as many as checks have names for."""
 
     def weigh(
         self, evidence: tuple[Evidence, ...], late: bool = False, times: Mapping[str, float] | None = None
@@ -120,12 +124,12 @@ class Weights:
         """What ``evidence`` is worth; points add up. For the rest see :class:`Weighed`."""
         worth, acted_on, actions = [], [], []
         total = shadow_total = 0.0
+        known = self._known
         for one in evidence:
-            points = self.points_for(one)
-            counts = self.counts(one)
+            points, counts, action = known.get((one.check, one.name)) or self._look_up(one)
             worth.append(points)
             acted_on.append(counts)
-            actions.append(self.action_for(one))
+            actions.append(action)
             shadow_total += points
             if counts:
                 total += points
@@ -139,6 +143,11 @@ class Weights:
             late,
             times or {},
         )
+
+    def _look_up(self, one: Evidence) -> tuple[float, bool, Action]:
+        own = self.points_for(one), self.counts(one), self.action_for(one)
+        self._known[one.check, one.name] = own
+        return own
 
     def points_for(self, one: Evidence) -> float:
         """What this fact is worth by itself."""

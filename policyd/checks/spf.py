@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
-from typing import TypeAlias
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import NamedTuple, TypeAlias
 
 from mailbase.addresses import domain_of, is_host_name, normal_domain
 from mailbase.networks import NetworkTable
 from policyd.facts import Evidence
 from policyd.inquiry import TEMPORARY, Answers, Inquiry, Question, Subject, side_by_side
+from policyd.spf import plain
 from policyd.spf.memo import MAX_LIFETIME, Entry, Memo
 from policyd.spf.outcome import MAX_NAME, Outcome
 
@@ -21,6 +22,20 @@ MAX_TOLD = 600
 
 
 Told: TypeAlias = tuple[Evidence, ...]
+
+
+class _Asked(NamedTuple):
+    """Whose authorisation is looked at.
+
+    Arguments:
+        prefix: of the facts.
+        domain: normalised; empty, or a literal, where nothing is to be asked.
+        local: local part.
+    """
+
+    prefix: str
+    domain: str
+    local: str
 
 
 class SpfCheck:
@@ -36,13 +51,15 @@ class SpfCheck:
 
     def __init__(self, hostname: str, seconds: Callable[[], float], skip: Iterable[str] = ()) -> None:
         # Takes a tenth of a second, and many gateways never need it.
-        from policyd.spf.evaluation import Identity, evaluate
+        from policyd.spf.evaluation import Identity, evaluate, first_question
 
-        self._identity, self._evaluate = Identity, evaluate
+        self._identity, self._evaluate, self._first_question = Identity, evaluate, first_question
         self._hostname = hostname
         self._seconds = seconds
-        self._outcomes: Memo[tuple[bytes, str, str], Outcome] = Memo()
-        """By address, domain, and sender with HELO name where it depends on them."""
+        self._outcomes: Memo[tuple[bytes, str], Outcome] = Memo()
+        """By address and domain."""
+        self._personal: Memo[tuple[bytes, str, str], Outcome] = Memo()
+        """Those that depend on more: by sender with HELO name, too."""
         self._told: Memo[tuple[bytes, str | None, str, str], Told] = Memo()
         """By address, domain or what is none, and HELO name; nothing that depends on the local part."""
         self._networks: NetworkTable[bool] = NetworkTable()
@@ -69,10 +86,10 @@ class SpfCheck:
         if told is not None:
             return told.value
         asked = _identities(subject)
-        entries = yield from side_by_side([self._outcome(subject, *one[1:]) for one in asked])
+        entries = yield from self._entries(subject, asked)
         facts = tuple(
             fact
-            for (prefix, domain, _), entry in zip(asked, entries, strict=True)
+            for (prefix, domain, _local), entry in zip(asked, entries, strict=True)
             for fact in _facts(prefix, domain, entry.value)
         )
         if len(subject.helo) + len(subject.sender) <= MAX_TOLD and not any(
@@ -82,26 +99,50 @@ class SpfCheck:
             self._told.put(key, Entry(until, facts), self._seconds())
         return facts
 
-    def _outcome(
-        self, subject: Subject, domain: str, local: str
-    ) -> Generator[tuple[Question, ...], Answers, Entry[Outcome]]:
-        now = self._seconds()
+    def _entries(
+        self, subject: Subject, asked: Sequence[_Asked]
+    ) -> Generator[tuple[Question, ...], Answers, list[Entry[Outcome]]]:
+        """What becomes of each that is asked for; their questions go out together."""
+        entries = [self._known(subject, one) for one in asked]
+        places = [place for place, entry in enumerate(entries) if entry is None]
+        if places:
+            questions = [self._first_question(asked[place].domain) for place in places]
+            askable = tuple([question for question in questions if question is not None])
+            answers = iter((yield askable) if askable else ())
+            evaluations = {}
+            for place, question in zip(places, questions, strict=True):
+                first = None if question is None else next(answers)
+                # Most records are plain, and need no more than their text.
+                outcome = None if first is None else plain.judge(first, subject.address)
+                if outcome is not None:
+                    entries[place] = self._keep(subject, asked[place], outcome)
+                    continue
+                identity = self._identity(asked[place].domain, asked[place].local)
+                evaluations[place] = self._evaluate(
+                    subject.address, identity, subject.helo, self._hostname, first
+                )
+            if evaluations:
+                outcomes = yield from side_by_side(list(evaluations.values()))
+                for place, outcome in zip(evaluations, outcomes, strict=True):
+                    entries[place] = self._keep(subject, asked[place], outcome)
+        return [entry for entry in entries if entry is not None]
+
+    def _known(self, subject: Subject, asked: _Asked) -> Entry[Outcome] | None:
+        now, domain = self._seconds(), asked.domain
         if not domain or domain[0] == "[":
             return Entry(now + MAX_LIFETIME, _NONE)
-        address = subject.address
-        known = self._outcomes.get((address, domain, ""), now)
-        if known is not None:
-            return known
-        # No more of them than stands in macros.
-        personal = f"{local[:MAX_NAME]}@{domain} {subject.helo[:MAX_NAME]}"
-        known = self._outcomes.get((address, domain, personal), now)
-        if known is not None:
-            return known
-        identity = self._identity(domain, local)
-        outcome = yield from self._evaluate(address, identity, subject.helo, self._hostname)
+        known = self._outcomes.get((subject.address, domain), now)
+        if known is None and self._personal:
+            known = self._personal.get((subject.address, domain, _person(subject, asked)), now)
+        return known
+
+    def _keep(self, subject: Subject, asked: _Asked, outcome: Outcome) -> Entry[Outcome]:
         now = self._seconds()
         entry = Entry(now + min(outcome.ttl, MAX_LIFETIME), outcome)
-        self._outcomes.put((address, domain, personal if outcome.personal else ""), entry, now)
+        if outcome.personal:
+            self._personal.put((subject.address, asked.domain, _person(subject, asked)), entry, now)
+        else:
+            self._outcomes.put((subject.address, asked.domain), entry, now)
         return entry
 
     def _is_skipped(self, subject: Subject) -> bool:
@@ -113,20 +154,25 @@ class SpfCheck:
 _NONE = Outcome("none")
 
 
-def _identities(subject: Subject) -> list[tuple[str, str, str]]:
-    """Whose authorisation is looked at, as prefix of the facts, domain and local part; MAIL FROM first."""
+def _person(subject: Subject, asked: _Asked) -> str:
+    """No more of sender and HELO name than stands in macros."""
+    return f"{asked.local[:MAX_NAME]}@{asked.domain} {subject.helo[:MAX_NAME]}"
+
+
+def _identities(subject: Subject) -> list[_Asked]:
+    """Whose authorisation is looked at; MAIL FROM first."""
     helo = normal_domain(subject.helo.strip())
     if helo is not None and not is_host_name(helo):
         helo = None
     sender, domain = subject.sender, subject.sender_domain
     if not sender:
-        return [("", helo or "", POSTMASTER)]
+        return [_Asked("", helo or "", POSTMASTER)]
     if sender[:1] == "@":
         # Nobody's, but some domain's (RFC 7208 4.3).
         domain = domain_of(POSTMASTER + sender)
-    identities = [("", domain or "", sender.rpartition("@")[0] or POSTMASTER)]
+    identities = [_Asked("", domain or "", sender.rpartition("@")[0] or POSTMASTER)]
     if helo is not None:
-        identities.append((HELO, helo, POSTMASTER))
+        identities.append(_Asked(HELO, helo, POSTMASTER))
     return identities
 
 

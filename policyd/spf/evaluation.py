@@ -59,23 +59,31 @@ class Identity(NamedTuple):
     local: str = "postmaster"
 
 
-def evaluate(address: bytes, identity: Identity, helo: str, receiver: str) -> Evaluation:
+def first_question(domain: str) -> Question | None:
+    """What an evaluation asks before all else; None where it asks nothing, for the domain is none."""
+    return (domain, RecordType.TXT) if _LABELS.fullmatch(domain) else None
+
+
+def evaluate(
+    address: bytes, identity: Identity, helo: str, receiver: str, first: Answer[Record] | None = None
+) -> Evaluation:
     """check_host() of RFC 7208 4; yields questions, is sent the answers.
 
     Arguments:
         address: the client's, 4 or 16 octets.
         helo: as the client sent it, for the macro ``h``.
         receiver: our own name, for the macro ``r``.
+        first: the answer to the :func:`first_question`, where it is there already.
     """
     known: dict[Question, Answer[Record]] = {}
-    domain = identity.domain
-    if _LABELS.fullmatch(domain):
-        question = (domain, RecordType.TXT)
-        (answer,) = yield (question,)
-        outcome = plain.judge(answer, address)
+    question = first_question(identity.domain)
+    if question is not None:
+        if first is None:
+            (first,) = yield (question,)
+        outcome = plain.judge(first, address)
         if outcome is not None:
             return outcome
-        known[question] = answer
+        known[question] = first
     work = 0
     while True:
         run = _Run(address, identity, helo, receiver, known, work)
