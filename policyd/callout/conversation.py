@@ -149,7 +149,8 @@ class Conversation:
         """
         if self._stage is _Stage.DONE:
             return []
-        return self._finish(why, polite=False, reply=reply, handshake_failed=self._shaking_hands)
+        failed = self._shaking_hands or self._stage is _Stage.STARTTLS
+        return self._finish(why, polite=False, reply=reply, handshake_failed=failed)
 
     def _reply(self, reply: Reply) -> list[Doing]:
         if reply.code == 421:

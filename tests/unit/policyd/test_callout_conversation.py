@@ -92,6 +92,11 @@ def test_a_handshake_that_fails_is_told_from_other_ends() -> None:
     later = Talk().hear(*TLS[:4])
     later.do(later.conversation.fail("connection lost"))
     assert not later.outcome.handshake_failed
+    # Some offer it, and break off when they are taken at their word.
+    broken_off = Talk().hear(*TLS[:2])
+    broken_off.do(broken_off.conversation.fail("connection lost"))
+    assert broken_off.outcome.handshake_failed
+    assert Talk().hear(*TLS[:2], b"421 bye\r\n").outcome.handshake_failed
 
 
 @pytest.mark.parametrize("smuggled", [b"220 go\r\n250 x", b"220 go\r\n250 x\r\n", b"220 go\r\n\r\n"])
