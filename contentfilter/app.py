@@ -120,6 +120,7 @@ class Daemon:
         self._log = log
         self._reloading = False
         self._again = False
+        self._fixed = _fixed(settings)
         check_folders(settings.contentfilter)
         self.registry = new_registry("contentfilter")
         self.metrics = Metrics(self.registry)
@@ -453,14 +454,7 @@ class Daemon:
         self.quarantine.settings = content.quarantine
         self.inspector.backends = self._backends(settings)
         self._log.info("reloaded", servers=len(settings.registry.servers))
-        changed = [
-            f"contentfilter.{name}"
-            for name in NEEDS_RESTART
-            if getattr(old.contentfilter, name) != getattr(content, name)
-        ]
-        changed += [name for name in ("privacy", "logging") if getattr(old, name) != getattr(settings, name)]
-        if old.identity.hostname != settings.identity.hostname:
-            changed.append("identity.hostname")
+        changed = [name for name, value in _fixed(settings).items() if value != self._fixed[name]]
         if changed:
             self._log.warning("restart-needed", changed=", ".join(changed))
 
@@ -506,6 +500,16 @@ def check_folders(content: ContentfilterSettings) -> None:
     if not os.access(spool, os.W_OK | os.X_OK):
         raise QuarantineError(f"{spool} cannot be used as spool: it cannot be written to")
     prepare(content.quarantine.folder, time.time())
+
+
+def _fixed(settings: Settings) -> dict[str, Any]:
+    """What a reload does not change, by its name in the log."""
+    return {
+        **{f"contentfilter.{name}": getattr(settings.contentfilter, name) for name in NEEDS_RESTART},
+        "privacy": settings.privacy,
+        "logging": settings.logging,
+        "identity.hostname": settings.identity.hostname,
+    }
 
 
 def serve(path: Path, overrides: Sequence[str]) -> int:

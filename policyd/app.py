@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -103,6 +103,7 @@ class Daemon:
         self._path = path
         self._overrides = overrides
         self._settings = settings
+        self._fixed = _fixed(settings)
         self._log = log
         self._reloading = False
         self._again = False
@@ -334,7 +335,7 @@ class Daemon:
             self.reload()
 
     def _put_in_force(self, settings: Settings, policy: Policy) -> None:
-        old, self._settings = self._settings, settings
+        self._settings = settings
         self.engine.policy = policy
         self.callouts.configure(settings)
         self.ledger.terms = policy.terms
@@ -350,28 +351,7 @@ class Daemon:
         self._watch_lists()
         self.metrics.reloads["ok"] += 1
         self._warn(policy)
-        changed = [
-            name for name in NEEDS_RESTART if getattr(old.policyd, name) != getattr(settings.policyd, name)
-        ]
-        changed += [
-            name
-            for name, before, after in (
-                ("privacy.pseudonymise", old.privacy.pseudonymise, settings.privacy.pseudonymise),
-                ("privacy.key_file", old.privacy.key_file, settings.privacy.key_file),
-                ("journal.enabled", old.policyd.journal.enabled, settings.policyd.journal.enabled),
-                ("journal.path", old.policyd.journal.path, settings.policyd.journal.path),
-                *(
-                    (f"store.{name}", getattr(old.store, name), getattr(settings.store, name))
-                    for name in STORE_NEEDS_RESTART
-                ),
-                *(
-                    (f"statistics.{name}", getattr(old.statistics, name), getattr(settings.statistics, name))
-                    for name in ("enabled", "model")
-                ),
-                ("logging", old.logging, settings.logging),
-            )
-            if before != after
-        ]
+        changed = [name for name, value in _fixed(settings).items() if value != self._fixed[name]]
         self._log.info("reloaded", domains=len(policy.registry.domains), servers=len(policy.registry.servers))
         if changed:
             self._log.warning("restart-needed", changed=", ".join(changed))
@@ -441,6 +421,19 @@ def _secret(settings: Settings) -> bytes:
     if not privacy.pseudonymise or privacy.key_file is None:
         return b""
     return privacy.key_file.read_bytes().strip()[:64]
+
+
+def _fixed(settings: Settings) -> dict[str, Any]:
+    """What a reload does not change, by its name in the log."""
+    of: tuple[tuple[str, Any, Iterable[str]], ...] = (
+        ("", settings.policyd, NEEDS_RESTART),
+        ("privacy.", settings.privacy, ("pseudonymise", "key_file")),
+        ("journal.", settings.policyd.journal, ("enabled", "path")),
+        ("store.", settings.store, STORE_NEEDS_RESTART),
+        ("statistics.", settings.statistics, ("enabled", "model")),
+        ("", settings, ("logging",)),
+    )
+    return {f"{section}{name}": getattr(values, name) for section, values, names in of for name in names}
 
 
 def serve(path: Path, overrides: Sequence[str]) -> int:

@@ -98,6 +98,12 @@ def test_a_reload_changes_policy_and_a_bad_file_changes_nothing(start, mark):
     assert send(gateway, macro(mark))[0] == 250
     assert 'contentfilter_reloads_total{result="refused"} 1.0' in metrics(gateway)
     assert "postwarden.yaml:1" in gateway.contentfilter.tail()
+    # What cannot change is named until the restart, or until it is as before.
+    for command, named in (("200s", True), ("200s", True), ("300s", False)):
+        before = len(gateway.contentfilter.log.read_text())
+        reload(gateway, timeouts={"command": command})
+        said = gateway.contentfilter.log.read_text()[before:]
+        assert ("event=restart-needed changed=contentfilter.timeouts" in said) is named
 
 
 def test_a_reload_takes_own_rules_and_a_bad_file_changes_nothing(start, mark, tmp_path):

@@ -231,6 +231,19 @@ def test_what_needs_a_restart_is_named(wired: Wired) -> None:
     assert 'event=restart-needed changed="listen, metrics, logging"' in wired.stream.getvalue()
 
 
+def test_a_restart_is_needed_until_it_comes_or_all_is_as_before(wired: Wired) -> None:
+    def asked_for(more: str) -> bool:
+        before = len(wired.stream.getvalue())
+        wired.write("domain.example", more)
+        wired.reload()
+        return "event=restart-needed changed=metrics" in wired.stream.getvalue()[before:]
+
+    elsewhere = 'policyd: {metrics: "127.0.0.1:1"%s}'
+    assert asked_for(elsewhere % "")
+    assert asked_for(elsewhere % ", deadline: 5s")
+    assert not asked_for("")
+
+
 def test_of_the_store_only_on_error_changes_without_restart(wired: Wired) -> None:
     store = 'store: {url: "redis://192.0.2.1", on_error: defer, timeout: 100ms, prefix: other}'
     (wired.folder / "c.yaml").write_text(f"{store}\nregistry: r.yaml\n")
