@@ -20,6 +20,8 @@ from postwarden.registry.choice import complain
 
 FORMATS = ("nftables", "cisco")
 LIST_NAME = "postwarden-smtp"
+NO_INTERFACE = "INTERFACE"
+"""Stands in the comment for an interface that was not named."""
 TITLE = "Mail from outside reaches the relays, and from them the registered servers (postwarden registry acl)"
 
 Resolve = Callable[[str], Sequence[str]]
@@ -45,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the rules; 1, with what is wrong on standard error, if somebody's address is not known.
 
     Arguments:
-        options: ``config``, ``set``, ``format``, ``interface``, ``relay``, ``direct``.
+        options: ``config``, ``set``, ``format``, ``interface`` (or None), ``relay``, ``direct``.
 
     Raises:
         ConfigError: the configuration or the registry has mistakes.
@@ -60,6 +62,9 @@ def run(options: argparse.Namespace) -> int:
         return complain([*problems, "no relay has an address; name them with --relay"])
     write = {"nftables": nftables, "cisco": cisco}[options.format]
     sys.stdout.writelines(f"{line}\n" for line in write(rules, options.interface))
+    if options.interface is None:
+        note = "the rules are not applied to any interface: name the one towards outside with --interface"
+        print(f"postwarden: {note}", file=sys.stderr)
     return complain(problems)
 
 
@@ -105,11 +110,11 @@ def _backed_up(registry: Registry) -> Iterator[Server]:
             yield server
 
 
-def nftables(rules: Rules, interface: str) -> Iterator[str]:
+def nftables(rules: Rules, interface: str | None) -> Iterator[str]:
     """The rules as a file for ``nft -f``; loading it again replaces them as a whole.
 
     Arguments:
-        interface: the one towards outside.
+        interface: the one towards outside; None: what applies the rules is a comment.
     """
     yield f"# {TITLE}"
     yield "table inet postwarden"
@@ -123,7 +128,8 @@ def nftables(rules: Rules, interface: str) -> Iterator[str]:
             yield "    }"
     yield "    chain from_outside {"
     yield "        type filter hook forward priority filter; policy accept;"
-    yield f'        iifname "{interface}" tcp dport 25 jump smtp'
+    mark, name = ("", interface) if interface is not None else ("# ", NO_INTERFACE)
+    yield f'        {mark}iifname "{name}" tcp dport 25 jump smtp'
     yield "    }"
     yield "    chain smtp {"
     for family, protocol in ((4, "ip"), (6, "ip6")):
@@ -150,11 +156,11 @@ def _elements(group: dict[str, tuple[str, ...]], family: int) -> Iterator[str]:
         yield "        }"
 
 
-def cisco(rules: Rules, interface: str) -> Iterator[str]:
+def cisco(rules: Rules, interface: str | None) -> Iterator[str]:
     """The rules as extended access lists of IOS, to be pasted in configuration mode.
 
     Arguments:
-        interface: the one towards outside.
+        interface: the one towards outside; None: what applies the rules is a comment.
     """
     yield f"! {TITLE}"
     for family, head, name in (
@@ -175,9 +181,10 @@ def cisco(rules: Rules, interface: str) -> Iterator[str]:
         # The end of an access list denies all the rest.
         yield f" permit {'ip' if family == 4 else 'ipv6'} any any"
         yield "!"
-    yield f"interface {interface}"
-    yield f" ip access-group {LIST_NAME} in"
-    yield f" ipv6 traffic-filter {LIST_NAME}-v6 in"
+    mark, name = ("", interface) if interface is not None else ("! ", NO_INTERFACE)
+    yield f"{mark}interface {name}"
+    yield f"{mark} ip access-group {LIST_NAME} in"
+    yield f"{mark} ipv6 traffic-filter {LIST_NAME}-v6 in"
 
 
 def _permits(name: str, sources: Sequence[str], targets: Sequence[str]) -> Iterator[str]:

@@ -94,9 +94,8 @@ def _add_acl(commands: Commands) -> None:
     command.add_argument(
         "--interface",
         type=_interface,
-        required=True,
         metavar="NAME",
-        help="the filter's interface towards outside",
+        help="the filter's interface towards outside; without it the rules are not applied to any",
     )
     command.add_argument(
         "--relay",

@@ -25,9 +25,9 @@ def run(tmp_path, capsys, monkeypatch):
     (tmp_path / "c.yaml").write_text("registry: registry.yaml\nidentity: {hostname: mx.gateway.example}\n")
     monkeypatch.setattr(acl, "addresses_of", lambda name: NAMES.get(name, []))
 
-    def run(*arguments, format="nftables"):
+    def run(*arguments, format="nftables", interface=("--interface", "wan0")):
         command = ["registry", "acl", "--config", str(tmp_path / "c.yaml"), "--format", format]
-        status = cli.main([*command, "--interface", "wan0", *arguments])
+        status = cli.main([*command, *interface, *arguments])
         captured = capsys.readouterr()
         return status, captured.out, captured.err
 
@@ -131,6 +131,22 @@ def test_only_port_25_from_outside_is_judged(run, format):
         assert " permit ip any any\n!" in out
         assert " permit ipv6 any any\n!" in out
         assert "\ninterface wan0\n ip access-group postwarden-smtp in\n" in out
+
+
+@both
+def test_without_an_interface_the_rules_are_there_and_applied_to_none(run, format):
+    status, out, err = run(format=format, interface=())
+    assert status == 0
+    assert "the rules are not applied to any interface" in err
+    assert admitted(out, RELAY, SERVER)
+    assert not admitted(out, OUTSIDE, SERVER)
+    applied = run(format=format)[1]
+    changed = [(a, b) for a, b in zip(applied.splitlines(), out.splitlines(), strict=True) if a != b]
+    assert [b.strip().lstrip("!# ").replace("INTERFACE", "wan0") for _, b in changed] == [
+        a.strip() for a, _ in changed
+    ]
+    assert all(b.strip().startswith(("# ", "! ")) for _, b in changed)
+    assert "wan0" not in out
 
 
 def test_an_address_that_two_servers_share_stands_in_a_set_once(run, monkeypatch):
