@@ -176,8 +176,8 @@ class ProxyConnection(Protocol):
             match command:
                 case Say(reply=reply):
                     self._out.append(self._engine.reply(reply))
-                case Store(data=data):
-                    self._store(data)
+                case Store(data=data, size=size):
+                    self._store(data, size)
                 case TurnAway(envelope=envelope):
                     self._mail.turned_away(envelope)
                 case OpenSpool():
@@ -220,8 +220,8 @@ class ProxyConnection(Protocol):
 
     # What the session commands.
 
-    def _store(self, data: bytes) -> None:
-        if not self._mail.store(data):
+    def _store(self, data: bytes, size: int) -> None:
+        if not self._mail.store(data, size):
             self._usual_reads()
             self._run(self._session.handle(SpoolFailed()))
 

@@ -100,8 +100,12 @@ class InHand:
         self._taken = {}
         self.spool = Spool(self._owner.folder, self._owner.memory)
 
-    def store(self, data: bytes) -> bool:
-        """Keep more of it, in its wire form; false if there is no room, and then it is closed."""
+    def store(self, data: bytes, size: int) -> bool:
+        """Keep more of it, in its wire form; false if there is no room, and then it is closed.
+
+        Arguments:
+            size: octets of ``data`` un-stuffed.
+        """
         owner = self._owner
         if self.spool is None:
             return True
@@ -111,7 +115,7 @@ class InHand:
             return False
         try:
             self._held += len(data)
-            self.spool.write(data)
+            self.spool.write(data, size)
         except OSError as error:
             owner.log.error("spool-failed", folder=str(owner.folder), error=str(error))
             self.close()

@@ -59,7 +59,7 @@ class Key:
 
     Arguments:
         size: octets of the wire form, below the trace lines.
-        digest: SHA-256 of them; empty if none was taken.
+        digest: their seal (:mod:`contentfilter.seal`); empty if none was taken.
     """
 
     size: int
@@ -98,7 +98,7 @@ class Recall:
         size = spool.wire_size - offset
         if not self.lifetime or (size > LARGE and size not in self._large):
             return Key(size, b"")
-        return Key(size, spool.digest_from(offset))
+        return Key(size, spool.seal_from(offset))
 
     def answer(self, key: Key) -> ScanResult | ScanFailed | None:
         """What the workers would say again; None if it is not known, and they must be asked."""
@@ -135,7 +135,7 @@ class Recall:
         if not key.digest:
             if isinstance(answer, ScanResult):
                 return
-            key = Key(key.size, spool.digest_from(self._below_trace(spool)))
+            key = Key(key.size, spool.seal_from(self._below_trace(spool)))
         known = self._known.get(key)
         times = 1 if known is None else known.times + 1
         self._forget(key)

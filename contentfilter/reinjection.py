@@ -47,8 +47,11 @@ REFRESH = 60.0
 RETRY = 1.0
 """Seconds until the next question after a failure, doubled up to ``MAX_RETRY``."""
 MAX_RETRY = 15.0
-COMBINED = 64 * 1024
+COMBINED = 256 * 1024
 """Content up to this size goes out in one write with its end: an idle socket takes it at once."""
+LAST = 64 * 1024
+"""What waits for the kernel is given the end only if it is no more than this, so that the clock is looked at
+when hardly anything stands before it."""
 
 END = b".\r\n"
 _HEADER = re.compile(rb"(?:[!-9;-~]+:[\t\x20-\x7e]*\r\n(?:[\t ][\t\x20-\x7e]*\r\n)*)+")
@@ -159,8 +162,7 @@ class Delivery(Protocol):
         if self._over:
             return
         if self._rest:
-            rest, self._rest = self._rest, b""
-            self.transport.write(rest)
+            self._write_rest()
         elif self._end_written:
             self._flushed()
         else:
@@ -174,11 +176,11 @@ class Delivery(Protocol):
             return
         self._seal.update(chunk)
         self._left -= len(chunk)
-        data, self._header = self._header + chunk if self._header else chunk, b""
-        if self._left > 0 or len(data) > COMBINED:
-            self.transport.write(data)
+        pieces, self._header = [self._header, chunk], b""
+        if self._left > 0 or (self._producing and len(chunk) > LAST):
+            self.transport.writeSequence(pieces)
         else:
-            self._write_end(data)
+            self._write_end(pieces)
 
     def stopProducing(self) -> None:
         """The transport is gone; ``connectionLost`` follows."""
@@ -197,8 +199,8 @@ class Delivery(Protocol):
         self._producing = True
         self.transport.registerProducer(self, False)
 
-    def _write_end(self, data: bytes) -> None:
-        """Write ``data``, the last of the content, and the end of data, if it is right and in time."""
+    def _write_end(self, pieces: list[bytes]) -> None:
+        """Write ``pieces``, the last of the content, and the end of data, if it is right and in time."""
         same = self._spool is not None and self._seal.digest == self._spool.digest
         self._port.meter.compared(same)
         if not same:
@@ -208,13 +210,23 @@ class Delivery(Protocol):
         else:
             self._end_written = True
             if self._producing:
-                self.transport.writeSequence([data, END])
+                self.transport.writeSequence([*pieces, END])
                 return
-            self._rest = self._prompt.send(data + END)
+            self._rest = self._prompt.send(b"".join([*pieces, END]))
             if self._rest:
                 self._begin_producing()
             else:
                 self._flushed()
+
+    def _write_rest(self) -> None:
+        """Write what the kernel did not take, if there still is time: it ends with the end of data."""
+        if self._reactor.seconds() >= self._not_after:
+            self._timed_out()
+            return
+        rest, self._rest = self._rest, b""
+        if len(rest) > LAST:
+            rest, self._rest = rest[: -len(END)], END
+        self.transport.write(rest)
 
     def _flushed(self) -> None:
         """The end of data has left our buffer: from now on the mail may be delivered."""

@@ -315,13 +315,14 @@ class Session:
                 self._needs.add(keyword)
 
     def _content(self, event: Content) -> list[Command]:
+        more = event.size - self._size
         self._size = event.size
         if self._refusal is not None:
             return []
         if event.size > self._profile.size_limit:
             self._refusal = (End.TOO_LARGE, TOO_BIG)
             return [CloseSpool()]
-        return [Store(event.data)]
+        return [Store(event.data, more)]
 
     def _end_of_data(self, event: EndOfData) -> list[Command]:
         self._size = event.size

@@ -18,6 +18,8 @@ from contentfilter.seal import Seal
 
 CHUNK = 256 * 1024
 """Octets handed out at once."""
+HEAD = 64 * 1024
+"""Octets that those look at who need no more than how a message begins."""
 
 
 class Spool:
@@ -30,21 +32,36 @@ class Spool:
     ``write`` raises OSError when the disk is full or broken; the spool is then of no use but to be closed.
     """
 
-    __slots__ = ("_buffer", "_fd", "_folder", "_last", "_memory", "_seal", "closed", "size", "wire_size")
+    __slots__ = (
+        "_buffer",
+        "_fd",
+        "_folder",
+        "_head",
+        "_last",
+        "_memory",
+        "_seal",
+        "closed",
+        "size",
+        "wire_size",
+    )
 
     def __init__(self, folder: Path | str, memory: int) -> None:
         self._folder = folder
         self._memory = memory
         self._buffer = bytearray()
         self._fd = -1
+        self._head = b""
         self._seal = Seal()
         self._last = b"\r\n"
         self.wire_size = 0
         self.size = 0
         self.closed = False
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, size: int | None = None) -> None:
         """Append ``data``, a piece of the wire form.
+
+        Arguments:
+            size: its octets un-stuffed, from who has counted them; else they are counted here.
 
         Raises:
             OSError: no space, no file descriptor, or no folder.
@@ -57,12 +74,28 @@ class Spool:
             self._write_file(data)
         self._seal.update(data)
         self.wire_size += len(data)
-        self.size += len(data) - self._stuffed(data)
+        stuffed = self._stuffed(data) if size is None else len(data) - size
+        self.size += len(data) - stuffed
 
     @property
     def digest(self) -> bytes:
         """The seal of all that was written, see :mod:`contentfilter.seal`; no more is written from now on."""
         return self._seal.digest
+
+    def seal_from(self, offset: int) -> bytes:
+        """The seal of what was written from ``offset`` on; no more is written from now on.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: the spool is closed.
+        """
+        self._check()
+        if not offset:
+            return self.digest
+        seen = Seal()
+        for chunk in self.chunks(offset=offset):
+            seen.update(chunk)
+        return seen.digest
 
     def digest_from(self, offset: int, limit: int | None = None) -> bytes:
         """SHA-256 of what was written from ``offset`` on, or of its first ``limit`` octets.
@@ -78,14 +111,13 @@ class Spool:
             offset += len(chunk)
         return seen.digest()
 
-    def chunks(self, size: int = CHUNK) -> Iterator[bytes]:
-        """The wire form from its beginning, in pieces of at most ``size`` octets.
+    def chunks(self, size: int = CHUNK, offset: int = 0) -> Iterator[bytes]:
+        """The wire form from ``offset`` on, in pieces of at most ``size`` octets.
 
         Raises:
             OSError: the file cannot be read.
             ValueError: the spool is closed.
         """
-        offset = 0
         while offset < self.wire_size:
             chunk = self._read(offset, size)
             if not chunk:
@@ -93,9 +125,13 @@ class Spool:
             yield chunk
             offset += len(chunk)
 
-    def head(self, limit: int = 64 * 1024) -> bytes:
-        """The first ``limit`` octets of the wire form."""
-        return self._read(0, limit)
+    def head(self) -> bytes:
+        """The first :data:`HEAD` octets of the wire form."""
+        self._check()
+        # Several ask for it once the message is there.
+        if len(self._head) < min(HEAD, self.wire_size):
+            self._head = self._read(0, HEAD)
+        return self._head
 
     def as_fd(self) -> int:
         """A new descriptor for the wire form, which the caller owns and closes.
@@ -122,6 +158,7 @@ class Spool:
         """Let memory and file go; idempotent."""
         self.closed = True
         self._buffer = bytearray()
+        self._head = b""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

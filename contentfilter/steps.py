@@ -110,9 +110,15 @@ class OpenSpool:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Put this into the spool."""
+    """Put this into the spool.
+
+    Arguments:
+        data: a piece of the wire form.
+        size: its octets un-stuffed.
+    """
 
     data: bytes
+    size: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,8 +128,8 @@ class MilterConnection(Protocol):
             match command:
                 case Send(data=data):
                     self._out.append(data)
-                case Store(data=data):
-                    if not self._mail.store(data):
+                case Store(data=data, size=size):
+                    if not self._mail.store(data, size):
                         self._run(self._session.handle(SpoolFailed()))
                 case TurnAway(envelope=envelope):
                     self._mail.turned_away(envelope)

@@ -296,7 +296,7 @@ class Session:
             self._refusal = (End.TOO_LARGE, TOO_BIG)
             return [CloseSpool()]
         self._ends_line = data.endswith(b"\r\n") if len(data) > 1 else False
-        return [Store(self._stuffing.feed(data))]
+        return [Store(self._stuffing.feed(data), len(data))]
 
     def _end_of_message(self, data: bytes) -> list[Command]:
         if self._phase is not _Phase.MESSAGE:

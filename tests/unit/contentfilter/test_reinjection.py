@@ -227,6 +227,24 @@ def test_delivery_clock_is_looked_at_right_before_the_end_of_data(tmp_path: Path
     assert len(rig.content) == len(HEADER) + len(data)
 
 
+@pytest.mark.parametrize(("taken", "late"), [(100_000, True), (200_000, False)])
+def test_delivery_clock_is_looked_at_again_where_the_kernel_has_not_taken_most(
+    tmp_path: Path, taken: int, late: bool
+) -> None:
+    line = Tight()
+    line.room = taken
+    data = b"0123456\r\n" * 25_000
+    rig = Rig().deliver(spooled(tmp_path, data)).to_content(line)
+    rig.reactor.rightNow += 75
+    line.flush()
+    if late:
+        assert rig.outcome.result is Result.LATE
+        assert line.disconnected
+        assert rig.content == HEADER + data
+    else:
+        assert rig.content == HEADER + data + b".\r\n", "no more than a small mail's worth waited"
+
+
 def test_delivery_end_of_data_stuck_in_our_buffer_is_taken_back(tmp_path: Path) -> None:
     rig = Rig().deliver(spooled(tmp_path, b"Hi\r\n")).to_content()
     assert rig.content.endswith(b".\r\n")

@@ -85,7 +85,7 @@ class Script:
         """… and a message up to its end."""
         self.envelope(*recipients)
         assert self(Data()) == [OpenSpool(), Say(words.GO_AHEAD)]
-        assert self(Content(b"Hi\r\n", 4)) == [Store(b"Hi\r\n")]
+        assert self(Content(b"Hi\r\n", 4)) == [Store(b"Hi\r\n", 4)]
 
     def judged(self, *recipients: str, header: bytes = b"") -> Reinject:
         """… and passed by the inspector."""
@@ -298,7 +298,7 @@ def test_session_too_large_is_let_go_at_once_and_refused_at_the_end() -> None:
     script = Script(size_limit=10)
     script.envelope()
     script(Data())
-    assert script(Content(b"a" * 10, 10)) == [Store(b"a" * 10)]
+    assert script(Content(b"a" * 10, 10)) == [Store(b"a" * 10, 10)]
     assert script(Content(b"b", 11)) == [CloseSpool()]
     assert script(Content(b"c", 12)) == []
     commands = script(EndOfData(12, None))
@@ -320,7 +320,7 @@ def test_session_full_disk_is_told_at_the_end() -> None:
     script(mail())
     script(rcpt())
     script(Data())
-    assert script(Content(b"Hi\r\n", 4)) == [Store(b"Hi\r\n")]
+    assert script(Content(b"Hi\r\n", 4)) == [Store(b"Hi\r\n", 4)]
 
 
 @pytest.mark.parametrize(

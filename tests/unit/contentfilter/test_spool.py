@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from contentfilter.seal import seal
-from contentfilter.spool import Spool
+from contentfilter.spool import HEAD, Spool
 
 WIRE = b"Subject: x\r\n\r\n..dot\r\n.. two\r\nno dot . here\r\n" * 50
 
@@ -25,7 +25,7 @@ def test_spool_gives_back_what_it_got(tmp_path: Path, memory: int, piece: int) -
     assert b"".join(spool.chunks(100)) == WIRE
     assert max(len(chunk) for chunk in spool.chunks(100)) == 100
     assert b"".join(spool.chunks()) == WIRE
-    assert spool.head(20) == WIRE[:20]
+    assert spool.head() == WIRE[:HEAD]
     assert spool.wire_size == len(WIRE)
     assert spool.size == len(WIRE) - 100
     assert spool.digest == seal(WIRE)
