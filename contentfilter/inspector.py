@@ -6,10 +6,10 @@ Every wait here ends before the mail's own deadline; trouble of ours ends as 451
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, cast
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -42,7 +42,7 @@ from contentfilter.results import ScanFailed, ScanResult
 from contentfilter.splits import Splits
 from contentfilter.spool import Spool
 from contentfilter.stopwatch import Stopwatch
-from contentfilter.together import begin, together
+from contentfilter.together import alongside, begin
 from contentfilter.total import Total
 from contentfilter.verdict import come_again
 from contentfilter.verdict_line import verdict_line
@@ -59,7 +59,6 @@ from mailbase.vocabulary import Action, Finding, Flow
 RESERVE = 2.0
 """Seconds kept free before the mail's deadline, for the verdict, the quarantine and the reinjection."""
 NOTHING: Mapping[str, Any] = {}
-T = TypeVar("T")
 
 
 class Pool(Protocol):
@@ -171,14 +170,15 @@ class MailInspector:
         backends = self.backends
         watch = Stopwatch(self._clock, self._metrics)
         # The scanners need no ticket and the ticket no scanner, so they run side by side. The results stand
-        # in the order of this list, whoever is first.
-        scans = [watch.of("workers", self._scan(backends, spool, deadline, watch))]
-        scans += [
-            watch.of(cast(Stage, engine.name), self._examine(engine, spool, deadline))
+        # in the order of the scanners, whoever is first.
+        started: list[Any] = [begin(self._ask(backends, envelope, spool, listener, deadline, watch))]
+        started += [
+            begin(watch.of(cast(Stage, engine.name), self._examine(engine, spool, deadline)))
             for engine in backends.engines
         ]
-        asking = self._ask(backends, envelope, spool, listener, deadline, watch)
-        (origin, mail, clues, failures), results = await _both(asking, scans)
+        scanning = watch.of("workers", self._scan(backends, spool, deadline, watch))
+        scanned, ((origin, mail, clues, failures), *examined) = await alongside(scanning, started)
+        results: list[ScanResult | ScanFailed] = [scanned, *examined]
         ticket, flow, decision = origin.ticket, origin.flow, mail.id
         if backends.panel is not None:
             mail = mail.read(results[0] if isinstance(results[0], ScanResult) else None)
@@ -427,13 +427,3 @@ def _waiting(
         else share
         for share in shares
     ]
-
-
-async def _both(
-    asking: Coroutine[Any, Any, T],
-    scans: Sequence[Coroutine[Any, Any, ScanResult | ScanFailed]],
-) -> tuple[T, list[ScanResult | ScanFailed]]:
-    """Run all at once; one that raises cancels the others, and so does the one who waits."""
-    started: list[Any] = [begin(work) for work in (*scans, asking)]
-    *results, known = await together(started)
-    return known, results

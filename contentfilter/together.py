@@ -43,6 +43,19 @@ def _resumed(work: Coroutine[Any, Any, T], awaited: Any) -> Generator[Any, Any, 
         work.close()
 
 
+async def alongside(work: Coroutine[Any, Any, T], started: Sequence[Any]) -> tuple[T, list[Any]]:
+    """What ``work`` gives, which is begun now, and what each gives that is under way.
+
+    ``work`` needs no Deferred of its own so. If one fails, or the one who waits is cancelled, all are cancelled.
+    """
+    try:
+        given = await work
+    except BaseException:
+        _give_up(started)
+        raise
+    return given, await together(started)
+
+
 async def together(started: Sequence[T | Deferred[T]]) -> list[T]:
     """What each of them gives, in their order.
 
@@ -51,8 +64,12 @@ async def together(started: Sequence[T | Deferred[T]]) -> list[T]:
     try:
         return [await one if isinstance(one, Deferred) else one for one in started]
     except BaseException:
-        for one in started:
-            if isinstance(one, Deferred):
-                one.cancel()
-                one.addErrback(lambda _failure: None)
+        _give_up(started)
         raise
+
+
+def _give_up(started: Sequence[Any]) -> None:
+    for one in started:
+        if isinstance(one, Deferred):
+            one.cancel()
+            one.addErrback(lambda _failure: None)

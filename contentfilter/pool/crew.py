@@ -157,10 +157,11 @@ class Crew(Generic[R]):
         """A worker can take a task."""
         self._idle.append(member)
 
-    def accomplished(self) -> None:
-        """A task was answered: workers do get somewhere, and one may be due for replacement."""
+    def accomplished(self, member: Member[R]) -> None:
+        """A task was answered: workers do get somewhere, and this one may be due for replacement."""
         self._failures = 0
-        self._level()
+        if member.aged:
+            self._level()
         self._available()
 
     def leaving(self, member: Member[R]) -> None:

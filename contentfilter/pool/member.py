@@ -131,7 +131,7 @@ class Member(Generic[R]):
             self._crew.rested(self)
         assert deliver is not None
         # Before the answer is dealt with, which takes time: a worker has the next task meanwhile.
-        self._crew.accomplished()
+        self._crew.accomplished(self)
         deliver(result)
 
     def misbehaved(self, why: str) -> None:

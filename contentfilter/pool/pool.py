@@ -54,7 +54,7 @@ class _Job(Generic[R]):
     descriptor: int
     seconds: float
     queue: deque[_Job[R]]
-    answer: Deferred[R | ScanFailed] = field(default_factory=Deferred)
+    answer: Deferred[R | ScanFailed] = field(init=False)
     timer: IDelayedCall | None = None
     member: Member[R] | None = None
 
@@ -157,10 +157,10 @@ class Pool(Generic[R]):
 
     def _take(self, job: _Job[R], refusal: ScanFailed | None) -> Deferred[R | ScanFailed]:
         self._in_hand += 1
+        job.answer = Deferred(lambda _answer: self._abandon(job))
         if refusal is not None:
             self._finish(job, refusal)
             return job.answer
-        job.answer = Deferred(lambda _answer: self._abandon(job))
         job.timer = self._clock.callLater(job.seconds, self._expire, job)
         job.queue.append(job)
         self._dispatch()
