@@ -392,7 +392,9 @@ class Daemon:
 
     def _bulk(self, settings: Settings) -> list[BulkAssessor]:
         traps = Spamtraps(settings.spamtraps.addresses)
-        return [BulkAssessor(self._policyd.request, traps)] if is_counted(settings) else []
+        if not is_counted(settings):
+            return []
+        return [BulkAssessor(self._policyd.request, traps, self._reactor.seconds, self._log)]
 
     def _is_upstream(self, address: bytes) -> bool:
         return self.settings.registry.is_upstream(address)

@@ -79,11 +79,13 @@ class Assessment:
         clues: for or against spam.
         failed: why it cannot say more; empty if nothing is missing.
         reason: of the failure, as :class:`contentfilter.results.ScanFailed` has it.
+        logged: the log has it already.
     """
 
     clues: Sequence[Clue] = ()
     failed: str = ""
     reason: str = "unavailable"
+    logged: bool = False
 
 
 class Assessor(Protocol):

@@ -88,7 +88,7 @@ class Panel:
             if said is not None:
                 clues += said.clues
                 why, reason = said.failed, said.reason
-                if why:
+                if why and not said.logged:
                     self._log.warning("assessor-failed", assessor=one.name, id=mail.id, error=why)
             if why and one.name in OF_CONSEQUENCE:
                 failures.append(ScanFailed(one.name, reason, why))

@@ -46,7 +46,7 @@ def _resumed(work: Coroutine[Any, Any, T], awaited: Any) -> Generator[Any, Any, 
 async def alongside(work: Coroutine[Any, Any, T], started: Sequence[Any]) -> tuple[T, list[Any]]:
     """What ``work`` gives, which is begun now, and what each gives that is under way.
 
-    ``work`` needs no Deferred of its own so. If one fails, or the one who waits is cancelled, all are cancelled.
+    So ``work`` needs no Deferred of its own. If one fails, or the one who waits is cancelled, all are.
     """
     try:
         given = await work

@@ -17,7 +17,7 @@ from twisted.internet.task import Clock
 from contentfilter.assessing import Mail
 from contentfilter.envelope import Envelope
 from contentfilter.envelope import Path as MailPath
-from contentfilter.learning.bulk import MANY, BulkAssessor, is_counted
+from contentfilter.learning.bulk import MANY, PAUSE, BulkAssessor, is_counted
 from contentfilter.learning.student import EVERY, MOST_OCTETS, Student
 from contentfilter.learning.watch import EVERY as LOOK_EVERY
 from contentfilter.learning.watch import ModelWatch
@@ -290,12 +290,18 @@ class Policyd:
 
 
 def assess(
-    policyd: Policyd, keys: Sequence[str] = ("00" * 8,), trap: str = "", ticket: Ticket | None = None
+    policyd: Policyd,
+    keys: Sequence[str] = ("00" * 8,),
+    trap: str = "",
+    ticket: Ticket | None = None,
+    assessor: BulkAssessor | None = None,
 ) -> Any:
     found: list[Any] = []
     result = ScanResult(traits=Traits(bulk=tuple(keys)))
     mail = Mail("id", ENVELOPE, None, Flow.INBOUND, ticket=ticket, result=result)  # type: ignore[arg-type]
-    assessor = BulkAssessor(policyd.ask, Spamtraps([trap] if trap else []))
+    if assessor is None:
+        traps = Spamtraps([trap] if trap else [])
+        assessor = BulkAssessor(policyd.ask, traps, Clock().seconds, Log("test", stream=io.StringIO()))
     Deferred.fromCoroutine(assessor.assess(mail)).addBoth(found.append)
     return found[0]
 
@@ -322,6 +328,73 @@ def test_a_spamtraps_mail_marks_its_text() -> None:
     assess(policyd, ticket=ticket)
     assess(policyd, trap="/.*/")
     assert [one["trapped"] for one in policyd.asked] == [True, True]
+
+
+class Outage:
+    """policyd, which may be away, and one who asks it after mails."""
+
+    def __init__(self) -> None:
+        self.clock, self.output = Clock(), io.StringIO()
+        self.policyd = Policyd({"seen": MANY})
+        log = Log("test", stream=self.output)
+        self.assessor = BulkAssessor(self.policyd.ask, Spamtraps([]), self.clock.seconds, log)
+
+    def mail(self) -> Any:
+        return assess(self.policyd, assessor=self.assessor)
+
+
+def test_an_outage_is_logged_once_and_each_mail_that_was_not_counted_says_so() -> None:
+    outage = Outage()
+    outage.policyd.answer = None
+    answers = [outage.mail() for _ in range(5)]
+    assert {answer.failed for answer in answers} == {"not reachable"}
+    assert all(answer.logged and not answer.clues for answer in answers)
+    assert len(outage.policyd.asked) == 1
+    assert outage.output.getvalue().count("event=") == 1
+    assert "bulk-not-counted" in outage.output.getvalue()
+
+
+def test_policyd_is_tried_again_behind_a_mail_that_does_not_wait() -> None:
+    outage = Outage()
+    outage.policyd.answer = None
+    outage.mail()
+    for _ in range(3):
+        outage.clock.advance(PAUSE)
+        assert outage.mail().failed
+        assert outage.mail().failed
+    assert len(outage.policyd.asked) == 1 + 3
+    outage.policyd.answer = {"seen": MANY}
+    outage.clock.advance(PAUSE)
+    assert outage.mail().failed, "it did not wait for the answer"
+    assert [clue.name for clue in outage.mail().clues] == ["bulk.many"]
+    assert "event=bulk-counted-again missed=8" in outage.output.getvalue()
+    outage.policyd.answer = None
+    assert outage.mail().failed
+    assert outage.output.getvalue().count("bulk-not-counted") == 2
+
+
+def test_a_policyd_that_hangs_is_waited_for_by_those_in_hand_and_by_nobody_after_them() -> None:
+    outage = Outage()
+    waiting: list[Deferred[Any]] = []
+
+    def hang(*_question: Any) -> Deferred[Any]:
+        waiting.append(Deferred())
+        return waiting[-1]
+
+    assessor = BulkAssessor(hang, Spamtraps([]), outage.clock.seconds, Log("test", stream=outage.output))
+    found: list[Any] = []
+    result = ScanResult(traits=Traits(bulk=("00" * 8,)))
+    mail = Mail("id", ENVELOPE, None, Flow.INBOUND, result=result)  # type: ignore[arg-type]
+    for _ in range(2):
+        Deferred.fromCoroutine(assessor.assess(mail)).addBoth(found.append)
+    assert found == []
+    for one in waiting:
+        one.errback(ControlError("no answer in time"))
+    outage.clock.advance(PAUSE)
+    Deferred.fromCoroutine(assessor.assess(mail)).addBoth(found.append)
+    assert [answer.failed for answer in found] == ["no answer in time"] * 3
+    assert len(waiting) == 3, "the last asks, and nobody waits for it"
+    assert outage.output.getvalue().count("event=") == 1
 
 
 def test_without_digest_nobody_is_asked_and_silence_is_said() -> None:

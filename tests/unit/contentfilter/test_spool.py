@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from contentfilter.seal import seal
+from contentfilter.smtp.data import DataReader
 from contentfilter.spool import HEAD, Spool
 
 WIRE = b"Subject: x\r\n\r\n..dot\r\n.. two\r\nno dot . here\r\n" * 50
@@ -22,13 +23,22 @@ def test_spool_gives_back_what_it_got(tmp_path: Path, memory: int, piece: int) -
     spool = Spool(tmp_path, memory)
     for i in range(0, len(WIRE), piece):
         spool.write(WIRE[i : i + piece])
+        assert spool.head() == WIRE[: i + piece], "it grows with what is written"
     assert b"".join(spool.chunks(100)) == WIRE
     assert max(len(chunk) for chunk in spool.chunks(100)) == 100
     assert b"".join(spool.chunks()) == WIRE
     assert spool.head() == WIRE[:HEAD]
     assert spool.wire_size == len(WIRE)
     assert spool.size == len(WIRE) - 100
+    for offset in (0, 1, 100, len(WIRE)):
+        assert spool.seal_from(offset) == seal(WIRE[offset:])
     assert spool.digest == seal(WIRE)
+    reader, told = DataReader(), Spool(tmp_path, memory)
+    for part in [*(WIRE[i : i + piece] for i in range(0, len(WIRE), piece)), b".\r\n"]:
+        before = reader.size
+        content, _ = reader.feed(part)
+        told.write(content, reader.size - before)
+    assert (told.size, told.wire_size) == (spool.size, spool.wire_size), "as told, as counted"
     fd = spool.as_fd()
     spool.close()
     try:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from contentfilter.together import begin, together
+from contentfilter.together import alongside, begin, together
 
 
 @pytest.fixture
@@ -60,6 +60,31 @@ def test_what_is_there_already_needs_no_cancelling(three):
     _, results = waiting(three)
     three[1].errback(ValueError("x"))
     assert results[0].check(ValueError)
+
+
+def test_what_is_begun_now_stands_before_what_is_under_way(three):
+    results: list[Any] = []
+    Deferred.fromCoroutine(alongside(several(three[:1]), [three[1], "there"])).addBoth(results.append)
+    three[1].callback(2)
+    assert results == []
+    three[0].callback(1)
+    assert results == [(1, [2, "there"])]
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_what_is_begun_now_takes_what_is_under_way_with_it(three, fails):
+    cancelled = []
+    three[:] = [Deferred(cancelled.append) for _ in three]
+    work = Deferred.fromCoroutine(alongside(several(three[:1]), [three[1], "there", three[2]]))
+    results: list[Any] = []
+    work.addBoth(results.append)
+    if fails:
+        three[0].errback(KeyError("x"))
+    else:
+        work.cancel()
+    assert results[0].check(KeyError if fails else CancelledError)
+    assert cancelled[-2:] == three[1:]
+    assert len(cancelled) == (2 if fails else 3)
 
 
 async def several(waits: list[Deferred[int]]) -> int:
