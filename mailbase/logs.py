@@ -33,6 +33,8 @@ MAX_PENDING = 10_000
 """Lines held back until the end of the turn; more are written at once."""
 
 _RANK: dict[str, int] = {"debug": 0, "info": 1, "warning": 2, "error": 3}
+_PRIORITIES: dict[str, str] = {"debug": "<7>", "info": "<6>", "warning": "<4>", "error": "<3>"}
+"""What systemd's journal takes for a line's priority, and off the line (sd-daemon(3))."""
 _PLAIN = re.compile(r"[!#-<>-\[\]-~]+").fullmatch
 """What most values are: printable ASCII that needs no quotes."""
 _PLAIN_OCTETS = bytes(octet for octet in range(33, 127) if octet not in b'="\\')
@@ -57,6 +59,7 @@ class Log:
         pseudonym_key: secret for hashing personal fields; None leaves them readable.
         scheduler: lines are then flushed at the end of the reactor's turn, else at once.
         now: seconds since the epoch.
+        priorities: begin each line with its priority, for systemd's journal.
     """
 
     def __init__(
@@ -69,8 +72,10 @@ class Log:
         pseudonym_key: bytes | None = None,
         scheduler: Scheduler | None = None,
         now: Callable[[], float] = time.time,
+        priorities: bool = False,
     ) -> None:
         self._component = component
+        self._marks = _PRIORITIES if priorities else dict.fromkeys(_RANK, "")
         self._format = _json_line if style == "json" else _kv_line
         self._threshold = _RANK[level]
         self._stream = stream if stream is not None else sys.stderr
@@ -109,7 +114,7 @@ class Log:
         For what is logged with every request. The function takes the values in the order of ``names``: text,
         and at last seconds or another float.
         """
-        start = f" {self._component} info event={event} "
+        mark, start = self._marks["info"], f" {self._component} info event={event} "
         fast = self._format is _kv_line and self._key is None and self._threshold <= 1
         # Names, with room for a value behind each. Joining them is four times quicker than "%s".
         form = [part for name in names for part in (f" {name}=", "")]
@@ -130,7 +135,7 @@ class Log:
                 and line.encode().translate(None, _PLAIN_OCTETS) == skeleton
                 and "= " not in line
             ):
-                self._append(f"{_timestamp(self._now())}{start}{line}\n")
+                self._append(f"{mark}{_timestamp(self._now())}{start}{line}\n")
             else:
                 self.info(event, **dict(zip(names, values, strict=True)))
 
@@ -160,7 +165,8 @@ class Log:
                 value = fields[name]
                 if isinstance(value, str):
                     fields[name] = self.pseudonym(value)
-        self._append(self._format(self._now(), self._component, level, event, fields, limit))
+        line = self._format(self._now(), self._component, level, event, fields, limit)
+        self._append(self._marks[level] + line)
 
     def _append(self, line: str) -> None:
         pending = self._pending

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import resource
 import sys
+from collections.abc import Mapping
+from typing import TextIO
 
 from mailbase.config import Settings
 from mailbase.logs import Log, Scheduler
@@ -34,7 +36,21 @@ def make_log(component: str, settings: Settings, scheduler: Scheduler | None = N
         stream=sys.stderr,
         pseudonym_key=key,
         scheduler=scheduler,
+        priorities=is_journal(sys.stderr, os.environ),
     )
+
+
+def is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """Whether systemd has connected ``stream`` with its journal (systemd.exec(5), ``JOURNAL_STREAM``).
+
+    The variable is inherited by whatever a service starts, so it has to name this very stream.
+    """
+    try:
+        status = os.fstat(stream.fileno())
+    except OSError:
+        # Closed, or no file at all.
+        return False
+    return environment.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
 def raise_descriptor_limit() -> None:

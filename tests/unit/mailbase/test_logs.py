@@ -2,11 +2,13 @@
 
 import io
 import json
+import os
 
 import pytest
 from twisted.internet.task import Clock
 
 from mailbase.logs import MAX_PENDING, Log
+from mailbase.starting import is_journal
 
 NOON = 1_700_000_000.25
 
@@ -110,3 +112,28 @@ def test_a_stream_that_is_gone_stops_nothing():
     log = Log("x", stream=Gone())
     log.info("nobody hears this")
     log.info("nor this")
+
+
+def test_systemds_journal_gets_the_priority_of_each_line():
+    stream, log = lines(priorities=True, level="debug")
+    prepared = log.prepared("decision", "id", "seconds")
+    log.debug("a")
+    log.info("b")
+    log.warning("c")
+    log.error("d")
+    log.exception("e", ValueError("f"))
+    prepared("plain", 1.0)
+    prepared("two words", 1.0)
+    assert [line[:23] for line in stream.getvalue().splitlines()] == [
+        f"<{priority}>2023-11-14T22:13:20" + "." for priority in (7, 6, 4, 3, 3, 6, 6)
+    ]
+
+
+def test_only_the_stream_that_systemd_means_is_its_journal(tmp_path):
+    with open(tmp_path / "journal", "w") as journal, open(tmp_path / "file", "w") as file:
+        status = os.fstat(journal.fileno())
+        environment = {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
+        assert is_journal(journal, environment)
+        assert not is_journal(file, environment)
+        assert not is_journal(journal, {})
+        assert not is_journal(io.StringIO(), environment)
