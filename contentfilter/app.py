@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import compress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -210,7 +211,7 @@ class Daemon:
         """The settings in force."""
         return self.inspector.backends.settings
 
-    def start(self) -> Service:
+    def start(self, inherited: Mapping[str, socket.socket] | None = None) -> Service:
         """Open the sockets; workers start with the reactor.
 
         Raises:
@@ -224,6 +225,7 @@ class Daemon:
             drain=self.drain,
             reload=self.reload,
             drain_timeout=content.timeouts.reinject + DRAIN_EXTRA,
+            inherited=inherited,
         )
         for listener, factory in zip(content.listeners, self.factories, strict=True):
             service.listen(listener.listen, factory)
@@ -514,8 +516,11 @@ def _fixed(settings: Settings) -> dict[str, Any]:
     }
 
 
-def serve(path: Path, overrides: Sequence[str]) -> int:
+def serve(path: Path, overrides: Sequence[str], inherited: Mapping[str, socket.socket]) -> int:
     """Run contentfilter until it is told to end; returns the exit status.
+
+    Arguments:
+        inherited: sockets that systemd handed over, by name.
 
     Raises:
         ConfigError: the configuration cannot be used.
@@ -532,7 +537,7 @@ def serve(path: Path, overrides: Sequence[str]) -> int:
     raise_descriptor_limit()
     hide_memory()
     daemon = Daemon(reactor, path, overrides, settings, log)
-    service = daemon.start()
+    service = daemon.start(inherited)
     # What is here now stays: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()

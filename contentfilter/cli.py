@@ -24,6 +24,7 @@ from contentfilter.tuning import commands as tuning
 from mailbase.config import ConfigError, Settings, load
 from mailbase.config.places import ListenError
 from mailbase.control import ControlError
+from mailbase.inherited import inherited_sockets
 from mailbase.lists.showing import show
 from mailbase.printing import wants_json
 from mailbase.replies import printable
@@ -184,9 +185,11 @@ def _serve(options: argparse.Namespace) -> int:
             print(f"signs with {', '.join(_selectors(settings, settings.contentfilter.signing.keys))}")
         print(f"{options.config or DEFAULT_CONFIG}: ok")
         return OK
+    # Before Twisted is loaded.
+    inherited = inherited_sockets()
     from contentfilter.app import serve
 
-    return serve(options.config or DEFAULT_CONFIG, options.overrides)
+    return serve(options.config or DEFAULT_CONFIG, options.overrides, inherited)
 
 
 def _settings_or_none(options: argparse.Namespace) -> Settings:

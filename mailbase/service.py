@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import stat
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, assert_never
 
 from twisted.internet.defer import Deferred
@@ -24,8 +24,6 @@ from mailbase.logs import Log
 
 BACKLOG = 1024
 """Connections the kernel holds for us while we are busy."""
-FIRST_DESCRIPTOR = 3
-"""SD_LISTEN_FDS_START."""
 
 
 class Service:
@@ -38,6 +36,7 @@ class Service:
             has ended.
         drain_timeout: seconds after which the daemon ends all the same.
         reload: called at SIGHUP; it keeps the old configuration when the new one is bad.
+        inherited: sockets that systemd handed over, see :mod:`mailbase.inherited`.
     """
 
     def __init__(
@@ -48,6 +47,7 @@ class Service:
         drain: Callable[[], Awaitable[None]],
         reload: Callable[[], None],
         drain_timeout: float = 90.0,
+        inherited: Mapping[str, socket.socket] | None = None,
     ) -> None:
         self._reactor = reactor
         self._log = log
@@ -55,7 +55,7 @@ class Service:
         self._reload = reload
         self._drain_timeout = drain_timeout
         self._ports: list[IListeningPort] = []
-        self._inherited = inherited_sockets()
+        self._inherited = dict(inherited or {})
         self._alive_every = watchdog_interval()
         self._stopping = False
 
@@ -214,28 +214,10 @@ def remove_stale_socket(path: str) -> None:
     raise OSError(errno.EADDRINUSE, "another daemon answers there")
 
 
-def inherited_sockets() -> dict[str, socket.socket]:
-    """Sockets that systemd handed over, by name.
-
-    The environment is cleared, so that no child takes them for its own.
-    """
-    sockets: dict[str, socket.socket] = {}
-    pid, count = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "")
-    names = os.environ.pop("LISTEN_FDNAMES", "").split(":")
-    if pid != str(os.getpid()) or not count.isdigit():
-        return sockets
-    for index in range(int(count)):
-        handed = socket.socket(fileno=FIRST_DESCRIPTOR + index)
-        handed.setblocking(False)
-        os.set_inheritable(handed.fileno(), False)
-        sockets[names[index] if index < len(names) and names[index] else str(index)] = handed
-    return sockets
-
-
 def watchdog_interval() -> float | None:
     """Seconds between two signs of life that systemd's watchdog wants; None if it wants none.
 
-    The environment is cleared, as for sockets (sd_watchdog_enabled(3)).
+    The environment is cleared, so that no child takes it for its own (sd_watchdog_enabled(3)).
     """
     limit = os.environ.pop("WATCHDOG_USEC", "")
     pid = os.environ.pop("WATCHDOG_PID", str(os.getpid()))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
+import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -232,7 +233,7 @@ class Daemon:
             ("recording_dropped", "Requests a recording is missing.", lambda: self.tape.dropped),
         ]
 
-    def start(self) -> Service:
+    def start(self, inherited: Mapping[str, socket.socket] | None = None) -> Service:
         """Open the store and the sockets.
 
         Raises:
@@ -246,7 +247,12 @@ class Daemon:
         if self.journal is not None:
             self.journal.start()
         service = Service(
-            self._reactor, self._log, drain=self._drain, reload=self.reload, drain_timeout=DRAIN
+            self._reactor,
+            self._log,
+            drain=self._drain,
+            reload=self.reload,
+            drain_timeout=DRAIN,
+            inherited=inherited,
         )
         self.server.readers = Readers(self._reactor)
         settings = self._settings.policyd
@@ -436,8 +442,11 @@ def _fixed(settings: Settings) -> dict[str, Any]:
     return {f"{section}{name}": getattr(values, name) for section, values, names in of for name in names}
 
 
-def serve(path: Path, overrides: Sequence[str]) -> int:
+def serve(path: Path, overrides: Sequence[str], inherited: Mapping[str, socket.socket]) -> int:
     """Run policyd until it is told to end; returns the exit status.
+
+    Arguments:
+        inherited: sockets that systemd handed over, by name.
 
     Raises:
         ConfigError: the configuration cannot be used.
@@ -451,7 +460,7 @@ def serve(path: Path, overrides: Sequence[str]) -> int:
     raise_descriptor_limit()
     daemon = Daemon(reactor, path, overrides, settings, log)
     try:
-        service = daemon.start()
+        service = daemon.start(inherited)
         _spare_the_collector()
         service.run()
         daemon.stop()

@@ -14,6 +14,7 @@ from mailbase.config.places import ListenError
 from mailbase.config.units import parse_duration
 from mailbase.control import ControlError
 from mailbase.control.client import ask
+from mailbase.inherited import inherited_sockets
 from mailbase.lists.showing import show
 from mailbase.printing import wants_json, write
 from policyd.exceptions import commands as exceptions
@@ -199,9 +200,11 @@ def _serve(options: argparse.Namespace) -> int:
         servers, domains = len(settings.registry.servers), len(settings.registry.domains)
         print(f"{options.config}: ok; {servers} servers, {domains} domains registered")
         return OK
+    # Before Twisted is loaded.
+    inherited = inherited_sockets()
     from policyd.app import serve
 
-    return serve(options.config, options.overrides)
+    return serve(options.config, options.overrides, inherited)
 
 
 def _query(options: argparse.Namespace) -> int:

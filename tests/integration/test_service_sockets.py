@@ -19,6 +19,7 @@ DAEMON = textwrap.dedent(
     from twisted.internet import reactor
     from twisted.internet.protocol import Factory, Protocol
     from twisted.internet.task import deferLater
+    from mailbase.inherited import inherited_sockets
     from mailbase.logs import Log
     from mailbase.config.places import ListenError
     from mailbase.service import Service
@@ -31,7 +32,8 @@ DAEMON = textwrap.dedent(
         await deferLater(reactor, float(sys.argv[2]))
 
     log = Log("echo", scheduler=reactor)
-    service = Service(reactor, log, drain=drain, reload=lambda: log.info("reloaded"), drain_timeout=5)
+    service = Service(reactor, log, drain=drain, reload=lambda: log.info("reloaded"), drain_timeout=5,
+                      inherited=inherited_sockets())
     try:
         service.listen(sys.argv[1], Factory.forProtocol(Echo))
     except ListenError as error:
@@ -42,23 +44,27 @@ DAEMON = textwrap.dedent(
 
 
 class Daemon:
-    """The echo daemon above as a process, with its notifications."""
+    """A daemon as a process, with its notifications.
 
-    def __init__(self, folder, address, drain="0", inherited=None, environment=None):
+    Arguments:
+        program: what to run.
+        inherited: descriptors that it finds as 3, 4 and so on.
+    """
+
+    def __init__(self, folder, program, inherited=(), environment=None):
         self.notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notices.settimeout(10)
         path = folder / "notify"
         path.unlink(missing_ok=True)
         self.notices.bind(str(path))
-        program = [sys.executable, "-c", DAEMON, address, drain]
-        if inherited is not None:
-            # As systemd does it: descriptor 3, and LISTEN_PID is the daemon's own process number.
-            shell = f'export LISTEN_PID=$$; exec "$@" 3<&{inherited}'
-            program = ["bash", "-c", shell, "bash", *program]
+        if inherited:
+            # As systemd does it: descriptors from 3 on, and LISTEN_PID is the daemon's own process number.
+            moves = " ".join(f"{number}<&{fd}" for number, fd in enumerate(inherited, 3))
+            program = ["bash", "-c", f'export LISTEN_PID=$$; exec "$@" {moves}', "bash", *program]
         self.process = subprocess.Popen(
             program,
             stderr=subprocess.PIPE,
-            pass_fds=() if inherited is None else (inherited,),
+            pass_fds=inherited,
             env={**os.environ, "NOTIFY_SOCKET": str(path), "PYTHONPATH": os.getcwd(), **(environment or {})},
         )
 
@@ -72,11 +78,11 @@ class Daemon:
         return self.process.stderr.read().decode()
 
 
-def echo(family, address):
+def echo(family, address, words=b"hello"):
     with socket.socket(family, socket.SOCK_STREAM) as client:
         client.settimeout(10)
         client.connect(address)
-        client.sendall(b"hello")
+        client.sendall(words)
         return client.recv(100)
 
 
@@ -84,8 +90,9 @@ def echo(family, address):
 def start(tmp_path):
     daemons = []
 
-    def begin(*arguments, **options):
-        daemons.append(Daemon(tmp_path, *arguments, **options))
+    def begin(address="", drain="0", program=None, **options):
+        program = program or [sys.executable, "-c", DAEMON, address, drain]
+        daemons.append(Daemon(tmp_path, program, **options))
         return daemons[-1]
 
     yield begin
@@ -121,11 +128,60 @@ def test_a_socket_from_systemd_is_taken_by_its_name(start):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         daemon = start(
             "systemd:policy",
-            inherited=listener.fileno(),
+            inherited=(listener.fileno(),),
             environment={"LISTEN_FDS": "1", "LISTEN_FDNAMES": "policy"},
         )
         assert daemon.heard() == "READY=1"
         assert echo(socket.AF_INET, listener.getsockname()) == b"hello"
+
+
+POLICYD = """
+identity: {{hostname: mx.gateway.example}}
+store: {{url: "sqlite:{folder}/policyd.sqlite"}}
+policyd:
+  listen: ["systemd:policy"]
+  socketmap: "systemd:maps"
+  control: {folder}/policyd.sock
+  metrics: ""
+"""
+CONTENTFILTER = """
+identity: {{hostname: mx.gateway.example}}
+policyd: {{control: {folder}/policyd.sock}}
+contentfilter:
+  listeners:
+    - {{listen: "systemd:smtp", protocol: smtp, reinject: "127.0.0.1:1"}}
+    - {{listen: "systemd:lmtp", protocol: lmtp, reinject: "127.0.0.1:1"}}
+  control: {folder}/contentfilter.sock
+  metrics: ""
+  spool: {{folder: {folder}}}
+  quarantine: {{folder: {folder}/quarantine}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "names", "question", "answers"),
+    [
+        ("policyd", POLICYD, "policy:maps", b"request=smtpd_access_policy\n\n", (b"action=", b"")),
+        # There is no Postfix behind it, so it tells that it is not ready.
+        ("contentfilter", CONTENTFILTER, "smtp:lmtp", b"QUIT\r\n", (b"421 ", b"421 ")),
+    ],
+    ids=["policyd", "contentfilter"],
+)
+def test_both_daemons_take_the_sockets_that_their_units_name(
+    tmp_path, start, name, config, names, question, answers
+):
+    # Parts of Twisted that a daemon loads take them out of the environment.
+    (tmp_path / "quarantine").mkdir(mode=0o700)
+    (tmp_path / "c.yaml").write_text(config.format(folder=tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+        daemon = start(
+            program=[sys.executable, "-m", name, "serve", "--config", str(tmp_path / "c.yaml")],
+            inherited=(first.fileno(), second.fileno()),
+            environment={"LISTEN_FDS": "2", "LISTEN_FDNAMES": names},
+        )
+        assert daemon.heard() == "READY=1"
+        for listener, answer in zip((first, second), answers, strict=True):
+            assert echo(socket.AF_INET, listener.getsockname(), question).startswith(answer)
 
 
 def test_a_unix_socket_from_systemd_stays_when_the_daemon_ends(tmp_path, start):
@@ -135,7 +191,7 @@ def test_a_unix_socket_from_systemd_stays_when_the_daemon_ends(tmp_path, start):
         listener.listen()
         daemon = start(
             "systemd:policy",
-            inherited=listener.fileno(),
+            inherited=(listener.fileno(),),
             environment={"LISTEN_FDS": "1", "LISTEN_FDNAMES": "policy"},
         )
         assert daemon.heard() == "READY=1"

@@ -26,5 +26,5 @@ def test_deadlines_do_not_follow_the_wall_clock(tmp_path, monkeypatch: pytest.Mo
         "  quarantine: {folder: quarantine}\n"
     )
     before = time.monotonic()
-    assert serve(config, []) == 0
+    assert serve(config, [], {}) == 0
     assert before <= seen[0] <= time.monotonic()
