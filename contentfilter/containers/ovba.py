@@ -6,11 +6,11 @@ import itertools
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from contentfilter.containers.cfb import CompoundFile, Entry
-from contentfilter.containers.vba_source import has_code
+from contentfilter.containers.vba_source import has_code, normal_source
 from contentfilter.limits import MIB
 
 Content: TypeAlias = bytes | bytearray
@@ -128,11 +128,16 @@ class Module:
     readable: bool = True
     stomped: bool = False
     cut: bool = False
+    normal: str = field(init=False, repr=False, compare=False)
+    """See :func:`contentfilter.containers.vba_source.normal_source`."""
+
+    def __post_init__(self) -> None:
+        self.normal = normal_source(self.code)
 
     @property
     def executable(self) -> bool:
         """Whether it holds more than Attribute, Option and comment lines."""
-        return self.stomped or has_code(self.code)
+        return self.stomped or has_code(self.normal)
 
 
 def modules(file: CompoundFile, limit: int, references: list[str] | None = None) -> Iterator[Module]:
@@ -232,9 +237,9 @@ def _module(file: CompoundFile, stream: Entry, offset: int, limit: int) -> Modul
     source = decompress(data[offset:], limit) if offset < len(data) else b""
     if not source:
         source = carve(data, limit)
-    code = source.decode("latin-1")
-    stomped = not has_code(code) and _is_compiled(data[: offset or None], code)
-    return Module(stream.path, code, bool(source), stomped)
+    module = Module(stream.path, source.decode("latin-1"), bool(source))
+    module.stomped = not has_code(module.normal) and _is_compiled(data[: offset or None], module.code)
+    return module
 
 
 def carve(data: Content, limit: int) -> bytes:

@@ -16,7 +16,9 @@ def lines_of(source: str) -> Iterator[str]:
     beside a string.
     """
     text = source.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
-    for line in _CONTINUED.sub(" ", text).split("\n"):
+    if " _" in text or "\t_" in text:
+        text = _CONTINUED.sub(" ", text)
+    for line in text.split("\n"):
         if '"' in line:
             # Every second piece is inside quotation marks; a mark in a string is written twice.
             pieces = line.split('"')
@@ -28,9 +30,18 @@ def lines_of(source: str) -> Iterator[str]:
             yield normal
 
 
-def has_code(source: str) -> bool:
-    """Whether VBA ``source`` holds more than Attribute, Option and comment lines."""
-    return any(not _is_harmless(line) for line in lines_of(source))
+def normal_source(source: str) -> str:
+    """The lines of ``source``, as :func:`lines_of` has them."""
+    return "\n".join(lines_of(source))
+
+
+def has_code(normal: str) -> bool:
+    """Whether VBA holds more than Attribute, Option and comment lines.
+
+    Arguments:
+        normal: as :func:`normal_source` gives it.
+    """
+    return bool(normal) and not all(map(_is_harmless, normal.split("\n")))
 
 
 def _is_attribute(line: str) -> bool:

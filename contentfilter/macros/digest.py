@@ -12,8 +12,6 @@ import hashlib
 import re
 from collections.abc import Iterable
 
-from contentfilter.containers.vba_source import lines_of
-
 LENGTH = 40
 """Hexadecimal digits."""
 _DIGEST = re.compile(f"[0-9a-f]{{{LENGTH}}}")
@@ -24,16 +22,11 @@ def is_digest(text: str) -> bool:
     return _DIGEST.fullmatch(text) is not None
 
 
-def normal_source(source: str) -> str:
-    """Source of one module without what plays no part."""
-    return "\n".join(lines_of(source))
-
-
 def digest_of(modules: Iterable[str]) -> str:
     """The digest of a project.
 
     Arguments:
-        modules: source of each module, normal.
+        modules: source of each module, as :func:`contentfilter.containers.vba_source.normal_source` gives it.
     """
     whole = hashlib.sha256()
     for source in sorted(filter(None, modules)):

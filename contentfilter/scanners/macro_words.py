@@ -8,18 +8,30 @@ from __future__ import annotations
 
 import re
 
+from contentfilter.needles import Needles
+
 _WORD = re.compile(r"[^\W\d]\w*")
-_STARTS = re.compile(
-    r"auto(?:exec|_?open|_?close|exit|new|_ope\Z)"
-    r"|document(?:_?open|_close|_?beforeclose|change|_new|_contentcontrolonenter)|newdocument"
-    r"|workbook_(?:open|activate|close|beforeclose|sheetactivate|windowactivate)"
-    r"|application_startup|presentation_open|slideshow(?:begin|nextslide)|onslideshowpagechange"
-    r"|\w+_(?:painted|painting|gotfocus|lostfocus|mousehover|layout|click|change|resize|beforenavigate2"
-    r"|beforescriptexecute|documentcomplete|downloadbegin|downloadcomplete|filedownload|navigatecomplete2"
-    r"|navigateerror|progresschange|propertychange|setsecurelockicon|statustextchange|titlechange|mousemove"
-    r"|mouseenter|mouseleave|onconnecting|calculate|activate)"
-)
-"""Procedures that Office calls when a document is opened, closed, or shown."""
+_CALLED = (
+    "autoexec", "autoopen", "auto_open", "autoclose", "auto_close", "autoexit", "autonew", "documentopen",
+    "document_open", "document_close", "documentbeforeclose", "document_beforeclose", "documentchange",
+    "document_new", "document_contentcontrolonenter", "newdocument", "workbook_open", "workbook_activate",
+    "workbook_close", "workbook_beforeclose", "workbook_sheetactivate", "workbook_windowactivate",
+    "application_startup", "presentation_open", "slideshowbegin", "slideshownextslide",
+    "onslideshowpagechange",
+)  # fmt: skip
+"""Procedures that Office calls when a document is opened, closed, or shown: how their names begin."""
+_CALLED_TOO = "auto_ope"
+"""Likewise; a name of its own."""
+_EVENTS = (
+    "_painted", "_painting", "_gotfocus", "_lostfocus", "_mousehover", "_layout", "_click", "_change",
+    "_resize", "_beforenavigate2", "_beforescriptexecute", "_documentcomplete", "_downloadbegin",
+    "_downloadcomplete", "_filedownload", "_navigatecomplete2", "_navigateerror", "_progresschange",
+    "_propertychange", "_setsecurelockicon", "_statustextchange", "_titlechange", "_mousemove",
+    "_mouseenter", "_mouseleave", "_onconnecting", "_calculate", "_activate",
+)  # fmt: skip
+"""Procedures that it calls for what is shown in them: what stands behind the name of that."""
+_EVENT = re.compile("|".join(_EVENTS))
+_ANY_START = Needles(*(name.encode() for name in (*_CALLED, _CALLED_TOO, *_EVENTS)))
 _WRITES = frozenset(
     {
         "filecopy", "copyfile", "kill", "createtextfile", "virtualalloc", "virtualallocex", "rtlmovememory",
@@ -61,8 +73,11 @@ def suspicious(code: str) -> list[str]:
     Arguments:
         code: with continued lines joined, see :func:`contentfilter.containers.vba_source.lines_of`.
     """
+    if not _ANY_START.stand_in(code.lower().encode("utf-8", "replace")):
+        # Most macros wait until they are called; to have their words costs more than all else here.
+        return []
     words = words_of(code)
-    start = next((word for word in words if _STARTS.match(word)), "")
+    start = next(filter(_is_start, words), "")
     if not start:
         return []
     acts = [next((word for word in words if word in kind), "") for kind in (_WRITES, _RUNS)]
@@ -70,6 +85,10 @@ def suspicious(code: str) -> list[str]:
         lowered = code.lower()
         acts += [_both(lowered, *pair) for pair in _PAIRS]
     return [start[:40], *filter(None, acts)] if any(acts) else []
+
+
+def _is_start(word: str) -> bool:
+    return word.startswith(_CALLED) or word == _CALLED_TOO or _EVENT.search(word, 1) is not None
 
 
 def _both(code: str, first: re.Pattern[str], second: re.Pattern[str]) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 from contentfilter import references
 from contentfilter.containers.markup import ATTRIBUTES, PREFIX, as_utf8, attributes, elements, joined
-from contentfilter.containers.vba_source import lines_of
+from contentfilter.containers.vba_source import lines_of, normal_source
 from contentfilter.limits import MIB
-from contentfilter.macros.digest import digest_of, normal_source
+from contentfilter.macros.digest import digest_of
 from contentfilter.needles import Needles
 from contentfilter.part import Content, Context, Found, Part
 from contentfilter.scanners.remote import is_remote

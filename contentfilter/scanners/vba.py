@@ -19,9 +19,9 @@ from typing import Any
 
 from contentfilter.containers import ovba
 from contentfilter.containers.cfb import CompoundFile
-from contentfilter.containers.vba_source import has_code
+from contentfilter.containers.vba_source import has_code, normal_source
 from contentfilter.limits import MIB
-from contentfilter.macros.digest import digest_of, normal_source
+from contentfilter.macros.digest import digest_of
 from contentfilter.part import Context, Found, Part
 from contentfilter.scanners.macro_words import TELLING, suspicious, words_of
 from contentfilter.scanners.remote import is_remote
@@ -62,16 +62,15 @@ class Vba:
         names = [module.stream for module in modules if module.executable]
         unreadable = sum(not module.readable for module in modules)
         stomped = any(module.stomped for module in modules)
-        sources = [module.code for module in modules]
+        normal = [module.normal for module in modules]
         if not names and (unreadable or file.damaged):
-            sources.append(ovba.carve(part.data, limit).decode("latin-1"))
-            if unreadable and not has_code(sources[-1]):
-                sources.append(_olevba(part))
-                if not has_code(sources[-1]):
+            normal.append(normal_source(ovba.carve(part.data, limit).decode("latin-1")))
+            if unreadable and not has_code(normal[-1]):
+                normal.append(normal_source(_olevba(part)))
+                if not has_code(normal[-1]):
                     yield part.unscanned("malformed", f"{unreadable} VBA modules cannot be read")
-        if not names and not any(map(has_code, sources)):
+        if not names and not any(map(has_code, normal)):
             return
-        normal = list(map(normal_source, sources))
         digest = ""
         # What was not read in whole, or does not run as it reads, is nothing to allow.
         if names and not (unreadable or stomped or cut or remote or file.damaged or _hides(file, normal)):
@@ -91,10 +90,10 @@ def has_project(file: CompoundFile, part: Part) -> bool:
 
 
 def _carved(part: Part, limit: int, where: str) -> Iterator[Found]:
-    source = ovba.carve(part.data, limit).decode("latin-1")
-    if has_code(source):
+    normal = normal_source(ovba.carve(part.data, limit).decode("latin-1"))
+    if has_code(normal):
         yield part.found("office-macro", f"VBA {where}")
-        if reasons := suspicious(normal_source(source)):
+        if reasons := suspicious(normal):
             yield part.found("office-macro-suspicious", ", ".join(reasons))
 
 

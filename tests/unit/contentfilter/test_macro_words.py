@@ -71,6 +71,18 @@ def test_agreement_on_the_rest(code: str):
     assert ours == theirs
 
 
+@pytest.mark.parametrize(
+    ("name", "starts"),
+    [
+        ("autoopener", True), ("xautoopen", False), ("1autoopen", True), ("auto_opex", False),
+        ("_click", False), ("1_click", False), ("a1_click", True), ("\u00e9_click", True),
+        ("a_clicked", True), ("a_b_click", True),
+    ],
+)  # fmt: skip
+def test_which_names_start_by_themselves(name: str, starts: bool):
+    assert bool(suspicious(f"sub {name}()\nkill x\nshell x")) is starts
+
+
 def test_what_it_objects_to_is_named_in_order():
     assert suspicious("sub a_click()\nkill x\nshell y\nsub autoopen()") == ["a_click", "kill", "shell"]
     assert suspicious("sub autoopen()\nopen x for output as 1") == ["autoopen", "open x for output as 1"]
