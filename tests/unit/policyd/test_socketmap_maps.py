@@ -134,7 +134,7 @@ def test_upstream_clients_are_the_trusted_relays(registry: Registry, key: str, t
 
 def test_a_name_is_never_taken_for_an_address(tmp_path: Path) -> None:
     """A client without an address must not fall into a network that holds 0.0.0.0."""
-    (tmp_path / "r.yaml").write_text('servers: {m.x.example: {systems: [0.0.0.0/8, "::/8"]}}')
+    (tmp_path / "r.yaml").write_text('servers: {m.x.example: {systems: [0.0.0.0/8, "::/16"]}}')
     registry = load_registry(tmp_path / "r.yaml")
     assert MAPS["relay_clients"](registry, "0.0.0.1") == "OK"
     assert MAPS["relay_clients"](registry, "client.example") is None
