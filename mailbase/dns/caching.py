@@ -349,7 +349,9 @@ class CachingResolver(Resolver):
         """The answer with its time to live, within our bounds, and that time."""
         terms = self._terms
         if isinstance(answer, Found):
-            keep = max(terms.min_ttl, min(ttl or 0.0, terms.max_ttl))
+            keep = ttl or 0.0
+            if not terms.min_ttl <= keep <= terms.max_ttl:
+                keep = max(terms.min_ttl, min(keep, terms.max_ttl))
             return answer if keep == answer.ttl else Found(answer.records, keep, answer.name), keep
         if isinstance(answer, NxDomain | NoData):
             keep = max(terms.min_ttl, min(ttl or 0.0, terms.negative_ttl))

@@ -116,13 +116,13 @@ class Lookup(ABC):
         Arguments:
             now: clock seconds.
         """
-        self._rest()
         upstreams = self._upstreams
-        servers, left = upstreams.usable(), self.end - now
+        servers, timeout = upstreams.usable(), upstreams.timeout
+        left = self.end - now
         if not servers:
             self._finish(Temporary(NO_SERVER))
-        elif left > 0 and self._send(_Try(self, servers[0], now), upstreams.timeout):
-            self._wait(now, min(left, upstreams.timeout))
+        elif left > 0 and self._send(_Try(self, servers[0], now), timeout):
+            self._wait(now, timeout if timeout < left else left)
         else:
             self._next()
 
@@ -186,7 +186,7 @@ class Lookup(ABC):
         if attempt.exchange is None:
             return
         reading = self.question.read(packet, attempt.number)
-        if type(reading) is Settled:
+        if isinstance(reading, Settled):
             self._upstreams.heard(attempt.server)
             self._finish(reading.answer, reading.ttl, len(packet))
             return
@@ -265,7 +265,8 @@ class Lookup(ABC):
             exchange.leave(attempt.number)
 
     def _wait(self, now: float, seconds: float) -> None:
-        self._rest()
+        if self._alarms is not None or self._timer is not None:
+            self._rest()
         upstreams = self._upstreams
         # Nearly all wait a try's time.
         if seconds == upstreams.timeout and upstreams.alarms.set(self, now + seconds):

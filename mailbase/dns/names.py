@@ -17,6 +17,8 @@ MAX_OCTETS = 255
 
 _LABEL = r"[ -\-/-\[\]-~]{1,63}"
 _NAME = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}\.?")
+_OWN_LABEL = r"[ -\-/-@\[\]-~]{1,63}"
+_NORMAL = re.compile(rf"{_OWN_LABEL}(?:\.{_OWN_LABEL})*")
 _COUNTS = [bytes((count,)) for count in range(64)]
 _ODD = re.compile(rb"[^ -\-/-\[\]-~]")
 
@@ -27,6 +29,8 @@ class Malformed(Exception):
 
 def normal(name: str) -> str | None:
     """``name`` in the form in which it is asked for, or None where it cannot be."""
+    if len(name) <= MAX_DOMAIN and _NORMAL.fullmatch(name) is not None:
+        return name  # as nearly all are
     if len(name) > MAX_DOMAIN + 1 or _NAME.fullmatch(name) is None:
         return None
     name = name.lower()

@@ -11,6 +11,7 @@ than all else about a question, those that go out within a moment share one; no 
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from struct import Struct
 from typing import Any
 
@@ -42,14 +43,15 @@ class Sockets:
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
+        self._seconds: Callable[[], float] = reactor.seconds
         self._ports: dict[Address, _Port] = {}
         """The port from which the next question to a server goes out."""
 
     def datagram(self, server: Address, packet: bytes, listener: Listener) -> Exchange:
         """See :class:`mailbase.dns.exchange.Network`."""
-        now = self._reactor.seconds()
+        now = self._seconds()
         port = self._ports.get(server)
-        if port is not None and port.takes(packet, now):
+        if port is not None and port.takes(packet[:2], now):
             try:
                 port.ask(packet, listener)
                 return port
@@ -98,10 +100,10 @@ class _Port:
         self._listeners: dict[bytes, Listener] = {}
         """Who waits, by id."""
 
-    def takes(self, packet: bytes, now: float) -> bool:
-        """Whether a question may go out here."""
+    def takes(self, number: bytes, now: float) -> bool:
+        """Whether a question with this id may go out here."""
         asked = self._asked
-        return self._open and len(asked) < SHARE and now < self._until and packet[:2] not in asked
+        return self._open and len(asked) < SHARE and now < self._until and number not in asked
 
     def ask(self, packet: bytes, listener: Listener) -> None:
         self._send(packet)
@@ -135,10 +137,11 @@ class _Port:
             except OSError as error:
                 self.fail(str(error))
                 return
-            listener = listeners.get(packet[:2])
+            number = packet[:2]
+            listener = listeners.get(number)
             if listener is not None:
                 listener.heard(packet)
-            elif packet[:2] not in self._asked:
+            elif number not in self._asked:
                 # Somebody guesses: at which question, they know themselves.
                 for each in tuple(listeners.values()):
                     each.heard(packet)
