@@ -9,7 +9,6 @@ Source: 7zFormat.txt of the LZMA SDK for the folders; the coder 06F10701 has no 
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +21,8 @@ _NO_ROUNDS = 0x3F
 _MAX_POWER = 24
 """What 7-Zip takes; it writes 19."""
 _CHUNK = 1 << 16
+_LOW_OCTETS, _HIGH_OCTETS = bytes(range(256)) * 256, bytes(number >> 8 for number in range(_CHUNK))
+"""The two lower octets of the numbers in a chunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +42,24 @@ class Lock:
     @property
     def cost(self) -> int:
         """Microseconds that one attempt takes, without the data."""
-        return 100 if self.power == _NO_ROUNDS else 100 + (1 << self.power) // 8
+        return 100 if self.power == _NO_ROUNDS else 100 + (1 << self.power) // 16
 
     def key(self, password: str) -> bytes:
         seed = self.salt + password.encode("utf-16-le", "surrogatepass")
         if self.power == _NO_ROUNDS:
             return seed[:32].ljust(32, b"\0")
-        digest = hashlib.sha256(usedforsecurity=False)
+        # Each round hashes the seed and its number in eight octets; here many rounds at a time.
         rounds = 1 << self.power
+        count, size = min(rounds, _CHUNK), len(seed)
+        block = bytearray(seed + bytes(8)) * count
+        block[size :: size + 8] = _LOW_OCTETS[:count]
+        block[size + 1 :: size + 8] = _HIGH_OCTETS[:count]
+        digest = hashlib.sha256(usedforsecurity=False)
         for high in range(max(1, rounds // _CHUNK)):
-            # Each round hashes the seed and its number in eight octets; here many rounds at a time.
-            rest = high.to_bytes(6, "little")
-            digest.update(seed + (rest + seed).join(_low_octets()[: min(rounds, _CHUNK)]) + rest)
+            # 24 bits of power at most: the other five octets stay nought.
+            block[size + 2 :: size + 8] = bytes((high,)) * count
+            digest.update(block)
         return digest.digest()
-
-
-@functools.cache
-def _low_octets() -> tuple[bytes, ...]:
-    return tuple(number.to_bytes(2, "little") for number in range(_CHUNK))
 
 
 def lock_of(folder: Folder) -> Lock | None:

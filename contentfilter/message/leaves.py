@@ -37,6 +37,7 @@ _CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1b"))
 _FEW = 16
 """Controls among them that text may have by mistake."""
 _LEAST_OUTSIDE = 40
+_WITH_LINES = frozenset({"identity", "quoted-printable"})
 
 
 class Leaves:
@@ -166,6 +167,9 @@ class Leaves:
                 readings += [other for other in others if other not in readings]
                 if doubtful:
                     yield self.ambiguous(number, "broken quoted-printable")
+            if encoding in _WITH_LINES and any(b"\r\n" in data and _minds_lines(data) for data in readings):
+                other = encodings.with_line_feeds(self._short_text(start, end), encoding)
+                readings += [other] if other and other not in readings else []
         name, charset, media = header.name, header.charset, header.media_type
         while readings:
             data = readings.pop(0)
@@ -331,6 +335,11 @@ def _is_binary(data: Content) -> bool:
     """Whether this is nothing that a program would show as text, to judge by how it begins."""
     head = data[:_TELLING]
     return b"\0" in head or len(head) - len(head.translate(None, _CONTROLS)) > _FEW
+
+
+def _minds_lines(data: Content) -> bool:
+    """Whether it makes a difference how the lines of this end."""
+    return data.startswith(b"%PDF") or _is_binary(data)
 
 
 def _digest(data: Content) -> bytes:

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 
 MAX_LENGTH = 64
 """Characters of a candidate; the formats allow more, people do not."""
+_MAX_PLAIN = 32
+"""Characters of one that nothing speaks for: longer words are lines of something encoded."""
 _MAX_KEYWORDS = 50
 _BEHIND, _BEFORE = 16, 6
 """Words that are looked at behind and before one that means password."""
@@ -113,13 +115,17 @@ def _digits(texts: list[str]) -> Iterator[str]:
     for text in texts:
         for match in _WORD.finditer(text):
             if any(map(str.isdecimal, match[0])):
-                yield from _forms(match[0])
+                yield from _plain_forms(match[0])
 
 
 def _rest(texts: list[str]) -> Iterator[str]:
     for text in texts:
         for match in _WORD.finditer(text):
-            yield from _forms(match[0])
+            yield from _plain_forms(match[0])
+
+
+def _plain_forms(word: str) -> Iterator[str]:
+    return (form for form in _forms(word) if len(form) <= _MAX_PLAIN)
 
 
 def _forms(word: str) -> Iterator[str]:

@@ -139,6 +139,28 @@ def test_quoted_printable_over_windows():
     assert encodings.quoted_printable(BytesWire(text), 0, len(text)) == data
 
 
+@pytest.mark.parametrize("encoding", [b"quoted-printable", b"binary"])
+@pytest.mark.parametrize("end", [b"\r\n", b"\n"])
+def test_lines_that_end_with_lf_for_some_and_crlf_for_others(encoding: bytes, end: bytes):
+    data = b"PK\3\4" + bytes(16) + b"one\ntwo\r\x01\nthree"
+    assert parts(encoding, data, end)[-1] == data
+    assert data.replace(b"\n", end) in parts(encoding, data, end)
+    # A text is the same text, however its lines end.
+    assert parts(encoding, b"Hello\nworld\n", end) == [b"Hello\nworld\n".replace(b"\n", end)]
+
+
+def parts(encoding: bytes, data: bytes, end: bytes) -> list[bytes]:
+    raw = data
+    if encoding == b"quoted-printable":
+        raw = b"".join(
+            b"=%02X" % octet if octet > 126 or octet in b"=\r" else b"%c" % octet for octet in data
+        )
+    mail = b"MIME-Version: 1.0\nContent-Type: application/x\nContent-Transfer-Encoding: %s\n\n" % encoding
+    mail = (mail + raw).replace(b"\n", end)
+    found = MessageReader(BytesWire(mail), Budget(ScanOptions())).read()
+    return [bytes(item.data) for item in found if isinstance(item, Part)]
+
+
 def test_uuencode_of_encoders_that_differ():
     import binascii
 

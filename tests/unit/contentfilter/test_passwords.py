@@ -64,10 +64,18 @@ def test_phrases_and_digits():
 
 
 def test_each_word_once_and_none_too_long():
-    words = list(candidates(["password a a b " + "x" * 65 + " " + "y" * 64 + " " + "z" * 500_000]))
+    long = "x" * 65 + " " + "y" * 64 + " " + "z" * 500_000
+    words = list(candidates([f"password a a b {long}"]))
     assert len(words) == len(set(words))
     assert "y" * 64 in words
     assert max(map(len, words)) == 64
+
+
+def test_lines_of_something_encoded_are_no_passwords():
+    encoded = base64.encodebytes(bytes(range(256)) * 3).decode()
+    words = list(candidates([f"begin-base64 644 a.7z\n{encoded}====\n4711\n"]))
+    assert "4711" in words[:9]
+    assert max(map(len, words)) <= 32
 
 
 @pytest.mark.parametrize(
