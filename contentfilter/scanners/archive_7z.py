@@ -8,6 +8,7 @@ from contentfilter.containers.formats import Located
 from contentfilter.containers.inflate64 import MAX_SIZE
 from contentfilter.containers.sevenzip import SevenZip, packed_streams, read_7z, repaired, write_7z
 from contentfilter.containers.sevenzip_deflate64 import uses_deflate64, with_deflate
+from contentfilter.containers.sevenzip_filters import is_filtered, without_filter
 from contentfilter.containers.sevenzip_streams import Folder, SevenZipError
 from contentfilter.limits import MIB
 from contentfilter.part import Content, Context, Found, Part
@@ -43,7 +44,9 @@ def seven_zip_members(part: Part, context: Context, located: Located) -> Iterato
         yield part.unscanned("too-large", f"7z: needs {memory // MIB} MiB of memory")
     elif directory.locked:
         yield from unlock_header(data, start, directory, unpacking, context)
-    elif any(folder.encrypted or uses_deflate64(folder) for folder in directory.main.folders):
+    elif any(
+        folder.encrypted or uses_deflate64(folder) or is_filtered(folder) for folder in directory.main.folders
+    ):
         yield from _open_folders(data, directory, unpacking, located, context)
     else:
         yield from members(unpacking, located.format, data, start)
@@ -72,6 +75,10 @@ def _open_folders(
         plain, problems = _without_deflate64(plain, context)
         for problem in problems:
             yield unpacking.part.unscanned(problem, "7z: Deflate64")
+    if any(is_filtered(folder) for folder, _packed in plain):
+        plain, problems = _without_filters(plain, context)
+        for problem in problems:
+            yield unpacking.part.unscanned(problem, "7z: a filter")
     if plain:
         yield from members(unpacking, located.format, write_7z(plain), 0)
 
@@ -85,6 +92,21 @@ def _without_deflate64(
     for folder, packed in folders:
         if uses_deflate64(folder):
             folder, packed, problem = with_deflate(folder, packed, room, lambda: budget.late)
+            room = max(0, room - sum(map(len, packed)))
+            problems.add(problem)
+        out.append((folder, packed))
+    return out, sorted(filter(None, problems))
+
+
+def _without_filters(
+    folders: list[tuple[Folder, list[bytes]]], context: Context
+) -> tuple[list[tuple[Folder, list[bytes]]], list[str]]:
+    """The folders, expanded where libarchive does not apply the filter, and what is wrong with some."""
+    budget, problems = context.budget, set[str]()
+    room, out = budget.allowance(), []
+    for folder, packed in folders:
+        if is_filtered(folder):
+            folder, packed, problem = without_filter(folder, packed, room, lambda: budget.late)
             room = max(0, room - sum(map(len, packed)))
             problems.add(problem)
         out.append((folder, packed))

@@ -13,6 +13,7 @@ _UNSUPPORTED = (
     (0, b"SIT!", "StuffIt"),
     (0, b"StuffIt", "StuffIt"),
     (0, b"LRZI", "lrzip"),
+    (0, b"RZIP\2", "rzip"),
     (0, b"\x89LZO\0\r\n\x1a\n", "lzop"),
     (0, b"ISc(", "InstallShield"),
     (0, b"MSWIM\0\0\0", "WIM"),

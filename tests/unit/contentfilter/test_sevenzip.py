@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import lzma
+import random
 import zlib
 from dataclasses import replace
 
@@ -13,10 +15,12 @@ from contentfilter.containers.libarchive import Reader
 from contentfilter.containers.sevenzip import MAGIC, packed_streams, read_7z, repaired, write_7z
 from contentfilter.containers.sevenzip_streams import Coder, Folder, SevenZipError
 from contentfilter.results import ScanResult
-from contentfilter.scan import scan_document
+from contentfilter.scan import ScanOptions, scan_document
 from contentfilter.scanners import archive_7z
 from contentfilter.scanners.archive_7z import MAX_DICTIONARY
+from tests.samples.archives import plain_zip
 from tests.samples.office import docm
+from tests.samples.programs import pe
 from tests.samples.sevenzip import AES, COPY, LZMA2, File, compressed, huge, locked, seven_zip, stored
 from tests.samples.written import written
 
@@ -180,6 +184,61 @@ def test_deflate64():
         assert not result.unscanned
         assert {item.part for item in result.findings} == {"x.7z/a.docm", "x.7z/c"}
         assert result.parts > 3
+
+
+FILTERS = {
+    "delta": (b"\x03", b"\3", {"id": lzma.FILTER_DELTA, "dist": 4}),
+    "x86": (b"\x03\x03\x01\x03", b"", {"id": lzma.FILTER_X86}),
+    "PowerPC": (b"\x03\x03\x02\x05", b"", {"id": lzma.FILTER_POWERPC}),
+    "IA-64": (b"\x03\x03\x04\x01", b"", {"id": lzma.FILTER_IA64}),
+    "ARM": (b"\x03\x03\x05\x01", b"", {"id": lzma.FILTER_ARM}),
+    "Thumb": (b"\x03\x03\x07\x01", b"", {"id": lzma.FILTER_ARMTHUMB}),
+    "SPARC": (b"\x03\x03\x08\x05", b"", {"id": lzma.FILTER_SPARC}),
+}
+
+
+@pytest.mark.parametrize("kind", FILTERS)
+@pytest.mark.parametrize("packing", ["", "deflate", "ppmd"])
+def test_filters_that_libarchive_does_not_apply(kind: str, packing: str):
+    method, properties, choice = FILTERS[kind]
+    code = random.Random(kind).randbytes(70_000) + b"\xe8\1\2\0\0\xeb\1\2\3" * 3000
+    content = plain_zip({"a": code, "b.doc": docm()})
+    last = {"id": lzma.FILTER_LZMA2, "dict_size": 1 << 20}
+    filtered = lzma.decompress(
+        lzma.compress(content, lzma.FORMAT_RAW, filters=[choice, last]), lzma.FORMAT_RAW, filters=[last]
+    )
+    assert filtered != content
+    data = written("7zip", {"a.zip": filtered}, options=f"compression={packing or 'store'}")
+    streams = read_7z(data).main
+    folder = streams.folders[0]
+    whole = replace(
+        folder,
+        coders=[folder.coders[0], Coder(method, properties)],
+        bonds=[(1, 0)],
+        sizes=folder.sizes * 2,
+        files=[replace(folder.files[0], crc=zlib.crc32(content))],
+    )
+    result = scan(write_7z([(whole, packed_streams(data, streams, folder))]))
+    assert ("office-macro", "x/a.zip/b.doc") in {(item.name, item.part) for item in result.findings}
+    # What is stored also looks like a ZIP behind something else.
+    assert {item.part for item in result.unscanned} <= {"x/b.doc"}
+
+
+def test_a_filter_that_nobody_undoes_is_left_in():
+    result = scan(seven_zip(File("a.txt", pe(), len(pe()), [COPY, (b"\x0a", b"")])))
+    assert "executable" in names(result)
+    assert {item.reason for item in result.unscanned} == {"unsupported"}
+
+
+def test_a_filter_behind_what_is_cut_or_too_large():
+    for method, properties, _choice in FILTERS.values():
+        for size in (0, 1, 50, 200):
+            result = scan(seven_zip(File("a", b"MZ" + bytes(size), 100, [COPY, (method, properties)], 100)))
+            assert "executable" not in names(result)
+    options = ScanOptions(member_size=50_000)
+    file = File("a", bytes(100_000), 100_000, [COPY, (b"\x03", b"\0")], 100_000)
+    result = scan_document("x", seven_zip(file), options)
+    assert "too-large" in {item.reason for item in result.unscanned}
 
 
 def test_deflate64_is_bounded(monkeypatch: pytest.MonkeyPatch):
