@@ -207,7 +207,8 @@ def _make_room(result: dict[str, Any], given: Mapping[str, Any]) -> None:
     own: dict[str, float] = {}
     for name in ("tag_at", "defer_at", "reject_at"):
         value = given.get(name)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
+        # What is no threshold is told in its own line, and nothing follows from it.
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
             own[name] = value
     if "tag_at" not in given and "tag_at" in result:
         result["tag_at"] = min(result["tag_at"], own.get("defer_at", math.inf))

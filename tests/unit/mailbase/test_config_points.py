@@ -49,9 +49,12 @@ def test_built_in_thresholds_give_way_to_those_of_the_file(inbound: str, expecte
     assert thresholds(loads(f"flows: {{inbound: {{{inbound}}}}}").flows.inbound)[:3] == expected
 
 
-def test_a_threshold_that_is_none_is_told_as_such() -> None:
-    with pytest.raises(ConfigError, match=r"flows\.inbound\.defer_at: expected points: a number above 0"):
-        loads("flows: {inbound: {defer_at: high}}")
+@pytest.mark.parametrize("written", ["high", "-5", "0"])
+def test_a_threshold_that_is_none_is_told_as_such(written: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        loads(f"flows: {{inbound: {{defer_at: {written}}}}}")
+    (problem,) = caught.value.problems
+    assert ": flows.inbound.defer_at: expected points: a number above 0" in str(problem)
 
 
 def test_points_of_clues_and_findings() -> None:
