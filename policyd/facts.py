@@ -32,6 +32,8 @@ class Relaying(enum.StrEnum):
     """The gateway's own name, or no domain at all: Postfix knows what is local to it."""
     DENIED = "denied"
     """Neither."""
+    UNCONFIRMED = "unconfirmed"
+    """Neither, as far as is known: the client's address has a registered system's name, unconfirmed."""
     UNJUDGED = "unjudged"
     """No registry is configured; who may relay is Postfix's business."""
 

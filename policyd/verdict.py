@@ -113,7 +113,7 @@ _OFF = f"greylist-{Grey.OFF}"
 
 def _settles(fact: Fact) -> bool:
     if isinstance(fact, RelayFact):
-        return fact.relaying is Relaying.DENIED
+        return fact.relaying is Relaying.DENIED or fact.relaying is Relaying.UNCONFIRMED
     if isinstance(fact, ExceptionFact):
         return fact.effect is Effect.DENY
     if isinstance(fact, GreylistFact):
@@ -204,6 +204,10 @@ def _relaying(fact: RelayFact, scope: Scope) -> Verdict:
             return Verdict(Action.ACCEPT, DUNNO, reason)
         case Relaying.DENIED:
             return Verdict(Action.REJECT, "554 5.7.1 Relay access denied", reason)
+        case Relaying.UNCONFIRMED:
+            # Postfix says the same of a name that is wrong and of one that DNS could not tell just now.
+            words = "450 4.7.1 Relay access denied for now: your host name could not be confirmed"
+            return Verdict(Action.DEFER, words, reason)
 
 
 def _exception(fact: ExceptionFact) -> Verdict:

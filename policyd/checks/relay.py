@@ -5,6 +5,9 @@ registered systems may be mailed by anybody. An upstream relay is trusted to hav
 mail others through us: it delivers to registered domains only, like every other client, unless it is
 registered as a system as well.
 
+A system that is registered by its host name is known by it while Postfix can confirm it. Where it cannot, the
+name may be a lie, or DNS may not answer just now: then the answer is 450, so that no mail is lost to it.
+
 A recipient that tells us the way (``user%elsewhere@here``, ``elsewhere!user@here``, ``user@elsewhere@here``,
 a source route) is never ours, whatever its last domain: Postfix may follow the way after we have judged the
 last domain only.
@@ -32,6 +35,7 @@ _LOCAL = RelayFact(Relaying.OWN, "no-domain")
 _ROUTED = RelayFact(Relaying.DENIED, "routed-recipient")
 _BROKEN = RelayFact(Relaying.DENIED, "broken-recipient")
 _FOREIGN = RelayFact(Relaying.DENIED, "foreign-domain")
+_UNCONFIRMED = RelayFact(Relaying.UNCONFIRMED, "unconfirmed-system")
 _UNJUDGED = RelayFact(Relaying.UNJUDGED, "no-registry")
 
 
@@ -58,7 +62,15 @@ class RelayCheck:
         if context.origin.system is not None:
             return _SYSTEM
         recipient = request.recipient
-        return self._remembered(recipient) if len(recipient) <= MAX_ADDRESS else self._judge(recipient)
+        fact = self._remembered(recipient) if len(recipient) <= MAX_ADDRESS else self._judge(recipient)
+        if fact is _FOREIGN and context.origin.name == "unknown" and self._may_be_system(request):
+            return _UNCONFIRMED
+        return fact
+
+    def _may_be_system(self, request: Request) -> bool:
+        """Whether the client would be a registered system if its name led back to it."""
+        assert self._registry is not None
+        return self._registry.system_of(None, request.reverse_client_name) is not None
 
     def _judge(self, recipient: str) -> RelayFact:
         """Whether anybody may mail ``recipient``."""

@@ -31,12 +31,24 @@ def test_a_system_registered_by_name_needs_the_verified_name(bench: Any) -> None
         relay(
             bench,
             client_name="unknown",
-            reverse_client_name="printer.inst.example",
+            reverse_client_name="elsewhere.example",
             helo_name="printer.inst.example",
             recipient="a@elsewhere.example",
         )
         == "554"
     )
+
+
+@pytest.mark.parametrize("name", ["printer.inst.example", "Printer.INST.example"])
+def test_while_its_name_cannot_be_confirmed_its_mail_waits(bench: Any, name: str) -> None:
+    unconfirmed = {"client_name": "unknown", "reverse_client_name": name}
+    assert relay(bench, **unconfirmed, recipient="a@elsewhere.example") == "450"
+    # It is nobody else for that: it may mail whom everybody may, and no way around.
+    assert relay(bench, **unconfirmed, recipient="a@inst.example") == "DUNNO"
+    assert relay(bench, **unconfirmed, recipient="a%b@elsewhere.example") == "554"
+    # A name of its own that is confirmed is another one.
+    other = {"client_name": "pc.example", "reverse_client_name": name}
+    assert relay(bench, **other, recipient="a@elsewhere.example") == "554"
 
 
 def test_an_authenticated_user_may_mail_anybody(bench: Any) -> None:
