@@ -8,9 +8,9 @@ who have no network, will need.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 from contentfilter.clues import Clue
 from contentfilter.envelope import Envelope
@@ -27,6 +27,8 @@ Name = Literal["rspamd", "spamassassin", "urls", "authentication", "signing", "b
 NAMES: tuple[Name, ...] = get_args(Name)
 OF_CONSEQUENCE: frozenset[Name] = frozenset({"rspamd", "spamassassin"})
 """Those whose silence the configuration gives an action (``flows.FLOW.unscanned``)."""
+FlowOf: TypeAlias = Callable[[], Awaitable[Flow | None]]
+"""The flow of a mail, which may have to be waited for; None if it could not be found out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +109,12 @@ class Preparer(Protocol):
 
     name: Name
 
-    async def prepare(self, head: bytes) -> Mapping[str, Any]:
+    async def prepare(self, head: bytes, flow: FlowOf) -> Mapping[str, Any]:
         """What the analysers get, as JSON types; see ``Task.given``.
 
         Arguments:
             head: the beginning of the message.
+            flow: tells where the mail comes from, once that is known.
         """
         ...
 

@@ -42,7 +42,7 @@ from contentfilter.results import ScanFailed, ScanResult
 from contentfilter.splits import Splits
 from contentfilter.spool import Spool
 from contentfilter.stopwatch import Stopwatch
-from contentfilter.together import alongside, begin
+from contentfilter.together import Awaited, alongside, begin
 from contentfilter.total import Total
 from contentfilter.verdict import come_again
 from contentfilter.verdict_line import verdict_line
@@ -171,12 +171,14 @@ class MailInspector:
         watch = Stopwatch(self._clock, self._metrics)
         # The scanners need no ticket and the ticket no scanner, so they run side by side. The results stand
         # in the order of the scanners, whoever is first.
-        started: list[Any] = [begin(self._ask(backends, envelope, spool, listener, deadline, watch))]
+        flow_of: Awaited[Flow | None] = Awaited()
+        asking = self._ask(backends, envelope, spool, listener, deadline, watch, flow_of)
+        started: list[Any] = [begin(asking)]
         started += [
             begin(watch.of(cast(Stage, engine.name), self._examine(engine, spool, deadline)))
             for engine in backends.engines
         ]
-        scanning = watch.of("workers", self._scan(backends, spool, deadline, watch))
+        scanning = watch.of("workers", self._scan(backends, spool, deadline, watch, flow_of))
         scanned, ((origin, mail, clues, failures), *examined) = await alongside(scanning, started)
         results: list[ScanResult | ScanFailed] = [scanned, *examined]
         ticket, flow, decision = origin.ticket, origin.flow, mail.id
@@ -271,13 +273,18 @@ class MailInspector:
         listener: ListenerSettings,
         deadline: float,
         watch: Stopwatch,
+        flow_of: Awaited[Flow | None],
     ) -> tuple[Origin, Mail, list[Clue], list[ScanFailed]]:
         """Where the mail comes from, and what those say of it who need no scan."""
 
         def left() -> float:
             return self._left(deadline)
 
-        origin = await self._origins.find(backends, envelope, spool, listener, left, watch)
+        try:
+            origin = await self._origins.find(backends, envelope, spool, listener, left, watch)
+            flow_of.tell(origin.flow)
+        finally:
+            flow_of.tell(None)
         ticket = origin.ticket
         mail = Mail(
             ticket.id if ticket else self._ids.next(),
@@ -317,7 +324,12 @@ class MailInspector:
         return result
 
     async def _scan(
-        self, backends: Backends, spool: Spool, deadline: float, watch: Stopwatch
+        self,
+        backends: Backends,
+        spool: Spool,
+        deadline: float,
+        watch: Stopwatch,
+        flow_of: Awaited[Flow | None],
     ) -> ScanResult | ScanFailed:
         panel, given = backends.panel, NOTHING
         try:
@@ -325,7 +337,7 @@ class MailInspector:
             if (known := self._recall.answer(key)) is not None:
                 return known
             if panel is not None and panel.preparers:
-                preparing = panel.prepare(spool.head(), self._left(deadline))
+                preparing = panel.prepare(spool.head(), flow_of.get, self._left(deadline))
                 given = await watch.of("preparation", preparing)
             descriptor = spool.as_fd()
         except OSError as error:
@@ -334,8 +346,8 @@ class MailInspector:
         result = await backends.pool.scan(descriptor, spool.wire_size, self._left(deadline), given)
         if isinstance(result, ScanResult):
             watch.note("wait", max(0.0, self._clock.seconds() - began - result.seconds))
-        if panel is not None and len(given) < len(panel.preparers):
-            # Another time more may be known.
+        if panel is not None and len(given) < len(panel.preparers) and isinstance(result, ScanResult):
+            # Another time more may be known, or looked at.
             return result
         try:
             self._recall.note(key, spool, result)

@@ -9,7 +9,16 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from contentfilter.assessing import OF_CONSEQUENCE, Assessor, Mail, Name, Preparer, Stamper, StampFailed
+from contentfilter.assessing import (
+    OF_CONSEQUENCE,
+    Assessor,
+    FlowOf,
+    Mail,
+    Name,
+    Preparer,
+    Stamper,
+    StampFailed,
+)
 from contentfilter.clues import Clue
 from contentfilter.recipients import Share
 from contentfilter.results import ScanFailed
@@ -61,13 +70,16 @@ class Panel:
         self.after = after
         self.stampers = stampers
 
-    async def prepare(self, head: bytes, seconds: float) -> Mapping[str, Any]:
-        """What the preparers found, by their names; nothing of one that failed.
+    async def prepare(self, head: bytes, flow: FlowOf, seconds: float) -> Mapping[str, Any]:
+        """What the preparers found, by their names; nothing of one that failed, or has nothing to do.
 
         Arguments:
+            flow: of the mail.
             seconds: that there are.
         """
-        answers = await together([self._ask(one.name, one.prepare(head), seconds) for one in self.preparers])
+        answers = await together(
+            [self._ask(one.name, one.prepare(head, flow), seconds) for one in self.preparers]
+        )
         return {one.name: found for one, (found, _why) in zip(self.preparers, answers, strict=True) if found}
 
     async def assess(

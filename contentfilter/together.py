@@ -7,11 +7,39 @@ Deferred for each of them costs more than most of what is done for a mail.
 from __future__ import annotations
 
 from collections.abc import Coroutine, Generator, Sequence
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from twisted.internet.defer import Deferred, fail
 
 T = TypeVar("T")
+
+
+class Awaited(Generic[T]):
+    """A value that is told once, for any number of those who wait for it."""
+
+    def __init__(self) -> None:
+        self._told = False
+        self._value: T | None = None
+        self._waiting: list[Deferred[T]] = []
+
+    def tell(self, value: T) -> None:
+        """It is known; only the first is told."""
+        if self._told:
+            return
+        self._told, self._value = True, value
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            # Else whoever waited was cancelled.
+            if not one.called:
+                one.callback(value)
+
+    async def get(self) -> T:
+        """The value."""
+        if self._told:
+            return cast(T, self._value)
+        told: Deferred[T] = Deferred()
+        self._waiting.append(told)
+        return await told
 
 
 def begin(work: Coroutine[Any, Any, T]) -> T | Deferred[T]:

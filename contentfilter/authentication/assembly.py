@@ -41,9 +41,10 @@ def build_authentication(
         meter: counts.
     """
     flows = {flow: settings.flows.of(flow).authentication for flow in Flow}
-    if all(choice is Enforcement.OFF for choice in flows.values()):
+    off = [flow for flow, choice in flows.items() if choice is Enforcement.OFF]
+    if len(off) == len(flows):
         return Authentication()
-    preparer = KeyPreparer(resolver, seconds, now)
+    preparer = KeyPreparer(resolver, seconds, now, off)
     authenticator = Authenticator(
         resolver,
         seconds,

@@ -90,12 +90,16 @@ def now(work: Any) -> Any:
     return done[0]
 
 
+async def unknown() -> None:
+    """Nobody says where the mail comes from."""
+
+
 def authentication(message: bytes, lookup: Lookup) -> Authentication:
     """What the filter makes of a message: keys looked up, then scanned in the wire form."""
     crlf = message.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     wire = b"".join(stuffed([crlf]))
     given = json.loads(
-        json.dumps(now(KeyPreparer(Names(lookup), lambda: 0.0, time.time).prepare(wire[:65536])))
+        json.dumps(now(KeyPreparer(Names(lookup), lambda: 0.0, time.time).prepare(wire[:65536], unknown)))
     )
     analysis = Analysis(Knowledge(), {"authentication": given})
     found = scan_wire(wire, len(wire), analysis=analysis).traits.authentication

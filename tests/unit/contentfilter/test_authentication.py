@@ -236,14 +236,55 @@ def test_nothing_from_outside_can_add_a_line() -> None:
 # Keys
 
 
-def prepared(resolver: TableResolver, head: bytes, clock: Clock | None = None) -> Any:
+OFF = (Flow.SUBMISSION, Flow.OUTBOUND)
+
+
+def prepared(
+    resolver: TableResolver, head: bytes, clock: Clock | None = None, flow: Flow | None = Flow.INBOUND
+) -> Any:
     clock = clock or Clock()
-    preparer = KeyPreparer(resolver, clock.seconds, lambda: NOW)
+    preparer = KeyPreparer(resolver, clock.seconds, lambda: NOW, OFF)
     done: list[Mapping[str, Any]] = []
-    Deferred.fromCoroutine(preparer.prepare(head)).addCallback(done.append)
+
+    async def known() -> Flow | None:
+        return flow
+
+    Deferred.fromCoroutine(preparer.prepare(head, known)).addCallback(done.append)
     clock.pump([1.0] * 6)
     (given,) = done
     return json.loads(json.dumps(given))
+
+
+@pytest.mark.parametrize("flow", [*Flow, None])
+def test_no_key_is_looked_up_where_nobody_asks_who_vouches_for_the_mail(flow: Flow | None) -> None:
+    table = TableResolver({(KEY, "TXT"): record(rsa_key())})
+    given = prepared(table, sign(PLAIN, rsa_key()), flow=flow)
+    assert (given == {}) is (flow in OFF)
+    assert bool(table.asked) is (flow not in OFF)
+
+
+def test_the_flow_is_waited_for_only_where_there_is_something_to_look_up() -> None:
+    table = TableResolver({(KEY, "TXT"): record(rsa_key())})
+    flow: Deferred[Flow | None] = Deferred()
+
+    async def known() -> Flow | None:
+        return await flow
+
+    def given(head: bytes, off: Sequence[Flow] = OFF) -> list[Any]:
+        done: list[Any] = []
+        preparer = KeyPreparer(table, lambda: 0.0, lambda: NOW, off)
+        Deferred.fromCoroutine(preparer.prepare(head, known)).addCallback(done.append)
+        return done
+
+    signed = sign(PLAIN, rsa_key())
+    assert given(PLAIN) == [{"now": NOW, "keys": {}}]
+    waiting = given(signed)
+    assert (waiting, len(table.asked)) == ([], 0)
+    given(signed, ())
+    assert len(table.asked) == 1
+    flow.callback(Flow.SUBMISSION)
+    assert waiting == [{}]
+    assert len(table.asked) == 1
 
 
 def test_keys_are_looked_up_and_handed_over() -> None:
@@ -478,7 +519,7 @@ def test_a_result_with_a_failed_look_up_is_not_remembered(tmp_path: Path) -> Non
 def test_what_was_scanned_without_its_keys_is_scanned_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(self: KeyPreparer, head: bytes) -> Mapping[str, Any]:
+    async def broken(self: KeyPreparer, head: bytes, flow: Any) -> Mapping[str, Any]:
         raise RuntimeError("no")
 
     wired = Wired(tmp_path, monkeypatch)

@@ -238,7 +238,7 @@ class Member:
     async def assess(self, mail: Mail) -> Assessment:
         return Assessment()
 
-    async def prepare(self, head: bytes) -> dict[str, Any]:
+    async def prepare(self, head: bytes, flow: Any) -> dict[str, Any]:
         return {}
 
     async def stamp(self, mail: Mail, shares: Sequence[Share]) -> bytes:

@@ -819,7 +819,7 @@ class Panelist:
         self.mails.append(mail)
         return Assessment(self.said)
 
-    async def prepare(self, head: bytes) -> dict[str, Any]:
+    async def prepare(self, head: bytes, flow: Any) -> dict[str, Any]:
         return {"head": len(head)}
 
     async def stamp(self, mail: Mail, shares: Any) -> bytes:
@@ -841,6 +841,40 @@ def test_what_is_found_before_the_scan_goes_to_the_workers(with_panel):
     with_panel.backends.panel.preparers = [Panelist()]
     with_panel.inspect()
     assert with_panel.pool.given == {"urls": {"head": 21}}
+
+
+class Asking(Panelist):
+    """Prepares nothing for mail of registered systems; hears of the flow from the ticket."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flows: list[Any] = []
+
+    async def prepare(self, head: bytes, flow: Any) -> dict[str, Any]:
+        self.flows.append(await flow())
+        return {} if self.flows[-1] is Flow.OUTBOUND else {"head": len(head)}
+
+
+def test_who_prepares_hears_of_the_flow_when_policyd_has_told_it(with_panel):
+    asking = Asking()
+    with_panel.backends.panel.preparers = [asking]
+    with_panel.policyd.answer = {"found": True, "flow": "outbound"}
+    with_panel.inspect(TICKETED)
+    with_panel.inspect()
+    assert asking.flows == [Flow.OUTBOUND, Flow.INBOUND]
+    assert with_panel.pool.given == {"urls": {"head": 21}}
+
+
+def test_what_ends_a_worker_is_remembered_though_nothing_was_prepared_and_a_result_is_not(with_panel):
+    with_panel.backends.panel.preparers = [Asking()]
+    with_panel.policyd.answer = {"found": True, "flow": "outbound"}
+    with_panel.inspect(TICKETED)
+    with_panel.inspect(TICKETED)
+    assert len(with_panel.pool.asked) == 2
+    with_panel.pool.result = ScanFailed("workers", "crashed", "SIGSEGV")
+    with_panel.inspect(TICKETED)
+    with_panel.inspect(TICKETED)
+    assert len(with_panel.pool.asked) == 3
 
 
 def test_the_points_of_workers_and_panel_make_one_total_with_policyds(with_panel):

@@ -43,11 +43,15 @@ class Member:
     async def assess(self, mail: Mail) -> Assessment:
         return await self.answer  # type: ignore[no-any-return]
 
-    async def prepare(self, head: bytes) -> Mapping[str, Any]:
+    async def prepare(self, head: bytes, flow: Any) -> Mapping[str, Any]:
         return await self.answer  # type: ignore[no-any-return]
 
     async def stamp(self, mail: Mail, shares: Sequence[Any]) -> bytes:
         return await self.answer  # type: ignore[no-any-return]
+
+
+async def unknown() -> None:
+    """Nobody says where the mail comes from."""
 
 
 class Room:
@@ -143,7 +147,7 @@ def test_a_mail_that_nobody_waits_for_any_more_asks_nobody(room):
 
 def test_what_preparers_find_stands_under_their_names(room):
     room.panel.preparers = [Member("authentication", {"a": "b"}), Member("urls", ValueError("x"))]
-    assert room.run(room.panel.prepare(b"head", 5.0)) == [{"authentication": {"a": "b"}}]
+    assert room.run(room.panel.prepare(b"head", unknown, 5.0)) == [{"authentication": {"a": "b"}}]
 
 
 def test_stamps_stand_in_their_order_and_one_that_fails_keeps_the_mail(room):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from contentfilter.together import alongside, begin, together
+from contentfilter.together import Awaited, alongside, begin, together
 
 
 @pytest.fixture
@@ -85,6 +85,19 @@ def test_what_is_begun_now_takes_what_is_under_way_with_it(three, fails):
     assert results[0].check(KeyError if fails else CancelledError)
     assert cancelled[-2:] == three[1:]
     assert len(cancelled) == (2 if fails else 3)
+
+
+def test_what_is_told_once_is_told_to_all_before_and_after():
+    value: Awaited[int] = Awaited()
+    results: list[Any] = []
+    given_up = Deferred.fromCoroutine(value.get()).addErrback(lambda failure: failure.type)
+    Deferred.fromCoroutine(value.get()).addBoth(results.append)
+    given_up.cancel()
+    value.tell(1)
+    value.tell(2)
+    Deferred.fromCoroutine(value.get()).addBoth(results.append)
+    assert results == [1, 1]
+    assert given_up.result is CancelledError
 
 
 async def several(waits: list[Deferred[int]]) -> int:
