@@ -44,7 +44,8 @@ class Table:
 
     def __init__(self, spec: TableSpec, reader: Reader, wake: Callable[[], None]) -> None:
         self.spec = spec
-        self._hot = spec.hot
+        # None: all are.
+        self._hot = spec.hot if spec.hot < len(spec.columns) else None
         self._reader = reader
         self._wake = wake
         # What was read or put last, each key at a place that another may take: cheaper than an order of use,
@@ -58,7 +59,7 @@ class Table:
         self._filling: Presence | None = None
         """Learns the keys, and knows only some of those on disk."""
         self.pending: dict[bytes, Row | None] = {}
-        """Put since the last group was handed to the writer, as key and row; None: deleted."""
+        """Put since the last group was handed to the writer; None: deleted."""
         self.committing: dict[bytes, Row | None] = {}
         """With the writer now."""
         self.refused = 0
@@ -92,28 +93,32 @@ class Table:
         for overlay in (self.pending, self.committing):
             if key in overlay:
                 row = overlay[key]
-                return None if row is None else self._cut(row[1:])
+                return None if row is None else self._cut(row)
         return self._reader.row(self.spec, key)
 
     def _cut(self, row: Row) -> Row:
         """The hot columns and ``expires`` of a row."""
-        return row[: self._hot] + row[-1:]
+        return row if self._hot is None else row[: self._hot] + row[-1:]
 
-    def put(self, key: bytes, row: Row) -> None:
+    def put(self, key: bytes, row: Row, keep: bool = True) -> None:
         """Insert or replace a row.
 
         Arguments:
             row: all columns of the description, in order, and ``expires``: whole seconds since the epoch, or
                 :data:`NEVER`.
+            keep: whether it takes another one's place in memory, since it will be read soon.
         """
         pending = self.pending
         if key not in pending:
             self._admit(key)
-        pending[key] = (key,) + row  # noqa: RUF005 - without the list that unpacking makes on its way
-        # Who is told to wait comes again: then the disk need not be asked.
+        pending[key] = row
         slot = hash(key) & self._last_slot
-        self._keys[slot] = key
-        self._rows[slot] = row[: self._hot] + row[-1:]
+        if keep:
+            hot = self._hot
+            self._keys[slot] = key
+            self._rows[slot] = row if hot is None else row[:hot] + row[-1:]
+        elif self._keys[slot] == key:
+            self._keys[slot] = None
 
     def delete(self, key: bytes) -> None:
         """Delete a row; nothing happens if there is none."""
@@ -145,7 +150,7 @@ class Table:
         fresh = {**self.committing, **self.pending}
         for key, row in fresh.items():
             if row is not None and row[-1] > now:  # type: ignore[operator]
-                yield key, row[1:]
+                yield key, row
         for stored, *rest in self._reader.scan(self.spec):
             if stored not in fresh and rest[-1] > now:  # type: ignore[operator]
                 assert isinstance(stored, bytes)

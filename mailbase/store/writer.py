@@ -10,7 +10,6 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
-from itertools import chain
 from typing import Any, TypeVar
 
 from mailbase.store.database import Database
@@ -27,7 +26,7 @@ UNWRITABLE = (UnicodeError, OverflowError, TypeError, sqlite3.InterfaceError, sq
 T = TypeVar("T")
 
 Group = Mapping[str, Mapping[bytes, "Row | None"]]
-"""Table name → key → key and row, or None to delete it."""
+"""Table name → key → row, or None to delete it."""
 
 
 class Writer:
@@ -105,7 +104,7 @@ class Writer:
 
     def _write(self, cursor: sqlite3.Cursor, table: TableSpec, rows: Mapping[bytes, Row | None]) -> None:
         _delete(cursor, table, [key for key, row in rows.items() if row is None])
-        _upsert(cursor, table, [row for row in rows.values() if row is not None])
+        _upsert(cursor, table, [(key, row) for key, row in rows.items() if row is not None])
 
     def _one_by_one(self, cursor: sqlite3.Cursor, group: Group) -> None:
         """Leave out what SQLite cannot take: one such row must not keep all others from the disk for ever."""
@@ -149,25 +148,22 @@ class Writer:
                 return
 
 
-def _upsert(cursor: sqlite3.Cursor, table: TableSpec, rows: list[Row]) -> None:
-    columns = len(table.names) + 1
-    for size, piece in pieces(rows):
-        values: list[Any] = list(chain.from_iterable(piece))
-        values[::columns] = _keys(values[::columns])
+# Keys are handed over in the form that the ``sqlite3`` module takes at once: for ``bytes`` it first looks for
+# adapters. That was half the price of a row, all of it with the interpreter lock held.
+
+
+def _upsert(cursor: sqlite3.Cursor, table: TableSpec, items: list[tuple[bytes, Row]]) -> None:
+    for size, piece in pieces(items):
+        values: list[Any] = []
+        for key, row in piece:
+            values.append(bytearray(key))
+            values += row
         cursor.execute(table.upsert(size), values)
 
 
 def _delete(cursor: sqlite3.Cursor, table: TableSpec, keys: list[bytes]) -> None:
     for size, piece in pieces(keys):
-        cursor.execute(table.delete(size), _keys(piece))
-
-
-def _keys(keys: Iterable[Any]) -> list[bytearray]:
-    """Keys as the ``sqlite3`` module takes them at once; for ``bytes`` it first looks for adapters.
-
-    That was half the price of a row, all of it with the interpreter lock held.
-    """
-    return [bytearray(key) for key in keys]
+        cursor.execute(table.delete(size), [bytearray(key) for key in piece])
 
 
 def pieces(items: list[T]) -> Iterable[tuple[int, list[T]]]:

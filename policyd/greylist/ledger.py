@@ -21,9 +21,11 @@ from policyd.greylist.terms import (
     expiry,
     good_retry,
     is_allowed,
+    is_current,
     judge,
     seen_again,
 )
+from policyd.greylist.waiting import Waiting
 from policyd.remembered import Remembered
 
 MAX_TEXT = 320
@@ -40,6 +42,7 @@ KINDS: tuple[Kind, ...] = ("triplets", "clients", "allowed")
 Page: TypeAlias = "list[tuple[bytes, Row]]"
 
 _GREY = {outcome: Grey(outcome.value) for outcome in Outcome}
+_KNOWN = GreylistFact(Grey.KNOWN)
 _EARNED = GreylistFact(Grey.CLIENT_EARNED)
 _ALLOWED = GreylistFact(Grey.CLIENT_ALLOWED)
 _UNAVAILABLE = GreylistFact(Grey.UNAVAILABLE)
@@ -155,6 +158,7 @@ class StoreLedger:
         self.others: Table = store.table(OTHERS.name)
         self.clients: Table = store.table(CLIENTS.name)
         self.allowed: Table = store.table(ALLOWED.name)
+        self._waiting = Waiting()
         self._networks: NetworkTable[int] | None = None
         """Allowed by command, until when; None if there are none."""
 
@@ -179,40 +183,87 @@ class StoreLedger:
     def _attempt(
         self, caller: Caller, sender: str, recipient: str, now: float, trace: bool, terms: Terms
     ) -> GreylistFact:
-        if terms.auto_allow_after and self._has_earned(0, caller, now, trace):
-            return _EARNED
+        client: Row | None = None
+        if terms.auto_allow_after:
+            # Most have no history, so that nothing needs to be proved.
+            client = self.clients.get(caller.keys[0], now)
+            if client is not None and self._has_earned(0, client, caller, now, trace):
+                return _EARNED
         sender, recipient = normal_sender(sender), normal_recipient(recipient)
-        held, places, incomplete = self._held(pair_text(sender, recipient), caller, now)
+        pair = pair_text(sender, recipient)
+        key = pair_key(pair)
+        noted = caller.noted
+        first = self._waiting.first(key, noted)
+        # After that its row is gone.
+        if first and now < int(first + terms.retry_window) + 1:
+            held: Entry | None = _tuple(Entry, (first, 0, first))
+            places: tuple[_Place, ...] = ((self.triplets, key, noted),)
+            incomplete = False
+        else:
+            row = self.triplets.get(key, now)
+            if row is not None and row[3] == noted and is_current(row[1], row[2], now, terms):  # type: ignore[arg-type]
+                # What most mail is that need not wait.
+                return _KNOWN
+            held, places, incomplete = self._held(pair, key, row, caller, now)
         entry, (outcome, wait) = judge(held, now, terms)
         if (outcome is _NEW or outcome is _EARLY) and terms.auto_allow_after:
-            for number in range(1, len(caller.identities)):
-                if self._has_earned(number, caller, now, trace):
+            for number in range(1, len(caller.keys)):
+                known = self.clients.get(caller.keys[number], now)
+                if known is not None and self._has_earned(number, known, caller, now, trace):
                     return _EARNED
         if entry is None and incomplete:
             entry = held
         if entry is not None and trace:
             if outcome is _NEW and self._status.broken and self.on_error == "pass":
                 return _UNAVAILABLE
-            sender, recipient, expires = sender[:MAX_TEXT], recipient[:MAX_TEXT], expiry(entry, terms)
-            for table, own, whose in places:
-                # Two tuples are quicker put together than one unpacked.
-                table.put(own, entry + (whose, sender, recipient, expires))  # noqa: RUF005
+            self._put(places, entry, sender[:MAX_TEXT], recipient[:MAX_TEXT], expiry(entry, terms), noted)
             if outcome is _FIRST_PASSED and terms.auto_allow_after:
-                clients = self.clients
-                for key, identity in zip(caller.keys, caller.identities, strict=True):
-                    if caller.proves(identity):
-                        known = clients.get(key, now)
-                        self._put_client(key, good_retry(_tuple(Client, known[:2]) if known else None, now))
+                self._note_good_retry(caller, client, now)
         return _fact((outcome, wait))
 
-    def _held(self, pair: bytes, caller: Caller, now: float) -> _Held:
+    def _put(
+        self,
+        places: tuple[_Place, ...],
+        entry: Entry,
+        sender: str,
+        recipient: str,
+        expires: int,
+        noted: str,
+    ) -> None:
+        """Keep an entry at its places."""
+        for table, key, whose in places:
+            waits = table is self.triplets and not entry.passed and whose == noted
+            # Two tuples are quicker put together than one unpacked.
+            table.put(key, entry + (whose, sender, recipient, expires), keep=not waits)  # noqa: RUF005
+            if waits:
+                self._waiting.note(key, whose, entry.first)
+            elif table is self.triplets:
+                self._waiting.drop(key)
+
+    def _note_good_retry(self, caller: Caller, client: Row | None, now: float) -> None:
+        """Count one more good retry of the caller, by each identity that it proves.
+
+        Arguments:
+            client: the row of its first identity, which needs no proof.
+        """
+        known = client
+        for number, key in enumerate(caller.keys):
+            if number:
+                if not caller.proves(caller.identities[number]):
+                    continue
+                known = self.clients.get(key, now)
+            self._put_client(key, good_retry(_tuple(Client, known[:2]) if known else None, now))
+
+    def _held(self, pair: bytes, key: bytes, row: Row | None, caller: Caller, now: float) -> _Held:
         """What is remembered of the caller and this pair, and where it stands or is to stand.
 
         A pair has one row as long as one caller brings its mail, whatever its identities. Others who bring
         mail of the same pair, such as those who forge its sender, have a row for each identity.
+
+        Arguments:
+            key: of the pair.
+            row: that stands there.
         """
-        key = pair_key(pair)
-        row = self.triplets.get(key, now)
         if row is not None and caller.is_one_of(noted := str(row[3])):
             # Further networks of a caller that is known by its name are not noted: there may be very many.
             whose = extended(noted, caller.identities[1:])
@@ -236,18 +287,18 @@ class StoreLedger:
         )
         return max(entries.values(), key=_standing, default=None), places, len(entries) < len(places)
 
-    def _has_earned(self, number: int, caller: Caller, now: float, trace: bool) -> bool:
-        """Whether a caller is spared for its good retries, by its identity with this number."""
-        key = caller.keys[number]
-        row = self.clients.get(key, now)
-        if row is None:
-            # Most have no history, so that nothing needs to be proved.
-            return False
+    def _has_earned(self, number: int, row: Row, caller: Caller, now: float, trace: bool) -> bool:
+        """Whether a caller is spared for its good retries.
+
+        Arguments:
+            number: of the identity by which it is known.
+            row: of that identity.
+        """
         client, identity = _tuple(Client, row[:2]), caller.identities[number]
         if not is_allowed(client, now, self.terms) or not caller.proves(identity):
             return False
         if trace and (again := seen_again(client, now)):
-            self._put_client(key, again)
+            self._put_client(caller.keys[number], again)
         return True
 
     def _is_allowed(self, address: bytes, now: float) -> bool:
@@ -317,6 +368,8 @@ class StoreLedger:
             return
         for table in self._tables(kind):
             table.delete(key)
+        if kind == "triplets":
+            self._waiting.drop(key)
 
     @property
     def crowded(self) -> bool:

@@ -118,6 +118,11 @@ def judge(entry: Entry | None, now: float, terms: Terms) -> tuple[Entry | None, 
     return Entry(entry.first, second, second), _PASSED
 
 
+def is_current(passed: int, last: int, now: float, terms: Terms) -> bool:
+    """Whether :func:`judge` would say of an entry that it passed before, and write nothing."""
+    return passed > 0 and 0 <= int(now) - last < REFRESH and int(now) - last <= terms.lifetime
+
+
 def _first_seen(second_and_delay: tuple[int, float]) -> tuple[Entry, Answer]:
     second, delay = second_and_delay
     if delay <= 0:

@@ -30,7 +30,7 @@ class Table:
         row = self.rows.get(key)
         return row if row is not None and row[-1] > now else None
 
-    def put(self, key: bytes, row: tuple[Any, ...]) -> None:
+    def put(self, key: bytes, row: tuple[Any, ...], keep: bool = True) -> None:
         self.rows[key] = row
 
 
