@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from contentfilter.rules.condition import Condition, HeaderTest, PhrasesTest, members
-from contentfilter.rules.facts import FACTS
+from contentfilter.rules.facts import FACTS, NEEDS, Fact
 from contentfilter.rules.pattern import PatternSet
 from contentfilter.rules.phrases import PhraseSet, plain, read_phrase, spans_of, words_of
 from contentfilter.rules.reading import Reading
@@ -56,6 +56,7 @@ Sign: TypeAlias = tuple[str, "str | int"]
 name or number."""
 Signs: TypeAlias = "frozenset[Sign] | None"
 """None: nothing need be found."""
+Need: TypeAlias = "Callable[[Reading], bool]"
 RULE, FACT, PHRASE = "rule", "fact", "phrase"
 
 
@@ -74,7 +75,11 @@ class Matcher:
         for index, (ruling, _decide) in enumerate(self._order):
             if not ruling.off:
                 self._await(index, self._signs(ruling.condition))
-        self._facts = [str(name) for kind, name in self._waiting if kind == FACT]
+        self._facts: dict[Need | None, list[tuple[str, Fact]]] = {}
+        for kind, name in self._waiting:
+            if kind == FACT:
+                fact = FACTS[str(name)]
+                self._facts.setdefault(NEEDS.get(fact), []).append((str(name), fact))
         self._searched = Searched(
             {
                 name: PatternSet(table, rare=self._views[name].rare)
@@ -124,9 +129,11 @@ class Matcher:
 
     def _signs_in(self, sight: Sight) -> Iterator[Sign]:
         """All that was found in the letter, without the rules that fire."""
-        for name in sight.holding(self._facts):
-            yield FACT, name
         letter = sight.reading.letter
+        for needed, facts in self._facts.items():
+            if needed is None or needed(sight.reading):
+                for name in sight.holding(facts):
+                    yield FACT, name
         for name, view in self._views.items():
             # A mail has few of the fields that rules look at.
             if not view.field or view.field in letter:
@@ -306,13 +313,15 @@ class Sight:
             self._facts[name] = FACTS[name](self.reading)
         return self._facts[name]
 
-    def holding(self, names: Iterable[str]) -> list[str]:
-        """Those of the facts that hold."""
-        facts, reading = self._facts, self.reading
-        for name in names:
-            if name not in facts:
-                facts[name] = FACTS[name](reading)
-        return [name for name in names if facts[name] is not None]
+    def holding(self, facts: Iterable[tuple[str, Fact]]) -> list[str]:
+        """The names of those that hold."""
+        known, reading = self._facts, self.reading
+        found = []
+        for name, fact in facts:
+            seen = known[name] = fact(reading)
+            if seen is not None:
+                found.append(name)
+        return found
 
     @property
     def phrases(self) -> dict[int, tuple[int, int]]:
@@ -325,20 +334,23 @@ class Sight:
         """The numbers of the expressions that match in some text of ``view``."""
         seen = self._anywhere.get(view.name)
         if seen is None:
-            seen = self._anywhere[view.name] = frozenset().union(*self.cells(view))
+            cells = self.cells(view)
+            # Most have one text, or none.
+            seen = frozenset(cells[0]) if len(cells) == 1 else frozenset().union(*cells) if cells else _NONE
+            self._anywhere[view.name] = seen
         return seen
 
     def cells(self, view: View) -> list[Sequence[int]]:
         """The numbers of the expressions that match, for each text of ``view``."""
         found = self._cells.get(view.name)
         if found is None:
-            expressions = self._searched.sets[view.name]
-            known: dict[bytes, Sequence[int]] = {}
-            found = self._cells[view.name] = []
-            for cell in view.cells(self.reading):
-                if (matched := known.get(cell)) is None:
-                    matched = known[cell] = expressions.match(cell)
-                found.append(matched)
+            match, cells = self._sets[view.name].match, view.cells(self.reading)
+            if len(cells) < 2:
+                found = [match(cell) for cell in cells]
+            else:
+                known = {cell: match(cell) for cell in set(cells)}
+                found = [known[cell] for cell in cells]
+            self._cells[view.name] = found
         return found
 
     def times(self, view: View, number: int, limit: int) -> int:
@@ -349,6 +361,7 @@ class Sight:
         return len(self._searched.sets[view.name].spans(number, cell, limit))
 
 
+_NONE: frozenset[int] = frozenset()
 Decide: TypeAlias = Callable[[Sight], bool]
 
 

@@ -22,3 +22,31 @@ FACTS: Mapping[str, Fact] = {
     for module in (heading, route, people, brands, wording, pages, hosts)
     for function in module.FACTS
 }
+
+
+def _has_page(reading: Reading) -> bool:
+    return any(text.is_html for text in reading.letter.texts)
+
+
+def _has_links(reading: Reading) -> bool:
+    return bool(reading.urls)
+
+
+def _has_attachments(reading: Reading) -> bool:
+    return bool(reading.attachments)
+
+
+def _has_reply_to(reading: Reading) -> bool:
+    return "reply-to" in reading.letter
+
+
+_NEEDS: Mapping[Callable[[Reading], bool], tuple[Fact, ...]] = {
+    _has_page: pages.OF_PAGES,
+    _has_links: (*hosts.FACTS, wording.text_is_link, people.text_names_recipient),
+    _has_attachments: (wording.subject_only_attachment, people.attachment_names_recipient),
+    _has_reply_to: (people.reply_to_freemail, people.reply_to_other_freemail, people.reply_to_elsewhere),
+}
+NEEDS: Mapping[Fact, Callable[[Reading], bool]] = {
+    fact: needed for needed, facts in _NEEDS.items() for fact in facts
+}
+"""Without which a fact does not hold: of mails that lack it, it need not be asked."""

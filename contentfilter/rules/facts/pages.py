@@ -155,7 +155,9 @@ def attached_page_acts(reading: Reading) -> str | None:
     return None
 
 
-FACTS = (
-    style_holds_words, tag_stuffed, page_hides_words, attached_page_acts,
-    page_alone, page_is_picture, page_words_cut, alternatives_differ, page_without_end, page_in_plain,
+OF_PAGES = (
+    style_holds_words, tag_stuffed, page_hides_words, page_alone, page_is_picture, page_words_cut,
+    alternatives_differ, page_without_end,
 )  # fmt: skip
+"""Those that hold of mails with HTML in them alone."""
+FACTS = (*OF_PAGES, attached_page_acts, page_in_plain)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
@@ -12,13 +13,16 @@ from hypothesis import strategies as st
 from contentfilter.rules import phrases
 from contentfilter.rules.address import Mailbox, addresses_in, mailbox_of
 from contentfilter.rules.dates import moment_of
-from contentfilter.rules.facts import FACTS
+from contentfilter.rules.facts import FACTS, NEEDS
 from contentfilter.rules.hops import Hop
 from contentfilter.rules.matcher import Matcher
 from contentfilter.rules.own import OwnRules
 from contentfilter.rules.phrases import PhraseSet, read_phrase, words_of
 from contentfilter.rules.reading import Reading, bounded, plain
 from contentfilter.scan import read_letter
+from tests.samples.honest_letters import HONEST
+from tests.samples.letters_of_today import FRAUD_TODAY, HONEST_TODAY
+from tests.samples.spam_letters import SPAM
 
 
 @pytest.mark.parametrize(
@@ -189,4 +193,24 @@ def test_no_letter_makes_a_fact_or_a_rule_fail(
     reading = Reading(read_letter(f"{head}\n{text}".encode("utf-8", "replace")))
     for fact in FACTS.values():
         assert isinstance(fact(reading), str | None)
+    assert not _held_without_need(reading)
     matcher.hits(reading)
+
+
+def _held_without_need(reading: Reading) -> list[str]:
+    """Facts that hold though what they need is not there: they would be missed."""
+    return [
+        name
+        for name, fact in FACTS.items()
+        if fact in NEEDS and not NEEDS[fact](reading) and fact(reading) is not None
+    ]
+
+
+@pytest.mark.parametrize(
+    "letters",
+    [SPAM, HONEST, FRAUD_TODAY, HONEST_TODAY],
+    ids=["spam", "honest", "fraud-today", "honest-today"],
+)
+def test_no_fact_holds_without_what_it_needs(letters: Mapping[str, bytes]) -> None:
+    for name, mail in letters.items():
+        assert not _held_without_need(Reading(read_letter(mail))), name
