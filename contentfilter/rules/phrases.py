@@ -198,6 +198,7 @@ class PhraseSet:
                 table.setdefault(start[:_PREFIX], []).append(waiting)
             for part in (*anchor.ends, *anchor.inner):
                 self._parts.setdefault(part, []).append(waiting)
+        self._known = frozenset(self._words)
         self._pieces = None
         if pieces := sorted([*self._parts, *(f" {start}" for start in self._starts)]):
             self._pieces = re2.compile("|".join(map(re2.escape, pieces)), options())
@@ -234,7 +235,7 @@ class PhraseSet:
 
     def _candidates(self, distinct: frozenset[str]) -> Iterator[tuple[str, list[_Waiting]]]:
         """Words of the text for which phrases may wait."""
-        for word in distinct & self._words.keys():
+        for word in distinct & self._known:
             yield word, self._words[word]
         if self._pieces is None:
             return

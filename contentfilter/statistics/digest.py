@@ -14,6 +14,7 @@ import re
 import struct
 from collections.abc import Iterable
 from hashlib import blake2b
+from operator import add
 from zlib import crc32
 
 from mailbase.bulk import KEY_SIZE
@@ -53,7 +54,7 @@ def fuzzy_digest(texts: Iterable[str]) -> tuple[str, ...]:
         text = " ".join([word for word in text.split() if "@" not in word])
     text = _LINK.sub("", text.replace("www.", "/"))
     pieces = text.encode("utf-8", "ignore").translate(_CUT, _NO_LETTERS).split(b"\n")
-    runs = set(map(crc32, pieces[1:], map(crc32, pieces)))
+    runs = set(map(crc32, map(add, pieces, pieces[1:])))
     if len(runs) < LEAST:
         return ()
     least = _least(runs)

@@ -88,8 +88,10 @@ def subject_only_attachment(reading: Reading) -> str | None:
 def exclamations(reading: Reading) -> str | None:
     """More than one sentence in thirty words is shouted."""
     text = reading.shown[:8000]
-    marks, words = text.count("!"), text.count(" ")
-    return f"{marks} in {words} words" if marks >= 4 and words >= 30 and marks * 30 > words else None
+    if (marks := text.count("!")) < 4:
+        return None
+    words = text.count(" ")
+    return f"{marks} in {words} words" if words >= 30 and marks * 30 > words else None
 
 
 def charset_wrong(reading: Reading) -> str | None:
