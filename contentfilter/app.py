@@ -45,7 +45,7 @@ from contentfilter.recall import Recall
 from contentfilter.reinjection import ReinjectionPort
 from contentfilter.reporting import Reporter
 from contentfilter.rules.own import OwnRules
-from contentfilter.server import Front, ProxyFactory, filter_name
+from contentfilter.server import Front, ProxyFactory, Shared, filter_name
 from contentfilter.signing.public import KeyProblem, PublicKey
 from contentfilter.signing.service import Signing, read_keys
 from contentfilter.smtp.client import Job, Result
@@ -193,18 +193,11 @@ class Daemon:
         def delivered(decision_id: str, reply: Reply) -> None:
             self._reporter.delivered(decision_id, reply)
 
-        common: dict[str, Any] = {
-            "inspector": self.inspector,
-            "intake": self.intake,
-            "log": self._log,
-            "meter": self.metrics,
-            "delivered": delivered,
-            "splits": self.splits,
-        }
+        shared = Shared(self.inspector, self.intake, self._log, self.metrics, delivered, self.splits)
         if listener.protocol == "milter":
-            return MilterFactory(self._reactor, content, listener, **common)
+            return MilterFactory(self._reactor, content, listener, shared)
         hostname = self.settings.identity.hostname
-        return ProxyFactory(self._reactor, content, listener, hostname, port, **common)
+        return ProxyFactory(self._reactor, content, listener, hostname, port, shared)
 
     @property
     def settings(self) -> Settings:

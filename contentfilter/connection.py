@@ -5,23 +5,22 @@ It moves bytes, keeps time, and calls inspector and reinjection port; what to do
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, assert_never
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, assert_never
 
 from twisted.internet.interfaces import IPushProducer
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from contentfilter.in_hand import InHand
 from contentfilter.reinjection import Delivery
+from contentfilter.served import LARGE_READ, SMALL_READ, Served
 from contentfilter.session import Session
 from contentfilter.smtp.client import Outcome
 from contentfilter.smtp.server import ServerEngine
 from contentfilter.steps import (
     AbandonReinjection,
     CancelInspection,
-    ClientGone,
-    ClientSilent,
     Close,
     CloseSpool,
     Command,
@@ -33,12 +32,10 @@ from contentfilter.steps import (
     Reinject,
     Say,
     SpoolFailed,
-    Stop,
     Store,
     TakeBack,
     TurnAway,
 )
-from mailbase.prompt import Prompt
 from mailbase.replies import Reply
 
 if TYPE_CHECKING:
@@ -48,63 +45,37 @@ MAX_PIPELINED = 64 * 1024
 """Octets of input kept while a mail is being decided on; then reading stops."""
 MAX_DATA_TIME = 3600.0
 """Seconds from DATA to its end, however busily the client sends."""
-CLOSING = 10.0
-"""Seconds for a client to take our last reply."""
-SMALL_READ = 64 * 1024
-"""Octets read at once, Twisted's default."""
-LARGE_READ = 256 * 1024
-"""Octets read at once within a message that has shown to be large; a buffer of that size for each command
-would cost more than it saves."""
 
 
 @implementer(IPushProducer)
-class ProxyConnection(Protocol):
+class ProxyConnection(Served["ProxyFactory"]):
     """One client."""
 
-    transport: Any
-
     def __init__(self, factory: ProxyFactory) -> None:
-        self._owner = factory
-        self._reactor = factory.reactor
+        super().__init__(factory)
         self._engine = ServerEngine(factory.profile.lmtp)
-        self._mail = InHand(factory, self._event, self._broken)
         self._session = Session(
             factory.profile, lambda: factory.port.offer, factory.splits, self._mail.is_busy
         )
-        self._out: list[bytes] = []
-        self._prompt: Prompt
         self._pumping = False
         self._choked = False
         """Our replies pile up; nothing more is read or done until the client takes them."""
         self._reading = True
         self._large = False
-        self._lost = False
         self._delivery: Delivery | None = None
         self._reinject_began = 0.0
-        self._silent_at = 0.0
-        self._timer: Any = None
 
     # From the transport.
 
-    def connectionMade(self) -> None:
-        if hasattr(self.transport, "setTcpNoDelay"):
-            self.transport.setTcpNoDelay(True)
-        if refusal := self._owner.refusal():
-            self._owner.meter.turned_away(self._owner.protocol_name)
-            self._lost = True
-            self._timer = self._reactor.callLater(CLOSING, self.transport.abortConnection)
-            self.transport.write(refusal.encode())
-            self.transport.loseConnection()
-            return
-        self._owner.admit(self)
+    def _turn_away(self, refusal: Reply) -> None:
+        self.transport.write(refusal.encode())
+
+    def _greet(self) -> None:
         self.transport.registerProducer(self, True)
-        self._prompt = Prompt(self.transport)
         self._prompt.write(self._session.banner().encode())
-        self._touch()
-        self._timer = self._reactor.callLater(self._owner.silence, self._check_silence)
 
     def dataReceived(self, data: bytes) -> None:
-        if self._lost or self._session.closed:
+        if self._is_over():
             return
         self._touch()
         if len(data) >= SMALL_READ and not self._large and self._engine.in_data:
@@ -114,15 +85,9 @@ class ProxyConnection(Protocol):
         self._pump()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        if self._lost:
-            return
-        self._lost = True
-        self._engine.close()
-        self._run(self._session.handle(ClientGone()))
-        if self._session.closed:
-            self._owner.release(self)
+        if not self._lost:
+            self._engine.close()
+        super().connectionLost(reason)
 
     def pauseProducing(self) -> None:
         """The client does not take our replies."""
@@ -136,12 +101,6 @@ class ProxyConnection(Protocol):
 
     def stopProducing(self) -> None:
         """The transport is gone; ``connectionLost`` follows."""
-
-    # From the factory.
-
-    def stop(self) -> None:
-        """End when no transaction is running."""
-        self._event(Stop())
 
     # Engine and session.
 
@@ -171,7 +130,7 @@ class ProxyConnection(Protocol):
             self._touch()
             self._pump()
 
-    def _run(self, commands: list[Command]) -> None:
+    def _run(self, commands: Iterable[Command]) -> None:
         for command in commands:
             match command:
                 case Say(reply=reply):
@@ -202,13 +161,8 @@ class ProxyConnection(Protocol):
                 case _:
                     assert_never(command)
 
-    def _flush(self) -> None:
-        if self._out and not self._lost:
-            self._prompt.write(b"".join(self._out))
-        self._out.clear()
-
     def _adjust_reading(self) -> None:
-        if self._lost or self._session.closed:
+        if self._is_over():
             return
         wanted = not self._choked and self._engine.buffered <= MAX_PIPELINED
         if wanted != self._reading:
@@ -254,21 +208,8 @@ class ProxyConnection(Protocol):
         self._engine.close()
         if reply is not None:
             self._out.append(reply.encode())
-        self._flush()
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = self._reactor.callLater(CLOSING, self.transport.abortConnection)
         self.transport.unregisterProducer()
-        self.transport.loseConnection()
-
-    def _broken(self, failure: Failure) -> None:
-        """Our own mistake: nobody gets a reply that could be wrong."""
-        self._owner.log.exception("connection-broken", failure.value or RuntimeError("no cause"))
-        # The session may wait for something that never comes; stopping must not wait with it.
-        self._close_spool()
-        self._owner.release(self)
-        if not self._lost:
-            self.transport.abortConnection()
+        self._end()
 
     # Time.
 
@@ -278,16 +219,3 @@ class ProxyConnection(Protocol):
             self._silent_at = min(now + self._owner.data_timeout, self._mail.began + MAX_DATA_TIME)
         else:
             self._silent_at = now + self._owner.command_timeout
-
-    def _check_silence(self) -> None:
-        now = self._reactor.seconds()
-        if self._session.busy:
-            # The inspection and the delivery have deadlines of their own.
-            self._silent_at = now + self._owner.silence
-        if now >= self._silent_at:
-            self._run(self._session.handle(ClientSilent()))
-            return
-        # Not further ahead than the shorter time-out, so that a change to it needs no new timer.
-        self._timer = self._reactor.callLater(
-            min(self._silent_at - now, self._owner.silence), self._check_silence
-        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -75,6 +76,31 @@ class Connection(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all listeners have in common.
+
+    Arguments:
+        inspector: decides.
+        intake: lets mail in, or not.
+        log: one line for each mail.
+        meter: counts.
+        delivered: told the decision id of each mail that Postfix took, and what it said.
+        splits: mails whose recipients need different answers; not for LMTP.
+        max_connections: clients at once, of one listener.
+        max_recipients: of one mail; RFC 5321 4.5.3.1.8 asks for at least 100.
+    """
+
+    inspector: Inspector
+    intake: Intake
+    log: Log
+    meter: ProxyMeter = field(default_factory=NoMeter)
+    delivered: Callable[[str, Reply], None] | None = None
+    splits: Splits | None = None
+    max_connections: int = MAX_CONNECTIONS
+    max_recipients: int = MAX_RECIPIENTS
+
+
 class Front(Factory):
     """One listener, whatever is spoken there: who is served, and what each mail needs.
 
@@ -82,40 +108,29 @@ class Front(Factory):
         reactor: Twisted's.
         settings: the content filter's.
         listener: which of its listeners.
-        inspector: decides.
-        intake: lets mail in, or not.
-        log: one line for each mail.
-        meter: counts.
-        max_connections: clients at once.
-        delivered: told the decision id of each mail that Postfix took, and what it said.
+        shared: with the others.
     """
 
     noisy = False
+    silence: float
+    """Seconds after which a client that says nothing is looked at."""
 
     def __init__(
-        self,
-        reactor: Any,
-        settings: ContentfilterSettings,
-        listener: ListenerSettings,
-        inspector: Inspector,
-        intake: Intake,
-        log: Log,
-        meter: ProxyMeter | None = None,
-        max_connections: int = MAX_CONNECTIONS,
-        delivered: Callable[[str, Reply], None] | None = None,
+        self, reactor: Any, settings: ContentfilterSettings, listener: ListenerSettings, shared: Shared
     ) -> None:
         self.reactor = reactor
         self.listener = listener
-        self.inspector = inspector
-        self.intake = intake
-        self.log = log
-        self.meter: ProxyMeter = meter if meter is not None else NoMeter()
-        self.delivered = delivered
+        self.inspector = shared.inspector
+        self.intake = shared.intake
+        self.log = shared.log
+        self.meter = shared.meter
+        self.delivered = shared.delivered
+        self.splits = None if listener.protocol == "lmtp" else shared.splits
         self.protocol_name: str = listener.protocol
         self.folder: Path = settings.spool.folder
         self.memory = settings.spool.memory
         self.reinject_within = settings.timeouts.reinject
-        self._max_connections = max_connections
+        self._max_connections = shared.max_connections
         self._connections: set[Connection] = set()
         self._stopping = False
         self._drained: list[Deferred[None]] = []
@@ -163,8 +178,6 @@ class ProxyFactory(Front):
     Arguments:
         hostname: the gateway's name; see :func:`filter_name`.
         port: its reinjection port, started.
-        max_recipients: of one mail; RFC 5321 4.5.3.1.8 asks for at least 100.
-        splits: mails whose recipients need different answers; not for LMTP.
 
     The others as for :class:`Front`.
     """
@@ -176,22 +189,15 @@ class ProxyFactory(Front):
         listener: ListenerSettings,
         hostname: str,
         port: ReinjectionPort,
-        inspector: Inspector,
-        intake: Intake,
-        log: Log,
-        meter: ProxyMeter | None = None,
-        max_connections: int = MAX_CONNECTIONS,
-        max_recipients: int = MAX_RECIPIENTS,
-        delivered: Callable[[str, Reply], None] | None = None,
-        splits: Splits | None = None,
+        shared: Shared,
     ) -> None:
-        super().__init__(
-            reactor, settings, listener, inspector, intake, log, meter, max_connections, delivered
-        )
+        super().__init__(reactor, settings, listener, shared)
         self.port = port
-        self.splits = splits if listener.protocol == "smtp" else None
         self.profile = Profile(
-            filter_name(hostname), listener.protocol == "lmtp", settings.message_size_limit, max_recipients
+            filter_name(hostname),
+            listener.protocol == "lmtp",
+            settings.message_size_limit,
+            shared.max_recipients,
         )
         self.command_timeout = settings.timeouts.command
         self.data_timeout = settings.timeouts.data

@@ -2,52 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IAddress
 
 from contentfilter.connection import MAX_DATA_TIME
-from contentfilter.intake import Intake
-from contentfilter.metering import ProxyMeter
 from contentfilter.milter.connection import MilterConnection
 from contentfilter.milter.session import Profile
-from contentfilter.server import MAX_CONNECTIONS, MAX_RECIPIENTS, Front, Inspector
-from contentfilter.splits import Splits
+from contentfilter.server import Front, Shared
 from mailbase.config import ContentfilterSettings, ListenerSettings
-from mailbase.logs import Log
-from mailbase.replies import Reply
 
 
 class MilterFactory(Front):
-    """A listener for Postfix's ``smtpd_milters``.
-
-    Arguments:
-        max_recipients: of one mail.
-        splits: mails whose recipients need different answers.
-
-    The others as for :class:`contentfilter.server.Front`.
-    """
+    """A listener for Postfix's ``smtpd_milters``; see :class:`contentfilter.server.Front`."""
 
     def __init__(
-        self,
-        reactor: Any,
-        settings: ContentfilterSettings,
-        listener: ListenerSettings,
-        inspector: Inspector,
-        intake: Intake,
-        log: Log,
-        meter: ProxyMeter | None = None,
-        max_connections: int = MAX_CONNECTIONS,
-        max_recipients: int = MAX_RECIPIENTS,
-        delivered: Callable[[str, Reply], None] | None = None,
-        splits: Splits | None = None,
+        self, reactor: Any, settings: ContentfilterSettings, listener: ListenerSettings, shared: Shared
     ) -> None:
-        super().__init__(
-            reactor, settings, listener, inspector, intake, log, meter, max_connections, delivered
-        )
-        self.splits = splits
-        self.profile = Profile(settings.message_size_limit, max_recipients)
+        super().__init__(reactor, settings, listener, shared)
+        self.profile = Profile(settings.message_size_limit, shared.max_recipients)
         # Postfix passes a message on only once it has all of it, however slowly that comes.
         self.silence = max(MAX_DATA_TIME, settings.timeouts.command, settings.timeouts.data)
 

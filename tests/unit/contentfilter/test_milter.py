@@ -19,6 +19,7 @@ from contentfilter.intake import Intake
 from contentfilter.milter import packets
 from contentfilter.milter.packets import MAX_PACKET, PacketReader, packet
 from contentfilter.milter.server import MilterFactory
+from contentfilter.server import Shared
 from contentfilter.splits import Splits
 from contentfilter.steps import End
 from mailbase.config import ContentfilterSettings, ListenerSettings, SpoolSettings
@@ -76,19 +77,17 @@ class Rig:
         content = ContentfilterSettings(
             listeners=(listener,), spool=SpoolSettings(folder=folder, memory=1000), **settings
         )
-        self.factory = MilterFactory(
-            self.reactor,
-            content,
-            listener,
+        shared = Shared(
             self.inspector,
             self.intake,
             Log("test", stream=self.stream),
             self.meter,
-            connections,
-            recipients,
             lambda name, reply: self.told.append((name, reply)),
             self.splits,
+            connections,
+            recipients,
         )
+        self.factory = MilterFactory(self.reactor, content, listener, shared)
 
     @property
     def log(self) -> str:

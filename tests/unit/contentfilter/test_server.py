@@ -14,13 +14,13 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
-from contentfilter import connection
+from contentfilter import connection, served
 from contentfilter.disposition import Answer, Deliver, Disposition
 from contentfilter.envelope import Envelope
 from contentfilter.intake import Intake, Shortage
 from contentfilter.metering import NoMeter, Stage
 from contentfilter.reinjection import ReinjectionPort
-from contentfilter.server import ProxyFactory, filter_name
+from contentfilter.server import ProxyFactory, Shared, filter_name
 from contentfilter.spool import Spool
 from contentfilter.steps import End
 from mailbase.config import ContentfilterSettings, ListenerSettings, SpoolSettings
@@ -130,11 +130,7 @@ class Rig:
             listener,
             "mx.example",
             self.port,
-            self.inspector,
-            self.intake,
-            log,
-            self.meter,
-            connections,
+            Shared(self.inspector, self.intake, log, self.meter, max_connections=connections),
         )
         if ready:
             self.port.start()
@@ -606,7 +602,7 @@ def test_server_silent_client_is_sent_away(tmp_path: Path) -> None:
     rig.reactor.advance(200)
     assert codes(client.line.take()) == [421]
     assert client.line.disconnecting
-    rig.reactor.advance(connection.CLOSING)
+    rig.reactor.advance(served.CLOSING)
     assert client.line.disconnected
 
 
@@ -750,10 +746,10 @@ def test_server_large_messages_are_read_in_large_pieces(tmp_path: Path) -> None:
     client = rig.client()
     client.say(HELLO + ENVELOPE + b"DATA\r\n")
     client.say((b"a" * 62 + b"\r\n") * 1024)
-    assert client.line.bufferSize == connection.LARGE_READ
+    assert client.line.bufferSize == served.LARGE_READ
     rig.inspector.disposition = Answer(NO)
     client.say(b".\r\n")
-    assert client.line.bufferSize == connection.SMALL_READ
+    assert client.line.bufferSize == served.SMALL_READ
 
 
 def test_server_own_mistake_gives_no_reply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
