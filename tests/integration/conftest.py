@@ -119,7 +119,7 @@ class PlainTable:
         row = self.rows.get(key)
         return None if row is None or row[-1] <= now else (*row[: self._hot], row[-1])
 
-    def put(self, key: bytes, row: Row) -> None:
+    def put(self, key: bytes, row: Row, keep: bool = True) -> None:
         self.rows[key] = row
 
     def delete(self, key: bytes) -> None:
