@@ -105,8 +105,9 @@ class _Seat:
 
 def _leave(waiter: Deferred[Answer[Record]]) -> None:
     assert isinstance(waiter, _Waiter)
-    if waiter.seat is not None:
-        waiter.seat.leave()
+    seat, waiter.seat = waiter.seat, None
+    if seat is not None:
+        seat.leave()
 
 
 class _Job(Lookup):
@@ -263,6 +264,7 @@ class CachingResolver(Resolver):
         self._waiting.clear()
         self._in_flight = 0
         for job in jobs:
+            job.queued = False
             job.cancel()
             self._tell(job, _STOPPED)
 

@@ -245,6 +245,8 @@ class Lookup(ABC):
     def wake(self) -> None:
         """Nothing came to the last try in its time."""
         self._alarms = self._timer = None
+        if self._over:
+            return  # given up by another who was woken at the same time
         last = self._tries[-1]
         if last.exchange is not None and not last.late:
             last.late = True

@@ -540,6 +540,35 @@ def test_who_waits_for_a_turn_waits_no_longer_than_the_deadline() -> None:
     assert isinstance(behind[0], TimedOut)
 
 
+def test_a_shorter_deadline_holds_for_who_comes_after_the_reload() -> None:
+    terms = {"in_flight": 1, "backlog": 5, "timeout": 2.0}
+    scene = Scene(deadline=4.0, **terms)
+    scene.ask("slow.example")
+    before = scene.ask("b.example")
+    scene.resolver.reconfigure([ONE], DnsSettings(deadline=2.0, **terms))
+    after = scene.ask("c.example")
+    scene.pass_time(2.1)
+    assert isinstance(after[0], TimedOut)
+    assert not before
+    scene.pass_time(2.0)
+    assert isinstance(before[0], TimedOut)
+
+
+def test_who_is_told_that_his_turn_did_not_come_may_stop_the_resolver() -> None:
+    terms = {"in_flight": 1, "backlog": 5, "timeout": 1.5}
+    scene = Scene(deadline=4.0, **terms)
+    scene.ask("slow.example")
+    # Their time ends while it is still under way.
+    scene.resolver.reconfigure([ONE], DnsSettings(deadline=2.0, **terms))
+    first = scene.resolver.ask("b.example", RecordType.A, consumer="spf")
+    assert isinstance(first, Deferred)
+    first.addCallback(lambda answer: scene.resolver.stop())
+    results = [scene.ask(f"n{number}.example") for number in range(3)]
+    scene.pass_time(2.1)
+    assert all(len(result) == 1 for result in results)
+    assert not scene.clock.getDelayedCalls()
+
+
 def test_a_long_queue_that_fails_at_once_is_no_recursion() -> None:
     scene = Scene(in_flight=1, backlog=5000)
     results = [scene.ask(f"n{number}.example") for number in range(5000)]
@@ -621,6 +650,12 @@ def test_what_is_over_needs_no_cycle_collector() -> None:
             scene.sent.pop().reply(rcode=3)
             Board(scene).ask(1, f"b{number}.example")
             scene.sent.pop().reply(rcode=3)
+            left = scene.resolver.ask(f"c{number}.example", RecordType.A, consumer="spf")
+            assert isinstance(left, Deferred)
+            left.addErrback(lambda failure: None)
+            left.cancel()
+            scene.sent.pop().reply(rcode=3)
+        del left
         assert gc.collect() < 50
     finally:
         gc.enable()
