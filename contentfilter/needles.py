@@ -30,7 +30,11 @@ class Needles:
 
     def stand_in(self, data: bytes | bytearray, start: int = 0, end: int | None = None) -> bool:
         """Whether any of them stands in ``data``: in one pass, whereas ``in`` takes one for each."""
-        return next(self.places(data, start, end), None) is not None
+        stop = len(data) if end is None else min(end, len(data))
+        if stop - start > _FIRST_WINDOW:
+            return next(self.places(data, start, end), None) is not None
+        with memoryview(data) as whole, whole[start:stop] as window:
+            return bool(self._search(window))
 
     def places(self, data: bytes | bytearray, start: int = 0, end: int | None = None) -> Iterator[int]:
         """Where one of them stands between ``start`` and ``end``, the first place first."""

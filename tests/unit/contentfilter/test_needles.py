@@ -39,6 +39,10 @@ def test_whether_any_stands_there_is_told_for_the_same_octets():
     assert not needles.stand_in(b"..PK", 3)
     assert not needles.stand_in(b"..PK", 0, 3)
     assert not needles.stand_in(b"")
+    assert not needles.stand_in(b"..PK", 9)
+    for size in (WINDOWS[0] - 2, WINDOWS[0] - 1, WINDOWS[0], WINDOWS[0] + 1):
+        assert needles.stand_in(bytes(size) + b"PK")
+        assert not needles.stand_in(bytes(size) + b"PK", 0, size + 1)
 
 
 def test_a_place_lies_wholly_between_start_and_end():
