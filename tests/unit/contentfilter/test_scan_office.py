@@ -223,12 +223,6 @@ def test_powerpoint_object_with_a_damaged_end_is_scanned_as_far_as_it_goes():
     assert "malformed" in {item.reason for item in result.unscanned}
 
 
-def test_the_type_of_a_powerpoint_object_in_the_midst_of_something_else_is_none():
-    stream = struct.pack("<HHI", 0x0F, 0x03E8, 100) + b"\x01\0\0\x11\x10\0\0\x0f\0" + bytes(5000)
-    data = compound_file({"PowerPoint Document": stream, "Current User": bytes(60)})
-    assert unscanned(data) == set()
-
-
 def test_damaged_project_is_told():
     broken = bytearray(PROJECT)
     broken[512:] = bytes(len(broken) - 512)
