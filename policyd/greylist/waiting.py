@@ -45,7 +45,8 @@ class Waiting:
     def first(self, key: bytes, whose: str) -> int:
         """When it was first seen, if it waits and nobody else has brought it; 0 where that is not known."""
         place = hash(key) & self._last
-        return self._firsts[place] if self._marks[place] == hash((key, whose)) else 0
+        first = self._firsts[place]
+        return first if first and self._marks[place] == hash((key, whose)) else 0
 
     def drop(self, key: bytes) -> None:
         """It waits no longer, or its row says something else now."""
