@@ -26,7 +26,7 @@ from mailbase.config import ContentfilterSettings, ListenerSettings, SpoolSettin
 from mailbase.config.contentfilter import WorkerSettings
 from mailbase.logs import Log
 from mailbase.replies import Reply
-from tests.unit.contentfilter.test_server import Inspector, Line, Meter
+from tests.unit.contentfilter.proxied import Inspector, Line, Meter
 
 NO = Reply(554, "5.7.1", "Macros [abc]")
 KEPT = Reply(250, "2.0.0", "Ok, quarantined")
