@@ -67,7 +67,7 @@ class Urls:
 def _about(mention: Mention) -> Iterator[Clue]:
     """What one URL says by itself."""
     url = mention.url
-    for oddity in url.oddities:
+    for oddity in sorted(url.oddities):
         # "main.c:12" is no URL, and "host.example:2703" is none to most.
         bare = oddity is Oddity.PORT and "://" not in url.text
         if (name := _ODD.get(oddity)) and not bare:

@@ -209,3 +209,11 @@ def test_attached_pages_are_read() -> None:
     result = scan_message(header + multipart(named, page), analysis=Analysis(Knowledge()))
     assert result.traits.hosts == ("shown.com", "8.8.8.8", "evil.com", "www.bank.com")
     assert "url.number" in {clue.name for clue in result.clues}
+
+
+def test_what_is_odd_about_one_url_is_told_in_one_order():
+    # Whatever the seed of the hashes in this worker: the report of a mail must not depend on who scanned it.
+    odd = '<p><a href="http://user:secret@0x7f000001:81/%2f">x</a>'
+    told = [name for name in clues(odd) if name.startswith("url.")]
+    assert len(told) > 1
+    assert told == sorted(told)
