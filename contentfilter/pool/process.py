@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, BinaryIO, Generic, Protocol, TypeVar
 
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
@@ -125,42 +125,37 @@ class ProgramLauncher(Generic[R]):
 
     def launch(self, events: Events[R]) -> Handle:
         """Start a worker; see :class:`Launcher`."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            ours.setblocking(False)
-            process = WorkerProcess(self._reactor, ours, events, self._decode, self._log)
-            # Isolated from the environment; it imports what the daemon would import.
-            path = [os.path.abspath(folder) for folder in sys.path]
-            boot = _BOOT.format(path=path, program=self._program, argument=_ARGUMENT)
-            argument = -1
-            try:
-                argument = _descriptor(self._argument.encode())
-                self._reactor.spawnProcess(
-                    process,
-                    sys.executable,
-                    [sys.executable, "-I", "-X", "faulthandler", "-c", boot, self._program],
-                    env={"LANG": "C.UTF-8", "PATH": os.defpath},
-                    childFDs={0: theirs.fileno(), 1: "r", 2: "r", _ARGUMENT: argument},
-                )
-            except BaseException:
-                ours.close()
-                raise
-            finally:
-                if argument >= 0:
-                    os.close(argument)
+        with _in_memory(self._argument.encode()) as argument:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with theirs:
+                ours.setblocking(False)
+                process = WorkerProcess(self._reactor, ours, events, self._decode, self._log)
+                # Isolated from the environment; it imports what the daemon would import.
+                path = [os.path.abspath(folder) for folder in sys.path]
+                boot = _BOOT.format(path=path, program=self._program, argument=_ARGUMENT)
+                try:
+                    self._reactor.spawnProcess(
+                        process,
+                        sys.executable,
+                        [sys.executable, "-I", "-X", "faulthandler", "-c", boot, self._program],
+                        env={"LANG": "C.UTF-8", "PATH": os.defpath},
+                        childFDs={0: theirs.fileno(), 1: "r", 2: "r", _ARGUMENT: argument.fileno()},
+                    )
+                except BaseException:
+                    ours.close()
+                    raise
         return process
 
 
-def _descriptor(data: bytes) -> int:
-    """A descriptor to read ``data`` from."""
-    fd = os.memfd_create("argument", os.MFD_CLOEXEC)
+def _in_memory(data: bytes) -> BinaryIO:
+    """A file without a name that holds ``data``."""
+    file = open(os.memfd_create("argument", os.MFD_CLOEXEC), "wb", buffering=0)  # noqa: SIM115 - the caller's
     try:
-        with open(fd, "wb", closefd=False) as file:
-            file.write(data)
+        file.write(data)
     except OSError:
-        os.close(fd)
+        file.close()
         raise
-    return fd
+    return file
 
 
 class ProcessLauncher(ProgramLauncher[ScanResult]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from contentfilter.containers.formats import Located
 from contentfilter.containers.inflate64 import MAX_SIZE
@@ -72,41 +72,37 @@ def _open_folders(
                 unpacking.locked(entry.name)
     yield from unlocking.findings(unpacking.part, unpacking.any_locked)
     if any(uses_deflate64(folder) for folder, _packed in plain):
-        plain, problems = _without_deflate64(plain, context)
+        room = min(MAX_SIZE, context.budget.allowance())
+        plain, problems = _rewritten(plain, uses_deflate64, with_deflate, room, context)
         for problem in problems:
             yield unpacking.part.unscanned(problem, "7z: Deflate64")
     if any(is_filtered(folder) for folder, _packed in plain):
-        plain, problems = _without_filters(plain, context)
+        room = context.budget.allowance()
+        plain, problems = _rewritten(plain, is_filtered, without_filter, room, context)
         for problem in problems:
             yield unpacking.part.unscanned(problem, "7z: a filter")
     if plain:
         yield from members(unpacking, located.format, write_7z(plain), 0)
 
 
-def _without_deflate64(
-    folders: list[tuple[Folder, list[bytes]]], context: Context
+def _rewritten(
+    folders: list[tuple[Folder, list[bytes]]],
+    concerns: Callable[[Folder], bool],
+    rewrite: Callable[..., tuple[Folder, list[bytes], str]],
+    room: int,
+    context: Context,
 ) -> tuple[list[tuple[Folder, list[bytes]]], list[str]]:
-    """The folders as libarchive can expand them, and what is wrong with some."""
-    budget, problems = context.budget, set[str]()
-    room, out = min(MAX_SIZE, budget.allowance()), []
-    for folder, packed in folders:
-        if uses_deflate64(folder):
-            folder, packed, problem = with_deflate(folder, packed, room, lambda: budget.late)
-            room = max(0, room - sum(map(len, packed)))
-            problems.add(problem)
-        out.append((folder, packed))
-    return out, sorted(filter(None, problems))
+    """The folders as libarchive can expand them, and what is wrong with some.
 
-
-def _without_filters(
-    folders: list[tuple[Folder, list[bytes]]], context: Context
-) -> tuple[list[tuple[Folder, list[bytes]]], list[str]]:
-    """The folders, expanded where libarchive does not apply the filter, and what is wrong with some."""
-    budget, problems = context.budget, set[str]()
-    room, out = budget.allowance(), []
+    Arguments:
+        concerns: whether a folder has what libarchive does not undo.
+        rewrite: :func:`with_deflate`, :func:`without_filter`.
+        room: octets that all of them may come to.
+    """
+    budget, problems, out = context.budget, set[str](), []
     for folder, packed in folders:
-        if is_filtered(folder):
-            folder, packed, problem = without_filter(folder, packed, room, lambda: budget.late)
+        if concerns(folder):
+            folder, packed, problem = rewrite(folder, packed, room, lambda: budget.late)
             room = max(0, room - sum(map(len, packed)))
             problems.add(problem)
         out.append((folder, packed))
