@@ -16,6 +16,7 @@ from contentfilter.analysis import ANALYSERS, Analysis, analyse
 from contentfilter.authentication.given import NAME as AUTHENTICATION
 from contentfilter.authentication.given import verified
 from contentfilter.containers import libarchive
+from contentfilter.familiar import Familiar, spent
 from contentfilter.letter.letter import Composer, Letter
 from contentfilter.limits import Budget, ScanOptions
 from contentfilter.links.common import common_domains
@@ -46,6 +47,7 @@ def scan_message(
     options: ScanOptions | None = None,
     clock: Clock = time.perf_counter,
     analysis: Analysis | None = None,
+    familiar: Familiar | None = None,
 ) -> ScanResult:
     """Scan a message (RFC 5322) that is in memory, without dot-stuffing.
 
@@ -53,8 +55,9 @@ def scan_message(
         options: bounds; the defaults if None.
         clock: monotonic seconds.
         analysis: for the analysers, which read the mail for clues; None: they don't.
+        familiar: pieces that need not be searched again; None: all are.
     """
-    return _scan_message(BytesWire(data), options or ScanOptions(), clock, analysis)
+    return _scan_message(BytesWire(data), options or ScanOptions(), clock, analysis, familiar)
 
 
 def scan_wire(
@@ -63,6 +66,7 @@ def scan_wire(
     options: ScanOptions | None = None,
     clock: Clock = time.perf_counter,
     analysis: Analysis | None = None,
+    familiar: Familiar | None = None,
 ) -> ScanResult:
     """Scan a message in the dot-stuffed wire form, without the terminating ``.CRLF``.
 
@@ -72,11 +76,12 @@ def scan_wire(
         options: bounds; the defaults if None.
         clock: monotonic seconds.
         analysis: for the analysers, which read the mail for clues; None: they don't.
+        familiar: pieces that need not be searched again; None: all are.
 
     Raises:
         OSError: the descriptor cannot be read.
     """
-    return _scan_message(open_wire(source, size), options or ScanOptions(), clock, analysis)
+    return _scan_message(open_wire(source, size), options or ScanOptions(), clock, analysis, familiar)
 
 
 def scan_document(
@@ -103,15 +108,18 @@ def preload() -> None:
     common_domains()
 
 
-def _scan_message(wire: Wire, options: ScanOptions, clock: Clock, analysis: Analysis | None) -> ScanResult:
+def _scan_message(
+    wire: Wire, options: ScanOptions, clock: Clock, analysis: Analysis | None, familiar: Familiar | None
+) -> ScanResult:
     budget = Budget(options, clock)
     passwords = Passwords(budget, lambda: told_by_mail(wire, options))
     source = MessageReader(wire, budget).read()
+    walk = _Walk(budget, passwords, clock, familiar=familiar)
     if analysis is None:
-        return _Walk(budget, passwords, clock).run(source)
+        return walk.run(source)
     started = clock()
     composer = Composer()
-    result = _Walk(budget, passwords, clock).run(_composed(source, composer))
+    result = walk.run(_composed(source, composer))
     letter = composer.letter(_header_block(wire, options.header_size), wire.length)
     authentication = verified(wire, analysis.task)
     if authentication is not None:
@@ -167,11 +175,14 @@ class _Walk:
         passwords: Passwords,
         clock: Clock,
         scanners: Iterable[Scanner] = SCANNERS.values(),
+        *,
+        familiar: Familiar | None = None,
     ) -> None:
         self._budget = budget
         self._passwords = passwords
         self._clock = clock
         self._scanners = tuple(scanners)
+        self._familiar = familiar
         self._findings: dict[Finding, None] = {}
         self._unscanned: dict[Unscanned, None] = {}
         self._listed: dict[str, int] = {}
@@ -197,7 +208,7 @@ class _Walk:
                         break
                     if self._admit(item):
                         self._visited += 1
-                        stack.append(self._look(item))
+                        stack.append(self._look_once(item))
         seconds = self._clock() - started
         return ScanResult(tuple(self._findings), tuple(self._unscanned), self._visited, seconds)
 
@@ -213,6 +224,21 @@ class _Walk:
             return True
         self._add(part.unscanned(reason, detail))
         return False
+
+    def _look_once(self, part: Part) -> Iterator[Found]:
+        """As :meth:`_look`, unless it is a piece in which there is nothing, as is known."""
+        familiar = self._familiar
+        if familiar is None or not (key := familiar.key(part)):
+            return self._look(part)
+        return iter(()) if key in familiar else self._first_look(part, key, familiar)
+
+    def _first_look(self, part: Part, key: bytes, familiar: Familiar) -> Iterator[Found]:
+        before, empty = spent(self._budget), True
+        for item in self._look(part):
+            empty = False
+            yield item
+        if empty and spent(self._budget) == before and not self._budget.exhausted:
+            familiar.add(key)
 
     def _look(self, part: Part) -> Iterator[Found]:
         context = Context(part, self._budget, self._passwords)

@@ -32,7 +32,7 @@ def unstuff(data: bytes) -> bytes:
     """
     if data.startswith(b"."):
         data = data[1:]
-    return data.replace(b"\r\n.", b"\r\n")
+    return data.replace(b"\r\n.", b"\r\n") if _STUFFED.stand_in(data) else data
 
 
 class Wire(Protocol):

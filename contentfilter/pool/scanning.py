@@ -9,6 +9,7 @@ import logging
 import os
 
 from contentfilter.analysis import Analysis, Knowledge
+from contentfilter.familiar import Familiar
 from contentfilter.message import BytesWire, Wire, open_wire
 from contentfilter.pool.messages import Task
 from contentfilter.results import ScanResult
@@ -18,6 +19,7 @@ from contentfilter.traits import Traits
 from mailbase.statistics.lesson import encode_lesson, pack
 
 _OPTIONS = ScanOptions()
+_FAMILIAR = Familiar()
 
 _log = logging.getLogger(__name__)
 
@@ -36,10 +38,12 @@ def scan(task: Task, descriptor: int, knowledge: Knowledge) -> ScanResult:
     """
     match task.kind:
         case "wire":
-            return scan_wire(descriptor, task.size, _OPTIONS, analysis=Analysis(knowledge, task.given))
+            analysis = Analysis(knowledge, task.given)
+            return scan_wire(descriptor, task.size, _OPTIONS, analysis=analysis, familiar=_FAMILIAR)
         case "message":
             analysis = Analysis(knowledge, task.given)
-            return scan_message(_content(descriptor, task.size), _OPTIONS, analysis=analysis)
+            content = _content(descriptor, task.size)
+            return scan_message(content, _OPTIONS, analysis=analysis, familiar=_FAMILIAR)
         case "document":
             return scan_document(task.name, _content(descriptor, task.size), _OPTIONS)
         case "wire-lesson":

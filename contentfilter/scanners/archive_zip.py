@@ -98,9 +98,10 @@ class Zip:
 
 
 def _is_picture(archive: ZipArchive, member: Member) -> bool:
-    head = archive.peek(member, 8)
     name = member.name.lower()
-    return any(head.startswith(magic) and name.endswith(suffixes) for magic, suffixes in _PICTURES)
+    return any(
+        name.endswith(suffixes) and archive.peek(member, 8).startswith(magic) for magic, suffixes in _PICTURES
+    )
 
 
 def is_document(archive: ZipArchive) -> bool:

@@ -37,8 +37,6 @@ class EncryptedFile:
             yield part.unscanned("encrypted", kind)
             return
         archive = context.zip
-        if archive is None or b".iwp" not in part.data:
-            return
-        if any(member.name.endswith(_IWORK) for member in archive.members):
+        if archive is not None and any(member.name.endswith(_IWORK) for member in archive.members):
             yield part.found("office-encrypted", "iWork")
             yield part.unscanned("encrypted", "iWork")
