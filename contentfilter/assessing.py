@@ -8,9 +8,9 @@ who have no network, will need.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from contentfilter.clues import Clue
 from contentfilter.envelope import Envelope
@@ -27,8 +27,17 @@ Name = Literal["rspamd", "spamassassin", "urls", "authentication", "signing", "b
 NAMES: tuple[Name, ...] = get_args(Name)
 OF_CONSEQUENCE: frozenset[Name] = frozenset({"rspamd", "spamassassin"})
 """Those whose silence the configuration gives an action (``flows.FLOW.unscanned``)."""
-FlowOf: TypeAlias = Callable[[], Awaitable[Flow | None]]
-"""The flow of a mail, which may have to be waited for; None if it could not be found out."""
+
+
+class FlowOf(Protocol):
+    """The flow of a mail, which may have to be waited for."""
+
+    @property
+    def told(self) -> bool:
+        """Whether it is known, and nobody has to wait for it."""
+
+    async def get(self) -> Flow | None:
+        """The flow; None if it could not be found out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +103,8 @@ class Assessor(Protocol):
     """Asked about each mail; a new one for each configuration.
 
     An attribute ``patience``, where it has one, is how many seconds it may take; else it is
-    :data:`contentfilter.panel.PATIENCE`. A method ``wants``, likewise, says whether it is asked about a mail.
+    :data:`contentfilter.panel.PATIENCE`. A method ``wants``, likewise, says whether it is asked about a mail,
+    and ``spares`` whether the workers need not find out just now what it would ask after.
     """
 
     name: Name

@@ -337,8 +337,12 @@ class MailInspector:
             if (known := self._recall.answer(key)) is not None:
                 return known
             if panel is not None and panel.preparers:
-                preparing = panel.prepare(spool.head(), flow_of.get, self._left(deadline))
+                preparing = panel.prepare(spool.head(), flow_of, self._left(deadline))
                 given = await watch.of("preparation", preparing)
+            # Another time more may be known, or looked at.
+            lasting = panel is None or len(given) == len(panel.preparers)
+            if panel is not None and (spared := panel.spared()):
+                given, lasting = {**given, **spared}, False
             descriptor = spool.as_fd()
         except OSError as error:
             return ScanFailed("workers", "unavailable", f"the message cannot be read: {error.strerror}")
@@ -346,8 +350,7 @@ class MailInspector:
         result = await backends.pool.scan(descriptor, spool.wire_size, self._left(deadline), given)
         if isinstance(result, ScanResult):
             watch.note("wait", max(0.0, self._clock.seconds() - began - result.seconds))
-        if panel is not None and len(given) < len(panel.preparers) and isinstance(result, ScanResult):
-            # Another time more may be known, or looked at.
+        if not lasting and isinstance(result, ScanResult):
             return result
         try:
             self._recall.note(key, spool, result)

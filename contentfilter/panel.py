@@ -82,6 +82,10 @@ class Panel:
         )
         return {one.name: found for one, (found, _why) in zip(self.preparers, answers, strict=True) if found}
 
+    def spared(self) -> Mapping[str, Any]:
+        """Whom the workers need do nothing for just now: False by their names, as analysers are told."""
+        return {one.name: False for one in self.after if hasattr(one, "spares") and one.spares()}
+
     async def assess(
         self, assessors: Sequence[Assessor], mail: Mail, seconds: float
     ) -> tuple[list[Clue], list[ScanFailed]]:

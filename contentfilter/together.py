@@ -33,6 +33,11 @@ class Awaited(Generic[T]):
             if not one.called:
                 one.callback(value)
 
+    @property
+    def told(self) -> bool:
+        """Whether it is known, and nobody has to wait for it."""
+        return self._told
+
     async def get(self) -> T:
         """The value."""
         if self._told:

@@ -22,7 +22,8 @@ class Statistics:
     def analyse(self, letter: Letter, analysis: Analysis) -> Iterator[Clue]:
         """See :class:`contentfilter.analysis.Analyser`."""
         model = analysis.knowledge.model
-        if analysis.knowledge.bulk and (keys := fuzzy_digest(text.shown for text in letter.texts)):
+        counted = analysis.knowledge.bulk and analysis.task.get("bulk") is not False
+        if counted and (keys := fuzzy_digest(text.shown for text in letter.texts)):
             analysis.traits["bulk"] = keys
         description = model.describe() if model is not None else None
         if model is None or description is None or not description.knots:

@@ -45,10 +45,11 @@ class KeyPreparer:
     async def prepare(self, head: bytes, flow: FlowOf) -> Mapping[str, Any]:
         """See :class:`contentfilter.assessing.Preparer`; nothing where nobody asks who vouches for the mail.
 
-        The flow is waited for only where there is something to look up, and it may not have to be.
+        The flow is waited for only where there is something to look up, and it may not have to be. Where
+        it is known already, the workers are spared the rest as well.
         """
         names = key_names(head)
-        if names and self._off and await flow() in self._off:
+        if self._off and (names or flow.told) and await flow.get() in self._off:
             return {}
         answers = await self._resolver.together(
             [(name, RecordType.TXT) for name in names],

@@ -65,11 +65,19 @@ class BulkAssessor:
         self._missed = 0
         """Mails that it could not be asked about."""
 
+    def spares(self) -> bool:
+        """Whether workers need make no digest: policyd does not answer, and is not asked again yet."""
+        return bool(self._why) and self._seconds() < self._again_at
+
     async def assess(self, mail: Mail) -> Assessment:
         """See :class:`contentfilter.assessing.Assessor`."""
         keys = () if mail.result is None else mail.result.traits.bulk
         if not keys:
-            return Assessment()
+            if mail.result is None or not self.spares():
+                return Assessment()
+            # It may have been too short to be counted; nobody has looked.
+            self._missed += 1
+            return Assessment(failed=self._why, logged=True)
         trapped = bool(mail.ticket is not None and mail.ticket.spamtraps) or (
             bool(self._traps)
             and any(self._traps.match(recipient.address) for recipient in mail.envelope.recipients)

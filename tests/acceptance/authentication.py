@@ -42,6 +42,7 @@ from contentfilter.envelope import Path as MailPath
 from contentfilter.results import ScanResult
 from contentfilter.scan import scan_wire
 from contentfilter.spool import Spool
+from contentfilter.together import Awaited
 from contentfilter.traits import Traits
 from contentfilter.unstuffing import stuffed
 from mailbase.config.authentication import Enforcement
@@ -90,16 +91,12 @@ def now(work: Any) -> Any:
     return done[0]
 
 
-async def unknown() -> None:
-    """Nobody says where the mail comes from."""
-
-
 def authentication(message: bytes, lookup: Lookup) -> Authentication:
     """What the filter makes of a message: keys looked up, then scanned in the wire form."""
     crlf = message.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     wire = b"".join(stuffed([crlf]))
     given = json.loads(
-        json.dumps(now(KeyPreparer(Names(lookup), lambda: 0.0, time.time).prepare(wire[:65536], unknown)))
+        json.dumps(now(KeyPreparer(Names(lookup), lambda: 0.0, time.time).prepare(wire[:65536], Awaited())))
     )
     analysis = Analysis(Knowledge(), {"authentication": given})
     found = scan_wire(wire, len(wire), analysis=analysis).traits.authentication

@@ -32,6 +32,7 @@ from contentfilter.envelope import Path as MailPath
 from contentfilter.results import ScanResult
 from contentfilter.scan import scan_message
 from contentfilter.spool import Spool
+from contentfilter.together import Awaited
 from contentfilter.traits import Traits
 from mailbase.config.authentication import Enforcement
 from mailbase.dns import TableResolver
@@ -73,16 +74,12 @@ def table() -> TableResolver:
     return TableResolver({(name, "TXT"): text for name, text in records().items()})
 
 
-async def unknown() -> None:
-    """Nobody says where the mail comes from."""
-
-
 def authentication(message: bytes) -> Authentication:
     """What the filter makes of a message."""
     # The clock of opendkim, which signs long after this module was read.
     preparer = KeyPreparer(table(), lambda: 0.0, time.time)
     done: list[Mapping[str, object]] = []
-    Deferred.fromCoroutine(preparer.prepare(message[: 64 * 1024], unknown)).addCallback(done.append)
+    Deferred.fromCoroutine(preparer.prepare(message[: 64 * 1024], Awaited())).addCallback(done.append)
     result = scan_message(message, analysis=Analysis(Knowledge(), {"authentication": done[0]}))
     assert result.traits.authentication is not None
     return result.traits.authentication

@@ -33,6 +33,7 @@ from contentfilter.received import Hop
 from contentfilter.results import ScanResult
 from contentfilter.scan import scan_message
 from contentfilter.spool import Spool
+from contentfilter.together import Awaited
 from contentfilter.traits import Traits
 from mailbase.config import loads
 from mailbase.config.authentication import AUTHENTICATION_POINTS, Enforcement
@@ -246,10 +247,10 @@ def prepared(
     preparer = KeyPreparer(resolver, clock.seconds, lambda: NOW, OFF)
     done: list[Mapping[str, Any]] = []
 
-    async def known() -> Flow | None:
-        return flow
-
-    Deferred.fromCoroutine(preparer.prepare(head, known)).addCallback(done.append)
+    known: Awaited[Flow | None] = Awaited()
+    work = Deferred.fromCoroutine(preparer.prepare(head, known))
+    known.tell(flow)
+    work.addCallback(done.append)
     clock.pump([1.0] * 6)
     (given,) = done
     return json.loads(json.dumps(given))
@@ -265,15 +266,12 @@ def test_no_key_is_looked_up_where_nobody_asks_who_vouches_for_the_mail(flow: Fl
 
 def test_the_flow_is_waited_for_only_where_there_is_something_to_look_up() -> None:
     table = TableResolver({(KEY, "TXT"): record(rsa_key())})
-    flow: Deferred[Flow | None] = Deferred()
-
-    async def known() -> Flow | None:
-        return await flow
+    flow: Awaited[Flow | None] = Awaited()
 
     def given(head: bytes, off: Sequence[Flow] = OFF) -> list[Any]:
         done: list[Any] = []
         preparer = KeyPreparer(table, lambda: 0.0, lambda: NOW, off)
-        Deferred.fromCoroutine(preparer.prepare(head, known)).addCallback(done.append)
+        Deferred.fromCoroutine(preparer.prepare(head, flow)).addCallback(done.append)
         return done
 
     signed = sign(PLAIN, rsa_key())
@@ -282,9 +280,11 @@ def test_the_flow_is_waited_for_only_where_there_is_something_to_look_up() -> No
     assert (waiting, len(table.asked)) == ([], 0)
     given(signed, ())
     assert len(table.asked) == 1
-    flow.callback(Flow.SUBMISSION)
+    flow.tell(Flow.SUBMISSION)
     assert waiting == [{}]
     assert len(table.asked) == 1
+    assert given(PLAIN) == [{}], "it is known already"
+    assert given(PLAIN, ()) == [{"now": NOW, "keys": {}}]
 
 
 def test_keys_are_looked_up_and_handed_over() -> None:

@@ -851,7 +851,7 @@ class Asking(Panelist):
         self.flows: list[Any] = []
 
     async def prepare(self, head: bytes, flow: Any) -> dict[str, Any]:
-        self.flows.append(await flow())
+        self.flows.append(await flow.get())
         return {} if self.flows[-1] is Flow.OUTBOUND else {"head": len(head)}
 
 
@@ -875,6 +875,19 @@ def test_what_ends_a_worker_is_remembered_though_nothing_was_prepared_and_a_resu
     with_panel.inspect(TICKETED)
     with_panel.inspect(TICKETED)
     assert len(with_panel.pool.asked) == 3
+
+
+def test_what_the_workers_were_spared_is_told_to_them_and_the_result_is_not_remembered(with_panel):
+    counter = Panelist([])
+    counter.name, counter.spares = "bulk", lambda: True
+    with_panel.backends.panel.after = [counter]
+    with_panel.inspect()
+    assert with_panel.pool.given == {"bulk": False}
+    counter.spares = lambda: False
+    with_panel.inspect()
+    assert with_panel.pool.given == {}
+    with_panel.inspect()
+    assert len(with_panel.pool.asked) == 2, "the second result is remembered"
 
 
 def test_the_points_of_workers_and_panel_make_one_total_with_policyds(with_panel):

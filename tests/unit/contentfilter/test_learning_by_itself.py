@@ -373,6 +373,24 @@ def test_policyd_is_tried_again_behind_a_mail_that_does_not_wait() -> None:
     assert outage.output.getvalue().count("bulk-not-counted") == 2
 
 
+def test_workers_make_no_digest_while_policyd_is_away_but_for_the_one_who_asks_again() -> None:
+    outage = Outage()
+    assert not outage.assessor.spares()
+    outage.policyd.answer = None
+    outage.mail()
+    assert outage.assessor.spares()
+    undigested = assess(outage.policyd, keys=(), assessor=outage.assessor)
+    assert (undigested.failed, undigested.logged) == ("not reachable", True)
+    outage.clock.advance(PAUSE)
+    assert not outage.assessor.spares()
+    short = assess(outage.policyd, keys=(), assessor=outage.assessor)
+    assert not short.failed, "somebody has looked"
+    outage.policyd.answer = {"seen": MANY}
+    assert outage.mail().failed
+    assert not outage.assessor.spares()
+    assert "event=bulk-counted-again missed=3" in outage.output.getvalue()
+
+
 def test_a_policyd_that_hangs_is_waited_for_by_those_in_hand_and_by_nobody_after_them() -> None:
     outage = Outage()
     waiting: list[Deferred[Any]] = []

@@ -19,6 +19,7 @@ from contentfilter.envelope import Path as MailPath
 from contentfilter.panel import PATIENCE, Panel
 from contentfilter.results import ScanFailed
 from contentfilter.spool import Spool
+from contentfilter.together import Awaited
 from mailbase.logs import Log
 from mailbase.vocabulary import Flow
 
@@ -48,10 +49,6 @@ class Member:
 
     async def stamp(self, mail: Mail, shares: Sequence[Any]) -> bytes:
         return await self.answer  # type: ignore[no-any-return]
-
-
-async def unknown() -> None:
-    """Nobody says where the mail comes from."""
 
 
 class Room:
@@ -147,7 +144,14 @@ def test_a_mail_that_nobody_waits_for_any_more_asks_nobody(room):
 
 def test_what_preparers_find_stands_under_their_names(room):
     room.panel.preparers = [Member("authentication", {"a": "b"}), Member("urls", ValueError("x"))]
-    assert room.run(room.panel.prepare(b"head", unknown, 5.0)) == [{"authentication": {"a": "b"}}]
+    assert room.run(room.panel.prepare(b"head", Awaited(), 5.0)) == [{"authentication": {"a": "b"}}]
+
+
+def test_workers_are_told_whom_they_need_do_nothing_for(room):
+    idle, busy, plain = Member("bulk"), Member("urls"), Member("rspamd")
+    idle.spares, busy.spares = lambda: True, lambda: False
+    room.panel.after = [idle, busy, plain]
+    assert room.panel.spared() == {"bulk": False}
 
 
 def test_stamps_stand_in_their_order_and_one_that_fails_keeps_the_mail(room):

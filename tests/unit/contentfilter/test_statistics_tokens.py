@@ -234,6 +234,9 @@ class TestAnalyser:
             assert list(Statistics().analyse(mail, analysis)) == []
             assert ("bulk" in analysis.traits) is bulk
             assert "lesson" not in analysis.traits
+        spared = Analysis(Knowledge(bulk=True), {"bulk": False})
+        assert list(Statistics().analyse(mail, spared)) == []
+        assert "bulk" not in spared.traits
 
 
 class TestLesson:
