@@ -24,6 +24,9 @@ class Listener(Protocol):
     def lost(self, why: str) -> None:
         """Nothing can come any more; called once."""
 
+    def unsent(self, why: str) -> None:
+        """The question did not go out, for trouble of ours, so nothing can come; it is still to be left."""
+
 
 class Exchange(Protocol):
     """A way that one or more questions have gone."""
@@ -40,10 +43,10 @@ class Network(Protocol):
     """What carries questions; tests have one without sockets."""
 
     def datagram(self, server: Address, packet: bytes, listener: Listener) -> Exchange:
-        """Ask over UDP.
+        """Ask over UDP, at the latest when the reactor's turn is over.
 
         Raises:
-            OSError: it could not even be sent. The listener is not called before the return.
+            OSError: it cannot be sent. The listener is not called before the return.
         """
 
     def stream(self, server: Address, packet: bytes, listener: Listener, timeout: float) -> Exchange:

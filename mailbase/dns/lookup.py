@@ -48,6 +48,10 @@ class _Try:
         """See :class:`mailbase.dns.exchange.Listener`."""
         self.lookup.lost(self, why)
 
+    def unsent(self, why: str) -> None:
+        """See :class:`mailbase.dns.exchange.Listener`."""
+        self.lookup.unsent(self, why)
+
 
 class Lookup(ABC):
     """Asks the servers in turn: the next one when one is silent for a try's time, cannot tell, or is gone.
@@ -174,9 +178,7 @@ class Lookup(ABC):
             else:
                 attempt.exchange = network.datagram(address, packet, attempt)
         except OSError as error:
-            # No descriptor left, no route: says nothing about the server.
-            counts["unsent"] += 1
-            self._fail(attempt, f"{address}: {error}")
+            self._unsent(attempt, str(error))
             return False
         counts["sent"] += 1
         return True
@@ -242,6 +244,12 @@ class Lookup(ABC):
             self._upstreams.silent(attempt.server, attempt.sent)
             self._next()
 
+    def unsent(self, attempt: _Try, why: str) -> None:
+        """A try did not go out."""
+        if attempt.exchange is not None:
+            self._unsent(attempt, why)
+            self._next()
+
     def wake(self) -> None:
         """Nothing came to the last try in its time."""
         self._alarms = self._timer = None
@@ -255,6 +263,11 @@ class Lookup(ABC):
                 # A connection may be slow for a large answer; it tells itself when it breaks.
                 self._upstreams.silent(last.server, last.sent)
         self._next()
+
+    def _unsent(self, attempt: _Try, why: str) -> None:
+        # No descriptor left, no route: says nothing about the server.
+        self._metrics.packets["unsent"] += 1
+        self._fail(attempt, f"{attempt.server.address}: {why}")
 
     def _fail(self, attempt: _Try, problem: str) -> None:
         self._release(attempt)

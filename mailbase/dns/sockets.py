@@ -29,6 +29,9 @@ SHARE = 32
 """Questions that go out from one port."""
 MOMENT = 1.0
 """Seconds within which they do."""
+TOGETHER = 16
+"""Questions that are sent in a row. Each wakes a server on the same machine that sleeps on another processor,
+which costs more than all else about sending; those that follow at once find it awake."""
 
 _LENGTH = Struct("!H")
 _KIND = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
@@ -46,29 +49,34 @@ class Sockets:
         self._seconds: Callable[[], float] = reactor.seconds
         self._ports: dict[Address, _Port] = {}
         """The port from which the next question to a server goes out."""
+        self._outgoing: list[tuple[_Port, bytes]] = []
+        """What goes out when the reactor's turn is over."""
+        self._flushing = False
 
     def datagram(self, server: Address, packet: bytes, listener: Listener) -> Exchange:
         """See :class:`mailbase.dns.exchange.Network`."""
         now = self._seconds()
+        number = packet[:2]
         port = self._ports.get(server)
-        if port is not None and port.takes(packet[:2], now):
-            try:
-                port.ask(packet, listener)
-                return port
-            except ConnectionRefusedError as error:
-                # That is what became of an earlier question.
-                self._reactor.callLater(0, port.fail, str(error))
-            except OSError:
-                # Perhaps that, too; else it will be seen again.
-                pass
-        port = _Port(self._reactor, server, now)
-        try:
-            port.ask(packet, listener)
-        except OSError:
-            port.close()
-            raise
-        self._ports[server] = port
+        if port is None or not port.takes(number, now):
+            port = self._ports[server] = _Port(self._reactor, server, now)
+        port.await_answer(number, listener)
+        self._outgoing.append((port, packet))
+        if len(self._outgoing) >= TOGETHER:
+            self._flush()
+        elif not self._flushing:
+            self._flushing = True
+            self._reactor.callLater(0, self._flush_later)
         return port
+
+    def _flush_later(self) -> None:
+        self._flushing = False
+        self._flush()
+
+    def _flush(self) -> None:
+        outgoing, self._outgoing = self._outgoing, []
+        for port, packet in outgoing:
+            port.send(packet)
 
     def stream(self, server: Address, packet: bytes, listener: Listener, timeout: float) -> Exchange:
         """See :class:`mailbase.dns.exchange.Network`."""
@@ -83,14 +91,17 @@ class _Port:
     __slots__ = ("_asked", "_fd", "_listeners", "_open", "_reactor", "_receive", "_send", "_socket", "_until")
 
     def __init__(self, reactor: Any, server: Address, now: float) -> None:
+        """Raises:
+        OSError: no descriptor is left, or there is no route.
+        """
         family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
         self._socket = socket.socket(family, _KIND)
-        self._open = False
         try:
             self._socket.connect(server)
         except OSError:
             self._socket.close()
             raise
+        self._open = True
         self._send, self._receive = self._socket.send, self._socket.recv
         self._fd = self._socket.fileno()
         self._reactor = reactor
@@ -99,20 +110,36 @@ class _Port:
         """The ids of all questions that went out here."""
         self._listeners: dict[bytes, Listener] = {}
         """Who waits, by id."""
+        reactor.addReader(self)
 
     def takes(self, number: bytes, now: float) -> bool:
         """Whether a question with this id may go out here."""
         asked = self._asked
         return self._open and len(asked) < SHARE and now < self._until and number not in asked
 
-    def ask(self, packet: bytes, listener: Listener) -> None:
-        self._send(packet)
-        number = packet[:2]
+    def await_answer(self, number: bytes, listener: Listener) -> None:
+        """Listen from now on."""
         self._asked.add(number)
         self._listeners[number] = listener
-        if not self._open:
-            self._open = True
-            self._reactor.addReader(self)
+
+    def send(self, packet: bytes) -> None:
+        """Ask, if somebody still waits for the answer."""
+        if packet[:2] not in self._listeners:
+            return
+        try:
+            self._send(packet)
+        except OSError:
+            try:
+                # That may be what became of an earlier question, which is told once.
+                self._send(packet)
+            except OSError as error:
+                # Later: somebody may be in the middle of asking.
+                self._reactor.callLater(0, self._not_sent, packet[:2], str(error))
+
+    def _not_sent(self, number: bytes, why: str) -> None:
+        listener = self._listeners.get(number)
+        if listener is not None:
+            listener.unsent(why)
 
     def leave(self, number: bytes) -> None:
         if self._listeners.pop(number, None) is not None and not self._listeners:

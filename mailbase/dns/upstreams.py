@@ -152,6 +152,10 @@ class _Probe:
         self._exchange = None
         self._fail()
 
+    def unsent(self, why: str) -> None:
+        """See :class:`mailbase.dns.exchange.Listener`."""
+        self._fail()
+
     def _fail(self) -> None:
         self._close()
         if self._timer.active():

@@ -28,7 +28,7 @@ from mailbase.dns import (
 )
 from mailbase.dns.exchange import Address, Listener
 from mailbase.dns.lookup import MAX_FOREIGN, MAX_TRIES
-from mailbase.dns.upstreams import LAST_PROBE
+from mailbase.dns.upstreams import FIRST_PROBE, LAST_PROBE
 
 ONE, TWO = Address("192.0.2.1"), Address("192.0.2.2")
 ROOT = "."
@@ -489,6 +489,31 @@ def test_trouble_of_our_own_says_nothing_about_the_servers() -> None:
     assert "Too many open files" in result[0].detail
     assert scene.metrics.packets["unsent"] == 2
     assert not scene.downs
+
+
+def test_what_could_not_be_sent_after_all_goes_to_the_next_server() -> None:
+    scene = Scene(ONE, TWO)
+    result = scene.ask()
+    scene.sent[0].listener.unsent("no buffer")
+    assert scene.sent[0].closed
+    assert scene.sent[1].server == TWO
+    scene.sent[1].listener.unsent("no route")
+    assert isinstance(result[0], Temporary)
+    assert "no route" in result[0].detail
+    scene.sent[1].listener.unsent("no route")  # nobody waits any more
+    assert scene.metrics.packets["unsent"] == 2
+    assert not scene.downs
+
+
+def test_a_probe_that_could_not_be_sent_is_sent_again() -> None:
+    scene = Scene(ONE)
+    scene.ask()
+    scene.pass_time(DnsSettings().timeout + 0.1)
+    (probe,) = scene.probes
+    probe.listener.unsent("no buffer")
+    assert probe.closed
+    scene.pass_time(FIRST_PROBE + 0.1)
+    assert len(scene.probes) == 2
 
 
 def test_an_answer_that_cannot_be_read_goes_to_the_next_server() -> None:

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 
 from mailbase.dns import sockets
 from mailbase.dns.exchange import Address
-from mailbase.dns.sockets import MOMENT, SHARE, Sockets
+from mailbase.dns.sockets import MOMENT, SHARE, TOGETHER, Sockets
 
 SERVER = Address("192.0.2.1", 53)
 
@@ -72,12 +72,16 @@ class Listener:
     def __init__(self) -> None:
         self.packets: list[bytes] = []
         self.reasons: list[str] = []
+        self.unsent_for: list[str] = []
 
     def heard(self, packet: bytes) -> None:
         self.packets.append(packet)
 
     def lost(self, why: str) -> None:
         self.reasons.append(why)
+
+    def unsent(self, why: str) -> None:
+        self.unsent_for.append(why)
 
 
 class Scene:
@@ -90,7 +94,12 @@ class Scene:
         packet = number.to_bytes(2) + b"question"
         return listener, self.network.datagram(server, packet, listener)
 
+    def turn(self) -> None:
+        """The reactor has dealt with what was ready."""
+        self.reactor.advance(0)
+
     def readable(self) -> None:
+        self.turn()
         for reader in list(self.reactor.readers):
             reader.doRead()  # type: ignore[attr-defined]
 
@@ -117,6 +126,7 @@ def test_one_question_at_a_time_has_a_port_of_its_own(scene: Scene) -> None:
 
 def test_questions_of_a_moment_share_ports_within_bounds(scene: Scene) -> None:
     asked = [scene.ask(number) for number in range(3 * SHARE)]
+    scene.turn()
     assert [len(one.sent) for one in Socket.made] == [SHARE] * 3
     assert len(scene.reactor.readers) == 3
     for number, (_, exchange) in enumerate(asked):
@@ -125,19 +135,23 @@ def test_questions_of_a_moment_share_ports_within_bounds(scene: Scene) -> None:
     scene.ask(1)
     scene.reactor.advance(MOMENT)
     scene.ask(2)
+    scene.turn()
     assert [len(one.sent) for one in Socket.made[3:]] == [1, 1]
 
 
 def test_no_id_is_used_twice_at_a_port_and_no_server_shares_with_another(scene: Scene) -> None:
     scene.ask(1)
     _, exchange = scene.ask(2)
+    scene.turn()
     exchange.leave((2).to_bytes(2))
     scene.ask(2)
+    scene.turn()
     assert [len(one.sent) for one in Socket.made] == [2, 1]
     scene.ask(3, Address("2001:db8::53"))
     assert Socket.made[2].family == socket.AF_INET6
     assert Socket.made[2].server == ("2001:db8::53", 53)
     scene.ask(4)
+    scene.turn()
     assert len(Socket.made[1].sent) == 2
 
 
@@ -174,27 +188,85 @@ def test_all_at_a_port_are_told_that_nobody_listens(scene: Scene) -> None:
 
 def test_what_became_of_an_earlier_question_does_not_fail_a_later_one(scene: Scene) -> None:
     one, _ = scene.ask(1)
+    scene.turn()
     Socket.made[0].trouble = ConnectionRefusedError("refused")
     two, _ = scene.ask(2)
+    scene.turn()
+    assert Socket.made[0].sent == [b"\0\1question", b"\0\2question"]
     assert not one.reasons
-    assert Socket.made[1].sent == [b"\0\2question"]
-    scene.reactor.advance(0)
-    assert one.reasons == ["refused"]
-    assert not two.reasons
-    assert len(scene.reactor.readers) == 1
+    assert not two.reasons + two.unsent_for
 
 
-def test_what_cannot_be_sent_is_an_error_that_leaves_nothing_behind(scene: Scene) -> None:
+def test_what_cannot_be_sent_is_told_when_nobody_is_in_the_middle_of_asking(scene: Scene) -> None:
     one, _ = scene.ask(1)
+    scene.turn()
     Socket.refuse = OSError("no buffer")
-    with pytest.raises(OSError, match="no buffer"):
-        scene.ask(2)
-    assert not one.reasons
-    assert Socket.made[1].closed
-    assert len(scene.reactor.readers) == 1
+    asked = [scene.ask(number) for number in range(2, 2 + TOGETHER)]
+    assert not any(listener.unsent_for for listener, _ in asked)
+    scene.turn()
+    assert [listener.unsent_for for listener, _ in asked] == [["no buffer"]] * TOGETHER
+    assert not one.reasons + one.unsent_for
+    for number, (_, exchange) in enumerate(asked, 2):
+        exchange.leave(number.to_bytes(2))
     Socket.refuse = None
-    scene.ask(3)
-    assert Socket.made[0].sent == [b"\0\1question", b"\0\3question"]
+    scene.ask(100)
+    scene.turn()
+    assert Socket.made[0].sent == [b"\0\1question", b"\0\x64question"]
+    assert len(scene.reactor.readers) == 1
+
+
+def test_who_has_left_is_not_told_that_it_could_not_be_sent(scene: Scene) -> None:
+    scene.ask(1)
+    Socket.refuse = OSError("no buffer")
+    asked = [scene.ask(number) for number in range(2, 1 + TOGETHER)]
+    listener, exchange = asked[0]
+    exchange.leave(b"\0\2")
+    scene.turn()
+    assert not listener.unsent_for
+    assert asked[1][0].unsent_for == ["no buffer"]
+
+
+def test_questions_of_one_turn_are_sent_in_rows(scene: Scene) -> None:
+    for number in range(TOGETHER - 1):
+        scene.ask(number)
+    assert not Socket.made[0].sent
+    scene.ask(TOGETHER)
+    assert len(Socket.made[0].sent) == TOGETHER
+    scene.ask(TOGETHER + 1)
+    assert len(Socket.made[0].sent) == TOGETHER
+    scene.turn()
+    assert len(Socket.made[0].sent) == TOGETHER + 1
+    assert not scene.reactor.getDelayedCalls()
+
+
+def test_what_was_left_before_the_end_of_the_turn_is_not_sent(scene: Scene) -> None:
+    _, exchange = scene.ask(1)
+    scene.ask(2)
+    exchange.leave(b"\0\1")
+    scene.turn()
+    assert Socket.made[0].sent == [b"\0\2question"]
+    _, exchange = scene.ask(3, Address("192.0.2.2"))
+    exchange.leave(b"\0\3")
+    assert Socket.made[1].closed
+    scene.turn()
+    assert not Socket.made[1].sent
+
+
+def test_without_a_socket_or_a_route_asking_is_an_error_that_leaves_nothing_behind(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(self: Socket, server: Address) -> None:
+        raise OSError("unreachable")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Socket, "connect", unreachable)
+        with pytest.raises(OSError, match="unreachable"):
+            scene.ask(1)
+    assert Socket.made[0].closed
+    assert not scene.reactor.readers + scene.reactor.getDelayedCalls()
+    scene.ask(2)
+    scene.turn()
+    assert Socket.made[1].sent == [b"\0\2question"]
 
 
 def test_a_port_that_the_reactor_gives_up_tells_all(scene: Scene) -> None:
