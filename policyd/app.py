@@ -24,6 +24,7 @@ from mailbase.lists.metrics import collect as collect_lists
 from mailbase.lists.roster import Roster
 from mailbase.logs import Log
 from mailbase.metrics import new_registry, site
+from mailbase.reactor import install
 from mailbase.registry import Registry
 from mailbase.report import Report
 from mailbase.service import Service
@@ -452,9 +453,7 @@ def serve(path: Path, overrides: Sequence[str], inherited: Mapping[str, socket.s
         ConfigError: the configuration cannot be used.
         ListenError: an address cannot be listened on.
     """
-    from twisted.internet import reactor as twisted
-
-    reactor = WallClock(twisted)
+    reactor = WallClock(install())
     settings = load(path, overrides)
     log = make_log("policyd", settings, reactor)
     raise_descriptor_limit()
