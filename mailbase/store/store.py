@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from mailbase.logs import Log
 from mailbase.store.database import Database
 from mailbase.store.errors import StoreError, describe
+from mailbase.store.numbers import NumberTable
 from mailbase.store.reader import Reader
 from mailbase.store.table import Table
 from mailbase.store.worker import ThreadWorker, Worker
@@ -99,7 +100,10 @@ class Store:
         self._copied_at = clock.seconds()
         self._writer = Writer(database)
         self._reader = Reader(database, clock.seconds, self._read_failed)
-        self._tables = {spec.name: Table(spec, self._reader, self._wake) for spec in database.tables}
+        self._tables = {
+            spec.name: (NumberTable if spec.numeric else Table)(spec, self._reader, self._wake)
+            for spec in database.tables
+        }
         self.status = StoreStatus()
         self._timer: Any = None
         self._oldest: float | None = None

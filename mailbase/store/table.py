@@ -51,9 +51,7 @@ class Table:
         # What was read or put last, each key at a place that another may take: cheaper than an order of use,
         # and of a flood of rows a part stays, where such an order keeps none.
         self._last_slot = (1 << (max(1, spec.cached) - 1).bit_length()) - 1
-        self._keys: list[bytes | None] = [None] * (self._last_slot + 1)
-        self._rows: list[Row | None] = [None] * (self._last_slot + 1)
-        """As :meth:`get` gives them; None: known not to exist."""
+        self._make_places()
         self._presence: Presence | None = None
         """Knows every key; None until one does."""
         self._filling: Presence | None = None
@@ -65,6 +63,11 @@ class Table:
         self.refused = 0
         """Entries not taken because too many wait for the disk."""
 
+    def _make_places(self) -> None:
+        self._keys: list[bytes | None] = [None] * (self._last_slot + 1)
+        self._rows: list[Row | None] = [None] * (self._last_slot + 1)
+        """As :meth:`get` gives them; None: known not to exist."""
+
     def get(self, key: bytes, now: float) -> Row | None:
         """The hot columns and ``expires`` of a row.
 
@@ -74,9 +77,9 @@ class Table:
         mark = hash(key)
         presence = self._presence
         if presence is not None:
-            # Presence.may_have, without the call: most look-ups end here.
+            # The first half of Presence.may_have, without the call: most look-ups end here.
             place = mark & presence.mask
-            if not presence.bits[place >> 3] & 1 << (place & 7):
+            if not presence.bits[place >> 3] & 1 << (place & 7) or not presence.may_have(key):
                 return None
         slot = mark & self._last_slot
         if self._keys[slot] == key:

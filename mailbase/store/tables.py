@@ -70,6 +70,11 @@ class TableSpec:
         return sum(column.hot for column in self.columns)
 
     @property
+    def numeric(self) -> bool:
+        """Whether :meth:`Table.get` returns whole numbers, and what is absent is known in another way."""
+        return self.mostly_absent and all(column.kind == "INTEGER" for column in self.columns if column.hot)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names of a whole row, as :meth:`Table.scan` yields it, without the key."""
         return (*(column.name for column in self.columns), "expires")

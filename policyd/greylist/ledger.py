@@ -12,6 +12,7 @@ from mailbase.store.tables import Row
 from policyd.facts import Grey, GreylistFact
 from policyd.greylist.identity import Caller, extended, together
 from policyd.greylist.keys import normal_recipient, normal_sender, own_key, pair_key, pair_text
+from policyd.greylist.standing import Standing
 from policyd.greylist.tables import ALLOWED, CLIENTS, OTHERS, TRIPLETS
 from policyd.greylist.terms import (
     Client,
@@ -25,7 +26,6 @@ from policyd.greylist.terms import (
     judge,
     seen_again,
 )
-from policyd.greylist.waiting import Waiting
 from policyd.remembered import Remembered
 
 MAX_TEXT = 320
@@ -158,7 +158,7 @@ class StoreLedger:
         self.others: Table = store.table(OTHERS.name)
         self.clients: Table = store.table(CLIENTS.name)
         self.allowed: Table = store.table(ALLOWED.name)
-        self._waiting = Waiting()
+        self._standing = Standing()
         self._networks: NetworkTable[int] | None = None
         """Allowed by command, until when; None if there are none."""
 
@@ -193,16 +193,19 @@ class StoreLedger:
         pair = pair_text(sender, recipient)
         key = pair_key(pair)
         noted = caller.noted
-        first = self._waiting.first(key, noted)
+        seen = self._standing.of(key, noted)
+        if seen < 0 and is_current(-seen, -seen, now, terms):
+            # What most mail is that need not wait.
+            return _KNOWN
         # After that its row is gone.
-        if first and now < int(first + terms.retry_window) + 1:
-            held: Entry | None = _tuple(Entry, (first, 0, first))
+        if seen > 0 and now < int(seen + terms.retry_window) + 1:
+            held: Entry | None = _tuple(Entry, (seen, 0, seen))
             places: tuple[_Place, ...] = ((self.triplets, key, noted),)
             incomplete = False
         else:
             row = self.triplets.get(key, now)
             if row is not None and row[3] == noted and is_current(row[1], row[2], now, terms):  # type: ignore[arg-type]
-                # What most mail is that need not wait.
+                self._standing.note(key, noted, _entry(row), row[-1], asked=True)  # type: ignore[arg-type]
                 return _KNOWN
             held, places, incomplete = self._held(pair, key, row, caller, now)
         entry, (outcome, wait) = judge(held, now, terms)
@@ -216,7 +219,7 @@ class StoreLedger:
         if entry is not None and trace:
             if outcome is _NEW and self._status.broken and self.on_error == "pass":
                 return _UNAVAILABLE
-            self._put(places, entry, sender[:MAX_TEXT], recipient[:MAX_TEXT], expiry(entry, terms), noted)
+            self._put(places, entry, sender[:MAX_TEXT], recipient[:MAX_TEXT], expiry(entry, terms))
             if outcome is _FIRST_PASSED and terms.auto_allow_after:
                 self._note_good_retry(caller, client, now)
         return _fact((outcome, wait))
@@ -228,17 +231,17 @@ class StoreLedger:
         sender: str,
         recipient: str,
         expires: int,
-        noted: str,
     ) -> None:
         """Keep an entry at its places."""
         for table, key, whose in places:
-            waits = table is self.triplets and not entry.passed and whose == noted
             # Two tuples are quicker put together than one unpacked.
-            table.put(key, entry + (whose, sender, recipient, expires), keep=not waits)  # noqa: RUF005
-            if waits:
-                self._waiting.note(key, whose, entry.first)
-            elif table is self.triplets:
-                self._waiting.drop(key)
+            row = entry + (whose, sender, recipient, expires)  # noqa: RUF005
+            if table is self.triplets:
+                # What is needed of it soon is what stands.
+                table.put(key, row, keep=False)
+                self._standing.note(key, whose, entry, expires)
+            else:
+                table.put(key, row)
 
     def _note_good_retry(self, caller: Caller, client: Row | None, now: float) -> None:
         """Count one more good retry of the caller, by each identity that it proves.
@@ -369,7 +372,7 @@ class StoreLedger:
         for table in self._tables(kind):
             table.delete(key)
         if kind == "triplets":
-            self._waiting.drop(key)
+            self._standing.drop(key)
 
     @property
     def crowded(self) -> bool:

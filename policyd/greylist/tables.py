@@ -14,7 +14,7 @@ _TRIPLET = (
 )
 """The first columns are an Entry, the next says whose it is: :func:`policyd.greylist.identity.together`."""
 
-TRIPLETS = TableSpec("greylist_triplets", _TRIPLET, cached=15_000, mostly_absent=True, opaque=True)
+TRIPLETS = TableSpec("greylist_triplets", _TRIPLET, cached=4_000, mostly_absent=True, opaque=True)
 """Of each sender and recipient, the first who brought it. Key: :func:`policyd.greylist.keys.pair_key`."""
 
 OTHERS = TableSpec("greylist_others", _TRIPLET, cached=1_000, mostly_absent=True, opaque=True)
@@ -23,7 +23,7 @@ OTHERS = TableSpec("greylist_others", _TRIPLET, cached=1_000, mostly_absent=True
 CLIENTS = TableSpec(
     "greylist_clients",
     (Column("retries", "INTEGER"), Column("last", "INTEGER")),
-    cached=15_000,
+    cached=200_000,
     mostly_absent=True,
 )
 """Key: an identity, see :mod:`policyd.greylist.identity`. The first columns are a Client."""
