@@ -22,6 +22,7 @@ from contentfilter.scanners.ole_links import OleLinks
 from contentfilter.scanners.ole_objects import OleObjects
 from contentfilter.scanners.onenote import OneNote
 from contentfilter.scanners.open_document import OpenDocument
+from contentfilter.scanners.openpgp import OpenPgp
 from contentfilter.scanners.outlook import Outlook
 from contentfilter.scanners.pdf import Pdf
 from contentfilter.scanners.private_mail import PrivateMail
@@ -58,6 +59,7 @@ SCANNERS: dict[str, Scanner] = {
         WideText(),
         Email(),
         PrivateMail(),
+        OpenPgp(),
         Tnef(),
         Macintosh(),
         Zip(),

@@ -1,27 +1,15 @@
-"""Mail in S/MIME and PGP: what is only signed is opened; what is encrypted is for its recipients alone."""
+"""Mail in S/MIME: what is only signed is opened; what is encrypted is for its recipients alone."""
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Iterator
 
 from contentfilter.containers import cms
 from contentfilter.containers.ber import BerError
-from contentfilter.limits import KIB
 from contentfilter.part import Content, Context, Found, Part
 
 REASON = "mail-encrypted"
-_TEXT = 256 * KIB
-"""Text in which an encrypted message begins; in front of it stand some words at most."""
-
-_ARMOUR = re.compile(rb"(?:\A|\n)[ \t>]{0,20}-----BEGIN PGP MESSAGE(?:, PART [0-9/]{1,10})?-----[ \t]*\r?\n")
-_PACKETS = re.compile(
-    # Session keys for a recipient (RFC 9580 5.1) or a password (5.3), in both forms of packet headers.
-    rb"\x84[\x20-\xff]\x03|\x85[\0-\x10][\0-\xff]\x03|\xc1[\x20-\xbf]\x03|\xc1[\xc0-\xc8][\0-\xff][\x03\x06]"
-    rb"|\x8c[\x04-\x40]\x04[\x01-\x0d][\0\1\3]|\xc3[\x04-\x60](?:\x04[\x01-\x0d][\0\1\3]|[\x05\x06])",
-    re.DOTALL,
-)
 
 
 class PrivateMail:
@@ -31,11 +19,7 @@ class PrivateMail:
 
     def scan(self, part: Part, context: Context) -> Iterator[Found]:
         data = part.data
-        if (data.find(b"-----BEGIN PGP MESSAGE", 0, _TEXT) >= 0 and _ARMOUR.search(data)) or (
-            data[:1] in b"\x84\x85\x8c\xc1\xc3" and _PACKETS.match(data)
-        ):
-            yield part.unscanned(REASON, "PGP")
-        elif data[:1] in b"0M- \t\r\n" and (message := cms.find(data)) is not None:
+        if data[:1] in b"0M- \t\r\n" and (message := cms.find(data)) is not None:
             yield from _opened(part, message, context)
 
 

@@ -7,13 +7,18 @@ import struct
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contentfilter.containers import cms, lzfu, tnef
+from contentfilter.containers import cms, lzfu, openpgp, tnef
 from contentfilter.containers.ber import BerError
 from contentfilter.scan import scan_document
 from tests.samples import cms as made_cms
+from tests.samples import openpgp as made_openpgp
 from tests.samples import tnef as made_tnef
 
 EXAMPLES = settings(max_examples=200, deadline=None)
+OPENPGP = made_openpgp.armour(
+    made_openpgp.MARKER
+    + made_openpgp.old(8, made_openpgp.compressed(made_openpgp.new(11, made_openpgp.literal(b"hello"))), 3)
+)
 SIGNED = made_cms.signed(
     made_cms.pieces(b"Content-Type: text/plain\r\n\r\nhello" * 5, 20, 2), made_cms.endless
 )
@@ -42,6 +47,14 @@ def test_damaged_smime(data: bytes):
     except (BerError, StopIteration):
         return
     assert len(found.content or b"") <= len(data)
+
+
+@EXAMPLES
+@given(damaged(OPENPGP))
+def test_damaged_openpgp(data: bytes):
+    for octets in (data, *openpgp.armoured(data)):
+        message = openpgp.read(octets, 1000)
+        assert message.expanded <= 1000
 
 
 @EXAMPLES

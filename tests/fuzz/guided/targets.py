@@ -11,6 +11,7 @@ TARGETS = {
     "office-xml": "tests.fuzz.guided.office_xml",
     "ole": "tests.fuzz.guided.ole",
     "passwords": "tests.fuzz.guided.password_words",
+    "openpgp": "tests.fuzz.guided.openpgp",
     "pdf": "tests.fuzz.guided.pdf_document",
     "rar": "tests.fuzz.guided.rar_archive",
     "rtf": "tests.fuzz.guided.rtf",
