@@ -33,6 +33,8 @@ _HEAD = 64
 _PEM = re.compile(rb"-----BEGIN (?:PKCS7|PKCS #7 SIGNED DATA|CMS|SIGNED MESSAGE)-----([A-Za-z0-9+/=\s]*)")
 _BASE64 = re.compile(rb"\s{0,16}MI[A-Za-z0-9+/]")
 _BLANK = b" \t\r\n"
+_KEY_STORE = re.compile(rb"0(?:[\0-\x80]|\x81.|\x82..|\x83...|\x84....)\x02\x01\x03", re.DOTALL)
+"""PKCS #12 (RFC 7292 4): version 3, and then a message like those here, which holds certificates and keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Cms:
 def find(data: Content) -> bytes | None:
     """The message in BER, out of PEM or base64 if need be; None if ``data`` is none."""
     if data[:1] == b"0" and any(oid in data[:_HEAD] for oid in _OIDS):
-        return bytes(data)
+        return None if _KEY_STORE.match(data) else bytes(data)
     text: bytes | None = None
     if _BASE64.match(data):
         text = bytes(data)

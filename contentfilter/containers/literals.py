@@ -10,7 +10,8 @@ import binascii
 import functools
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from contentfilter.containers.zipmember import inflate
 from contentfilter.limits import MIB
@@ -50,6 +51,14 @@ _LEAST_SPELT = 16
 """Characters that must be spelt by number in a text of octets."""
 _SPELT_HEAD = 2048
 _PLAIN = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
+_REPLACED = re.compile(
+    rb"replace(?:All)?\(\s{0,9}(?:/((?:[^/\\\r\n*+?\[(|.]|\\[^\w\s]){1,16})/\w{0,8}|[\"'`]([^\"'`\r\n]{1,16})[\"'`])"
+    rb"\s{0,9},\s{0,9}[\"'`]([^\"'`\r\n]{0,16})[\"'`]"
+    rb"|split\(\s{0,9}[\"'`]([^\"'`\r\n]{1,16})[\"'`]\s{0,9}\)\s{0,9}\.\s{0,9}join\(\s{0,9}[\"'`]([^\"'`\r\n]{0,16})[\"'`]"
+)
+"""Calls that put one text in another's place; of regular expressions those that are mere text."""
+_LITERAL = re.compile(rb"\\(.)")
+_MAX_REPLACED = 16
 _LONG_TEXT = re.compile(rb"[\"'`]([^\"'`<>\r\n]{256,}+)[\"'`]")
 _ESCAPED_HEX = re.compile(rb"(?<![0-9a-fA-F%,:])(?:[%,:\s]?[0-9a-fA-F]{2}[%,:\s]){64,}+[0-9a-fA-F]{0,2}")
 _NUMBERS = re.compile(
@@ -161,8 +170,11 @@ def _octet(match: re.Match[bytes]) -> bytes:
     return bytes((int(match[3], 8),)) if match[3] else _PLAIN.get(match[4], match[4])
 
 
-def data_urls(text: bytes) -> Iterator[tuple[str, bytes]]:
-    """Media type and content of each data: URL (RFC 2397), but of pictures, fonts and films.
+def data_urls(text: bytes, shown: bool = False) -> Iterator[tuple[str, bytes]]:
+    """Media type and content of each data: URL (RFC 2397).
+
+    Arguments:
+        shown: also of pictures, fonts and films.
 
     Raises:
         TooManyError: after the last that is looked at.
@@ -174,15 +186,33 @@ def data_urls(text: bytes) -> Iterator[tuple[str, bytes]]:
         if b"%" in content:
             content = unquoted(content)
         if b";base64" in match[2].lower():
-            if from_base64(content[:_HEAD]).startswith(SHOWN):
+            if not shown and from_base64(content[:_HEAD]).startswith(SHOWN):
                 continue
             content = from_base64(content)
         yield match[1].decode("latin-1").lower(), content
 
 
-def literals(text: bytes) -> Iterator[tuple[bytes, bool]]:
+def replacements(page: bytes) -> list[tuple[bytes, bytes]]:
+    """What a script replaces by what, in the order in which that is written: texts of a few characters.
+
+    Arguments:
+        page: as it stands, since :func:`flat` joins neighbouring texts.
+    """
+    found = []
+    if b"replace" in page or b"split" in page:
+        for match in islice(_REPLACED.finditer(page), _MAX_REPLACED):
+            pattern, text, by, cut, joint = match.groups()
+            old = _LITERAL.sub(rb"\1", pattern) if pattern else text or cut
+            found.append((old, by or joint or b""))
+    return found
+
+
+def literals(text: bytes, replaced: Sequence[tuple[bytes, bytes]] = ()) -> Iterator[tuple[bytes, bool]]:
     """Content of the literals in ``text``, as :func:`flat` makes it, and whether it looks like anything but
     written text: then it is data even if nothing in it is known.
+
+    Arguments:
+        replaced: what its scripts replace before they decode it.
 
     Raises:
         TooManyError: after the last that is looked at.
@@ -202,7 +232,7 @@ def literals(text: bytes) -> Iterator[tuple[bytes, bool]]:
             if content.startswith(_LONG_STARTS) or _is_program(content):
                 yield content, True
     if b"replace" in text or b"split" in text:
-        yield from _filled(text)
+        yield from _filled(text, replaced)
     for pattern, decode in ((_ESCAPED_HEX, _unhex), (_NUMBERS, _from_numbers)):
         for number, match in enumerate(pattern.finditer(text)):
             if number >= MAX_LITERALS:
@@ -210,18 +240,31 @@ def literals(text: bytes) -> Iterator[tuple[bytes, bool]]:
             yield from _known(decode(match[0]), False)
 
 
-def _filled(text: bytes) -> Iterator[tuple[bytes, bool]]:
-    """Known content in base64 with characters in it that a script takes out."""
+def _filled(text: bytes, replaced: Sequence[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bool]]:
+    """Known content in base64 with characters in it that a script takes out, or replaces by others."""
     for number, match in enumerate(_LONG_TEXT.finditer(text)):
         if number >= MAX_LITERALS:
             raise TooManyError
         raw = match[1]
+        if replaced and _begins_known(_with_replaced(raw[:4096], replaced)):
+            yield from_base64(_with_replaced(raw, replaced)), True
         if not raw.translate(None, _PLAIN_BASE64):
             continue
         for filled in dict.fromkeys((raw, raw.translate(None, b"-_"))):
-            head = from_base64(filled[:4096])
-            if head.startswith(_LONG_STARTS) or _is_program(head):
+            if _begins_known(filled[:4096]):
                 yield from_base64(filled), True
+
+
+def _with_replaced(text: bytes, replaced: Sequence[tuple[bytes, bytes]]) -> bytes:
+    for old, new in replaced:
+        text = text.replace(old, new)
+    return text
+
+
+def _begins_known(text: bytes) -> bool:
+    """Whether what stands in base64 is known by how it begins."""
+    head = from_base64(text)
+    return head.startswith(_LONG_STARTS) or _is_program(head)
 
 
 def _from_text(raw: bytes) -> Iterator[tuple[bytes, bool]]:

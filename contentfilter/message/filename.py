@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contentfilter.filename import suffixes
-from contentfilter.message.parameters import decode_words, parameters
+from contentfilter.message.parameters import decode_words, parameters, without_comments
 from mailbase.scripts import SUFFIXES
 
 _RUNS = "exe scr com pif msi msp cpl dll jar lnk chm url iso img vhd one"
@@ -20,7 +20,9 @@ def file_names(dispositions: list[bytes], types: list[bytes]) -> list[str]:
     found: dict[str, None] = {}
     for values, key in ((dispositions, "filename"), (types, "name")):
         for value in values:
-            for text in parameters(value, key):
+            # Most take a comment for a piece of the name.
+            readings = (value, without_comments(value)) if b"(" in value else (value,)
+            for text in (text for reading in readings for text in parameters(reading, key)):
                 # RFC 2231 forbids encoded words here; programs write them all the same.
                 found[decode_words(text).replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]] = None
     return [name for name in found if name]

@@ -52,11 +52,16 @@ _MAGIC = (
 
 def files_in_text(data: Content) -> Iterator[tuple[bytes, bytes]]:
     """Files that stand inside text: name and content, which is empty for what only looks like a file."""
+    yield from encoded_files(data)
+    for content in bare_base64(data):
+        yield b"", content
+
+
+def encoded_files(data: Content) -> Iterator[tuple[bytes, bytes]]:
+    """Likewise, of those that say what they are: uuencode, yEnc, BinHex."""
     for needle, decode in ((b"begin", uuencoded), (b"=ybegin ", yencoded), (b"BinHex", binhexed)):
         if needle in data:
             yield from decode(data)
-    for content in bare_base64(data):
-        yield b"", content
 
 
 def bare_base64(data: Content) -> Iterator[bytes]:

@@ -21,14 +21,15 @@ MAX_ITEMS = 300_000
 MAX_FORM = 16
 _WORDS = re.compile(
     rb"/(?:JS|JavaScript|Launch|GoToR|GoToE|ImportData|EF|RF|EP|XFA|OnInstantiate|EmbeddedFile|EncryptedPayload)\b"
-    rb"|/URI (?:\((?:[fF][iI][lL][eE]:|\\\\)|<[fF][eE][fF][fF])"
+    rb"|/URI (?:\((?:(?i:file|mhtml|search-ms|ms-msdt|ms-officecmd):|\\\\)|<[fF][eE][fF][fF])"
 )
 _ELSEWHERE = re.compile(r"(?:file:|smb:|[a-z]{3,8}://|[\\/]{2})", re.IGNORECASE)
 _PROGRAM = re.compile(
-    r"(?:file:|[\\/]{2}).{0,2000}\.(?:exe|com|bat|cmd|scr|pif|vb[se]|jse?|wsf|hta|lnk|ps1|msi|jar|cpl|dll)\s*$",
+    r"(?:file:|[\\/]{2}).{0,2000}\.(?:exe|com|bat|cmd|scr|pif|vb[se]|jse?|wsf|hta|lnk|ps1|msi|jar|cpl|dll)\s*$"
+    r"|(?:mhtml|search-ms|ms-msdt|ms-officecmd):",
     re.IGNORECASE | re.DOTALL,
 )
-"""A link to a file starts it, if it is a program."""
+"""A link to a file starts it, if it is a program; some handlers start, or show, what another machine has."""
 _SCRIPT = re.compile(rb"<(?:[\w.-]{1,40}:)?script\b", re.IGNORECASE)
 ERRORS = (
     pikepdf.PdfError,

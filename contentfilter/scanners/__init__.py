@@ -18,6 +18,7 @@ from contentfilter.scanners.legacy_office import LegacyOffice
 from contentfilter.scanners.macintosh import Macintosh
 from contentfilter.scanners.misnamed import Misnamed
 from contentfilter.scanners.office_xml import OfficeXml
+from contentfilter.scanners.old_files import OldFiles
 from contentfilter.scanners.ole_links import OleLinks
 from contentfilter.scanners.ole_objects import OleObjects
 from contentfilter.scanners.onenote import OneNote
@@ -62,6 +63,7 @@ SCANNERS: dict[str, Scanner] = {
         OpenPgp(),
         Tnef(),
         Macintosh(),
+        OldFiles(),
         Zip(),
         OleObjects(),
         Outlook(),

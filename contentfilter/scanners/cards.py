@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from contentfilter.containers.literals import SHOWN, data_urls, from_base64, unquoted
 from contentfilter.part import Context, Found, Part
+from contentfilter.scanners.archived import archive_kind
 from contentfilter.scanners.opening import opening
 
 _STARTS = (b"begin:vcalendar", b"begin:vcard")
@@ -19,7 +20,7 @@ _NAME = re.compile(rb"(?:X-)?(?:APPLE-)?FILENAME=\"?([^\";:\r\n]{1,255})", re.IG
 
 
 class Cards:
-    """Hands out attachments, and pictures that are none."""
+    """Hands out attachments; pictures only if they are archives as well."""
 
     name = "cards"
 
@@ -27,7 +28,7 @@ class Cards:
         if part.data[:1] not in b"Bb \r\n\xef" or not opening(part.data).startswith(_STARTS):
             return
         text = _FOLD.sub(b"", bytes(part.data))
-        found = [("", content) for _kind, content in data_urls(text)]
+        found = [("", content) for _kind, content in data_urls(text, shown=True)]
         for line in text.splitlines():
             if len(line) > _LEAST and _ENCODED.search(line, 0, _HEAD):
                 # No colon is in base64.
@@ -40,5 +41,5 @@ class Cards:
             if number > context.options.members:
                 yield part.unscanned("too-large", "files in a calendar or card")
                 return
-            if len(content) >= _LEAST and not content.startswith(SHOWN):
+            if len(content) >= _LEAST and (not content.startswith(SHOWN) or archive_kind(content)):
                 yield part.child(title or f"attachment {number}", content)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from contentfilter.limits import KIB, MIB
 from contentfilter.message.filename import worst
-from contentfilter.part import Content, Context, Found, Part
+from contentfilter.part import Content, Context, Found, Part, clean_name
 
 _STEP = 4 * KIB
 """Octets that go in at once; how much a bomb took is known no better."""
@@ -65,7 +65,13 @@ class Compressed:
         if problem:
             yield part.unscanned(problem, form.kind)
         if content:
-            yield part.child(worst([bare_name(part.path), _kept_name(part.data)]), content)
+            yield part.child(worst([bare_name(part), _kept_name(part.data)]), content)
+
+
+def compression(data: Content) -> str:
+    """How ``data`` is compressed, for people; empty if it is not in a way that is read here."""
+    form = _format(data) if data.startswith(_MAGIC) else None
+    return form.kind if form else ""
 
 
 def _format(data: Content) -> _Format | None:
@@ -118,8 +124,17 @@ def _kept_name(data: Content) -> str:
     return bytes(data[at:end]).decode("latin-1") if end > at else ""
 
 
-def bare_name(path: str) -> str:
-    """The name of what a compressed file holds, after its own."""
-    name = path.rsplit("/", 1)[-1]
+def bare_name(part: Part, all_layers: bool = False) -> str:
+    """The name of what a compressed file holds, after its own.
+
+    Arguments:
+        all_layers: whether what was compressed several times in the same way was expanded as often.
+    """
+    # A piece of a document has the document's path, and a name if it is a file.
+    name = clean_name(part.name) or part.path.rsplit("/", 1)[-1]
     stem, dot, suffix = name.rpartition(".")
-    return stem if dot and suffix.lower() in _SUFFIXES else f"{name}.content"
+    if not dot or suffix.lower() not in _SUFFIXES:
+        return f"{name}.content"
+    while all_layers and stem.lower().endswith(f".{suffix.lower()}"):
+        stem = stem[: -len(suffix) - 1]
+    return stem

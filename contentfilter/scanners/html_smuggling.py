@@ -17,12 +17,14 @@ from contentfilter.containers.literals import (
     kind_of,
     literals,
     octets,
+    replacements,
     unquoted,
 )
 from contentfilter.filename import suffix
 from contentfilter.limits import MIB
 from contentfilter.needles import Needles
 from contentfilter.part import Content, Context, Found, Part
+from contentfilter.scanners.archived import archive_kind
 from contentfilter.scanners.opening import TO_READ, opening
 from mailbase.scripts import SUFFIXES
 
@@ -54,8 +56,9 @@ _OBFUSCATED = re.compile(rb"\b_0x[0-9a-f]{4,6}\b")
 _LEAST_OBFUSCATED = 20
 _LAYERED = (b"unescape", b"decodeuri", b"document.write")
 _NAMES = re.compile(rb"[\"'`]([^\"'`<>\r\n/\\]{1,120}\.([A-Za-z0-9-]{2,20}))[\"'`]")
-_ARCHIVES = "exe zip iso img rar 7z cab lnk msi doc docm xls xlsm pdf one vhd vhdx mht slk url chm jar"
-_FILES = frozenset(_ARCHIVES.split())
+_ARCHIVES = "zip rar 7z cab tar gz tgz bz2 xz zst lz lz4 lzma z lzh arj iso img vhd vhdx"
+_OTHERS = "exe lnk msi jar chm url slk doc docm xls xlsm pdf one mht eml uue"
+_FILES = frozenset(f"{_ARCHIVES} {_OTHERS}".split())
 _PRINTABLE = bytes(range(32, 256)) + b"\t\r\n\f"
 _LEAST_PAGE = 64
 _LEAST_DATA = 1024
@@ -163,7 +166,7 @@ class _Page:
         # Joined texts are no longer the words they were.
         self._note_code(layer)
         self._note_code(text)
-        for kind, content in data_urls(text):
+        for kind, content in data_urls(text, shown=bool(self._builds)):
             if self._is_new(content):
                 self._sort(content, False, layers, link="html" not in kind)
         if not self._script:
@@ -171,7 +174,7 @@ class _Page:
         for content in octets(layer):
             if self._is_new(content):
                 self._sort(content, False, layers)
-        for content, data in literals(text):
+        for content, data in literals(text, replacements(layer)):
             if self._is_new(content):
                 self._sort(content, data, layers)
             if self._room < 0:
@@ -219,13 +222,16 @@ class _Page:
             data: what nothing is known of may be a file that is encrypted.
             link: it may be saved without a script.
         """
-        if content.startswith(SHOWN):
+        shown = content.startswith(SHOWN)
+        if shown and not self._builds:
             return
-        if kind := kind_of(content):
+        if kind := kind_of(content) or archive_kind(content):
             self._carried = self._carried or f"{len(content)} octets, {kind}"
             if link and not self._script:
                 self._builds = self._builds or "link"
             self._known.append(content)
+        elif shown:
+            return
         elif not content.translate(None, _PRINTABLE):
             # A page or script of its own, whatever it may carry.
             self._add_layer(content, layers)

@@ -16,6 +16,20 @@ from contentfilter.part import Content, Context, Found, Part
 from contentfilter.scanners.opening import TO_READ, opening
 from mailbase.scripts import SUFFIXES, detail
 
+_BY_TYPE = {
+    "application/ecmascript": "js",
+    "application/hta": "hta",
+    "application/javascript": "js",
+    "application/x-bat": "bat",
+    "application/x-java-jnlp-file": "jnlp",
+    "application/x-javascript": "js",
+    "application/x-ms-application": "application",
+    "text/ecmascript": "js",
+    "text/javascript": "js",
+    "text/scriptlet": "sct",
+    "text/vbscript": "vbs",
+}
+"""The suffix that programs give to an attachment without a name."""
 _ENCODED = re.compile(rb"#@~\^[a-z0-9+/]{6}==")
 
 
@@ -90,6 +104,9 @@ class Scripts:
                 if end in SUFFIXES:
                     yield part.found("executable", detail(end))
                     return
+        elif part.attached and part.media in _BY_TYPE:
+            yield part.found("executable", detail(_BY_TYPE[part.media]))
+            return
         if kind := script(data, part.name):
             yield part.found("executable", kind)
 

@@ -42,13 +42,18 @@ class Tar:
 
     def scan(self, part: Part, context: Context) -> Iterator[Found]:
         data = part.data
-        if len(data) < _BLOCK or not data[0] or not _is_header(data, 0):
+        if not begins_tar(data):
             return
         unpacking = Unpacking(part, context, "TAR")
         sparse = yield from _walk(unpacking)
         if sparse:
             # What is between the pieces of a sparse file is for libarchive to fill.
             yield from members(unpacking, TAR, data, 0)
+
+
+def begins_tar(data: Content) -> bool:
+    """Whether the first block is the header of a member."""
+    return len(data) >= _BLOCK and data[0] != 0 and _is_header(data, 0)
 
 
 def _walk(unpacking: Unpacking) -> Generator[Found, None, bool]:

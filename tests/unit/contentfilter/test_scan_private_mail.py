@@ -85,6 +85,14 @@ def test_what_is_encrypted_is_told_and_nothing_else(data: bytes):
     assert [item.reason for item in result.unscanned] == ["mail-encrypted"]
 
 
+def test_certificates_with_their_keys_are_no_mail():
+    # PKCS #12: version 3, then a message with what everybody may read of it, and what a password opens.
+    store = cms.tlv(0x30, b"\x02\x01\x03" + cms.cms(cms.DATA, cms.tlv(4, bytes(900))))
+    result = scan_document("anna.p12", store)
+    assert result.findings == ()
+    assert result.unscanned == ()
+
+
 def test_pgp_mime():
     parts = (
         b"Content-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n",

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from contentfilter.limits import Budget, ScanOptions
+from contentfilter.part import Context, Part
 from contentfilter.policy import Policies
 from contentfilter.pool.frames import Done
 from contentfilter.pool.messages import decode, encode
 from contentfilter.scan import scan_document, scan_message
+from contentfilter.scanners.compressed import Compressed
 from contentfilter.verdict import decide
 from mailbase.config import FINDING_NAMES, ConfigError, loads
 from mailbase.scripts import SUFFIXES, detail, suffix_of
@@ -66,11 +72,46 @@ def test_in_mail_and_archive():
     assert parts == ["2/a.js", "3/b.zip/b/a.vbs"]
 
 
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        ("Content-Type: application/javascript\r\nContent-Disposition: attachment\r\n", ["script .js"]),
+        ("Content-Type: text/VBScript\r\nContent-Disposition: attachment\r\n", ["script .vbs"]),
+        ("Content-Type: application/hta\r\nContent-Disposition: attachment\r\n", ["script .hta"]),
+        (
+            'Content-Type: text/javascript\r\nContent-Disposition: attachment; filename="a.txt"\r\n',
+            [],
+        ),
+        ("Content-Type: text/javascript\r\n", []),
+        ("Content-Type: text/plain\r\nContent-Disposition: attachment\r\n", []),
+    ],
+)
+def test_an_attachment_without_a_name_is_saved_by_its_type(head: str, expected: list[str]):
+    findings = scan_message(message(multipart(text(), head.encode() + b"\r\n" + JSCRIPT))).findings
+    assert [item.detail.partition(":")[0] for item in findings if item.name == "executable"] == expected
+
+
 @pytest.mark.parametrize("end", sorted(SUFFIXES))
 def test_of_two_names_in_a_mail_the_script_counts(end: str):
     head = f'Content-Type: a/b; name="a.{end}"\r\nContent-Disposition: attachment; filename="a.txt"\r\n\r\n'
     findings = scan_message(message(multipart(text(), head.encode() + b"x = 1"))).findings
     assert "executable" in {finding.name for finding in findings}
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_names_of_what_was_packed(pack: Callable[[bytes], bytes]):
+    end = {gzip.compress: "gz", bz2.compress: "bz2", lzma.compress: "xz"}[pack]
+    assert len(found(pack(pack(JSCRIPT)), f"a.js.{end}.{end}")) == 1
+    package = Part("2/a.rtf", pack(JSCRIPT)).piece("package", pack(JSCRIPT), f"a.js.{end}")
+    context = Context(package, Budget(ScanOptions()))
+    assert [item.name for item in Compressed().scan(package, context) if isinstance(item, Part)] == ["a.js"]
+
+
+def test_names_of_what_was_packed_twice_in_one_way():
+    frame = b"\x28\xb5\x2f\xfd\x20"
+    raw = frame + bytes((len(JSCRIPT),)) + (len(JSCRIPT) << 3 | 1).to_bytes(3, "little") + JSCRIPT
+    twice = frame + bytes((len(raw),)) + (len(raw) << 3 | 1).to_bytes(3, "little") + raw
+    assert len(found(twice, "a.js.zst.zst")) == 1
 
 
 def test_name_that_gzip_keeps():
