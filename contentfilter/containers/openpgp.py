@@ -99,7 +99,7 @@ def read(data: Content, limit: int) -> Message:
 
 def _walk(data: Content, message: Message, limit: int, levels: int) -> None:
     at = 0
-    for number in range(MAX_PACKETS):
+    for _ in range(MAX_PACKETS):
         if at >= len(data):
             return
         tag, body, at = _packet(data, at)
@@ -110,7 +110,7 @@ def _walk(data: Content, message: Message, limit: int, levels: int) -> None:
             message.literals.append(literal)
         elif tag == _COMPRESSED and levels and (expanded := _expanded(body, message, limit)) is not None:
             _walk(expanded, message, limit, levels - 1)
-        elif not _is_passed_over(tag, body, first=not number):
+        elif not _is_passed_over(tag, body):
             message.problem = message.problem or "malformed"
             return
     if at < len(data):
@@ -156,11 +156,11 @@ def _new_body(data: Content, at: int) -> tuple[bytes, int]:
     return b"".join(pieces), at
 
 
-def _is_passed_over(tag: int, body: bytes, *, first: bool) -> bool:
+def _is_passed_over(tag: int, body: bytes) -> bool:
     """Whether a packet tells nothing of the content; strict, since much begins with octets such as these."""
     if tag in (_SIGNATURE, _ONE_PASS):
         return body[:1] != b"" and body[0] in _VERSIONS
-    return (tag == _MARKER and body == b"PGP") or (tag == _PADDING and not first)
+    return (tag == _MARKER and body == b"PGP") or tag == _PADDING
 
 
 def _literal(body: bytes) -> tuple[str, bytes] | None:
