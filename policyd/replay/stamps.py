@@ -1,8 +1,9 @@
 """The beginning of a syslog line: when, and which program.
 
-Two forms: ``Nov 26 20:53:17 mx postfix/smtpd[17987]: text`` (RFC 3164; no year, local time) and
+Three forms: ``Nov 26 20:53:17 mx postfix/smtpd[17987]: text`` (RFC 3164; no year, local time),
 ``2026-11-26T20:53:17.123456+01:00 mx postfix/smtpd[17987]: text`` (RFC 5424's time stamp, as rsyslog, Postfix
-and journalctl write it).
+and journalctl write it) and all of RFC 5424, ``<22>1 2026-11-26T20:53:17Z mx postfix/smtpd 17987 - - text``;
+the first two also behind a priority.
 """
 
 from __future__ import annotations
@@ -20,9 +21,13 @@ _MONTHS = {
     )
 }
 _LINE = re.compile(
+    r"(?:<[0-9]{1,3}>(?:1 )?)?"
     r"(?:([A-Z][a-z]{2}) ([ 0-9]?[0-9]) ([0-9]{2}):([0-9]{2}):([0-9]{2})(\.[0-9]{1,9})?"
     r"|([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}):([0-9]{2})(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})?)"
-    r" (?:<\S{1,30}> )?(\S{1,255}) ([^\s\[:]{1,100})(?:\[([0-9]{1,10})\])?: (?:\[ID [0-9]+ \S+\] )?",
+    r" (?:<\S{1,30}> )?(\S{1,255}) ([^\s\[:]{1,100})"
+    r"(?:(?:\[([0-9]{1,10})\])?: (?:\[ID [0-9]+ \S+\] )?"
+    # Process, message id, structured data.
+    r'| ([0-9]{1,10}|-) \S{1,32} (?:-|(?>\[(?>[^]"]|"(?>[^"\\]|\\.)*")*\])+) \ufeff?)',
     re.ASCII,
 )
 HALF_A_YEAR = 182 * 86400.0
@@ -66,7 +71,7 @@ class Stamps:
         found = _LINE.match(line)
         if found is None:
             return None
-        month, day, hour, minute, second, fraction, *modern, host, program, pid = found.groups()
+        month, day, hour, minute, second, fraction, *modern, host, program, pid, process = found.groups()
         iso, iso_second, iso_fraction, zone = modern
         if month is None:
             seconds = minute_of(iso, zone or "")
@@ -79,7 +84,7 @@ class Stamps:
                 return None
             seconds = self._local(number, int(day), int(hour), int(minute))
             seconds += int(second) + float(fraction or 0)
-        return Stamp(seconds, program, pid or "", found.end(), host)
+        return Stamp(seconds, program, pid or (process or "").strip("-"), found.end(), host)
 
     def _local(self, month: int, day: int, hour: int, minute: int) -> float:
         """The minute in local time, with the year that it must have."""

@@ -57,6 +57,39 @@ def test_one_digit_of_a_day_and_fractions_of_a_second() -> None:
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "<22>1 2026-11-26T20:53:17Z mx postfix/smtpd 17987 - - connect from x",
+        "<22>1 2026-11-26T21:53:17.000000+01:00 mx postfix/smtpd 17987 ID47 - connect from x",
+        '<22>1 2026-11-26T20:53:17Z mx postfix/smtpd 17987 - [a@1 b="c]\\" d"][e f="g"] connect from x',
+        "<22>1 2026-11-26T20:53:17Z mx postfix/smtpd 17987 - - \ufeffconnect from x",
+        "<22>Nov 26 20:53:17 mx postfix/smtpd[17987]: connect from x",
+        "<22>2026-11-26T20:53:17Z mx postfix/smtpd[17987]: connect from x",
+    ],
+)
+def test_the_syslog_protocol_and_priorities(line: str) -> None:
+    assert read(line) == (at(2026, 11, 26, 20, 53, 17), "postfix/smtpd", "17987", "connect from x")
+
+
+def test_the_syslog_protocol_without_a_process() -> None:
+    line = "<22>1 2026-11-26T20:53:17Z mx postfix/smtpd - - - connect from x"
+    assert read(line) == (at(2026, 11, 26, 20, 53, 17), "postfix/smtpd", "", "connect from x")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '<22>1 2026-11-26T20:53:17Z mx postfix/smtpd 1 - [a b="c] x',
+        "<22>1 2026-11-26T20:53:17Z mx postfix/smtpd 1 - x",
+        "<22>1 2026-11-26T20:53:17Z mx postfix/smtpd x - - x",
+        "<22>1 2026-11-26T20:53:17Z mx postfix/smtpd 1 - " + "[" * 100_000,
+    ],
+)
+def test_what_is_nearly_the_syslog_protocol_is_no_stamp(line: str) -> None:
+    assert read(line) is None
+
+
+@pytest.mark.parametrize(
     ("stamp", "expected"),
     [
         ("2026-11-26T20:53:17Z", at(2026, 11, 26, 20, 53, 17)),
