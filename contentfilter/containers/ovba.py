@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -72,9 +72,70 @@ def _plan(flags: int) -> tuple[tuple[int, ...], int]:
 _PLANS = [_plan(flags) for flags in range(256)]
 
 
+def _group(flags: int) -> tuple[Callable[[bytes, int], tuple[bytes | int, ...]], int, int]:
+    """What takes the literals and copy tokens of a group apart, how many octets they are, and how many of
+    these are literals at the end."""
+    runs, rest = _PLANS[flags]
+    layout = struct.Struct(
+        "<" + "".join(f"{run}sH" if run else "H" for run in runs) + f"{rest}s" * bool(rest)
+    )
+    return layout.unpack_from, layout.size, rest
+
+
+_GROUPS = [_group(flags) for flags in range(256)]
+_MOST_OCTETS = 16
+"""Octets of a group at most, behind its flags."""
+
+
+def _expand_sound(packed: bytes) -> bytearray | None:
+    """Expand a chunk in which nothing is wrong, group by group; None where something is."""
+    chunk = bytearray()
+    at, end, done = 0, len(packed), 0
+    padded = packed + bytes(_MOST_OCTETS)
+    # Of a copy token, as long as no more octets are there than most.
+    most, shift, mask = 16, 12, 0x0FFF
+    while at < end:
+        unpack, size, rest = _GROUPS[packed[at]]
+        for item in unpack(padded, at + 1):
+            if type(item) is int:
+                if done > most:
+                    bits = (done - 1).bit_length()
+                    if bits > 12:
+                        return None
+                    most, shift, mask = 1 << bits, 16 - bits, 0xFFFF >> bits
+                length = (item & mask) + 3
+                distance = (item >> shift) + 1
+                source = done - distance
+                if source < 0:
+                    return None
+                done += length
+                if length <= distance:
+                    chunk += chunk[source : source + length]
+                else:
+                    chunk += (chunk[source:] * (length // distance + 1))[:length]
+            else:
+                chunk += item
+                done += len(item)
+        at += 1 + size
+    if surplus := at - end:
+        # The last group ends early, and what follows its last token is not there.
+        if surplus > rest:
+            return None
+        del chunk[-surplus:]
+    return chunk
+
+
 def _expand_chunk(data: Content | memoryview, at: int, stop: int, out: bytearray) -> bool:
     """Expand what of a chunk stands before ``stop``; false if it is damaged."""
     packed = bytes(data[at:stop])
+    if (sound := _expand_sound(packed)) is not None:
+        out += sound
+        return True
+    return _expand_doubtful(packed, out)
+
+
+def _expand_doubtful(packed: bytes, out: bytearray) -> bool:
+    """Expand a chunk, octet by octet, as far as it can be read; false if it is damaged."""
     at, end, done = 0, len(packed), 0
     chunk = bytearray()
     try:

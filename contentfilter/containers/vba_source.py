@@ -26,7 +26,8 @@ def lines_of(source: str) -> Iterator[str]:
             normal = '"'.join(pieces)
         else:
             normal = " ".join(line.split()).lower()
-        if normal and not _is_attribute(normal):
+        # Lines that editors hide (MS-VBAL 4.2) are left out, unless code stands behind them.
+        if normal and not (normal.startswith("attribute ") and not _goes_on(normal)):
             yield normal
 
 
@@ -42,11 +43,6 @@ def has_code(normal: str) -> bool:
         normal: as :func:`normal_source` gives it.
     """
     return bool(normal) and not all(map(_is_harmless, normal.split("\n")))
-
-
-def _is_attribute(line: str) -> bool:
-    """Whether it is a line that editors hide (MS-VBAL 4.2), and no code stands behind it."""
-    return line.startswith("attribute ") and not _goes_on(line)
 
 
 def _is_harmless(line: str) -> bool:

@@ -117,6 +117,26 @@ def test_compression(data: bytes, limit: int):
     assert ovba.decompress(vba_compress(data)).startswith(data)
 
 
+@st.composite
+def chunks(draw: st.DrawFn) -> bytes:
+    """Chunks of compressed source, cut off or with any octets changed."""
+    packed = vba_compress(draw(st.sampled_from([MACRO.encode(), b"abcab" * 900, bytes(range(99)) * 44])))[3:]
+    chunk = bytearray(packed[: draw(st.integers(0, len(packed)))])
+    for _ in range(draw(st.integers(0, 3))):
+        if chunk:
+            chunk[draw(st.integers(0, len(chunk) - 1))] = draw(st.integers(0, 255))
+    return bytes(chunk)
+
+
+@given(st.binary(max_size=300) | chunks())
+@EXAMPLES
+def test_the_quick_way_to_expand_a_chunk(chunk: bytes):
+    careful = bytearray()
+    whole = ovba._expand_doubtful(chunk, careful)
+    quick = ovba._expand_sound(chunk)
+    assert quick is None or (whole and quick == careful)
+
+
 @given(st.binary(max_size=2000))
 @EXAMPLES
 def test_records_of_excel(data: bytes):

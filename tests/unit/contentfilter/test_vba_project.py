@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from contentfilter.containers import ovba
 from contentfilter.containers.cfb import CompoundFile
 from contentfilter.containers.ovba import Module, carve, decompress, modules
 from contentfilter.containers.vba_source import has_code, normal_source
@@ -56,6 +57,16 @@ def test_copy_tokens_at_every_width(done: int):
     body += bytes((1 << len(rest),)) + rest + token(min(done, 3), 5, done)
     packed = b"\x01" + (0xB000 | (len(body) - 1)).to_bytes(2, "little") + body
     assert decompress(packed) == bytes(olevba.decompress_stream(bytearray(packed)))
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_what_a_compressor_writes_is_expanded_the_quick_way(source: bytes):
+    packed, at = vba_compress(source), 1
+    while at < len(packed):
+        header = int.from_bytes(packed[at : at + 2], "little")
+        stop = at + (header & 0x0FFF) + 3
+        assert not header & 0x8000 or ovba._expand_sound(packed[at + 2 : stop]) is not None
+        at = stop
 
 
 @pytest.mark.parametrize("cut", range(0, 60, 7))
