@@ -66,8 +66,10 @@ class SheetText:
 
 
 def _formulas(part: Part, data: Content) -> Iterator[Found]:
-    head = data[: 4 * KIB]
-    end = _BINARY_SEARCHED if len(head.translate(None, _NO_TEXT)) < len(head) else len(data)
+    end = len(data)
+    if end > _BINARY_SEARCHED:
+        head = data[: 4 * KIB]
+        end = _BINARY_SEARCHED if len(head.translate(None, _NO_TEXT)) < len(head) else end
     if data.find(b"|", 0, end) >= 0:
         for number, link in enumerate(_LINK.finditer(data, 0, end)):
             if number == _LINKS:

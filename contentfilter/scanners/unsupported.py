@@ -22,6 +22,10 @@ _UNSUPPORTED = (
     (4, b"Standard ACE DB", "Access"),
     (0, b"!BDN", "Outlook folder"),
 )
+_ANY = {
+    at: tuple(magic for place, magic, _kind in _UNSUPPORTED if place == at)
+    for at in {at for at, _magic, _kind in _UNSUPPORTED}
+}
 _NSIS = b"\xef\xbe\xad\xdeNullsoftInst"
 """In front of what an installer made with NSIS installs, behind the program."""
 
@@ -37,7 +41,7 @@ class Unsupported:
 
 
 def _kind(data: Content) -> str:
-    for at, magic, kind in _UNSUPPORTED:
-        if data.startswith(magic, at):
-            return kind
+    for start, magics in _ANY.items():
+        if data.startswith(magics, start):
+            return next(kind for at, magic, kind in _UNSUPPORTED if data.startswith(magic, at))
     return "NSIS" if data.startswith(b"MZ") and _NSIS in data else ""
