@@ -7,7 +7,7 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from contentfilter.containers.cfb import CompoundFile, Entry
 from contentfilter.containers.vba_source import has_code, normal_source
@@ -72,7 +72,7 @@ def _plan(flags: int) -> tuple[tuple[int, ...], int]:
 _PLANS = [_plan(flags) for flags in range(256)]
 
 
-def _group(flags: int) -> tuple[Callable[[bytes, int], tuple[bytes | int, ...]], int, int]:
+def _group(flags: int) -> tuple[Callable[[bytes, int], tuple[Any, ...]], int, int]:
     """What takes the literals and copy tokens of a group apart, how many octets they are, and how many of
     these are literals at the end."""
     runs, rest = _PLANS[flags]
