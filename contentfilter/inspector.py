@@ -65,7 +65,12 @@ class Pool(Protocol):
     """The scan pool."""
 
     async def scan(
-        self, fd: int, wire_size: int, timeout: float | None = None, given: Mapping[str, Any] = NOTHING
+        self,
+        fd: int,
+        wire_size: int,
+        timeout: float | None = None,
+        given: Mapping[str, Any] = NOTHING,
+        dotted: bool = True,
     ) -> ScanResult | ScanFailed: ...
 
 
@@ -347,7 +352,8 @@ class MailInspector:
         except OSError as error:
             return ScanFailed("workers", "unavailable", f"the message cannot be read: {error.strerror}")
         began = self._clock.seconds()
-        result = await backends.pool.scan(descriptor, spool.wire_size, self._left(deadline), given)
+        dotted = spool.wire_size != spool.size
+        result = await backends.pool.scan(descriptor, spool.wire_size, self._left(deadline), given, dotted)
         if isinstance(result, ScanResult):
             watch.note("wait", max(0.0, self._clock.seconds() - began - result.seconds))
         if not lasting and isinstance(result, ScanResult):

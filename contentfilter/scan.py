@@ -67,6 +67,7 @@ def scan_wire(
     clock: Clock = time.perf_counter,
     analysis: Analysis | None = None,
     familiar: Familiar | None = None,
+    dotted: bool = True,
 ) -> ScanResult:
     """Scan a message in the dot-stuffed wire form, without the terminating ``.CRLF``.
 
@@ -77,11 +78,13 @@ def scan_wire(
         clock: monotonic seconds.
         analysis: for the analysers, which read the mail for clues; None: they don't.
         familiar: pieces that need not be searched again; None: all are.
+        dotted: false if no line begins with a dot.
 
     Raises:
         OSError: the descriptor cannot be read.
     """
-    return _scan_message(open_wire(source, size), options or ScanOptions(), clock, analysis, familiar)
+    wire = open_wire(source, size, dotted)
+    return _scan_message(wire, options or ScanOptions(), clock, analysis, familiar)
 
 
 def scan_document(

@@ -130,13 +130,15 @@ def _even_lines(wire: Wire, start: int, end: int) -> tuple[bytearray, int]:
     The decoder leaves out what it does not know; that this was nothing but line ends is told by the size of
     what comes out.
     """
-    out, at = bytearray(), start
+    at = start
     head = wire.raw(start, min(start + _LONGEST, end))
     size = head.find(b"\n") + 1
     line_end = 2 if head[:size].endswith(b"\r\n") else 1
     characters = size - line_end
     if characters < 4 or characters & 3:
-        return out, start
+        return bytearray(), start
+    # If it grew, it would move, and with each message the kernel would take memory back and give it anew.
+    out, filled = bytearray((end - at) // size * (characters // 4 * 3)), 0
     while lines := min(_STEP, end - at) // size:
         raw = wire.raw(at, at + lines * size)
         try:
@@ -148,8 +150,10 @@ def _even_lines(wire: Wire, start: int, end: int) -> tuple[bytearray, int]:
             even = even and raw[size - 2 :: size] == b"\r" * lines
         if not even or 4 * len(piece) != 3 * lines * characters:
             break
-        out += piece
+        out[filled : filled + len(piece)] = piece
+        filled += len(piece)
         at += len(raw)
+    del out[filled:]
     return out, at
 
 

@@ -55,17 +55,21 @@ class Task:
         size: octets behind the descriptor.
         name: of a document.
         given: what analysers get with this message, as JSON types: what was looked up for them.
+        dotted: lines of a ``wire`` may begin with a dot; false spares a search for them.
     """
 
     kind: Kind
     size: int
     name: str = ""
     given: Mapping[str, Any] = field(default_factory=dict)
+    dotted: bool = True
 
     def encode(self) -> bytes:
         """The packet."""
         name = self.name.encode("utf-8", "replace").decode()[:MAX_TEXT]
         fields: dict[str, Any] = {"kind": self.kind, "size": self.size, "name": name}
+        if not self.dotted:
+            fields["dotted"] = False
         if self.given:
             packet = _ENCODER.encode({**fields, "given": self.given}).encode("utf-8", "replace")
             if len(packet) <= MAX_TASK:
@@ -85,7 +89,8 @@ class Task:
         if kind not in get_args(Kind):
             raise Garbage(f"unknown kind of task: {kind[:40]!r}")
         given = _member(fields, "given", dict) if "given" in fields else {}
-        return cls(cast(Kind, kind), _number(fields, "size"), _text(fields, "name"), given)
+        dotted = _member(fields, "dotted", bool) if "dotted" in fields else True
+        return cls(cast(Kind, kind), _number(fields, "size"), _text(fields, "name"), given, dotted)
 
 
 Answer: TypeAlias = Ready | Done[ScanResult] | Failed

@@ -130,9 +130,10 @@ class Pool(Generic[R]):
         wire_size: int,
         timeout: float | None = None,
         given: Mapping[str, Any] = NOTHING,
+        dotted: bool = True,
     ) -> ScanResult | ScanFailed:
-        """Scan a message in its dot-stuffed wire form; see :meth:`submit`, and ``given`` of a task."""
-        return await self.submit(Task("wire", wire_size, given=given), fd, timeout)
+        """Scan a message in its dot-stuffed wire form; see :meth:`submit`, and the rest of a task."""
+        return await self.submit(Task("wire", wire_size, given=given, dotted=dotted), fd, timeout)
 
     def submit(self, task: Packet, descriptor: int, timeout: float | None = None) -> Deferred[R | ScanFailed]:
         """Scan what is behind ``descriptor``.

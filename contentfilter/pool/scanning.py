@@ -39,7 +39,14 @@ def scan(task: Task, descriptor: int, knowledge: Knowledge) -> ScanResult:
     match task.kind:
         case "wire":
             analysis = Analysis(knowledge, task.given)
-            return scan_wire(descriptor, task.size, _OPTIONS, analysis=analysis, familiar=_FAMILIAR)
+            return scan_wire(
+                descriptor,
+                task.size,
+                _OPTIONS,
+                analysis=analysis,
+                familiar=_FAMILIAR,
+                dotted=task.dotted,
+            )
         case "message":
             analysis = Analysis(knowledge, task.given)
             content = _content(descriptor, task.size)

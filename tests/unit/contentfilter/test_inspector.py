@@ -69,10 +69,14 @@ class FakePool:
     asked: list[tuple[int, float | None]] = field(default_factory=list)
     answer: Deferred[Any] | None = None
     given: Any = None
+    dotted: list[bool] = field(default_factory=list)
 
-    async def scan(self, fd: int, wire_size: int, timeout: float | None = None, given: Any = None) -> Any:
+    async def scan(
+        self, fd: int, wire_size: int, timeout: float | None = None, given: Any = None, dotted: bool = True
+    ) -> Any:
         os.close(fd)
         self.given = given
+        self.dotted.append(dotted)
         self.asked.append((wire_size, timeout))
         return self.result if self.answer is None else await self.answer
 
@@ -262,6 +266,12 @@ def test_the_same_mail_is_given_to_the_workers_once(scene):
     assert scene.count("contentfilter_findings_total", name="office-macro") == 2
     assert scene.count("contentfilter_parts_total") == 5
     assert scene.count("contentfilter_scans_recalled_total", what="result") == 1
+
+
+def test_the_workers_are_told_whether_dots_were_stuffed(scene):
+    for wire in (b"Subject: hi\r\n\r\na.b\r\n", b"Subject: hi\r\n\r\n..b\r\n", b".a: hi\r\n\r\nb\r\n"):
+        scene.inspect(wire)
+    assert scene.pool.dotted == [False, True, True]
 
 
 def test_a_mail_that_ended_a_worker_is_answered_without_another_one(scene):

@@ -46,14 +46,15 @@ def test_unstuffing_takes_the_first_dot_of_a_line(wire: bytes, content: bytes):
     assert unstuff(wire) == content
 
 
+@pytest.mark.parametrize("needle", [b"\n--it", b"\n--needle"], ids=["short", "long"])
 @pytest.mark.parametrize("at", [0, 4095, 4096, 4097, 20_478, 20_480, 1_200_000])
-def test_a_file_is_searched_across_windows(descriptor: int, at: int):
-    os.write(descriptor, b"x" * at + b"\r\n--needle" + b"y" * 100)
-    wire = FileWire(descriptor, at + 110, stuffed=True)
-    assert wire.find(b"\n--needle", 0, wire.length) == at + 1
-    assert wire.find(b"\n--needle", at + 2, wire.length) == -1
-    assert wire.find(b"\n--needle", 0, at + 9) == -1
-    assert wire.find(b"\n--needle", 0, at + 10) == at + 1
+def test_a_file_is_searched_across_windows(descriptor: int, at: int, needle: bytes):
+    os.write(descriptor, b"x" * at + b"\r" + needle + b"y" * 100)
+    wire = FileWire(descriptor, at + len(needle) + 101, stuffed=True)
+    assert wire.find(needle, 0, wire.length) == at + 1
+    assert wire.find(needle, at + 2, wire.length) == -1
+    assert wire.find(needle, 0, at + len(needle)) == -1
+    assert wire.find(needle, 0, at + len(needle) + 1) == at + 1
 
 
 def large(dots: bytes) -> bytes:
@@ -77,6 +78,16 @@ def test_a_large_message_in_a_file_reads_like_one_in_memory(descriptor: int, dot
     assert isinstance(open_wire(descriptor, len(data)), kind)
     assert contents(descriptor, len(data)) == contents(data, len(data))
     assert contents(descriptor, len(data))[0][1] == unstuff(b"first\r\n" + dots + b"\r\nlast\r\n")
+
+
+@pytest.mark.parametrize("size", [100, IN_MEMORY], ids=["small", "large"])
+def test_nobody_looks_for_dots_where_there_are_none(descriptor: int, size: int):
+    # The dot shows that nobody has looked.
+    data = message(multipart(text(b"first\r\n.dot\r\n"), attachment(os.urandom(size), "big")))
+    os.write(descriptor, data)
+    wire = open_wire(descriptor, len(data), dotted=False)
+    assert wire.text(0, wire.length) == data
+    assert wire.find(b"\r\n.dot", 0, wire.length) == data.index(b"\r\n.dot")
 
 
 def test_stuffed_boundary_line_is_none(descriptor: int):

@@ -631,6 +631,8 @@ def test_clues_and_traits_arrive():
 def test_what_is_given_with_a_task_arrives_unless_it_is_too_much():
     task = Task("wire", 5, given={"keys": {"a._domainkey.example.org": "v=DKIM1; p=ü"}})
     assert Task.decode(task.encode()) == task
+    task = Task("wire", 5, dotted=False)
+    assert Task.decode(task.encode()) == task
     packet = Task("wire", 5, given={"keys": "x" * messages.MAX_TASK}).encode()
     assert len(packet) <= messages.MAX_TASK
     assert Task.decode(packet) == Task("wire", 5)
