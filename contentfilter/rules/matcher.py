@@ -139,7 +139,8 @@ class Matcher:
             if not view.field or view.field in letter:
                 for number in sight.anywhere(view):
                     yield name, number
-        for number in sight.phrases:
+        # The text is taken apart for them alone.
+        for number in sight.phrases if self._phrases else ():
             yield PHRASE, number
 
     def _await(self, index: int, signs: Signs) -> None:
