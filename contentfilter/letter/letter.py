@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from contentfilter.letter.header import Field, fields_of
@@ -135,6 +135,11 @@ class Letter:
         for field in self.fields:
             table.setdefault(field.name, []).append(field)
         return table
+
+    @property
+    def names(self) -> Collection[str]:
+        """Of its header fields, lower case, each once."""
+        return self._by_name.keys()
 
     def all(self, name: str) -> Iterator[Field]:
         """The fields of this name, lower case, from the top."""

@@ -80,6 +80,10 @@ class Matcher:
             if kind == FACT:
                 fact = FACTS[str(name)]
                 self._facts.setdefault(NEEDS.get(fact), []).append((str(name), fact))
+        self._of_fields: dict[str, list[View]] = {}
+        """Views of a header field, by its name, and under no name all others."""
+        for view in self._views.values():
+            self._of_fields.setdefault(view.field, []).append(view)
         self._searched = Searched(
             {
                 name: PatternSet(table, rare=self._views[name].rare)
@@ -134,11 +138,11 @@ class Matcher:
             if needed is None or needed(sight.reading):
                 for name in sight.holding(facts):
                     yield FACT, name
-        for name, view in self._views.items():
-            # A mail has few of the fields that rules look at.
-            if not view.field or view.field in letter:
+        # A mail has few of the fields that rules look at.
+        for field in ("", *letter.names):
+            for view in self._of_fields.get(field, ()):
                 for number in sight.anywhere(view):
-                    yield name, number
+                    yield view.name, number
         # The text is taken apart for them alone.
         for number in sight.phrases if self._phrases else ():
             yield PHRASE, number
