@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -131,8 +131,9 @@ class Panel:
         """The answer, or None and why there is none; at once, as most have it. It never fails."""
         began = self._clock.seconds()
         working = begin(work)
-        if not isinstance(working, Deferred):
-            return self._note(name, began, (working, ""))
+        # Not isinstance, which takes long to say that something is no Deferred, as most are not.
+        if type(working) is not Deferred:
+            return self._note(name, began, (cast(T, working), ""))
         answer = _Question(self._clock, working, min(patience, seconds)).answer
         return answer.addCallback(lambda said: self._note(name, began, said))
 
