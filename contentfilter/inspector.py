@@ -66,7 +66,7 @@ class Pool(Protocol):
 
     async def scan(
         self,
-        fd: int,
+        message: int | bytes,
         wire_size: int,
         timeout: float | None = None,
         given: Mapping[str, Any] = NOTHING,
@@ -348,12 +348,12 @@ class MailInspector:
             lasting = panel is None or len(given) == len(panel.preparers)
             if panel is not None and (spared := panel.spared()):
                 given, lasting = {**given, **spared}, False
-            descriptor = spool.as_fd()
+            message = spool.small() or spool.as_fd()
         except OSError as error:
             return ScanFailed("workers", "unavailable", f"the message cannot be read: {error.strerror}")
         began = self._clock.seconds()
         dotted = spool.wire_size != spool.size
-        result = await backends.pool.scan(descriptor, spool.wire_size, self._left(deadline), given, dotted)
+        result = await backends.pool.scan(message, spool.wire_size, self._left(deadline), given, dotted)
         if isinstance(result, ScanResult):
             watch.note("wait", max(0.0, self._clock.seconds() - began - result.seconds))
         if not lasting and isinstance(result, ScanResult):

@@ -18,6 +18,8 @@ from contentfilter.seal import Seal
 
 CHUNK = 256 * 1024
 """Octets handed out at once."""
+SMALL = 32 * 1024
+"""Octets up to which a message is handed to a worker as it is: to make a file of it costs more."""
 HEAD = 64 * 1024
 """Octets that those look at who need no more than how a message begins."""
 
@@ -132,6 +134,10 @@ class Spool:
         if len(self._head) < min(HEAD, self.wire_size):
             self._head = self._read(0, HEAD)
         return self._head
+
+    def small(self) -> bytes:
+        """All of it, if that is little and in memory; else nothing."""
+        return self.head() if self.wire_size <= SMALL and self._fd < 0 else b""
 
     def as_fd(self) -> int:
         """A new descriptor for the wire form, which the caller owns and closes.

@@ -13,6 +13,7 @@ import math
 import os
 import resource
 import signal
+import time
 
 from contentfilter.pool.landlock import forbid_files
 from contentfilter.pool.seccomp import forbid_calls
@@ -102,17 +103,31 @@ def hide_memory() -> bool:
     return bool(_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) == 0)
 
 
-def allow_cpu(seconds: float) -> None:
-    """Let this process use so many more seconds of processor time; SIGXCPU ends it then.
+class CpuTime:
+    """How much processor time this process may use; SIGXCPU ends it then.
 
-    The kernel counts over the whole life of the process, in whole seconds.
+    Arguments:
+        seconds: for each task.
     """
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    _soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    limit = math.ceil(usage.ru_utime + usage.ru_stime + seconds)
-    if hard != resource.RLIM_INFINITY:
-        limit = min(limit, hard)
-    resource.setrlimit(resource.RLIMIT_CPU, (limit, hard))
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._limit = -1
+
+    def allow(self) -> None:
+        """Let this process use so many seconds from now on.
+
+        The kernel counts over the whole life of the process, in whole seconds: most tasks find the limit
+        where it should be.
+        """
+        limit = math.ceil(time.process_time() + self._seconds)
+        if limit == self._limit:
+            return
+        self._limit = limit
+        _soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        if hard != resource.RLIM_INFINITY:
+            limit = min(limit, hard)
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, hard))
 
 
 class AddressSpace:

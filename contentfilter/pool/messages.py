@@ -1,7 +1,8 @@
 """What daemon and worker say to each other, without a socket: tasks one way, answers the other.
 
 A task is one packet of JSON on a SOCK_SEQPACKET socket, with the descriptor of what is to be scanned beside
-it. An answer is one JSON object in a frame (:mod:`contentfilter.pool.frames`), on a pipe.
+it; a small message stands behind the JSON and a line feed instead, since a file costs more than it does. An
+answer is one JSON object in a frame (:mod:`contentfilter.pool.frames`), on a pipe.
 
 A worker parses hostile mail, so its answers are taken as hostile too: JSON only, bounded, every field of the
 expected type, every finding of a known name. Whatever else comes makes :class:`Garbage`, and the worker is
@@ -33,6 +34,8 @@ MAX_DETAIL = 300
 """Characters of a detail."""
 
 Kind: TypeAlias = Literal["wire", "message", "document", "wire-lesson", "lesson"]
+_KINDS: frozenset[str] = frozenset(get_args(Kind))
+_REASONS: frozenset[str] = frozenset(get_args(Reason))
 T = TypeVar("T")
 
 
@@ -56,6 +59,7 @@ class Task:
         name: of a document.
         given: what analysers get with this message, as JSON types: what was looked up for them.
         dotted: lines of a ``wire`` may begin with a dot; false spares a search for them.
+        content: all that is to be scanned, at most half a packet; then nothing is behind a descriptor.
     """
 
     kind: Kind
@@ -63,6 +67,7 @@ class Task:
     name: str = ""
     given: Mapping[str, Any] = field(default_factory=dict)
     dotted: bool = True
+    content: bytes = b""
 
     def encode(self) -> bytes:
         """The packet."""
@@ -70,12 +75,14 @@ class Task:
         fields: dict[str, Any] = {"kind": self.kind, "size": self.size, "name": name}
         if not self.dotted:
             fields["dotted"] = False
+        # JSON has no line feed of its own.
+        behind = b"\n" + self.content if self.content else b""
         if self.given:
             packet = _ENCODER.encode({**fields, "given": self.given}).encode("utf-8", "replace")
-            if len(packet) <= MAX_TASK:
-                return packet
+            if len(packet) + len(behind) <= MAX_TASK:
+                return packet + behind
             # Rather without it than not at all.
-        return _ENCODER.encode(fields).encode()
+        return _ENCODER.encode(fields).encode() + behind
 
     @classmethod
     def decode(cls, packet: bytes) -> Task:
@@ -84,13 +91,17 @@ class Task:
         Raises:
             Garbage: not a task.
         """
-        fields = _parse(packet)
+        about, _, content = packet.partition(b"\n")
+        fields = _parse(about)
         kind = _member(fields, "kind", str)
-        if kind not in get_args(Kind):
+        if kind not in _KINDS:
             raise Garbage(f"unknown kind of task: {kind[:40]!r}")
         given = _member(fields, "given", dict) if "given" in fields else {}
         dotted = _member(fields, "dotted", bool) if "dotted" in fields else True
-        return cls(cast(Kind, kind), _number(fields, "size"), _text(fields, "name"), given, dotted)
+        size = _number(fields, "size")
+        if content and len(content) != size:
+            raise Garbage("content of another size")
+        return cls(cast(Kind, kind), size, _text(fields, "name"), given, dotted, content)
 
 
 Answer: TypeAlias = Ready | Done[ScanResult] | Failed
@@ -142,7 +153,7 @@ def decode(frame: bytes, names: frozenset[str]) -> Answer:
         return Ready(tuple(_string(text) for text in _list(fields, "ready")))
     if "failed" in fields:
         reason = _text(fields, "failed")
-        if reason not in get_args(Reason):
+        if reason not in _REASONS:
             raise Garbage("unknown reason of a failure")
         return Failed(cast(Reason, reason), _text(fields, "detail"))
     findings = [_finding(item) for item in _list(fields, "findings")]

@@ -126,20 +126,26 @@ class Pool(Generic[R]):
 
     async def scan(
         self: Pool[ScanResult],
-        fd: int,
+        message: int | bytes,
         wire_size: int,
         timeout: float | None = None,
         given: Mapping[str, Any] = NOTHING,
         dotted: bool = True,
     ) -> ScanResult | ScanFailed:
-        """Scan a message in its dot-stuffed wire form; see :meth:`submit`, and the rest of a task."""
-        return await self.submit(Task("wire", wire_size, given=given, dotted=dotted), fd, timeout)
+        """Scan a message in its dot-stuffed wire form; see :meth:`submit`, and the rest of a task.
+
+        Arguments:
+            message: a descriptor, or a small one's octets.
+        """
+        content, descriptor = (message, -1) if isinstance(message, bytes) else (b"", message)
+        task = Task("wire", wire_size, given=given, dotted=dotted, content=content)
+        return await self.submit(task, descriptor, timeout)
 
     def submit(self, task: Packet, descriptor: int, timeout: float | None = None) -> Deferred[R | ScanFailed]:
         """Scan what is behind ``descriptor``.
 
         Arguments:
-            descriptor: becomes the pool's, which closes it.
+            descriptor: becomes the pool's, which closes it; -1 where the task needs none.
             timeout: seconds, waiting included; at most, and by default, the configured deadline.
 
         Returns:

@@ -15,7 +15,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from contentfilter.pool.frames import Done, Failed, Frames, Garbage, Ready
-from contentfilter.pool.messages import decode
+from contentfilter.pool.messages import MAX_TASK, decode
 from contentfilter.pool.worker import Settings
 from contentfilter.results import ScanResult
 from mailbase.logs import Log
@@ -74,7 +74,7 @@ class Handle(Protocol):
     pid: int
 
     def give(self, task: Packet, descriptor: int) -> None:
-        """Hand over a task; the descriptor stays the caller's.
+        """Hand over a task; the descriptor stays the caller's, and is -1 where the task needs none.
 
         Raises:
             OSError: the worker takes nothing; it is dead or dying.
@@ -129,6 +129,8 @@ class ProgramLauncher(Generic[R]):
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
                 ours.setblocking(False)
+                # Whatever sockets have by default: a packet must fit.
+                ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * MAX_TASK)
                 process = WorkerProcess(self._reactor, ours, events, self._decode, self._log)
                 # Isolated from the environment; it imports what the daemon would import.
                 path = [os.path.abspath(folder) for folder in sys.path]
@@ -199,8 +201,11 @@ class WorkerProcess(ProcessProtocol, Generic[R]):
 
     def give(self, task: Packet, descriptor: int) -> None:
         self._lines_left = MAX_LOG_LINES
-        # The socket holds one small packet at most, so this either works at once or never will.
-        socket.send_fds(self._tasks, [task.encode()], [descriptor])
+        # The socket holds one packet at most, so this either works at once or never will.
+        if descriptor < 0:
+            self._tasks.send(task.encode())
+        else:
+            socket.send_fds(self._tasks, [task.encode()], [descriptor])
 
     def retire(self) -> None:
         self._tasks.close()

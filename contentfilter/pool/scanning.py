@@ -30,7 +30,7 @@ def scan(task: Task, descriptor: int, knowledge: Knowledge) -> ScanResult:
     """Scan one message or document.
 
     Arguments:
-        descriptor: stays the caller's.
+        descriptor: stays the caller's; -1 where the task has the content itself.
         knowledge: for the analysers.
 
     Raises:
@@ -40,7 +40,7 @@ def scan(task: Task, descriptor: int, knowledge: Knowledge) -> ScanResult:
         case "wire":
             analysis = Analysis(knowledge, task.given)
             return scan_wire(
-                descriptor,
+                task.content or descriptor,
                 task.size,
                 _OPTIONS,
                 analysis=analysis,
@@ -49,14 +49,14 @@ def scan(task: Task, descriptor: int, knowledge: Knowledge) -> ScanResult:
             )
         case "message":
             analysis = Analysis(knowledge, task.given)
-            content = _content(descriptor, task.size)
+            content = _content(task, descriptor)
             return scan_message(content, _OPTIONS, analysis=analysis, familiar=_FAMILIAR)
         case "document":
-            return scan_document(task.name, _content(descriptor, task.size), _OPTIONS)
+            return scan_document(task.name, _content(task, descriptor), _OPTIONS)
         case "wire-lesson":
-            return _lesson(open_wire(descriptor, task.size))
+            return _lesson(open_wire(task.content or descriptor, task.size))
         case "lesson":
-            return _lesson(BytesWire(_content(descriptor, task.size)))
+            return _lesson(BytesWire(_content(task, descriptor)))
 
 
 def _lesson(wire: Wire) -> ScanResult:
@@ -71,7 +71,10 @@ def _lesson(wire: Wire) -> ScanResult:
     return ScanResult(traits=Traits(lesson=encode_lesson(pack(slots)))) if slots else ScanResult()
 
 
-def _content(descriptor: int, size: int) -> bytes:
+def _content(task: Task, descriptor: int) -> bytes:
+    if task.content:
+        return task.content
+    size = task.size
     data = os.pread(descriptor, size, 0)
     while len(data) < size and (more := os.pread(descriptor, size - len(data), len(data))):
         data += more

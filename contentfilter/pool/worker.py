@@ -1,4 +1,4 @@
-"""A worker process: takes a descriptor, scans what is behind it, answers, takes the next.
+"""A worker process: takes a descriptor, or a small message, scans it, answers, takes the next.
 
 It is the only place where foreign bytes are parsed, so it holds nothing worth having: no socket but the one
 to the daemon, no secret, no mail but the one at hand. It trusts the daemon; the daemon does not trust it.
@@ -19,13 +19,14 @@ from typing import Any, TypeAlias
 
 from contentfilter.analysis.knowledge import Knowledge
 from contentfilter.pool.beginning import begin, settle, where
-from contentfilter.pool.confinement import AddressSpace, Orphaned, allow_cpu, confine
+from contentfilter.pool.confinement import AddressSpace, CpuTime, Orphaned, confine
 from contentfilter.pool.frames import Done, Failed, Garbage, Ready
 from contentfilter.pool.messages import MAX_TASK, Answer, Task, encode
 from contentfilter.results import ScanResult
 
 Scan: TypeAlias = Callable[[Task, int, Knowledge], ScanResult]
-"""Gets the task, the descriptor, which stays the caller's, and what the worker was given at its start."""
+"""Gets the task, the descriptor, which stays the caller's, and what the worker was given at its start. The
+descriptor is -1 where the task has the content itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Worker:
         self._tasks = tasks
         self._answers = answers
         self._scan = scan
-        self._settings = settings
+        self._cpu_time = CpuTime(settings.cpu_time)
         self._knowledge = knowledge
         # Memory that a parser never gives back would make a later, innocent mail hit the limit.
         self._memory = memory
@@ -91,11 +92,11 @@ class Worker:
             packet, descriptors, _flags, _address = socket.recv_fds(self._tasks, MAX_TASK, 1)
             if not packet:
                 return
-            if len(descriptors) != 1:
-                raise Garbage("a task without a descriptor")
             task = Task.decode(packet)
-            allow_cpu(self._settings.cpu_time)
-            answer = self._work(task, descriptors[0])
+            if len(descriptors) != (0 if task.content else 1):
+                raise Garbage("a task without a descriptor")
+            self._cpu_time.allow()
+            answer = self._work(task, descriptors[0] if descriptors else -1)
             self.answer(answer)
             if isinstance(answer, Failed):
                 # What a failed parser left in memory is anybody's guess.
@@ -110,7 +111,7 @@ class Worker:
     def _work(self, task: Task, descriptor: int) -> Answer:
         started = time.monotonic()
         try:
-            actual = os.fstat(descriptor).st_size
+            actual = os.fstat(descriptor).st_size if descriptor >= 0 else task.size
             if actual < task.size:
                 return Failed("protocol", f"{actual} octets behind the descriptor, {task.size} expected")
             result = self._scan(task, descriptor, self._knowledge)
@@ -119,7 +120,8 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - the boundary: the daemon counts and logs it
             return Failed("crashed", where(error))
         finally:
-            os.close(descriptor)
+            if descriptor >= 0:
+                os.close(descriptor)
         seconds = time.monotonic() - started
         return Done(replace(result, seconds=seconds), retire=self._memory.used() > self._enough)
 

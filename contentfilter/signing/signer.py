@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from contentfilter.pool.beginning import begin, settle, where
-from contentfilter.pool.confinement import AddressSpace, Orphaned, allow_cpu, confine
+from contentfilter.pool.confinement import AddressSpace, CpuTime, Orphaned, confine
 from contentfilter.pool.frames import Done, Failed, Garbage, Ready
 from contentfilter.signing.keys import signing_key
 from contentfilter.signing.messages import MAX_TASK, Answer, Result, Signed, SignTask, Unsigned, encode
@@ -113,13 +113,14 @@ def _loop(
     memory: AddressSpace,
 ) -> None:
     enough = (memory.used() + settings.memory) // 2
+    cpu_time = CpuTime(settings.cpu_time)
     while True:
         packet, descriptors, _flags, _address = socket.recv_fds(tasks, MAX_TASK, 1)
         if not packet:
             return
         if len(descriptors) != 1:
             raise Garbage("a task without a descriptor")
-        allow_cpu(settings.cpu_time)
+        cpu_time.allow()
         answer: Answer
         try:
             result = work(SignTask.decode(packet), descriptors[0], keys, transmission)

@@ -228,6 +228,9 @@ def test_a_worker_has_nothing_it_does_not_need():
         # What was loaded at the start is never searched for garbage, what comes after is.
         assert facts["gc"] == "True,True"
         assert facts["fds"] == str(DESCRIPTORS)
+        small = await rig.pool.scan(b"facts", 5)
+        assert isinstance(small, ScanResult)
+        assert small.findings[0].detail.endswith(f"fds={DESCRIPTORS - 1}")
         status = status_of(int(facts["pid"]))
         assert status["NoNewPrivs"] == "1"
         assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0

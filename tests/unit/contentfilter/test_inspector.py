@@ -72,9 +72,15 @@ class FakePool:
     dotted: list[bool] = field(default_factory=list)
 
     async def scan(
-        self, fd: int, wire_size: int, timeout: float | None = None, given: Any = None, dotted: bool = True
+        self,
+        message: int | bytes,
+        wire_size: int,
+        timeout: float | None = None,
+        given: Any = None,
+        dotted: bool = True,
     ) -> Any:
-        os.close(fd)
+        if isinstance(message, int):
+            os.close(message)
         self.given = given
         self.dotted.append(dotted)
         self.asked.append((wire_size, timeout))

@@ -6,7 +6,7 @@ import io
 import json
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -25,6 +25,7 @@ from contentfilter.pool.messages import MAX_FACTS, MAX_TEXT, Task, decode, encod
 from contentfilter.pool.pool import LONGEST_ASIDE, MOST_ASIDE, Pool
 from contentfilter.pool.process import MAX_LOG_LINES, Events, WorkerProcess
 from contentfilter.results import ScanFailed, ScanResult
+from contentfilter.spool import SMALL
 from contentfilter.traits import MAX_HOST, MAX_HOSTS, Traits
 from mailbase.config import FINDING_NAMES
 from mailbase.logs import Log
@@ -55,7 +56,8 @@ class FakeWorker:
     def give(self, task: Task, descriptor: int) -> None:
         if self.deaf:
             raise BrokenPipeError(32, "Broken pipe")
-        os.fstat(descriptor)
+        if not task.content:
+            os.fstat(descriptor)
         self.tasks.append(task.name)
 
     def retire(self) -> None:
@@ -636,6 +638,29 @@ def test_what_is_given_with_a_task_arrives_unless_it_is_too_much():
     packet = Task("wire", 5, given={"keys": "x" * messages.MAX_TASK}).encode()
     assert len(packet) <= messages.MAX_TASK
     assert Task.decode(packet) == Task("wire", 5)
+
+
+@pytest.mark.parametrize("content", [b"hello", b"\n\r\n\n", b'{"size":1}\n', bytes(range(256)), b"x" * SMALL])
+def test_a_small_message_arrives_with_its_task(content: bytes):
+    for keys in ({}, {"keys": "a\nb"}):
+        task = Task("wire", len(content), "n\nm", keys, content=content)
+        assert Task.decode(task.encode()) == task
+    much = Task("wire", len(content), given={"keys": "x" * (messages.MAX_TASK - len(content))})
+    packet = replace(much, content=content).encode()
+    assert len(packet) <= messages.MAX_TASK
+    assert Task.decode(packet) == Task("wire", len(content), content=content)
+
+
+def test_a_message_that_is_cut_off_is_garbage():
+    with pytest.raises(Garbage):
+        Task.decode(Task("wire", 5, content=b"hello").encode()[:-1])
+
+
+def test_a_small_message_needs_no_descriptor(scene):
+    found: list[Any] = []
+    Deferred.fromCoroutine(scene.pool.scan(b"hello", 5)).addCallback(found.append)
+    scene.workers[-1].events.answered(CLEAN)
+    assert found == [CLEAN.result]
 
 
 GOOD: dict[str, Any] = {"findings": [], "unscanned": [], "parts": 1, "seconds": 0.1, "retire": False}

@@ -12,7 +12,7 @@ import pytest
 
 from contentfilter.seal import seal
 from contentfilter.smtp.data import DataReader
-from contentfilter.spool import HEAD, Spool
+from contentfilter.spool import HEAD, SMALL, Spool
 
 WIRE = b"Subject: x\r\n\r\n..dot\r\n.. two\r\nno dot . here\r\n" * 50
 
@@ -59,6 +59,18 @@ def test_who_gets_a_descriptor_cannot_change_the_spool(tmp_path: Path, memory: i
         shared[0] = ord("Z")
     os.close(fd)
     assert b"".join(spool.chunks()) == b"Subject: x\r\n"
+    spool.close()
+
+
+@pytest.mark.parametrize(
+    ("octets", "memory", "small"), [(SMALL, 1 << 20, True), (SMALL + 1, 1 << 20, False), (5, 0, False)]
+)
+def test_a_small_message_in_memory_is_handed_over_as_it_is(
+    tmp_path: Path, octets: int, memory: int, small: bool
+) -> None:
+    spool = Spool(tmp_path, memory)
+    spool.write(b"x" * octets)
+    assert spool.small() == (b"x" * octets if small else b"")
     spool.close()
 
 
