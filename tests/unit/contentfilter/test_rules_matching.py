@@ -136,6 +136,16 @@ def test_only_beginning_and_end_of_a_long_text_are_looked_at() -> None:
         assert found.fires("rule", Reading(read_letter(b"Subject: x\r\n\r\n" + bytes(text)))) is fires
 
 
+def test_a_text_is_taken_apart_only_for_rules_with_phrases(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[str] = []
+    monkeypatch.setattr("contentfilter.rules.matcher.words_of", lambda text: taken.append(text) or [])
+    letter = read_letter(b"Subject: needle\r\n\r\ntext\r\n")
+    assert matcher("header: {field: Subject, matches: needle}").fires("rule", Reading(letter))
+    assert taken == []
+    matcher("phrases: 'needle here'").fires("rule", Reading(letter))
+    assert len(taken) == 1
+
+
 @pytest.fixture(scope="module")
 def shipped() -> Matcher:
     return Matcher(OwnRules().ruleset())
