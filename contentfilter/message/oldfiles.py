@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from contentfilter.limits import MIB
 from contentfilter.message.base64text import quads
+from contentfilter.needles import Needles
 from contentfilter.part import Content
 
 MAX_FILE = 64 * MIB
@@ -48,10 +49,14 @@ _MAGIC = (
     b"QWN0aXZlTWltZQ",  # ActiveMime
 )
 """How documents, archives and programs begin in base64."""
+_SIGNS = Needles(b"begin", b"BinHex", *_MAGIC)
+"""Without all of these no file stands in a text."""
 
 
 def files_in_text(data: Content) -> Iterator[tuple[bytes, bytes]]:
     """Files that stand inside text: name and content, which is empty for what only looks like a file."""
+    if not _SIGNS.stand_in(data):
+        return
     yield from encoded_files(data)
     for content in bare_base64(data):
         yield b"", content

@@ -67,11 +67,11 @@ def fuzzy_digest(texts: Iterable[str]) -> tuple[str, ...]:
 def _least(runs: set[int]) -> list[int]:
     """The least hash in each range; of a range without any, that of the next one that has some."""
     least = [1 << _HASH] * (KEYS * ROW)
-    # In one pass: sorting them takes longer.
+    # In one pass: sorting them takes longer. Few are less than all before them.
+    within = _WITHIN
     for run in runs:
-        place = run >> _WITHIN
-        if run < least[place]:
-            least[place] = run
+        if run < least[run >> within]:
+            least[run >> within] = run
     following = min(runs)
     for place in reversed(range(KEYS * ROW)):
         following = least[place] = following if least[place] >> _HASH else least[place]
