@@ -101,6 +101,7 @@ def test_a_retry_is_judged_without_the_disk(bench: Any) -> None:
 def test_what_is_known_is_judged_without_the_disk_once_it_was_read(bench: Any) -> None:
     bench.decide()
     bench.clock.advance(300)
+    bench.worker.run()
     bench.decide()
     bench.clock.advance(1)
     bench.worker.run()
