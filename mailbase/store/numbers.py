@@ -5,6 +5,7 @@ from __future__ import annotations
 from mmap import mmap
 from struct import Struct, error
 
+from mailbase.store.presence import PART, PATTERNS
 from mailbase.store.table import Table
 from mailbase.store.tables import Row
 
@@ -31,8 +32,8 @@ class NumberTable(Table):
         presence = self._presence
         if presence is not None:
             # As there.
-            place = mark & presence.mask
-            if not presence.bits[place >> 3] & 1 << (place & 7) or not presence.may_have(key):
+            pattern = PATTERNS[mark >> PART & 511]
+            if presence.words[mark & presence.mask] & pattern != pattern:
                 return None
         found: Row = self._unpack(self._numbers, (mark & self._last_slot) * self._size)
         if found[0] == mark and found[-1] > now:  # type: ignore[operator]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from mailbase.store.errors import StoreError
-from mailbase.store.presence import Presence
+from mailbase.store.presence import PART, PATTERNS, Presence
 from mailbase.store.reader import Reader
 from mailbase.store.tables import Row, TableSpec
 
@@ -77,9 +77,9 @@ class Table:
         mark = hash(key)
         presence = self._presence
         if presence is not None:
-            # The first half of Presence.may_have, without the call: most look-ups end here.
-            place = mark & presence.mask
-            if not presence.bits[place >> 3] & 1 << (place & 7) or not presence.may_have(key):
+            # Presence.may_have, without the call: most look-ups end here.
+            pattern = PATTERNS[mark >> PART & 511]
+            if presence.words[mark & presence.mask] & pattern != pattern:
                 return None
         slot = mark & self._last_slot
         if self._keys[slot] == key:

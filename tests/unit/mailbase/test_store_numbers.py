@@ -15,7 +15,7 @@ from mailbase.logs import Log
 from mailbase.store import NEVER, Column, Store, TableSpec
 from mailbase.store.database import Database
 from mailbase.store.numbers import NumberTable
-from mailbase.store.presence import Presence
+from mailbase.store.presence import PATTERNS, USED, Presence
 from mailbase.store.table import Table
 
 COLUMNS = (Column("a", "INTEGER"), Column("b", "INTEGER"))
@@ -85,15 +85,26 @@ def test_what_was_put_or_read_is_read_without_the_disk(store: Store, clock: Cloc
 
 
 @pytest.mark.parametrize("name", ["numbers", "rows"])
-def test_a_key_with_one_of_its_two_bits_is_known_to_be_absent(store: Store, name: str) -> None:
+@pytest.mark.parametrize("missing", range(3))
+def test_a_key_that_lacks_one_of_its_bits_is_known_to_be_absent(
+    store: Store, name: str, missing: int
+) -> None:
     table = store.table(name)
     disk = Counting(table)
-    assert table._presence is not None
-    place = hash(b"k") & table._presence.mask
-    table._presence.bits[place >> 3] |= 1 << (place & 7)
+    presence = table._presence
+    assert presence is not None
+    presence.add(b"k")
     assert table.get(b"k", 0) is None
-    assert disk.reads == 0
-    table._presence.add(b"k")
+    assert disk.reads == 1
+    table._presence = presence = Presence(0)
+    presence.add(b"k")
+    (place,) = (number for number, word in enumerate(presence.words) if word)
+    word = presence.words[place]
+    bits = [1 << bit for bit in range(32) if word & 1 << bit]
+    assert len(bits) == 3
+    presence.words[place] = word ^ bits[missing]
+    assert not presence.may_have(b"k")
+    assert table.get(b"other", 0) is None
     assert table.get(b"k", 0) is None
     assert disk.reads == 1
 
@@ -144,3 +155,9 @@ def test_presence_forgets_nothing_and_rarely_takes_one_for_another() -> None:
     assert 0.9 * presence.capacity < presence.count < presence.capacity
     wrong = sum(presence.may_have(b"absent%d" % number) for number in range(20_000))
     assert wrong < 0.065 * 20_000, "one bit for a key would be wrong twice as often"
+
+
+def test_every_bit_of_a_word_is_used_alike() -> None:
+    uses = [sum(pattern >> bit & 1 for pattern in PATTERNS) for bit in range(USED)]
+    assert len(set(PATTERNS)) == 512
+    assert max(uses) < 1.6 * min(uses)
