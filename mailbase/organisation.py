@@ -19,10 +19,14 @@ def organisation(name: str) -> str | None:
     Arguments:
         name: lower case.
     """
-    # Most hosts are new, and the names above them are not.
     label, _, above = name.partition(".")
     if not (label and above):
         return None
+    named, starred = _special()
+    below, _, top = above.partition(".")
+    if below and top and "." not in top and above not in named and top not in starred:
+        # What most are: no rule is longer than the top level. Sooner said than remembered.
+        return above
     known = _above(above)
     if known is None:
         return suffix_list().privatesuffix(name)
@@ -41,7 +45,7 @@ def is_top_level(label: str) -> bool:
 def prepare() -> None:
     """Read the list now: the first name would wait for it, and the reactor with it."""
     suffix_list()
-    _rules()
+    _special()
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -50,14 +54,16 @@ def _above(above: str) -> str | None:
 
     Empty where each is its own, None where it depends on the label.
     """
-    divided, _, rules = _rules()
-    if not above or above in divided:
+    if not above or above in _rules()[0]:
         return None
-    label, _, top = above.partition(".")
-    if label and top and "." not in top and above not in rules and f"*.{top}" not in rules:
-        # What most are: no rule is longer than the top level. The library takes ten times as long to say so.
-        return above
     return suffix_list().privatesuffix(above) or ""
+
+
+@lru_cache(maxsize=1)
+def _special() -> tuple[frozenset[str], frozenset[str]]:
+    """Names that rules name, or below which they name some; and those below which all are public suffixes."""
+    divided, _, rules = _rules()
+    return divided | rules, frozenset(rule[2:] for rule in rules if rule.startswith("*."))
 
 
 @lru_cache(maxsize=1)

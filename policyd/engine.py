@@ -271,7 +271,7 @@ class Engine:
 
 def _accepting(facts: tuple[Fact, ...]) -> str:
     """The mark for a recipient that nothing kept out."""
-    for fact in facts:
+    for fact in reversed(facts):
         if type(fact) is GreylistFact:
             return _MARKS.get(fact.grey, ACCEPTED)
     return ACCEPTED

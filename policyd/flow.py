@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from mailbase.addresses import pack
@@ -23,6 +22,7 @@ class Origin:
         has_ptr: whether the address has a PTR record, verified or not.
         system: the registered system that the client is, whatever the flow.
         notes: what checks found out about this client from the configuration alone, by the check's name.
+        asked: by what it was looked for.
     """
 
     flow: Flow
@@ -31,10 +31,11 @@ class Origin:
     has_ptr: bool
     system: System | None
     notes: dict[str, Any] = field(default_factory=dict)
+    asked: tuple[str, str, bool, bool] | None = None
 
 
-REMEMBERED = 2_000
-"""Clients whose origin is remembered."""
+REMEMBERED = 1 << 12
+"""Clients whose origin is remembered, each at a place that another may take."""
 _blank = object.__new__
 """Makes an object without its constructor: half the price, and most clients are new."""
 _NAMELESS = frozenset({"", "unknown"})
@@ -51,14 +52,23 @@ class Origins:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._remembered = lru_cache(maxsize=REMEMBERED)(self._find)
+        # An order of use would cost more than it saves: most clients are new.
+        self._remembered: list[Origin | None] = [None] * REMEMBERED
 
     def of(self, request: Request) -> Origin:
         """The origin of ``request``. Order: submission, upstream, outbound, inbound."""
         address, name = request.client_address, request.client_name
         has_ptr = name not in _NAMELESS or request.reverse_client_name not in _NAMELESS
-        find = self._remembered if len(address) + len(name) <= MAX_ADDRESS else self._find
-        return find(address, name, has_ptr, request.sasl_username != "")
+        asked = address, name, has_ptr, request.sasl_username != ""
+        place = hash(address) & REMEMBERED - 1
+        known = self._remembered[place]
+        if known is not None and known.asked == asked:
+            return known
+        origin = self._find(*asked)
+        if len(address) + len(name) <= MAX_ADDRESS:
+            origin.asked = asked
+            self._remembered[place] = origin
+        return origin
 
     def _find(self, client_address: str, client_name: str, has_ptr: bool, authenticated: bool) -> Origin:
         address = pack(client_address)
@@ -78,4 +88,5 @@ class Origins:
         origin.has_ptr = has_ptr
         origin.system = system
         origin.notes = {}
+        origin.asked = None
         return origin

@@ -50,7 +50,7 @@ class NumberTable(Table):
         if key not in pending:
             self._admit(key)
         pending[key] = row
-        self._remember(hash(key), self._cut(row))
+        self._remember(hash(key), row if self._hot is None else self._cut(row))
 
     def delete(self, key: bytes) -> None:
         """See :meth:`Table.delete`."""

@@ -249,13 +249,18 @@ class StoreLedger:
         Arguments:
             client: the row of its first identity, which needs no proof.
         """
-        known = client
+        known, first = client, None
         for number, key in enumerate(caller.keys):
             if number:
                 if not caller.proves(caller.identities[number]):
                     continue
                 known = self.clients.get(key, now)
-            self._put_client(key, good_retry(_tuple(Client, known[:2]) if known else None, now))
+            if known is not None:
+                row = self._client_row(good_retry(_tuple(Client, known[:2]), now))
+            else:
+                # Most are new by all their identities.
+                row = first = first or self._client_row(good_retry(None, now))
+            self.clients.put(key, row)
 
     def _held(self, pair: bytes, key: bytes, row: Row | None, caller: Caller, now: float) -> _Held:
         """What is remembered of the caller and this pair, and where it stands or is to stand.
@@ -301,7 +306,7 @@ class StoreLedger:
         if not is_allowed(client, now, self.terms) or not caller.proves(identity):
             return False
         if trace and (again := seen_again(client, now)):
-            self._put_client(caller.keys[number], again)
+            self.clients.put(caller.keys[number], self._client_row(again))
         return True
 
     def _is_allowed(self, address: bytes, now: float) -> bool:
@@ -313,9 +318,8 @@ class StoreLedger:
             return self._is_allowed(address, now)
         return until is not None
 
-    def _put_client(self, key: bytes, client: Client) -> None:
-        expires = client.last + int(self.terms.auto_allow_lifetime) + 1
-        self.clients.put(key, client + (expires,))  # noqa: RUF005 - as above
+    def _client_row(self, client: Client) -> Row:
+        return client + (client.last + int(self.terms.auto_allow_lifetime) + 1,)  # noqa: RUF005 - as above
 
     def load_allowed(self, now: float) -> None:
         """Read the networks that were allowed by command; to be called at start and after each change.

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
 
 from mailbase.logs import MAX_VALUE, Log
 
@@ -59,3 +60,22 @@ def test_the_same_line(foreign: str, options: dict[str, Any]) -> None:
 def test_the_same_line_for_any_text(values: tuple[Any, ...]) -> None:
     prepared, usual = both(values)
     assert prepared == usual
+
+
+def test_lines_keep_their_order_and_the_time_at_which_they_were_noted() -> None:
+    clock, stream = Clock(), io.StringIO()
+    log = Log("test", stream=stream, now=clock.seconds, scheduler=clock)
+    write = log.prepared("decision", *NAMES)
+    clock.rightNow = 1.25
+    write("1", "a", "b", 0.5)
+    clock.rightNow = 2.5
+    log.info("between")
+    write("2", "two words", "b", 0.5)
+    clock.rightNow = 3.75
+    assert not stream.getvalue()
+    clock.advance(0)
+    assert stream.getvalue().splitlines() == [
+        "1970-01-01T00:00:01.250Z test info event=decision id=1 sender=a recipient=b seconds=0.5",
+        "1970-01-01T00:00:02.500Z test info event=between",
+        '1970-01-01T00:00:02.500Z test info event=decision id=2 sender="two words" recipient=b seconds=0.5',
+    ]

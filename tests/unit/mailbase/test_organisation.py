@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from publicsuffixlist import PublicSuffixList
 
-from mailbase.organisation import is_top_level, organisation, suffix_list
+from mailbase.organisation import _rules, is_top_level, organisation, suffix_list
 
 
 def test_the_list_is_read_as_its_library_reads_it():
@@ -37,3 +39,15 @@ def test_organisation_of_a_name(name: str, expected: str | None):
 def test_top_levels():
     assert all(map(is_top_level, ("org", "uk", "xn--p1ai")))
     assert not any(map(is_top_level, ("kobe", "рф", "", "no-such")))
+
+
+def test_hosts_right_below_a_domain_are_whose_the_library_says():
+    """Of every domain that a rule names, or of which one names a part, and of others of all top levels."""
+    _, top, rules = _rules()
+    names = {".".join(rule.split(".")[-2:]) for rule in rules if rule.isascii()} | {
+        f"x.{name}" for name in top
+    }
+    names = {name for name in names if name.count(".") == 1 and "*" not in name and "!" not in name}
+    assert len(names) > 3000
+    for name in random.Random(1).sample(sorted(names), 2000):
+        assert organisation(f"a.{name}") == suffix_list().privatesuffix(f"a.{name}"), name
