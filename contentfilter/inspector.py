@@ -34,6 +34,7 @@ from contentfilter.recipients import (
     dispose,
     in_one_answer,
     judge,
+    overloaded,
     places_of,
     put_off,
     with_action,
@@ -217,7 +218,7 @@ class MailInspector:
             wait = await watch.of("greylist", waiting)
             shares = put_off(shares, wait) if wait else judged(False)
         apart = not envelope.lmtp and differ(shares)
-        if apart and (flow is Flow.UPSTREAM or not self._part(envelope, shares)):
+        if apart and (flow is Flow.UPSTREAM or overloaded(shares) or not self._part(envelope, shares)):
             shares, apart = in_one_answer(shares), False
         stamps, kept = b"", ""
         if backends.panel is not None and backends.panel.stampers and not apart:

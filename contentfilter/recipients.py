@@ -115,6 +115,12 @@ def differ(shares: Iterable[Share]) -> bool:
     return len({share.reply_class for share in shares}) > 1
 
 
+def overloaded(shares: Iterable[Share]) -> bool:
+    """Whether some wait only since there was too much to do: soon the same answer may be right for all."""
+    causes = (share.verdict.cause for share in shares if share.action is Action.DEFER)
+    return any(isinstance(cause, ScanFailed) and cause.reason == "overload" for cause in causes)
+
+
 def in_one_answer(shares: Sequence[Share]) -> list[Share]:
     """The shares so that one reply is right for all, where the client cannot be asked to come again for some.
 

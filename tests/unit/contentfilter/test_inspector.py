@@ -757,6 +757,14 @@ def test_while_they_wait_they_are_remembered(scene):
     assert scene.inspector._splits.recipients == 2
 
 
+@pytest.mark.parametrize(("reason", "status", "count"), [("overload", "4.3.2", 0), ("crashed", "4.5.3", 1)])
+def test_nobody_comes_apart_for_having_come_when_there_was_too_much_to_do(scene, reason, status, count):
+    scene.pool.result = ScanFailed("workers", reason)
+    _, disposition = scene.inspect(recipients=("a@inst.example", "b@open.example"))
+    assert reply(disposition) == (451, status)
+    assert len(scene.inspector._splits) == count
+
+
 def test_on_smtp_delivered_and_quarantined_are_one_answer(scene):
     scene.pool.result = ScanResult((MACRO,))
     _, disposition = scene.inspect(recipients=MIXED[1:3])
