@@ -162,10 +162,8 @@ class ProxyConnection(Served["ProxyFactory"]):
                     assert_never(command)
 
     def _adjust_reading(self) -> None:
-        if self._is_over():
-            return
         wanted = not self._choked and self._engine.buffered <= MAX_PIPELINED
-        if wanted != self._reading:
+        if wanted != self._reading and not self._is_over():
             self._reading = wanted
             if wanted:
                 self.transport.resumeProducing()

@@ -255,6 +255,12 @@ class Metrics:
         )
         # Nine times for each mail.
         self._took = {stage: self.seconds.labels(stage).observe for stage in STAGES}
+        self._asked = {
+            (name, answered): self.panel.labels(name, "answered" if answered else "failed").inc
+            for name in PANEL
+            for answered in (True, False)
+        }
+        self._answered_in = {name: self.panel_seconds.labels(name).observe for name in PANEL}
         self._initialise()
 
     def _initialise(self) -> None:
@@ -310,8 +316,8 @@ class Metrics:
     # The panel's, see contentfilter.panel.Meter
 
     def asked(self, name: PanelName, answered: bool, seconds: float) -> None:
-        self.panel.labels(name, "answered" if answered else "failed").inc()
-        self.panel_seconds.labels(name).observe(max(0.0, seconds))
+        self._asked[name, answered]()
+        self._answered_in[name](max(0.0, seconds))
 
     # The inspector's
 

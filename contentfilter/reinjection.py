@@ -49,6 +49,8 @@ RETRY = 1.0
 MAX_RETRY = 15.0
 COMBINED = 256 * 1024
 """Content up to this size goes out in one write with its end: an idle socket takes it at once."""
+REPLY_READ = 4 * 1024
+"""Octets read at once: room for some replies."""
 LAST = 64 * 1024
 """What waits for the kernel is given the end only if it is no more than this, so that the clock is looked at
 when hardly anything stands before it."""
@@ -133,6 +135,7 @@ class Delivery(Protocol):
 
     def connectionMade(self) -> None:
         self._opened = self._reactor.seconds()
+        self.transport.bufferSize = REPLY_READ
         self._prompt = Prompt(self.transport)
         if self._over:
             self.transport.abortConnection()

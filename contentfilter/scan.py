@@ -10,7 +10,6 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 
 from contentfilter.analysis import ANALYSERS, Analysis, analyse
 from contentfilter.authentication.given import NAME as AUTHENTICATION
@@ -130,7 +129,7 @@ def _scan_message(
     analysis.findings = frozenset(finding.name for finding in result.findings)
     clues = analyse(letter, analysis, ANALYSERS.values())
     traits = Traits(**analysis.traits) if analysis.traits else NO_TRAITS
-    return replace(result, clues=clues, traits=traits, seconds=clock() - started)
+    return ScanResult(result.findings, result.unscanned, result.parts, clock() - started, clues, traits)
 
 
 def read_letter(

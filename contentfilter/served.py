@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 CLOSING = 10.0
 """Seconds for a client to take our last words."""
-SMALL_READ = 64 * 1024
-"""Octets read at once, Twisted's default."""
+SMALL_READ = 16 * 1024
+"""Octets read at once: room for a small mail. A buffer of 64 KiB, Twisted's default, takes a fifth of the
+time that reading some octets takes."""
 LARGE_READ = 256 * 1024
 """Octets read at once within a message that has shown to be large; a buffer of that size for each command
 would cost more than it saves."""
@@ -68,6 +69,7 @@ class Served(Protocol, Generic[F]):
             self.transport.loseConnection()
             return
         self._owner.admit(self)
+        self.transport.bufferSize = SMALL_READ
         self._prompt = Prompt(self.transport)
         self._greet()
         self._touch()

@@ -9,6 +9,8 @@ DkimResult: TypeAlias = Literal["pass", "fail", "policy", "neutral", "temperror"
 """RFC 8601 2.7.1; no signature at all is an empty list."""
 ArcResult: TypeAlias = Literal["none", "pass", "fail", "temperror"]
 """RFC 8617 5.2; ``temperror`` where a key could not be looked up, so that nothing is known."""
+_DKIM: tuple[str, ...] = get_args(DkimResult)
+_ARC: tuple[str, ...] = get_args(ArcResult)
 
 MAX_SIGNATURES = 8
 """DKIM signatures of a mail that are looked at, from the top; honest mail has one to three."""
@@ -182,7 +184,7 @@ def _signature(value: object) -> Signature:
     if type(testing) is not bool:
         raise ValueError("expected true or false")
     return Signature(
-        cast(DkimResult, _one_of(result, get_args(DkimResult))),
+        cast(DkimResult, _one_of(result, _DKIM)),
         _text(domain, MAX_NAME),
         _text(selector, MAX_NAME),
         _text(identity, MAX_NAME),
@@ -198,7 +200,7 @@ def _signature(value: object) -> Signature:
 def _chain(value: object) -> Chain:
     result, reason, sets = _row(value, 3)
     return Chain(
-        cast(ArcResult, _one_of(result, get_args(ArcResult))),
+        cast(ArcResult, _one_of(result, _ARC)),
         _text(reason, MAX_REASON),
         tuple(_sealed(one) for one in _rows(sets, MAX_INSTANCES)),
     )

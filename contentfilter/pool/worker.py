@@ -14,7 +14,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
 from contentfilter.analysis.knowledge import Knowledge
@@ -123,7 +123,7 @@ class Worker:
             if descriptor >= 0:
                 os.close(descriptor)
         seconds = time.monotonic() - started
-        return Done(replace(result, seconds=seconds), retire=self._memory.used() > self._enough)
+        return Done(result.timed(seconds), retire=self._memory.used() > self._enough)
 
 
 def _load(name: str) -> Scan:
