@@ -5,7 +5,7 @@ The Twisted edge of :mod:`policyd.inquiry`. What is in memory is answered at onc
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, cast
 
@@ -17,14 +17,14 @@ from policyd.facts import Evidence
 from policyd.inquiry import FAILED, Answers, Collected, EvidenceCheck, Inquiry, Questions, Settled, Subject
 
 MAX_ROUNDS = 8
-"""Times that a check may ask, unless it has ``rounds`` of its own; most ask three times at most."""
+"""Times that a check may ask, unless it has more ``rounds`` of its own; most ask three times at most."""
 
 
 class Watch(Protocol):
     """Is told how checks fare."""
 
-    def established(self, evidence: Sequence[Evidence], check: str, seconds: float) -> None:
-        """A check is done."""
+    def established(self, evidence: Sequence[Evidence], times: Mapping[str, float]) -> None:
+        """The checks of a request are done; see :class:`~policyd.inquiry.Collected`."""
 
     def late(self) -> None:
         """A request's deadline came before all answers."""
@@ -116,11 +116,11 @@ class _Gathering:
         self._done = Deferred()
         return cast("Awaitable[Collected]", self._done)
 
-    def note(self, answers: Answers) -> None:
-        """See whether the deadline came first."""
+    def timed_out(self) -> None:
+        """See whether the deadline came before an answer."""
         # A millisecond: timers may fire a little before their time.
         if self._gatherer.seconds() >= self.deadline - 0.001:
-            self._late = self._late or any(isinstance(answer, TimedOut) for answer in answers)
+            self._late = True
 
     def failed(self, position: int, error: Exception) -> None:
         """A check has raised."""
@@ -131,18 +131,19 @@ class _Gathering:
     def finish(self, position: int, evidence: tuple[Evidence, ...]) -> None:
         """A check is done."""
         self._evidence[position] = evidence
+        self._times[self._checks[position].name] = self._gatherer.timer() - self._began
         self._open -= 1
-        gatherer, check = self._gatherer, self._checks[position].name
-        self._times[check] = seconds = gatherer.timer() - self._began
-        if self._counts:
-            gatherer.watch.established(evidence, check, seconds)
         if not self._open and self._done is not None:
             self._done.callback(self._collected())
 
     def _collected(self) -> Collected:
-        if self._late and self._counts:
-            self._gatherer.watch.late()
-        return Collected(tuple(fact for facts in self._evidence for fact in facts), self._late, self._times)
+        evidence = tuple([fact for facts in self._evidence for fact in facts])
+        if self._counts:
+            watch = self._gatherer.watch
+            watch.established(evidence, self._times)
+            if self._late:
+                watch.late()
+        return Collected(evidence, self._late, self._times)
 
 
 async def _outcome(waiting: Awaitable[Any]) -> Any:
@@ -181,7 +182,8 @@ class _Asking:
         try:
             while questions is None or self._ask(questions):
                 answers = tuple(self._answers)
-                gathering.note(answers)
+                if TimedOut in map(type, answers):
+                    gathering.timed_out()
                 questions = self._inquiry.send(answers)
         except StopIteration as stop:
             gathering.finish(self.position, stop.value)
@@ -194,13 +196,14 @@ class _Asking:
         """Whether all answers are there."""
         check, gathering = self._check, self._gathering
         self._rounds += 1
-        if self._rounds > getattr(check, "rounds", MAX_ROUNDS):
+        if self._rounds > MAX_ROUNDS and self._rounds > getattr(check, "rounds", MAX_ROUNDS):
             raise RuntimeError("asks without end")
         consumer, deadline, ask_for = check.name, gathering.deadline, gathering.ask_for
-        answers: list[Any] = [None] * len(questions)
+        count = len(questions)
+        answers: list[Any] = [None] * count
         self._answers = answers
         # One more: what is told meanwhile is not the last.
-        self._open = len(questions) + 1
+        self._open = count + 1
         for place, question in enumerate(questions):
             if isinstance(question, tuple):
                 answer = ask_for(self, place, question, consumer, deadline)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from mailbase.logs import Log
 from mailbase.ticket import Ticket
@@ -101,14 +101,16 @@ class Recorder:
         if fact.shadow and fact.action is not Action.ACCEPT and decision.action is Action.ACCEPT:
             metrics.shadows[decision.flow, fact.action] += 1
 
-    def established(self, evidence: Sequence[Evidence], check: str, seconds: float) -> None:
-        """A check has gathered its evidence.
+    def established(self, evidence: Sequence[Evidence], times: Mapping[str, float]) -> None:
+        """The checks of a request have gathered their evidence.
 
         Arguments:
-            seconds: from the request, waiting for DNS included.
+            times: seconds from the request, waiting for DNS included, by check.
         """
         metrics = self.metrics
-        metrics.check_times[check].observe(seconds)
+        check_times = metrics.check_times
+        for check, seconds in times.items():
+            check_times[check].observe(seconds)
         facts = metrics.facts
         for one in evidence:
             fact = one.check, one.name

@@ -62,8 +62,8 @@ class Weighed:
         """
         action, shadow = thresholds.action(self.total), thresholds.action(self.shadow_total)
         reason, most = None, 0.0
-        for place, (points, counts) in enumerate(zip(self.points, self.acted_on, strict=True)):
-            if counts and points > most:
+        for place, points in enumerate(self.points):
+            if points > most and self.acted_on[place]:
                 reason, most = place, points
         for place, own in enumerate(self.actions):
             if own is not _ACCEPT:
@@ -81,10 +81,10 @@ class Weighed:
 
         So a list of good clients (``dnswl``) spares its clients greylisting, unless it is a shadow.
         """
-        return any(
-            counts and points < 0 and one.check == check
-            for one, points, counts in zip(self.evidence, self.points, self.acted_on, strict=True)
-        )
+        for place, one in enumerate(self.evidence):
+            if one.check == check and self.points[place] < 0 and self.acted_on[place]:
+                return True
+        return False
 
     def text(self) -> str:
         """For the log: ``fcrdns.no-ptr:2,(sender_domain.null-mx:4)``, shadows in brackets."""
@@ -124,9 +124,8 @@ class Weights:
         """What ``evidence`` is worth; points add up. For the rest see :class:`Weighed`."""
         worth, acted_on, actions = [], [], []
         total = shadow_total = 0.0
-        known = self._known
         for one in evidence:
-            points, counts, action = known.get((one.check, one.name)) or self._look_up(one)
+            points, counts, action = self._worth(one)
             worth.append(points)
             acted_on.append(counts)
             actions.append(action)
@@ -144,9 +143,11 @@ class Weights:
             times or {},
         )
 
-    def _look_up(self, one: Evidence) -> tuple[float, bool, Action]:
-        own = self.points_for(one), self.counts(one), self.action_for(one)
-        self._known[one.check, one.name] = own
+    def _worth(self, one: Evidence) -> tuple[float, bool, Action]:
+        key = one.check, one.name
+        own = self._known.get(key)
+        if own is None:
+            own = self._known[key] = self.points_for(one), self.counts(one), self.action_for(one)
         return own
 
     def points_for(self, one: Evidence) -> float:
@@ -167,7 +168,12 @@ class Weights:
 
     def reaches(self, evidence: Iterable[Evidence], points: float, still_open: Iterable[str]) -> bool:
         """Whether ``evidence`` comes to ``points``, whatever relief the checks ``still_open`` might bring."""
-        total = _exact(sum(self.points_for(one) for one in evidence if self.counts(one)))
+        total = 0.0
+        for one in evidence:
+            worth, counts, _action = self._worth(one)
+            if counts:
+                total += worth
+        total = _exact(total)
         return total >= points and total + sum(map(self._relief, still_open)) >= points
 
     def _relief(self, check: str) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -42,7 +42,7 @@ class LiveDns:
         now: float = self._reactor.seconds()
         return now
 
-    def established(self, evidence: Sequence[Evidence], check: str, seconds: float) -> None:
+    def established(self, evidence: Sequence[Evidence], times: Mapping[str, float]) -> None:
         """See :class:`policyd.gathering.Watch`."""
 
     def late(self) -> None:
