@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from mailbase.dns.answers import TimedOut
 from mailbase.dns.resolver import Resolver
 from policyd.facts import Evidence
-from policyd.inquiry import FAILED, Answers, Collected, EvidenceCheck, Inquiry, Questions, Settled, Subject
+from policyd.inquiry import FAILED, Collected, EvidenceCheck, Inquiry, Questions, Settled, Subject
 
 MAX_ROUNDS = 8
 """Times that a check may ask, unless it has more ``rounds`` of its own; most ask three times at most."""

@@ -6,12 +6,15 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from mailbase.addresses import domain_of, is_host_name, normal_domain
+from mailbase.dns.answers import RecordType
 from mailbase.networks import NetworkTable
 from policyd.facts import Evidence
 from policyd.inquiry import TEMPORARY, Answers, Inquiry, Question, Subject, side_by_side
 from policyd.spf import plain
 from policyd.spf.memo import MAX_LIFETIME, Entry, Memo
 from policyd.spf.outcome import MAX_NAME, Outcome
+
+_TXT = RecordType.TXT
 
 HELO = "helo-"
 """Before the facts of the HELO name."""
@@ -51,9 +54,9 @@ class SpfCheck:
 
     def __init__(self, hostname: str, seconds: Callable[[], float], skip: Iterable[str] = ()) -> None:
         # Takes a tenth of a second, and many gateways never need it.
-        from policyd.spf.evaluation import Identity, evaluate, first_question
+        from policyd.spf.evaluation import Identity, evaluate
 
-        self._identity, self._evaluate, self._first_question = Identity, evaluate, first_question
+        self._identity, self._evaluate = Identity, evaluate
         self._hostname = hostname
         self._seconds = seconds
         self._outcomes: Memo[tuple[bytes, str], Outcome] = Memo()
@@ -87,15 +90,13 @@ class SpfCheck:
             return told.value
         asked = _identities(subject)
         entries = yield from self._entries(subject, asked)
-        facts = tuple(
-            fact
-            for (prefix, domain, _local), entry in zip(asked, entries, strict=True)
-            for fact in _facts(prefix, domain, entry.value)
-        )
-        if len(subject.helo) + len(subject.sender) <= MAX_TOLD and not any(
-            entry.value.personal for entry in entries
-        ):
-            until = min(entry.until for entry in entries)
+        facts: Told = ()
+        until, personal = float("inf"), len(subject.helo) + len(subject.sender) > MAX_TOLD
+        for (prefix, domain, _local), entry in zip(asked, entries, strict=True):
+            facts += _facts(prefix, domain, entry.value)
+            until = min(until, entry.until)
+            personal = personal or entry.value.personal
+        if not personal:
             self._told.put(key, Entry(until, facts), self._seconds())
         return facts
 
@@ -106,20 +107,18 @@ class SpfCheck:
         entries = [self._known(subject, one) for one in asked]
         places = [place for place, entry in enumerate(entries) if entry is None]
         if places:
-            questions = [self._first_question(asked[place].domain) for place in places]
-            askable = tuple([question for question in questions if question is not None])
-            answers = iter((yield askable) if askable else ())
+            # Each is a domain in the normal form, so that each can be asked for.
+            answers = yield tuple([(asked[place].domain, _TXT) for place in places])
             evaluations = {}
-            for place, question in zip(places, questions, strict=True):
-                first = None if question is None else next(answers)
+            for place, answer in zip(places, answers, strict=True):
                 # Most records are plain, and need no more than their text.
-                outcome = None if first is None else plain.judge(first, subject.address)
+                outcome = plain.judge(answer, subject.address)
                 if outcome is not None:
                     entries[place] = self._keep(subject, asked[place], outcome)
                     continue
                 identity = self._identity(asked[place].domain, asked[place].local)
                 evaluations[place] = self._evaluate(
-                    subject.address, identity, subject.helo, self._hostname, first
+                    subject.address, identity, subject.helo, self._hostname, answer
                 )
             if evaluations:
                 outcomes = yield from side_by_side(list(evaluations.values()))

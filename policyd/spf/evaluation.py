@@ -59,11 +59,6 @@ class Identity(NamedTuple):
     local: str = "postmaster"
 
 
-def first_question(domain: str) -> Question | None:
-    """What an evaluation asks before all else; None where it asks nothing, for the domain is none."""
-    return (domain, RecordType.TXT) if _LABELS.fullmatch(domain) else None
-
-
 def evaluate(
     address: bytes, identity: Identity, helo: str, receiver: str, first: Answer[Record] | None = None
 ) -> Evaluation:
@@ -73,11 +68,11 @@ def evaluate(
         address: the client's, 4 or 16 octets.
         helo: as the client sent it, for the macro ``h``.
         receiver: our own name, for the macro ``r``.
-        first: the answer to the :func:`first_question`, where it is there already.
+        first: what the domain's TXT records are, where that is known already.
     """
     known: dict[Question, Answer[Record]] = {}
-    question = first_question(identity.domain)
-    if question is not None:
+    question = identity.domain, RecordType.TXT
+    if _LABELS.fullmatch(identity.domain):
         if first is None:
             (first,) = yield (question,)
         outcome = plain.judge(first, address)
