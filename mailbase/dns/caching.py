@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -60,6 +61,24 @@ class Terms(Protocol):
     def failure_ttl(self) -> float: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """:class:`Terms` as they are when they come into force: a model's attributes are slow to reach."""
+
+    timeout: float
+    deadline: float
+    in_flight: int
+    backlog: int
+    min_ttl: float
+    max_ttl: float
+    negative_ttl: float
+    failure_ttl: float
+
+
+def _numbers(terms: Terms) -> _Numbers:
+    return _Numbers(**{field.name: getattr(terms, field.name) for field in fields(_Numbers)})
+
+
 class _Waiter(Deferred[Answer[Record]]):
     """An asker of one question, who leaves where he is cancelled."""
 
@@ -88,8 +107,9 @@ class _Seat:
 
     def tell(self, answer: Answer[Record]) -> None:
         """Hand the answer over."""
-        if self.timer is not None and self.timer.active():
-            self.timer.cancel()
+        timer = self.timer
+        if timer is not None and timer.active():
+            timer.cancel()
         try:
             self.asker.told(self.place, answer)
         except Exception:  # noqa: BLE001 - the boundary of who asked: others wait for the same answer
@@ -112,8 +132,6 @@ def _leave(waiter: Deferred[Answer[Record]]) -> None:
 
 class _Job(Lookup):
     """A look-up and those who wait for it."""
-
-    __slots__ = ("began", "consumers", "key", "queued", "resolver", "result", "seats")
 
     def __init__(
         self, resolver: CachingResolver, key: tuple[str, RecordType], now: float, end: float
@@ -162,7 +180,7 @@ class CachingResolver(Resolver):
         self._clock = clock
         self._seconds: Callable[[], float] = clock.seconds
         self._network = network
-        self._terms = terms
+        self._terms = _numbers(terms)
         self._cache = Cache(terms.cache_size)
         self.metrics = metrics
         metrics.now = self._now
@@ -244,7 +262,7 @@ class CachingResolver(Resolver):
 
     def usable(self) -> bool:
         """See :class:`Resolver`."""
-        return bool(self.upstreams.usable())
+        return bool(self.upstreams.good)
 
     def reconfigure(self, servers: Sequence[Address], terms: Terms) -> None:
         """Put other settings in force; look-ups under way end as they began."""
@@ -253,7 +271,7 @@ class CachingResolver(Resolver):
         ]:
             self.upstreams.stop()
             self.upstreams = Upstreams(self._clock, self._network, servers, terms.timeout, self._changed)
-        self._terms = terms
+        self._terms = _numbers(terms)
         self._cache.resize(terms.cache_size)
 
     def stop(self) -> None:
@@ -336,7 +354,7 @@ class CachingResolver(Resolver):
         answer, keep = self._aged(answer, ttl)
         # With all servers down a failure says nothing about the name: whoever comes first after that
         # is to have an answer.
-        if octets or self.upstreams.usable():
+        if octets or self.upstreams.good:
             if keep > 0:
                 self._cache.put(job.key, answer, now + keep, octets)
             if self.looked_up is not None:
@@ -350,13 +368,13 @@ class CachingResolver(Resolver):
     def _aged(self, answer: Answer[Record], ttl: float | None) -> tuple[Answer[Record], float]:
         """The answer with its time to live, within our bounds, and that time."""
         terms = self._terms
-        if isinstance(answer, Found):
-            keep = ttl or 0.0
+        keep = ttl or 0.0
+        if type(answer) is Found:
             if not terms.min_ttl <= keep <= terms.max_ttl:
                 keep = max(terms.min_ttl, min(keep, terms.max_ttl))
             return answer if keep == answer.ttl else Found(answer.records, keep, answer.name), keep
-        if isinstance(answer, NxDomain | NoData):
-            keep = max(terms.min_ttl, min(ttl or 0.0, terms.negative_ttl))
+        if type(answer) is NxDomain or type(answer) is NoData:
+            keep = max(terms.min_ttl, min(keep, terms.negative_ttl))
             return type(answer)(keep), keep
         return answer, terms.failure_ttl
 

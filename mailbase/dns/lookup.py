@@ -24,10 +24,12 @@ NO_SERVER = "no DNS server answers"
 class _Try:
     """A packet that went to a server; listens for its answer."""
 
-    __slots__ = ("edns", "exchange", "foreign", "late", "lookup", "number", "sent", "server", "tcp")
+    # What few change is the class's: a try is made for each question.
+    foreign = 0
+    late = False
 
     def __init__(
-        self, lookup: Lookup, server: Upstream, sent: float, *, edns: bool = True, tcp: bool = False
+        self, lookup: Lookup, server: Upstream, sent: float, edns: bool = True, tcp: bool = False
     ) -> None:
         self.lookup = lookup
         self.server = server
@@ -35,8 +37,6 @@ class _Try:
         self.sent = sent
         self.edns = edns
         self.tcp = tcp
-        self.foreign = 0
-        self.late = False
         self.exchange: Exchange | None = None
         """What carries it, as long as it listens."""
 
@@ -66,32 +66,20 @@ class Lookup(ABC):
         end: clock seconds at which it ends, answered or not.
     """
 
-    __slots__ = (
-        "_alarms",
-        "_failed",
-        "_metrics",
-        "_over",
-        "_problem",
-        "_timer",
-        "_tries",
-        "_upstreams",
-        "end",
-        "question",
-    )
+    _failed: tuple[Upstream, ...] = ()
+    _problem = ""
 
     def __init__(self, question: Question, upstreams: Upstreams, metrics: DnsMetrics, end: float) -> None:
         self.question = question
         self.end = end
         self._upstreams = upstreams
         self._metrics = metrics
-        # Not lists: most have one try, and none that fails.
+        # Not a list: most have one try.
         self._tries: tuple[_Try, ...] = ()
-        self._failed: tuple[Upstream, ...] = ()
-        self._problem = ""
         self._over = False
+        self._timer: Any = None
         self._alarms: Alarms | None = None
         """Where an alarm is set; the timer stands for waits of another length."""
-        self._timer: Any = None
 
     @abstractmethod
     def finished(self, answer: Answer[Record], ttl: float | None, octets: int) -> None:
@@ -121,7 +109,7 @@ class Lookup(ABC):
             now: clock seconds.
         """
         upstreams = self._upstreams
-        servers, timeout = upstreams.usable(), upstreams.timeout
+        servers, timeout = upstreams.good, upstreams.timeout
         left = self.end - now
         if not servers:
             self._finish(Temporary(NO_SERVER))
@@ -162,18 +150,22 @@ class Lookup(ABC):
     def _choose(self) -> Upstream | None:
         """Of the usable servers the one that was asked least."""
         tried = [attempt.server for attempt in self._tries]
-        servers = [server for server in self._upstreams.usable() if server not in self._failed]
+        servers = [server for server in self._upstreams.good if server not in self._failed]
         return min(servers, key=tried.count, default=None)
 
     def _send(self, attempt: _Try, timeout: float) -> bool:
         """Whether it went out."""
-        packet = self.question.packet(attempt.number, edns=attempt.edns)
+        packet = self.question.packet(attempt.number, attempt.edns)
         network, address, counts = self._upstreams.network, attempt.server.address, self._metrics.packets
-        if self._tries and not attempt.tcp:
-            counts["repeated"] += 1
-        self._tries += (attempt,)
+        tcp = attempt.tcp
+        if not self._tries:
+            self._tries = (attempt,)
+        else:
+            self._tries += (attempt,)
+            if not tcp:
+                counts["repeated"] += 1
         try:
-            if attempt.tcp:
+            if tcp:
                 attempt.exchange = network.stream(address, packet, attempt, timeout)
             else:
                 attempt.exchange = network.datagram(address, packet, attempt)
@@ -188,9 +180,10 @@ class Lookup(ABC):
         if attempt.exchange is None:
             return
         reading = self.question.read(packet, attempt.number)
-        if isinstance(reading, Settled):
+        if type(reading) is Settled:
             self._upstreams.heard(attempt.server)
-            self._finish(reading.answer, reading.ttl, len(packet))
+            answer, ttl = reading
+            self._finish(answer, ttl, len(packet))
             return
         counts, server = self._metrics.packets, attempt.server
         if isinstance(reading, Foreign):
@@ -227,7 +220,7 @@ class Lookup(ABC):
         """Ask the same server in another way."""
         self._release(attempt)
         now = self._upstreams.clock.seconds()
-        other = _Try(self, attempt.server, now, edns=edns, tcp=tcp)
+        other = _Try(self, attempt.server, now, edns, tcp)
         if tcp:
             self._metrics.packets["over-tcp"] += 1
         if len(self._tries) < MAX_TRIES and self._send(other, max(0.1, self.end - now)):
@@ -309,7 +302,9 @@ class Lookup(ABC):
     def _close(self) -> None:
         self._rest()
         for attempt in self._tries:
-            if attempt.exchange is not None:
-                self._release(attempt)
+            exchange = attempt.exchange
+            if exchange is not None:
+                attempt.exchange = None
+                exchange.leave(attempt.number)
         # Without the references back, what is over is freed at once and not by the cycle collector.
         self._tries = ()

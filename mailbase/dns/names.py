@@ -9,6 +9,7 @@ or be taken for another one.
 from __future__ import annotations
 
 import re
+from operator import add
 
 from mailbase.addresses import MAX_DOMAIN
 
@@ -43,8 +44,8 @@ def encode(name: str) -> bytes:
     """The octets of a :func:`normal` name, uncompressed."""
     if not name:
         return b"\0"
-    octets = name.encode("ascii")
-    return b"".join([_COUNTS[len(label)] + label for label in octets.split(b".")]) + b"\0"
+    labels = name.encode("ascii").split(b".")
+    return b"".join(map(add, map(_COUNTS.__getitem__, map(len, labels)), labels)) + b"\0"
 
 
 def decode(packet: bytes, at: int) -> tuple[str, int]:

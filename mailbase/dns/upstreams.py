@@ -65,19 +65,17 @@ class Upstreams:
         self.timeout = timeout
         self.changed = changed
         self.clock = clock
+        self._seconds: Callable[[], float] = clock.seconds
         self.network = network
         self.alarms = Alarms(clock)
         """Of look-ups that wait for a try's time."""
         self._stopped = False
-        self._good = list(self.servers)
-
-    def usable(self) -> list[Upstream]:
-        """The servers worth asking, in the order in which to ask them; not to be changed."""
-        return self._good
+        self.good = list(self.servers)
+        """Those worth asking, in the order in which to ask them; not to be changed."""
 
     def heard(self, server: Upstream) -> None:
         """An answer to one of our questions came from ``server``, whatever it says."""
-        server.heard_at = self.clock.seconds()
+        server.heard_at = self._seconds()
         if server.suspected:
             server.suspected = False
             server.interval = FIRST_PROBE
@@ -113,7 +111,7 @@ class Upstreams:
 
     def _sort(self) -> None:
         up = (server for server in self.servers if not server.down)
-        self._good = sorted(up, key=lambda server: server.suspected)
+        self.good = sorted(up, key=lambda server: server.suspected)
 
 
 class _Probe:

@@ -32,7 +32,14 @@ FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED = 1, 2, 3, 4, 5
 CODES = {FORMERR: "FORMERR", SERVFAIL: "SERVFAIL", NOTIMP: "NOTIMP", REFUSED: "REFUSED"}
 
 _HEADER = Struct("!6H")
+_FLAGS_AND_COUNTS = Struct("!4H")
 _RECORD = Struct("!HHIH")
+_POINTED = Struct("!HHHIH")
+"""A record behind a pointer to its name."""
+_TO_QUESTION = 0xC00C
+_POINTER = _TO_QUESTION.to_bytes(2)
+_NO_TTL = 0x80000000
+"""RFC 2181 8: from here on a TTL is to be taken as 0."""
 _IN = 1
 _SOA = 6
 # An OPT record: the root, type 41, our payload size as class, version 0, no flags, no options.
@@ -75,6 +82,8 @@ class Broken:
 
 Reading: TypeAlias = Settled | Failed | Truncated | Foreign | Broken
 
+# Names of their own: reaching an enum's member through its class costs as much as a look-up.
+_A, _AAAA, _TXT, _MX = RecordType.A, RecordType.AAAA, RecordType.TXT, RecordType.MX
 _NO_NAME, _NO_DATA = NxDomain(), NoData()
 _FOREIGN = Foreign()
 _TRUNCATED = Truncated()
@@ -95,14 +104,16 @@ class Question:
         self.rdtype = rdtype
         self._octets = encode(name) + _TYPE_AND_CLASS.pack(rdtype, _IN)
 
-    def packet(self, number: bytes, *, edns: bool = True) -> bytes:
+    def packet(self, number: bytes, edns: bool = True) -> bytes:
         """The packet that asks, with recursion desired.
 
         Arguments:
             number: its id, 2 octets.
             edns: whether to say that we take :data:`PAYLOAD` octets.
         """
-        return number + (_ASKING + self._octets + _OPT if edns else _PLAINLY + self._octets)
+        if edns:
+            return b"".join((number, _ASKING, self._octets, _OPT))
+        return b"".join((number, _PLAINLY, self._octets))
 
     def is_of(self, packet: bytes) -> bool:
         """Whether it stands in ``packet``, where a packet's first question stands."""
@@ -114,32 +125,35 @@ class Question:
         """What an answer to :meth:`packet` says. Never raises on what was sent."""
         if len(packet) < 12:
             return _FOREIGN
-        _number, flags, questions, answers, authority, _additional = _HEADER.unpack_from(packet)
+        flags, questions, answers, authority = _FLAGS_AND_COUNTS.unpack_from(packet, 2)
         # QR set, opcode 0.
         if packet[:2] != number or flags & 0xF800 != 0x8000:
             return _FOREIGN
         code = flags & 0xF
         ours = self._octets
-        at = 12 + len(ours)
-        if questions != 1 or (packet[12:at] != ours and not self.is_of(packet)):
+        if questions != 1 or not (packet.startswith(ours, 12) or self.is_of(packet)):
             # Some servers leave the question out where they do not understand it.
             return Failed(code) if not questions and code not in (0, NXDOMAIN) else _FOREIGN
         if flags & 0x0200:
             return _TRUNCATED
-        if code not in (0, NXDOMAIN):
+        if code and code != NXDOMAIN:
             return Failed(code)
         try:
-            return self._settle(packet, at, answers, authority, code == NXDOMAIN)
+            return self._settle(packet, 12 + len(ours), answers, authority, code == NXDOMAIN)
         except Malformed as error:
             return Broken(str(error))
 
     def _settle(self, packet: bytes, at: int, answers: int, authority: int, no_name: bool) -> Reading:
         wanted = self.rdtype
         name = self.name
-        if answers == 1 and not no_name:
+        start = at + 12
+        if answers == 1 and not no_name and start <= len(packet):
             # As most are: one record, of the name that was asked for.
-            owner, kind, klass, ttl, start, end = _record(packet, at, name)
-            if kind == wanted and klass == _IN and owner == name:
+            pointer, kind, klass, ttl, length = _POINTED.unpack_from(packet, at)
+            if pointer == _TO_QUESTION and kind == wanted and klass == _IN and ttl < _NO_TTL:
+                end = start + length
+                if end > len(packet):
+                    raise Malformed("a record runs off the packet")
                 return Settled(Found((_content(packet, wanted, start, end),), ttl, name), ttl)
         owner = name
         lowest = 0x7FFFFFFF
@@ -181,7 +195,7 @@ class Question:
 
 def _record(packet: bytes, at: int, asked: str) -> tuple[str, int, int, int, int, int]:
     """Owner, type, class, TTL, and where the content of the record at ``at`` begins and ends."""
-    if packet[at : at + 2] == b"\xc0\x0c":
+    if packet.startswith(_POINTER, at):
         # A pointer to the question, as in nearly every record.
         owner, at = asked, at + 2
     else:
@@ -192,33 +206,33 @@ def _record(packet: bytes, at: int, asked: str) -> tuple[str, int, int, int, int
     start = at + 10
     if start + length > len(packet):
         raise Malformed("a record runs off the packet")
-    # RFC 2181 8: with the first bit set it is to be taken as 0.
-    return owner, kind, klass, ttl if ttl < 0x80000000 else 0, start, start + length
+    return owner, kind, klass, ttl if ttl < _NO_TTL else 0, start, start + length
 
 
 def _content(packet: bytes, kind: RecordType, start: int, end: int) -> Record:
     """The content of a record whose type is ``kind``."""
-    match kind:
-        case RecordType.A | RecordType.AAAA:
-            if end - start != (4 if kind is RecordType.A else 16):
-                raise Malformed("an address of the wrong length")
-            return packet[start:end]
-        case RecordType.TXT:
-            strings = []
-            while start < end:
-                next_one = start + 1 + packet[start]
-                strings.append(packet[start + 1 : next_one])
-                start = next_one
-            if start != end:
-                raise Malformed("a text that runs off its record")
-            return b"".join(strings)
-        case RecordType.MX:
-            if end - start < 3:
-                raise Malformed("a mail exchanger without a name")
-            exchange, behind = decode(packet, start + 2)
-            record: Record = Mx(packet[start] << 8 | packet[start + 1], exchange)
-        case RecordType.PTR | RecordType.CNAME | RecordType.NS:
-            record, behind = decode(packet, start)
+    if kind is _A or kind is _AAAA:
+        if end - start != (4 if kind is _A else 16):
+            raise Malformed("an address of the wrong length")
+        return packet[start:end]
+    if kind is _TXT:
+        if start < end and end - start == 1 + packet[start]:
+            return packet[start + 1 : end]  # as most are: one string
+        strings = []
+        while start < end:
+            next_one = start + 1 + packet[start]
+            strings.append(packet[start + 1 : next_one])
+            start = next_one
+        if start != end:
+            raise Malformed("a text that runs off its record")
+        return b"".join(strings)
+    if kind is _MX:
+        if end - start < 3:
+            raise Malformed("a mail exchanger without a name")
+        exchange, behind = decode(packet, start + 2)
+        record: Record = Mx(packet[start] << 8 | packet[start + 1], exchange)
+    else:
+        record, behind = decode(packet, start)
     if behind != end:
         raise Malformed("a record that is longer than its content")
     return record

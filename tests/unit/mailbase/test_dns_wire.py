@@ -70,6 +70,30 @@ def test_records_of_every_type(kind: RecordType, text: str, record: object) -> N
     assert reading == Settled(Found((record,), 77, name), 77)
 
 
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"", b""),
+        (b"\x02ab", b"ab"),
+        (b"\x01a\x02bc", b"abc"),
+        (b"\x02a", None),
+        (b"\x02abc", None),
+        (b"\x00", b""),
+    ],
+)
+def test_a_text_is_no_longer_and_no_shorter_than_its_record(content: bytes, text: bytes | None) -> None:
+    question = Question("a.example", RecordType.TXT)
+    packet = bytearray(answer(question, 'a.example. 77 IN TXT "x"', extra=()))
+    at = packet.index(b"\0\2\1x")
+    packet[at:] = len(content).to_bytes(2) + content
+    packet[10:12] = b"\0\0"  # without EDNS
+    reading = question.read(bytes(packet), ID)
+    if text is None:
+        assert isinstance(reading, Broken)
+    else:
+        assert reading == Settled(Found((text,), 77, "a.example"), 77)
+
+
 def test_a_chain_is_followed_to_its_end_and_no_further() -> None:
     reading = read(
         RecordType.A,
