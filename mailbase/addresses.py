@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import re
 import socket
+from functools import lru_cache
 from typing import NamedTuple
 
 MAX_DOMAIN = 253
 """Octets of a domain name without its last dot (RFC 1035 2.3.4)."""
+REMEMBERED, MAX_REMEMBERED = 4096, 320
+"""Texts that were looked at lately, of so many characters: one mail's HELO name and addresses are asked about
+several times, its recipient's domain by many mails."""
 MAPPED = b"\x00" * 10 + b"\xff\xff"
 """First 12 octets of an IPv4-mapped IPv6 address (RFC 4291 2.5.5.2)."""
 
@@ -73,6 +77,11 @@ def normal_domain(text: str | bytes) -> str | None:
             text = text.decode("utf-8")
         except UnicodeDecodeError:
             return None
+    return _domain(text) if len(text) <= MAX_REMEMBERED else _domain.__wrapped__(text)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _domain(text: str) -> str | None:
     if not text.isascii():
         converted = _a_labels(text)
         if converted is None:
@@ -104,9 +113,13 @@ def is_below(name: str, zone: str) -> bool:
 
 def is_host_name(text: str) -> bool:
     """Whether ``text``, normalised, is a full host name: two labels or more, no underscore, no address."""
+    return len(text) <= MAX_DOMAIN and _is_host_name(text)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _is_host_name(text: str) -> bool:
     return (
-        len(text) <= MAX_DOMAIN
-        and "." in text
+        "." in text
         and "_" not in text
         and _DOMAIN.fullmatch(text) is not None
         and not text.rpartition(".")[2].isdigit()
@@ -125,6 +138,11 @@ def split_mailbox(address: str | bytes) -> Mailbox | None:
             address = address.decode("utf-8")
         except UnicodeDecodeError:
             return None
+    return _mailbox(address) if len(address) <= MAX_REMEMBERED else _mailbox.__wrapped__(address)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _mailbox(address: str) -> Mailbox | None:
     if not address or _CONTROL.search(address):
         return None
     local, at, name = address.rpartition("@")

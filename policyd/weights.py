@@ -93,8 +93,10 @@ class Weighed:
     def texts(self) -> tuple[str, ...]:
         """Each of them by itself."""
         return tuple(
-            f"{one.check}.{one.name}:{points:g}" if counts else f"({one.check}.{one.name}:{points:g})"
-            for one, points, counts in zip(self.evidence, self.points, self.acted_on, strict=True)
+            [
+                _text(one.check, one.name, points, counts)
+                for one, points, counts in zip(self.evidence, self.points, self.acted_on, strict=True)
+            ]
         )
 
 
@@ -190,6 +192,11 @@ _NOTHING: Mapping[str, float] = {}
 def _exact(points: float) -> float:
     # 0.1 + 0.2 must reach a threshold of 0.3.
     return round(points, 6)
+
+
+@lru_cache(maxsize=1000)
+def _text(check: str, name: str, points: float, counts: bool) -> str:
+    return f"{check}.{name}:{points:g}" if counts else f"({check}.{name}:{points:g})"
 
 
 @lru_cache(maxsize=1000)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
+from mailbase import addresses
 from mailbase.addresses import (
+    MAX_REMEMBERED,
+    REMEMBERED,
     domain_of,
     is_host_name,
     normal_address,
@@ -203,3 +209,20 @@ def test_host_name(text: str, is_name: bool) -> None:
 )
 def test_both_forms_of_a_sender_are_the_same(wire: str, policy: str) -> None:
     assert plain_address(wire) == plain_address(policy)
+
+
+@pytest.mark.parametrize(
+    ("look", "memory", "form"),
+    [
+        (normal_domain, addresses._domain, "{}.example"),
+        (split_mailbox, addresses._mailbox, "{}@a.example"),
+        (is_host_name, addresses._is_host_name, "{}.example"),
+    ],
+)
+def test_what_is_too_long_is_not_remembered(look: Callable[[str], object], memory: Any, form: str) -> None:
+    kept = memory.cache_info().currsize
+    assert not look(form.format("x" * 64)) or look is split_mailbox
+    assert memory.cache_info().currsize == min(kept + 1, REMEMBERED)
+    kept = memory.cache_info().currsize
+    look(form.format("x" * MAX_REMEMBERED))
+    assert memory.cache_info().currsize == kept
