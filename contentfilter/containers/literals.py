@@ -256,8 +256,11 @@ def _filled(text: bytes, replaced: Sequence[tuple[bytes, bytes]]) -> Iterator[tu
 
 
 def _with_replaced(text: bytes, replaced: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """The text, but for replacements that would make it twice as long, as no decoder needs."""
+    most = 2 * len(text)
     for old, new in replaced:
-        text = text.replace(old, new)
+        if len(text) + text.count(old) * (len(new) - len(old)) <= most:
+            text = text.replace(old, new)
     return text
 
 

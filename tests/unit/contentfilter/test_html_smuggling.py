@@ -127,6 +127,16 @@ def test_a_program_in_every_archive(name: str):
     assert "executable" in found(link.encode())
 
 
+def test_replacements_that_make_a_text_long_are_left_out():
+    growing = "".join(f'd = d.replace(/{letter}/g, "{"ABCDEFGHIJKLMNOP"}");' for letter in "ABCDEFGHIJKLMNOP")
+    started = time.process_time()
+    assert found(page(f'var d = "{"A" * 100_000}";{growing}')) == set()
+    assert time.process_time() - started < 5
+    start = LONG[:4]
+    hidden = LONG.replace(start, "@")
+    assert "executable" in found(page(f'var d = "{hidden}".replace("@", "{start}");'))
+
+
 def test_pictures_that_are_no_more_are_nothing():
     picture = base64.b64encode(JPEG).decode()
     body = f'<img src="data:image/jpeg;base64,{picture}">'
