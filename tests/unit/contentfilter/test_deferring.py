@@ -15,7 +15,7 @@ from contentfilter.spool import Spool
 from contentfilter.unstuffing import stuffed
 from mailbase.control import ControlError
 
-from .test_inspector import AFTER_QUEUE, ID, MACRO, TICKETED, Scene, reply
+from .inspecting import AFTER_QUEUE, ID, MACRO, TICKETED, Scene, reply
 
 REGISTRY = """
 default_server: mail.inst.example
