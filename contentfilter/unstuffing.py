@@ -17,8 +17,7 @@ def unstuffed(chunks: Iterable[bytes]) -> Iterator[bytes]:
             continue
         # How much of CRLF stands before this chunk decides about its first octets.
         before, tail = b"\r\n"[:line_end], chunk[-2:]
-        whole = before + chunk
-        clean = whole.replace(b"\r\n.", b"\r\n")[line_end:] if b"." in chunk else chunk
+        clean = (before + chunk).replace(b"\r\n.", b"\r\n")[line_end:] if b"." in chunk else chunk
         if tail.endswith(b"\r\n") or (line_end == 1 and chunk == b"\n"):
             line_end = 2
         elif tail.endswith(b"\r"):

@@ -38,7 +38,7 @@ def instream(message: Message) -> Iterator[bytes]:
     """
     out = b"zINSTREAM\0"
     for chunk in unstuffed(intact(message.chunks(), message.digest)):
-        out += _LENGTH.pack(len(chunk)) + chunk
+        out = b"".join((out, _LENGTH.pack(len(chunk)), chunk))
         if len(out) >= SMALL:
             yield out
             out = b""

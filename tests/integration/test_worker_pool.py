@@ -234,6 +234,9 @@ def test_a_worker_has_nothing_it_does_not_need():
         status = status_of(int(facts["pid"]))
         assert status["NoNewPrivs"] == "1"
         assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
+        # Of variables only what says how glibc keeps memory.
+        names = {"LANG", "PATH", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"}
+        assert environment_of(int(facts["pid"])) == names
 
     rig.run(script)
 
@@ -318,6 +321,12 @@ def test_confinement_hides_nothing_from_the_scanners():
 def command_line(pid: int) -> bytes:
     """The arguments of a process, each with a NUL behind it."""
     return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def environment_of(pid: int) -> set[str]:
+    """Names of the variables that a process was started with."""
+    variables = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    return {variable.partition("=")[0] for variable in variables if variable}
 
 
 def status_of(pid: int) -> dict[str, str]:
