@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -59,24 +58,6 @@ class Terms(Protocol):
     def negative_ttl(self) -> float: ...
     @property
     def failure_ttl(self) -> float: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Numbers:
-    """:class:`Terms` as they are when they come into force: a model's attributes are slow to reach."""
-
-    timeout: float
-    deadline: float
-    in_flight: int
-    backlog: int
-    min_ttl: float
-    max_ttl: float
-    negative_ttl: float
-    failure_ttl: float
-
-
-def _numbers(terms: Terms) -> _Numbers:
-    return _Numbers(**{field.name: getattr(terms, field.name) for field in fields(_Numbers)})
 
 
 class _Waiter(Deferred[Answer[Record]]):
@@ -180,7 +161,7 @@ class CachingResolver(Resolver):
         self._clock = clock
         self._seconds: Callable[[], float] = clock.seconds
         self._network = network
-        self._terms = _numbers(terms)
+        self._terms = terms
         self._cache = Cache(terms.cache_size)
         self.metrics = metrics
         metrics.now = self._now
@@ -271,7 +252,7 @@ class CachingResolver(Resolver):
         ]:
             self.upstreams.stop()
             self.upstreams = Upstreams(self._clock, self._network, servers, terms.timeout, self._changed)
-        self._terms = _numbers(terms)
+        self._terms = terms
         self._cache.resize(terms.cache_size)
 
     def stop(self) -> None:
