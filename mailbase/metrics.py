@@ -8,7 +8,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from twisted.web.resource import Resource
-from twisted.web.server import Site
+from twisted.web.server import Request, Site
 
 from mailbase import __version__
 
@@ -34,12 +34,23 @@ def site(registry: CollectorRegistry, ready: Callable[[], str]) -> Site:
     root.putChild(b"metrics", _Metrics(registry))
     root.putChild(b"healthz", _Health(lambda: ""))
     root.putChild(b"readyz", _Health(ready))
-    http = Site(root, timeout=30)
+    http = Site(root, requestFactory=_Bodiless, timeout=30)
     # The access log would name the monitoring host once every few seconds, and nothing else.
     http.displayTracebacks = False
     http.noisy = False
     http.log = lambda request: None  # type: ignore[method-assign]
     return http
+
+
+class _Bodiless(Request):
+    """A request whose body is read and forgotten: nothing here has a use for one, and Twisted would keep it,
+    in a temporary file, whatever its size."""
+
+    def gotLength(self, length: int | None) -> None:
+        super().gotLength(0)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        pass
 
 
 class _Metrics(Resource):

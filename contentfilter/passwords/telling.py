@@ -101,7 +101,7 @@ def without_tags(text: str) -> str:
         else:
             pieces.append(text[at : match.start()])
             hidden = name if name in _HIDDEN and not match[1] else ""
-            if name not in _INLINE:
+            if name not in _INLINE and not match[0].startswith("<!--"):
                 pieces.append("\n")
         at = match.end()
     if not hidden:

@@ -83,6 +83,7 @@ def test_lines_of_something_encoded_are_no_passwords():
     [
         "<html><body><p>Password: <b>Kx7</b>-geheim</p></body></html>",
         "<p>Password:</p><p>Kx7<span style='x'>-ge</span>heim</p>",
+        "<p>Password: Kx7<!-- x -->-ge<!---->heim</p>",
         "<div>Password&#58; &#75;x7&#x2d;geheim</div>",
         "<table><tr><td>Password</td><td>Kx7-geheim</td></tr></table>",
         "<style>p { color: red }</style><p>Password: Kx7-geheim</p><script>var x = '<p>'</script>",
