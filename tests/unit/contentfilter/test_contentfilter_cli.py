@@ -376,6 +376,18 @@ def test_rows_come_in_the_order_of_the_files_and_no_more_than_there_are_workers_
     assert not run.scan.objectionable
 
 
+def test_a_run_that_nobody_listens_to_ends_without_a_word(folder, monkeypatch):
+    def closed(row: object) -> None:
+        raise BrokenPipeError
+
+    run = Run(folder)
+    monkeypatch.setattr(run.scan, "_show", closed)
+    run.answer("a", ScanResult())
+    assert run.pool.stopped
+    run.answer("b", ScanFailed("workers", "unavailable", "the pool is not running"))
+    assert run.complaints == []
+
+
 @pytest.mark.parametrize(("reason", "gap"), [("crashed", "failed"), ("timed-out", "timed-out")])
 def test_a_worker_that_fails_is_no_clean_file(folder, reason, gap):
     run = Run(folder / "a")
