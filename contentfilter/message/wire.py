@@ -16,6 +16,7 @@ from typing import Protocol
 
 from contentfilter.limits import KIB, MIB
 from contentfilter.needles import Needles
+from contentfilter.unstuffing import DOTTED
 
 IN_MEMORY = MIB
 """Messages up to this size are read at once. For larger ones, getting so much memory from the kernel takes
@@ -23,7 +24,6 @@ more time than reading them again for each pass."""
 
 _FIRST_WINDOW = 4 * KIB
 _WINDOW = 256 * KIB
-_STUFFED = Needles(b"\r\n.")
 _LONG = 8
 """Octets of a needle from which on it pays to prepare for it: it seldom stands anywhere."""
 _LONE_DOT = re.compile(rb"\r\n\.[^.]")
@@ -36,7 +36,7 @@ def unstuff(data: bytes) -> bytes:
     """
     if data.startswith(b"."):
         data = data[1:]
-    return data.replace(b"\r\n.", b"\r\n") if _STUFFED.stand_in(data) else data
+    return data.replace(b"\r\n.", b"\r\n") if DOTTED.stand_in(data) else data
 
 
 class Wire(Protocol):
@@ -138,7 +138,7 @@ class FileWire:
         found = Dots.DOUBLE if head.startswith(b".") else Dots.NONE
         for start in range(0, self.length, _WINDOW):
             window = self.raw(start, start + _WINDOW + 3)
-            if next(_STUFFED.places(window), None) is not None:
+            if next(DOTTED.places(window), None) is not None:
                 if _LONE_DOT.search(window):
                     return Dots.LONE
                 found = Dots.DOUBLE

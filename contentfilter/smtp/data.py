@@ -16,11 +16,9 @@ from __future__ import annotations
 import enum
 from io import IncrementalNewlineDecoder
 
-from contentfilter.needles import Needles
+from contentfilter.unstuffing import DOTTED
 
 _END = b"\r\n.\r\n"
-_DOTTED = Needles(b"\r\n.")
-"""Four times as fast as ``bytes.find``."""
 _LONG = 40
 """Octets of a line from which on it pays to see whether all have one length."""
 
@@ -68,7 +66,7 @@ class DataReader:
         if self._held:
             data = self._held + data
         # Base64 has no dot, and in most texts the first line that begins with one is the terminator.
-        dotted = next(_DOTTED.places(data), -1) if b"." in data else -1
+        dotted = next(DOTTED.places(data), -1) if b"." in data else -1
         end = data.find(_END, dotted) if dotted >= 0 else -1
         rest = b""
         if end >= 0:
