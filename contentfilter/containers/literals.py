@@ -281,10 +281,13 @@ def _from_text(raw: bytes) -> Iterator[tuple[bytes, bool]]:
 
 
 def _known(content: bytes, data: bool) -> Iterator[tuple[bytes, bool]]:
-    """The content, and what a single octet of XOR or zlib hides in it."""
+    """The content, and what a single octet of XOR, zlib or UTF-16 hides in it."""
     if len(content) < 16:
         return
     yield content, data
+    for first in (0, 1):
+        if len(content) >= _HEAD and not any(content[1 - first : _HEAD : 2]):
+            yield content[first::2], data
     if content.startswith(_ZLIB):
         if plain := bytes(inflate(content, 0, len(content), _MAX_INFLATED, zlib.MAX_WBITS).data):
             yield plain, True

@@ -86,6 +86,10 @@ FORMS = {
     "another character each time": f'var d = atob("{LONG.replace("A", "!")}".replaceAll("!", "A"));',
     "another character, split": f'var d = atob("{LONG.replace("A", "xyz")}".split("xyz").join("A"));',
     "a character to escape": f'var d = atob("{LONG.replace("A", "$(")}".replace(/\\$\\(/g, "A"));',
+    "UTF-16": f'var d = atob("{base64.b64encode(ARCHIVE.decode("latin-1").encode("utf-16-le")).decode()}");',
+    "a page in UTF-16": 'document.write(atob("'
+    + base64.b64encode(f'<script>var x = "{ENCODED}";'.encode("utf-16-be")).decode()
+    + '"));',
     "twice": f'var d = atob(atob("{base64.b64encode(ENCODED.encode()).decode()}"));',
 }
 
