@@ -51,14 +51,15 @@ class Standing:
         place = mark & self._places
         cells = self._cells
         first, passed, last = entry
-        if passed and not asked and cells[place] != mark and cells[place]:
-            return
-        time = last if passed else first
-        if not 0 < time < _LATEST or (passed and last + REFRESH > expires):
-            # No clock has it; or the row is gone while it would still be current.
-            time = 0
+        # What no clock has is left to the store; so is a row that is gone while it would still be current.
+        if passed:
+            if not asked and cells[place] != mark and cells[place]:
+                return
+            time = -last if 0 < last < _LATEST and last + REFRESH <= expires else 0
+        else:
+            time = first if 0 < first < _LATEST else 0
         cells[place] = mark
-        cells[place + 1] = (-time if passed else time) << _BITS | hash(whose) & _WHOSE
+        cells[place + 1] = time << _BITS | hash(whose) & _WHOSE
 
     def of(self, key: bytes, whose: str) -> int:
         """When it was first seen, if it waits; less than 0, when it was last seen, if it has passed.
