@@ -55,6 +55,7 @@ class Service:
         self._reload = reload
         self._drain_timeout = drain_timeout
         self._ports: list[IListeningPort] = []
+        self._files: dict[str, os.stat_result] = {}
         self._inherited = dict(inherited or {})
         self._alive_every = watchdog_interval()
         self._stopping = False
@@ -90,6 +91,10 @@ class Service:
                     unix: IListeningPort = self._reactor.listenUNIX(path, factory, backlog=BACKLOG, mode=mode)
                 finally:
                     os.umask(before)
+                # Twisted removes the file when it stops listening, whoever's it is by then; if there is none,
+                # it never says that it has stopped. So we do it; what begins with NUL is no file (unix(7)).
+                self._files[path] = os.lstat(path)
+                unix._bindPath = b"\0"  # type: ignore[attr-defined]
                 return unix
             case Tcp(host, port):
                 tcp: IListeningPort = self._reactor.listenTCP(port, factory, backlog=BACKLOG, interface=host)
@@ -160,6 +165,8 @@ class Service:
         Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        for path, made in self._files.items():
+            self._remove(path, made)
         for port in self._ports:
             await _maybe(port.stopListening())
         in_time: Deferred[bool] = Deferred()
@@ -179,6 +186,16 @@ class Service:
             self._log.warning("drain-timed-out", seconds=self._drain_timeout)
         self._log.info("stopped")
         self._end()
+
+    def _remove(self, path: str, made: os.stat_result) -> None:
+        """Remove a UNIX socket's file, if it is still the one that we made."""
+        try:
+            if os.path.samestat(os.lstat(path), made):
+                os.unlink(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            self._log.warning("socket-not-removed", file=path, error=str(error))
 
     def _end(self) -> None:
         self._log.flush()

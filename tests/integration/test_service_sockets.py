@@ -115,6 +115,25 @@ def test_a_socket_left_by_a_killed_daemon_is_replaced_and_a_living_one_is_not(tm
     assert echo(socket.AF_UNIX, str(path)) == b"hello"
 
 
+def test_a_daemon_ends_whatever_became_of_its_socket(tmp_path, start):
+    path = tmp_path / "echo.sock"
+    for by in (None, "somebody else's"):
+        daemon = start(f"unix:{path}")
+        assert daemon.heard() == "READY=1"
+        path.unlink()
+        if by is not None:
+            path.write_text(by)
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.process.wait(10) == 0
+        assert (path.read_text() if path.exists() else None) == by
+    path.unlink()
+    daemon = start(f"unix:{path}")
+    assert daemon.heard() == "READY=1"
+    daemon.process.send_signal(signal.SIGTERM)
+    assert daemon.process.wait(10) == 0
+    assert not path.exists()
+
+
 def test_a_file_that_is_no_socket_is_left_alone(tmp_path, start):
     path = tmp_path / "precious"
     path.write_text("data")
