@@ -12,6 +12,7 @@ import signal
 import socket
 import stat
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, assert_never
 
 from twisted.internet.defer import Deferred
@@ -93,7 +94,8 @@ class Service:
                     os.umask(before)
                 # Twisted removes the file when it stops listening, whoever's it is by then; if there is none,
                 # it never says that it has stopped. So we do it; what begins with NUL is no file (unix(7)).
-                self._files[path] = os.lstat(path)
+                with suppress(FileNotFoundError):
+                    self._files[path] = os.lstat(path)
                 unix._bindPath = b"\0"  # type: ignore[attr-defined]
                 return unix
             case Tcp(host, port):
@@ -190,10 +192,9 @@ class Service:
     def _remove(self, path: str, made: os.stat_result) -> None:
         """Remove a UNIX socket's file, if it is still the one that we made."""
         try:
-            if os.path.samestat(os.lstat(path), made):
-                os.unlink(path)
-        except FileNotFoundError:
-            pass
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.lstat(path), made):
+                    os.unlink(path)
         except OSError as error:
             self._log.warning("socket-not-removed", file=path, error=str(error))
 
