@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
@@ -23,15 +23,21 @@ BATCH = 128
 """Sockets read before the reactor gets its turn again."""
 
 TOGETHER = 16
-"""Replies that are sent in a row. Each wakes an smtpd that sleeps on another processor, which costs a third
-of a decision; those that follow at once find it awake. None waits longer than a few decisions take."""
+"""Sockets that are read, requests that are decided, replies that are sent and answers that are recorded in a
+row: what is done again at once costs a sixth less, for the processor has it at hand. And each reply wakes an
+smtpd that sleeps on another processor, which costs a third of a decision; those that follow at once find it
+awake. None waits longer than a few decisions take."""
 
 _LOG = Logger()
 """Where Twisted notes the faults of connections that it reads."""
 
-_Watched: TypeAlias = tuple[
-    Callable[[int], bytes], Callable[[bytes], None], Callable[[], None], Callable[[], None]
-]
+
+class _Watched(NamedTuple):
+    receive: Callable[[int], bytes]
+    received: Callable[[bytes], None]
+    ended: Callable[[], None]
+    failed: Callable[[], None]
+
 
 _Reply: TypeAlias = tuple[Callable[[bytes], None], bytes, Callable[[], None]]
 
@@ -40,10 +46,12 @@ _Reply: TypeAlias = tuple[Callable[[bytes], None], bytes, Callable[[], None]]
 class Readers:
     """Arguments:
     reactor: watches us; needs ``addReader``, ``removeReader`` and ``callLater``.
+    sent: called when replies are on their way: what need not be done before.
     """
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, sent: Callable[[], None] = lambda: None) -> None:
         self._reactor = reactor
+        self.sent = sent
         self._epoll = select.epoll()
         self._sockets: dict[int, _Watched] = {}
         self._replies: list[_Reply] = []
@@ -64,13 +72,13 @@ class Readers:
         Arguments:
             descriptor: of the socket, which does not block.
             receive: its ``recv``.
-            received: called with what was read, never empty.
+            received: called with what was read, never empty; at most once more when it is left alone.
             ended: called once when nothing can be read any more; the socket is not watched any longer then.
             failed: called once when ``received`` raised, likewise; the fault has been logged.
         """
         if descriptor not in self._sockets:
             self._epoll.register(descriptor, select.EPOLLIN)
-            self._sockets[descriptor] = (receive, received, ended, failed)
+            self._sockets[descriptor] = _Watched(receive, received, ended, failed)
 
     def remove(self, descriptor: int) -> None:
         """Leave a socket alone; to be called before another one can have its number."""
@@ -114,6 +122,7 @@ class Readers:
             except Exception:  # noqa: BLE001 - the boundary of a connection: the others get their replies
                 _LOG.failure("a connection of Postfix is closed")
                 failed()
+        self.sent()
 
     def _flush_later(self) -> None:
         self._flushing = None
@@ -129,29 +138,34 @@ class Readers:
             self.flush()
 
     def _read(self) -> None:
-        sockets = self._sockets
-        for descriptor, _events in self._epoll.poll(0, BATCH):
-            entry = sockets.get(descriptor)
-            if entry is None:
-                # Left alone while an earlier one of this batch was served.
-                continue
-            receive, received, ended, failed = entry
-            try:
-                data = receive(AT_ONCE)
-            except (BlockingIOError, InterruptedError):
-                continue
-            except OSError:
-                data = b""
-            if data:
-                try:
-                    received(data)
-                except Exception:  # noqa: BLE001 - the boundary of a connection: the reactor would drop us all
-                    _LOG.failure("a connection of Postfix is closed")
+        ready = self._epoll.poll(0, BATCH)
+        for start in range(0, len(ready), TOGETHER):
+            for descriptor, watched, data in [*map(self._receive, ready[start : start + TOGETHER])]:
+                if data:
+                    self._hand_over(descriptor, watched, data)
+                elif data is not None and self._sockets.get(descriptor) is watched:
                     self.remove(descriptor)
-                    failed()
-            else:
-                self.remove(descriptor)
-                ended()
+                    watched.ended()
+            self.flush()
+
+    def _receive(self, event: tuple[int, int]) -> tuple[int, _Watched, bytes | None]:
+        """What a socket has: nothing at its end, None if there is nothing yet."""
+        descriptor = event[0]
+        watched = self._sockets[descriptor]
+        try:
+            return descriptor, watched, watched.receive(AT_ONCE)
+        except (BlockingIOError, InterruptedError):
+            return descriptor, watched, None
+        except OSError:
+            return descriptor, watched, b""
+
+    def _hand_over(self, descriptor: int, watched: _Watched, data: bytes) -> None:
+        try:
+            watched.received(data)
+        except Exception:  # noqa: BLE001 - the boundary of a connection: the reactor would drop us all
+            _LOG.failure("a connection of Postfix is closed")
+            self.remove(descriptor)
+            watched.failed()
 
     def fileno(self) -> int:
         """The descriptor of our epoll."""

@@ -50,7 +50,19 @@ class PolicyServer(Factory):
         self.timer = timer
         self.readers = readers
         self.connections: set[PolicyConnection] = set()
+        self.given: list[tuple[Request, Decision, float]] = []
+        """Answers that are not recorded yet, and the seconds that they took."""
         self._drained: Deferred[None] | None = None
+
+    def record(self) -> None:
+        """Record what was answered. Of several in a row each costs less: the processor has it all at hand."""
+        given, self.given = self.given, []
+        record = self.recorder.decision
+        for request, decision, seconds in given:
+            try:
+                record(request, decision, seconds)
+            except Exception:  # noqa: BLE001 - the boundary of an answer: the others are recorded
+                _LOG.failure("an answer was not recorded")
 
     def buildProtocol(self, addr: object) -> PolicyConnection:
         return PolicyConnection(self)
@@ -198,11 +210,13 @@ class PolicyConnection(Protocol):
             self._resume()
 
     def _answer(self, request: Request, decision: Decision, began: float) -> None:
+        server = self._server
+        server.given.append((request, decision, server.timer() - began))
         if self._readers is not None:
             self._readers.reply(self._send, encode(decision.reply), self._failed)
         else:
             self._send(encode(decision.reply))
-        self._server.recorder.decision(request, decision, self._server.timer() - began)
+            server.record()
 
     def _send(self, data: bytes) -> None:
         if self._send_now is not None:

@@ -131,16 +131,49 @@ def test_one_that_is_left_alone_is_not_read_and_can_be_read_again(
     assert pairs[0].got == b"x"
 
 
-def test_one_that_is_left_alone_within_a_batch_is_not_read(readers: Readers, pairs: list[Pair]) -> None:
+def leave_alone(readers: Readers, pairs: list[Pair]) -> None:
+    """Whoever is read first has us leave all of them alone."""
     for pair in pairs:
-        pair.theirs.send(b"x")
-        pair.received = lambda data: [readers.remove(other.ours.fileno()) for other in pairs]  # type: ignore[assignment, method-assign, return-value]
+        received = pair.received
+
+        def leave(data: bytes, received: Callable[[bytes], None] = received) -> None:
+            received(data)
+            for other in pairs:
+                readers.remove(other.ours.fileno())
+
+        pair.received = leave  # type: ignore[method-assign]
         readers.remove(pair.ours.fileno())
         pair.watch()
+
+
+def test_what_was_read_before_one_was_left_alone_is_not_lost(readers: Readers, pairs: list[Pair]) -> None:
+    leave_alone(readers, pairs)
+    for pair in pairs:
+        pair.theirs.send(b"x")
     readers.doRead()
+    assert [pair.got for pair in pairs] == [b"x"] * 3
+    pairs[0].theirs.send(b"y")
     assert not is_ready(readers)
-    left = [pair.theirs for pair in pairs if select.select([pair.ours], [], [], 0)[0]]
-    assert len(left) == 2
+
+
+def test_the_end_of_one_that_was_left_alone_is_not_told(readers: Readers, pairs: list[Pair]) -> None:
+    leave_alone(readers, pairs)
+    pairs[0].theirs.send(b"x")
+    for pair in pairs[1:]:
+        pair.theirs.close()
+    readers.doRead()
+    assert [pair.ends for pair in pairs] == [0] * 3
+
+
+def test_what_can_wait_is_done_when_the_replies_are_out(reactor: Reactor) -> None:
+    row: list[str] = []
+    readers = Readers(reactor, lambda: row.append("sent"))
+    pair = Pair(readers)
+    readers.reply(lambda reply: row.append(reply.decode()), b"reply", lambda: None)
+    reactor.advance(0)
+    pair.close()
+    readers.close()
+    assert row[:2] == ["reply", "sent"]
 
 
 def test_an_end_is_told_once(readers: Readers, pairs: list[Pair]) -> None:
@@ -297,6 +330,7 @@ class SocketTransport(StringTransport):
 @pytest.fixture
 def smtpd(bench: Any, readers: Readers) -> Iterator[tuple[PolicyConnection, SocketTransport, socket.socket]]:
     server = PolicyServer(bench.engine, Recorder(bench.log, bench.metrics), readers=readers)
+    readers.sent = server.record
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
@@ -360,38 +394,42 @@ def test_a_lost_connection_leaves_no_trace(readers: Readers, smtpd: Any) -> None
     assert not is_ready(readers)
 
 
-def test_a_fault_of_ours_closes_the_connection_alone(
-    readers: Readers, smtpd: Any, bench: Any, faults: Callable[[], list[str]]
+def test_an_answer_that_cannot_be_recorded_is_given_all_the_same(
+    readers: Readers, smtpd: Any, faults: Callable[[], list[str]]
 ) -> None:
     connection, transport, theirs = smtpd
+    recorded: list[Any] = []
 
-    def fails(*arguments: Any) -> None:
-        raise OSError("no room for the log")
+    def fails_once(*arguments: Any) -> None:
+        recorded.append(arguments)
+        if len(recorded) == 1:
+            raise OSError("no room for the log")
 
-    connection._server.recorder.decision = fails
-    theirs.send(QUESTION)
+    connection._server.recorder.decision = fails_once
+    theirs.send(QUESTION * 2)
     readers.doRead()
-    assert transport.calls[-1] == "abortConnection"
+    assert theirs.recv(100) == b"action=DUNNO\n\n" * 2
     assert faults() == ["no room for the log"]
-    assert not is_ready(readers)
+    assert len(recorded) == 2, "the next one is"
+    assert "abortConnection" not in transport.calls
 
 
-def test_a_fault_of_ours_after_a_wait_closes_the_connection_as_well(
+def test_a_fault_of_ours_after_a_wait_closes_the_connection(
     smtpd: Any, readers: Readers, faults: Callable[[], list[str]]
 ) -> None:
     connection, transport, theirs = smtpd
     waiting: Deferred[Any] = Deferred()
 
     def fails(*arguments: Any) -> None:
-        raise OSError("no room for the log")
+        raise OSError("private cause")
 
-    connection._server.recorder.decision = fails
+    readers.reply = fails  # type: ignore[method-assign]
     connection._server.engine.decide = lambda request: waiting
     theirs.send(QUESTION)
     readers.doRead()
     waiting.callback(Decision("id", Flow.INBOUND, Action.ACCEPT, "DUNNO", "no-opinion"))
     assert transport.calls[-1] == "abortConnection"
-    assert faults() == ["no room for the log"]
+    assert faults() == ["private cause"]
 
 
 ACCEPTED = Decision("id", Flow.INBOUND, Action.ACCEPT, "DUNNO", "no-opinion")
@@ -432,8 +470,8 @@ def test_who_leaves_while_an_answer_is_awaited_is_noticed_afterwards(
     assert not is_ready(readers), "no idle loop"
     assert transport.calls == ["stopReading"]
     waiting.callback(ACCEPTED)
-    assert len(decisions) == 1
     readers.doRead()
+    assert len(decisions) == 1
     assert transport.calls == ["stopReading", "startReading"]
 
 
