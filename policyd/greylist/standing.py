@@ -10,8 +10,8 @@ from mmap import mmap
 
 from policyd.greylist.terms import REFRESH, Entry
 
-PLACES = 1 << 19
-"""For as many triplets: 8 MiB."""
+PLACES = 1 << 18
+"""For as many triplets: 4 MiB."""
 _BITS = 31
 _WHOSE = (1 << _BITS) - 1
 """What is left, beside a time, to tell callers who bring the same sender and recipient apart. No outsider can
