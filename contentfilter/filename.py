@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from urllib.parse import unquote
 
 from mailbase.scripts import SUFFIXES
 
-_STRIPPED = " .\t\r\n\v\f\"'\u00a0\u3000"
+_STRIPPED = (
+    " .\t\r\n\v\f\"'\u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
 """Windows drops dots and spaces at the end of a name; mail programs the rest."""
+_FORBIDDEN_CHARACTERS = '<>:"/\\|?*'
+_FORBIDDEN = str.maketrans("", "", _FORBIDDEN_CHARACTERS)
+_FORBIDDEN_IN = frozenset(_FORBIDDEN_CHARACTERS)
+"""What no name may have on Windows; Exchange and Outlook leave it out (MS-OXCMAIL 2.2.3.4.1.1)."""
 _INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x01-\x1f\x7f]")
 _OVERRIDES = re.compile("[\u202d\u202e]")
 _GAP = re.compile("[ \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000\u3164]{12,}\\S{0,3}\\.[^.]{1,10}$")
@@ -35,9 +43,13 @@ _PROGRAMS = frozenset(_OPENED.split()) | frozenset(SUFFIXES)
 @lru_cache(maxsize=512)
 def suffixes(name: str) -> tuple[str, ...]:
     """What may be taken for the suffix of this name, lower case: as it stands, up to a NUL or the name of a
-    stream (``a.js::$DATA`` is ``a.js``), without what is not seen."""
+    stream (``a.js::$DATA`` is ``a.js``), without what is not seen or not allowed in names, and with what
+    stands in hexadecimal (``a%2Ejs``)."""
     seen: dict[str, None] = {}
     cut = [name.split(mark, 1)[0] for mark in ("\0", "::") if mark in name]
+    if "%" in name:
+        cut.append(unquote(name))
+    cut += [text.translate(_FORBIDDEN) for text in (name, *cut) if not _FORBIDDEN_IN.isdisjoint(text)]
     for reading in (name, *cut):
         for text in (reading,) if reading.isascii() and reading.isprintable() else (reading, _bare(reading)):
             _stem, dot, end = text.rstrip(_STRIPPED).rpartition(".")

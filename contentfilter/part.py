@@ -31,7 +31,9 @@ def clean_name(name: str) -> str:
 
 def base_name(name: str) -> str:
     """The name without folders, its end where it is too long: there stands what counts."""
-    return name.replace("\\", "/").rsplit("/", 1)[-1][-MAX_RAW_NAME:]
+    name = name.replace("\\", "/").rsplit("/", 1)[-1]
+    # Blanks at the end are cut off wherever it is saved.
+    return name if len(name) <= MAX_RAW_NAME else name.rstrip()[-MAX_RAW_NAME:]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from contentfilter.message.filename import file_names, suffix, worst
-from contentfilter.message.parameters import without_comments
+from contentfilter.message.filename import described_name, file_names, stray_names, suffix, worst
+from contentfilter.message.parameters import decode_words, without_comments
 from contentfilter.message.variants import is_strange
 
-MAX_VALUE = 16 * 1024
-"""Bytes of one field's value that are parsed."""
+MAX_VALUE = 128 * 1024
+"""Bytes of one field's value that are parsed. Postfix lets 100 KiB through (header_size_limit)."""
 MAX_FIELDS = 40
 """Fields of interest in one block."""
 
@@ -56,6 +56,7 @@ _MEANT_AS_IDENTITY = frozenset(
     b"unknown default normal 7bit; 8bit; binary;".split()
 ) | {b"7 bit", b"8 bit"}
 """What programs write that mean no encoding; no client decodes for it."""
+_ENCODED = "a field in encoded words"
 _EVERY = ("identity", "base64", "quoted-printable", "uuencode", "binhex")
 
 
@@ -72,6 +73,7 @@ class Header:
         names: file names, as users see them.
         block: the header itself.
         early_end: where some clients take the body to begin, in the block; -1 if all agree.
+        crowded: there are more fields of interest than are read.
     """
 
     types: list[bytes] = field(default_factory=list)
@@ -82,6 +84,7 @@ class Header:
     names: list[str] = field(default_factory=list)
     block: bytes = b""
     early_end: int = -1
+    crowded: bool = False
 
     def agrees(self, other: Header) -> bool:
         """Whether both say the same about the body."""
@@ -138,21 +141,18 @@ def parse(block: bytes) -> Header:
             continue
         left -= 1
         _read_field(header, encodings, block, here, found)
-    if not left:
-        header.oddities.append("too many Content fields")
+    header.crowded = not left
     if len(header.types) > 1:
         header.oddities.append("several Content-Type fields")
     _read_encodings(header, encodings)
-    if b"name" in lower:
-        header.names = file_names(header.dispositions, header.types)
-        if cut:
-            # Names as they are for programs to which a NUL is the end.
-            header.names += [name for name in parse(cut).names if name not in header.names]
-        if len(header.names) > 1 and len({suffix(name) for name in header.names} - {""}) > 1:
-            header.oddities.append("file names with different suffixes")
     regular = _LINES.match(block)
     if regular and regular.end() < len(block):
         _look_at_end(header, block, regular.end())
+    if b"name" in lower or _ENCODED in header.oddities:
+        _read_names(header, block, cut)
+    if not header.names and (b"content-description" in lower or b"content-name" in lower):
+        name = described_name(block)
+        header.names = [name] if name else []
     if block.startswith(b"--") or b"\n--" in block:
         header.oddities.append("a delimiter in the header")
     return header
@@ -173,6 +173,10 @@ def _read_field(
             # Some programs leave nothing of a line end within a name.
             joined = _FOLD.sub(b"", value)
         value = _FOLD.sub(b" ", value)
+    if value.startswith(b"=?"):
+        # As malware is sent; some programs decode it first.
+        joined = decode_words(value.decode("latin-1")).encode("utf-8", "replace")
+        header.oddities.append(_ENCODED)
     if not strict or len(colons) != 1 or b"(" in between:
         # A program that is generous takes it for a field. So do we, if it says something as a field.
         if not _speaks(what, value):
@@ -184,6 +188,18 @@ def _read_field(
         header.oddities.append("blank before the colon of a header field")
     values = {b"type": header.types, b"disposition": header.dispositions}.get(what, encodings)
     values += [text for text in dict.fromkeys((value, joined or value)) if text not in values]
+
+
+def _read_names(header: Header, block: bytes, cut: bytes) -> None:
+    names = file_names(header.dispositions, header.types)
+    if header.early_end >= 0:
+        names += stray_names(block[block.rfind(b"\n", 0, header.early_end) + 1 :])
+    if cut:
+        # Names as they are for programs to which a NUL is the end.
+        names += parse(cut).names
+    header.names = list(dict.fromkeys(names))
+    if len(header.names) > 1 and len({suffix(name) for name in header.names} - {""}) > 1:
+        header.oddities.append("file names with different suffixes")
 
 
 def _speaks(what: bytes, value: bytes) -> bool:

@@ -309,9 +309,11 @@ class Leaves:
             if match := _EMPTY_LINE.search(block):
                 # Dots taken out before this place shift it; only a stuffed header line does that.
                 body = self._after_empty_line(start, end, match)
-                return self._parsed(block[: match.start() + 1]), body, False
+                header = self._parsed(block[: match.start() + 1])
+                return header, body, header.crowded
             if start + size >= end:
-                return self._parsed(block), end, False
+                header = self._parsed(block)
+                return header, end, header.crowded
         body = self._after_empty_line(start + limit - 4, end, None)
         return self._parsed(block), body, True
 

@@ -8,6 +8,7 @@ import re
 import urllib.parse
 
 MAX_RAW_NAME = 2048
+_MAX_PARAMETERS = 2000
 
 _PARAMETER = re.compile(rb';\s*([^\s=;"]{1,80})\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.DOTALL)
 _COMMENT = re.compile(rb"\([^()]{0,1000}\)")
@@ -32,7 +33,7 @@ def pairs(value: bytes) -> list[tuple[bytes, bytes]]:
         else:
             text = text.rstrip()
         found.append((match[1].lower(), text))
-        if len(found) >= 100:
+        if len(found) >= _MAX_PARAMETERS:
             break
     return found
 

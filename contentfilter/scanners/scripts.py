@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from contentfilter.filename import suffixes
+from contentfilter.filename import suffix, suffixes
 from contentfilter.needles import Needles
 from contentfilter.part import Content, Context, Found, Part
 from contentfilter.scanners.opening import TO_READ, opening
@@ -29,7 +29,7 @@ _BY_TYPE = {
     "text/scriptlet": "sct",
     "text/vbscript": "vbs",
 }
-"""The suffix that programs give to an attachment without a name."""
+"""The suffix that programs give to an attachment whose name has none."""
 _ENCODED = re.compile(rb"#@~\^[a-z0-9+/]{6}==")
 
 
@@ -104,7 +104,7 @@ class Scripts:
                 if end in SUFFIXES:
                     yield part.found("executable", detail(end))
                     return
-        elif part.attached and part.media in _BY_TYPE:
+        if part.attached and part.media in _BY_TYPE and not suffix(part.name):
             yield part.found("executable", detail(_BY_TYPE[part.media]))
             return
         if kind := script(data, part.name):

@@ -144,6 +144,12 @@ MANY = {
     "blanks behind a parameter": HEAD
     + (b"Content-Type: multipart/mixed; x=y" + b" " * 16_000 + b"(\r\n") * 30
     + b"\r\nx",
+    "a hundred thousand blanks behind a parameter": HEAD
+    + (b"Content-Type: multipart/mixed; x=y" + b" " * 120_000 + b"(\r\n") * 2
+    + b"\r\nx",
+    "names without number": HEAD + b"Content-Type: text/plain; " + b"name " * 24_000 + b"\r\n\r\nx",
+    "stray names": HEAD + b"x\r\n" + b"name=a\r\n" * 30_000 + b"\r\nx",
+    "descriptions": HEAD + b"Content-Description: a\r\n" * 10_000 + b"\r\nx",
     "blanks in a disposition": HEAD + b" Content-Disposition: " + b"\v" * 16_000 + b"x\r\n\r\nx",
     "boundaries without number": HEAD
     + b"Content-Type: multipart/mixed; "
@@ -202,6 +208,11 @@ def test_built_to_exhaust(mail: bytes):
     result = scan_message(mail, replace(OPTIONS, work=256 << 20))
     assert time.process_time() - started < 5
     assert result.parts <= OPTIONS.parts
+
+
+def test_more_fields_than_are_read_are_too_large():
+    fields = b"".join(b"Content-Type: a/b%d\r\n" % number for number in range(60))
+    assert any(item.reason == "too-large" for item in scan_message(HEAD + fields + b"\r\nx").unscanned)
 
 
 @pytest.mark.parametrize("size", [1 << 20, 16 << 20])

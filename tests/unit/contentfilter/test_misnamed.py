@@ -131,6 +131,11 @@ def test_suffixes():
     assert suffix("README") == suffix("") == suffix("...") == ""
     assert list(suffixes("a.exe\0.pdf")) == ["pdf", "exe"]
     assert list(suffixes("a.p\u200bdf")) == ["p\u200bdf", "pdf"]
+    assert list(suffixes("a.pdf\u2003")) == ["pdf"]
+    assert list(suffixes("a%2Ep%64f")) == ["pdf"]
+    assert list(suffixes("100%.pdf")) == ["pdf"]
+    assert list(suffixes("<a.p|df>")) == ["p|df>", "pdf"]
+    assert list(suffixes("a.pdf?")) == ["pdf?", "pdf"]
 
 
 def test_found_in_mail_by_the_encoded_name():

@@ -94,6 +94,52 @@ def test_names_that_only_some_programs_read(field: bytes, name: str):
     assert name in names_in(mail)
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"Content-Disposition: attachment filename=a.js",
+        b"Content-Disposition: attachment, filename=a.js",
+        b"Content-Disposition: attachment; filename *= a.js",
+        b"Content-Disposition: attachment; name=a.js",
+        b"Content-Disposition: =?utf-8?b?YXR0YWNobWVudDsgZmlsZW5hbWU9ImEuanMi?=",
+        b"Content-Disposition: =?utf-8?q?attachment=3b_filename=3d=22?= =?utf-8?q?a=2ejs=22?=",
+        b"Content-Disposition: attachment;" + b"\r\n x=" + b"y" * 60_000 + b";\r\n filename=a.js",
+        b"Content-Disposition: attachment" + b";\r\n x=y" * 500 + b";\r\n filename=a.js",
+        b'Content-Disposition: attachment;\r\nfilename="a.js"',
+        b"X-Unix-Mode: 0600;\r\n\tx\r\nname=a.js",
+        b"Content-Description: a.js",
+        b"Content-Description: =?utf-8?q?a=2ejs?=",
+        b"content-name: a.js",
+    ],
+)
+def test_where_else_programs_look_for_a_name(field: bytes):
+    mail = b"Content-Type: a/b\r\n" + field + b"\r\n\r\nx\r\n"
+    assert "a.js" in names_in(mail)
+    assert "executable" in {finding.name for finding in scan_message(mail).findings}
+
+
+def test_the_type_names_the_file_too():
+    assert names_in(b"Content-Type: a/b; filename=a.js\r\n\r\nx\r\n") == ["a.js"]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"Content-Description: Mail for example.com",
+        b"Content-Description: Delivery report",
+        b"Content-Description: notes on a.js\r\nContent-Disposition: attachment; filename=a.txt",
+        b"Content-Description: node.js news",
+    ],
+)
+def test_a_description_that_is_no_name(field: bytes):
+    assert not scan_message(b"Content-Type: text/plain\r\n" + field + b"\r\n\r\nx\r\n").findings
+
+
+def test_blanks_at_the_end_of_a_long_name_hide_nothing():
+    mail = b'Content-Type: a/b; name="a.js' + b" " * 3000 + b'"\r\n\r\nx\r\n'
+    assert names_in(mail)[0].rstrip() == "a.js"
+
+
 def test_a_name_that_is_folded_beside_its_quotes_is_one():
     field = b'Content-Disposition: attachment;\r\n filename="a b";\r\n size="1"\r\n'
     mail = b"Content-Type: a/b\r\n" + field + b"\r\nx\r\n"

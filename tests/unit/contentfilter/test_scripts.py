@@ -82,6 +82,10 @@ def test_in_mail_and_archive():
             'Content-Type: text/javascript\r\nContent-Disposition: attachment; filename="a.txt"\r\n',
             [],
         ),
+        (
+            'Content-Type: application/hta\r\nContent-Disposition: attachment; filename="invoice"\r\n',
+            ["script .hta"],
+        ),
         ("Content-Type: text/javascript\r\n", []),
         ("Content-Type: text/plain\r\nContent-Disposition: attachment\r\n", []),
     ],
