@@ -6,21 +6,20 @@ import gc
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import compress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.threads import deferToThreadPool
 
-from contentfilter.account import outcome
 from contentfilter.analysis.knowledge import sources_of
 from contentfilter.authentication.assembly import build_authentication
 from contentfilter.authentication.metrics import AuthenticationMetrics
+from contentfilter.control import Verbs
 from contentfilter.engines.assembly import Engines, missing
 from contentfilter.envelope import Envelope
-from contentfilter.explaining import VERB as EXPLAIN
 from contentfilter.inspector import Backends, MailInspector
 from contentfilter.intake import Intake
 from contentfilter.learning.bulk import BulkAssessor, is_counted
@@ -36,7 +35,6 @@ from contentfilter.pool.confinement import hide_memory
 from contentfilter.pool.pool import Pool
 from contentfilter.pool.process import ProcessLauncher
 from contentfilter.pool.worker import Settings as WorkerSettings
-from contentfilter.quarantine.commands import EVENTS, VERB
 from contentfilter.quarantine.entry import QuarantineError
 from contentfilter.quarantine.folder import prepare
 from contentfilter.quarantine.housekeeping import Housekeeper
@@ -48,23 +46,21 @@ from contentfilter.rules.own import OwnRules
 from contentfilter.server import Front, ProxyFactory, Shared, filter_name
 from contentfilter.signing.public import KeyProblem, PublicKey
 from contentfilter.signing.service import Signing, read_keys
-from contentfilter.smtp.client import Job, Result
+from contentfilter.smtp.client import Job
+from contentfilter.smtp.client import Result as Delivery
 from contentfilter.spamengines.assessor import SpamEngine
 from contentfilter.splits import Splits
 from contentfilter.spool import Spool
 from contentfilter.unstuffing import stuffed
 from contentfilter.upstream import Investigator
 from contentfilter.urls.assembly import UrlWatch
-from mailbase import __version__
 from mailbase.config import (
     FINDING_NAMES,
-    ConfigError,
     ContentfilterSettings,
     ListenerSettings,
     Settings,
     load,
 )
-from mailbase.control import ControlError
 from mailbase.control.peer import ControlClient, ask_once
 from mailbase.control.server import ControlServer
 from mailbase.dns import build_resolver, servers_of
@@ -74,6 +70,7 @@ from mailbase.lists.board import CONSUMER as LIST_TEST
 from mailbase.logs import Log
 from mailbase.metrics import new_registry, site
 from mailbase.reactor import install
+from mailbase.reloading import Reloading, Result
 from mailbase.replies import Reply
 from mailbase.service import Service
 from mailbase.spamtraps import Spamtraps
@@ -91,6 +88,8 @@ OWN_MAIL = 16 << 20
 SENDING = 60.0
 """Seconds for Postfix to take a mail of our own."""
 T = TypeVar("T")
+_Read: TypeAlias = tuple[Settings, tuple[PublicKey, ...], OwnRules]
+"""What a reload reads."""
 
 
 class Daemon:
@@ -119,9 +118,6 @@ class Daemon:
         self._path = path
         self._overrides = overrides
         self._log = log
-        self._reloading = False
-        self._again = False
-        self._fixed = _fixed(settings)
         check_folders(settings.contentfilter)
         self.registry = new_registry("contentfilter")
         self.metrics = Metrics(self.registry)
@@ -186,6 +182,23 @@ class Daemon:
             self._front(content, listener, port)
             for listener, port in zip(content.listeners, self.ports, strict=True)
         ]
+        self.verbs = Verbs(
+            self.pool,
+            self.problem,
+            self.inspector.recent,
+            log,
+            self.metrics.quarantine_removed,
+            self._measure,
+        )
+        self.reload = Reloading(
+            log,
+            self._in_thread,
+            self._read,
+            self._put_in_force,
+            lambda: _fixed(self.settings),
+            self._reloaded,
+            (QuarantineError, AllowlistError, KeyProblem),
+        )
 
     def _front(
         self, content: ContentfilterSettings, listener: ListenerSettings, port: ReinjectionPort
@@ -225,12 +238,7 @@ class Daemon:
         service.listen(
             f"unix:{content.control}",
             ControlServer(
-                {
-                    "status": self._status,
-                    EXPLAIN: self._explain,
-                    VERB: self._taken_out,
-                    **self.urls.board.table(),
-                },
+                {**self.verbs.table(), **self.urls.board.table()},
                 self._reactor,
                 self._log,
             ),
@@ -286,34 +294,6 @@ class Daemon:
             return f"the spam engine {gone} does not answer"
         return ""
 
-    def _status(self, _request: dict[str, Any]) -> dict[str, Any]:
-        pool = self.pool
-        return {
-            "version": __version__,
-            "pid": os.getpid(),
-            "problem": self.problem(),
-            "workers": {"busy": pool.busy, "idle": pool.idle, "waiting": pool.waiting},
-        }
-
-    def _explain(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """``term``: a decision id. What is remembered of that mail, as policyd's journal would tell it."""
-        decision_id = request.get("term")
-        if not isinstance(decision_id, str):
-            raise ControlError("expected term: a decision id")
-        told = self.inspector.recent.get(decision_id, None)
-        return iter([] if told is None else [dict(outcome(decision_id, told))])
-
-    def _taken_out(self, request: dict[str, Any]) -> dict[str, Any]:
-        """A command has released or deleted a message of the quarantine."""
-        event = request.get("event")
-        if event not in EVENTS:
-            raise ControlError(f"expected an event: {' or '.join(EVENTS)}")
-        about = {key: str(request.get(key, ""))[:200] for key in ("id", "file", "recipients", "by")}
-        self._log.info(f"quarantine-{event}", peer=str(request.get("peer", "")), **about)
-        self.metrics.quarantine_removed.labels(event).inc()
-        self._measure()
-        return {}
-
     def _measure(self) -> None:
         """Find out what is in the quarantine; where that fails, the next round says so."""
         self._in_thread(self.quarantine.measure).addErrback(lambda failure: None)
@@ -330,7 +310,7 @@ class Daemon:
         refused = [str(reply) for reply in delivered.replies if not reply.positive]
         if refused:
             self._log.warning("own-mail-refused", recipients=len(refused), reply=refused[0])
-        return delivered.result is Result.DELIVERED
+        return delivered.result is Delivery.DELIVERED
 
     # Configuration
 
@@ -394,38 +374,14 @@ class Daemon:
     def _is_upstream(self, address: bytes) -> bool:
         return self.settings.registry.is_upstream(address)
 
-    def reload(self) -> None:
-        """Read everything again; all or nothing. A call while that goes on makes another one follow."""
-        if self._reloading:
-            self._again = True
-            return
-        self._reloading = True
-        Deferred.fromCoroutine(self._reload())
+    def _read(self) -> _Read:
+        settings = load(self._path, self._overrides)
+        check_folders(settings.contentfilter)
+        read_allowed(settings.contentfilter.allowed_macros)
+        return settings, read_keys(settings), OwnRules.read(settings.contentfilter.rules)
 
-    async def _reload(self) -> None:
-        def read() -> tuple[Settings, tuple[PublicKey, ...], OwnRules]:
-            settings = load(self._path, self._overrides)
-            check_folders(settings.contentfilter)
-            read_allowed(settings.contentfilter.allowed_macros)
-            return settings, read_keys(settings), OwnRules.read(settings.contentfilter.rules)
-
-        try:
-            # In a thread: reading a large registry takes seconds, and mail is in flight.
-            self._put_in_force(*await self._in_thread(read))
-            self.metrics.reloads.labels("ok").inc()
-        except (ConfigError, QuarantineError, AllowlistError, KeyProblem) as error:
-            self.metrics.reloads.labels("refused").inc()
-            for problem in getattr(error, "problems", [error]):
-                self._log.error("reload-refused", problem=str(problem))
-        except Exception as error:  # noqa: BLE001 - the boundary: what was in force stays in force
-            self.metrics.reloads.labels("refused").inc()
-            self._log.exception("reload-refused", error)
-        self._reloading = False
-        if self._again:
-            self._again = False
-            self.reload()
-
-    def _put_in_force(self, settings: Settings, keys: tuple[PublicKey, ...], rules: OwnRules) -> None:
+    def _put_in_force(self, read: _Read) -> None:
+        settings, keys, rules = read
         old, content = self.settings, settings.contentfilter
         if settings.policyd.control != old.policyd.control:
             self._disconnect()
@@ -451,9 +407,9 @@ class Daemon:
         self.quarantine.settings = content.quarantine
         self.inspector.backends = self._backends(settings)
         self._log.info("reloaded", servers=len(settings.registry.servers))
-        changed = [name for name, value in _fixed(settings).items() if value != self._fixed[name]]
-        if changed:
-            self._log.warning("restart-needed", changed=", ".join(changed))
+
+    def _reloaded(self, result: Result) -> None:
+        self.metrics.reloads.labels(result).inc()
 
     def _dns_server_changed(self, server: Upstream) -> None:
         place = f"{server.address.host} port {server.address.port}"

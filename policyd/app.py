@@ -5,16 +5,16 @@ from __future__ import annotations
 import gc
 import socket
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 
-from mailbase.config import ConfigError, Settings, load
+from mailbase.config import Settings, load
 from mailbase.config.places import ListenError
 from mailbase.config.store import StoreSettings
 from mailbase.control.server import ControlServer
@@ -26,6 +26,8 @@ from mailbase.logs import Log
 from mailbase.metrics import new_registry, site
 from mailbase.reactor import install
 from mailbase.registry import Registry
+from mailbase.reloading import Reloading
+from mailbase.reloading import Result as Reloaded
 from mailbase.report import Report
 from mailbase.service import Service
 from mailbase.starting import make_log, raise_descriptor_limit
@@ -82,6 +84,7 @@ STORE_NEEDS_RESTART = tuple(name for name in StoreSettings.model_fields if name 
 """The same of ``store``."""
 DRAIN = 10.0
 """Seconds that requests in flight have to end."""
+T = TypeVar("T")
 
 
 class Daemon:
@@ -105,10 +108,7 @@ class Daemon:
         self._path = path
         self._overrides = overrides
         self._settings = settings
-        self._fixed = _fixed(settings)
         self._log = log
-        self._reloading = False
-        self._again = False
         self.metrics = Metrics()
         recorder = Recorder(log, self.metrics)
         self.state = open_state(settings, reactor, log)
@@ -212,6 +212,14 @@ class Daemon:
         self.metrics.store = self.state.collect
         self.reports.hooks.append(self.tape.report)
         self.metrics.reports = self.reports.counted
+        self.reload = Reloading(
+            log,
+            self._in_thread,
+            self._read,
+            self._put_in_force,
+            lambda: _fixed(self._settings),
+            self._reloaded,
+        )
         self.metrics.gauges += [
             ("tickets_lost", "Tickets that could not be kept.", lambda: tickets.lost),
             ("upstream_clients", "Clients of upstream relays asked about.", lambda: self.upstream.asked),
@@ -312,36 +320,12 @@ class Daemon:
         """The registry in force; None if none is configured."""
         return self.engine.policy.registry if self._settings.registry_path is not None else None
 
-    def reload(self) -> None:
-        """Read everything again; all or nothing. Called again meanwhile, it does so once more."""
-        if self._reloading:
-            self._again = True
-            return
-        self._reloading = True
-        Deferred.fromCoroutine(self._reload())
+    def _read(self) -> tuple[Settings, Policy]:
+        settings = load(self._path, self._overrides)
+        return settings, self._policy(settings)
 
-    async def _reload(self) -> None:
-        def read() -> tuple[Settings, Policy]:
-            settings = load(self._path, self._overrides)
-            return settings, self._policy(settings)
-
-        try:
-            # In a thread: reading a large registry takes seconds, and Postfix waits.
-            settings, policy = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), read)
-            self._put_in_force(settings, policy)
-        except ConfigError as error:
-            self.metrics.reloads["failed"] += 1
-            for problem in error.problems:
-                self._log.error("reload-failed", problem=str(problem))
-        except Exception as error:  # noqa: BLE001 - the boundary: what was in force stays in force
-            self.metrics.reloads["failed"] += 1
-            self._log.exception("reload-failed", error)
-        self._reloading = False
-        if self._again:
-            self._again = False
-            self.reload()
-
-    def _put_in_force(self, settings: Settings, policy: Policy) -> None:
+    def _put_in_force(self, read: tuple[Settings, Policy]) -> None:
+        settings, policy = read
         self._settings = settings
         self.engine.policy = policy
         self.callouts.configure(settings)
@@ -356,12 +340,14 @@ class Daemon:
         self.resolver.reconfigure(servers_of(settings.dns), settings.dns)
         self.own_addresses.configure(settings)
         self._watch_lists()
-        self.metrics.reloads["ok"] += 1
         self._warn(policy)
-        changed = [name for name, value in _fixed(settings).items() if value != self._fixed[name]]
         self._log.info("reloaded", domains=len(policy.registry.domains), servers=len(policy.registry.servers))
-        if changed:
-            self._log.warning("restart-needed", changed=", ".join(changed))
+
+    def _reloaded(self, result: Reloaded) -> None:
+        self.metrics.reloads[result] += 1
+
+    def _in_thread(self, work: Callable[[], T]) -> Deferred[T]:
+        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)
 
     def _policy(self, settings: Settings) -> Policy:
         return build_policy(
@@ -433,9 +419,9 @@ def _secret(settings: Settings) -> bytes:
 def _fixed(settings: Settings) -> dict[str, Any]:
     """What a reload does not change, by its name in the log."""
     of: tuple[tuple[str, Any, Iterable[str]], ...] = (
-        ("", settings.policyd, NEEDS_RESTART),
+        ("policyd.", settings.policyd, NEEDS_RESTART),
         ("privacy.", settings.privacy, ("pseudonymise", "key_file")),
-        ("journal.", settings.policyd.journal, ("enabled", "path")),
+        ("policyd.journal.", settings.policyd.journal, ("enabled", "path")),
         ("store.", settings.store, STORE_NEEDS_RESTART),
         ("statistics.", settings.statistics, ("enabled", "model")),
         ("", settings, ("logging",)),

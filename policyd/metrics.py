@@ -121,7 +121,7 @@ class Metrics(Collector):
         self.engine_failures = 0
         self.connections = 0
         self.connections_total = 0
-        self.reloads = {"ok": 0, "failed": 0}
+        self.reloads = {"ok": 0, "refused": 0}
         self.gauges: list[tuple[str, str, Callable[[], float]]] = []
         """Name, help and source of what others know."""
         self.lists: Callable[[], Iterable[Metric]] = tuple

@@ -53,7 +53,7 @@ class Process:
     def running(self) -> bool:
         return self._popen is not None and self._popen.poll() is None
 
-    def start(self, ready: Callable[[], object], within: float = 15.0) -> None:
+    def start(self, ready: Callable[[], object], within: float = 60.0) -> None:
         """Start the program and return once ``ready`` is true.
 
         Raises:

@@ -106,9 +106,9 @@ CASES = [
     ),
     Case(
         "PolicydReloadFailed",
-        grows("policyd_reloads_total", 'result="failed"'),
-        stays("policyd_reloads_total", 'result="failed"', 3) | grows("policyd_reloads_total", 'result="ok"'),
-        labels={"result": "failed"},
+        grows("policyd_reloads_total", 'result="refused"'),
+        stays("policyd_reloads_total", 'result="refused"', 3) | grows("policyd_reloads_total", 'result="ok"'),
+        labels={"result": "refused"},
     ),
     Case(
         "PolicydFewDescriptors",

@@ -145,7 +145,7 @@ def test_the_backup_takes_the_mail_of_a_server_that_is_down(original, outside_of
 
 
 def test_a_broken_registry_leaves_the_old_one_in_force(original, outside_of, servers, mark):
-    reload(original, "servers: {mail.broken.example: {domains: {broken: }}}", result="failed")
+    reload(original, "servers: {mail.broken.example: {domains: {broken: }}}", result="refused")
     assert outside_of(original).mx(samples.mail(mark), f"eve@{OPEN}").code == 250
     assert servers[0].wait_for(mark.encode())
 

@@ -128,7 +128,7 @@ def test_a_good_reload_is_in_force_as_a_whole(wired: Wired) -> None:
     assert not wired.serves("domain.example")
     assert wired.serves("other.example")
     assert wired.daemon.ledger.terms.delay == 60
-    assert wired.daemon.metrics.reloads == {"ok": 1, "failed": 0}
+    assert wired.daemon.metrics.reloads == {"ok": 1, "refused": 0}
     assert "event=reloaded" in wired.stream.getvalue()
 
 
@@ -149,8 +149,8 @@ def test_a_bad_reload_leaves_everything_as_it_was_and_says_why(wired: Wired, con
     assert wired.daemon.engine.policy is policy
     assert wired.serves("domain.example")
     assert wired.daemon.ledger.terms.delay == 300
-    assert wired.daemon.metrics.reloads == {"ok": 0, "failed": 1}
-    assert "event=reload-failed" in wired.stream.getvalue()
+    assert wired.daemon.metrics.reloads == {"ok": 0, "refused": 1}
+    assert "event=reload-refused" in wired.stream.getvalue()
 
 
 def test_a_fault_while_reloading_leaves_everything_as_it_was(
@@ -228,7 +228,9 @@ def test_postfix_is_told_of_the_registry_in_force(wired: Wired) -> None:
 def test_what_needs_a_restart_is_named(wired: Wired) -> None:
     wired.write("domain.example", 'policyd: {listen: ["127.0.0.1:1"], metrics: ""}\nlogging: {format: json}')
     wired.reload()
-    assert 'event=restart-needed changed="listen, metrics, logging"' in wired.stream.getvalue()
+    assert (
+        'event=restart-needed changed="policyd.listen, policyd.metrics, logging"' in wired.stream.getvalue()
+    )
 
 
 def test_a_restart_is_needed_until_it_comes_or_all_is_as_before(wired: Wired) -> None:
@@ -236,7 +238,7 @@ def test_a_restart_is_needed_until_it_comes_or_all_is_as_before(wired: Wired) ->
         before = len(wired.stream.getvalue())
         wired.write("domain.example", more)
         wired.reload()
-        return "event=restart-needed changed=metrics" in wired.stream.getvalue()[before:]
+        return "event=restart-needed changed=policyd.metrics" in wired.stream.getvalue()[before:]
 
     elsewhere = 'policyd: {metrics: "127.0.0.1:1"%s}'
     assert asked_for(elsewhere % "")
@@ -290,7 +292,7 @@ def test_the_journal_follows_a_reload_and_hears_of_decisions(wired: Wired) -> No
     )
     wired.reload()
     assert (journal.terms.rate, journal.terms.max_octets, journal.terms.retention) == (7, 5 << 20, 7200.0)
-    assert "event=restart-needed changed=journal.path" in wired.stream.getvalue()
+    assert "event=restart-needed changed=policyd.journal.path" in wired.stream.getvalue()
 
 
 def test_the_journal_lies_beside_the_store_or_where_it_is_told_to(wired: Wired) -> None:
