@@ -131,6 +131,42 @@ class Backends:
         self.policies = Policies(self.settings)
 
 
+@dataclass(slots=True)
+class _Case:
+    """One mail under inspection, and who is asked about it.
+
+    Arguments:
+        deadline: when everything has to be done, by the reactor's clock.
+        watch: of how long its stages take.
+    """
+
+    backends: Backends
+    envelope: Envelope
+    spool: Spool
+    listener: ListenerSettings
+    deadline: float
+    watch: Stopwatch
+
+
+@dataclass(slots=True)
+class _Known:
+    """What everybody said of a mail.
+
+    Arguments:
+        scanned: by the workers.
+        examined: by the virus engines.
+        clues: of policyd and the panel; those of the workers are in ``scanned``.
+        failures: who was asked in vain.
+    """
+
+    origin: Origin
+    mail: Mail
+    scanned: ScanResult | ScanFailed
+    examined: Sequence[ScanResult | ScanFailed]
+    clues: list[Clue]
+    failures: list[ScanFailed]
+
+
 class MailInspector:
     """Decides on mails.
 
@@ -173,86 +209,14 @@ class MailInspector:
         self, envelope: Envelope, spool: Spool, listener: ListenerSettings, deadline: float
     ) -> tuple[str, Disposition]:
         """See :class:`contentfilter.server.Inspector`."""
-        backends = self.backends
         watch = Stopwatch(self._clock, self._metrics)
-        # The scanners need no ticket and the ticket no scanner, so they run side by side. The results stand
-        # in the order of the scanners, whoever is first.
-        flow_of: Awaited[Flow | None] = Awaited()
-        asking = self._ask(backends, envelope, spool, listener, deadline, watch, flow_of)
-        started: list[Any] = [begin(asking)]
-        started += [
-            begin(watch.of(cast(Stage, engine.name), self._examine(engine, spool, deadline)))
-            for engine in backends.engines
-        ]
-        scanning = watch.of("workers", self._scan(backends, spool, deadline, watch, flow_of))
-        scanned, ((origin, mail, clues, failures), *examined) = await alongside(scanning, started)
-        results: list[ScanResult | ScanFailed] = [scanned, *examined]
-        ticket, flow, decision = origin.ticket, origin.flow, mail.id
-        if backends.panel is not None:
-            mail = mail.read(results[0] if isinstance(results[0], ScanResult) else None)
-            if backends.panel.after:
-                asked = backends.panel.assess(backends.panel.after, mail, self._left(deadline))
-                more, missing = await watch.of("assessment", asked)
-                clues += more
-                failures += missing
-        stated = tuple(Finding(clue.finding, "", clue.detail) for clue in clues if clue.finding)
-        clues = [clue for result in results[:1] for clue in _clues(result)] + clues
-        if stated:
-            results = [*results, ScanResult(stated)]
-        traps = spamtraps(envelope, ticket, backends.traps)
-        judged = partial(
-            judge,
-            decision,
-            flow,
-            backends.policies,
-            envelope,
-            traps,
-            [*results, *failures],
-            origin.evidence,
-            backends.allowed,
-            None if is_excepted(ticket) else clues,
-        )
-        shares = judged(may_wait(mail, listener))
-        if any(share.verdict.waits for share in shares):
-            waiting = self._deferrals.ask(backends.policyd, mail, self._left(deadline))
-            wait = await watch.of("greylist", waiting)
-            shares = put_off(shares, wait) if wait else judged(False)
-        apart = not envelope.lmtp and differ(shares)
-        if apart and (flow is Flow.UPSTREAM or overloaded(shares) or not self._part(envelope, shares)):
-            shares, apart = in_one_answer(shares), False
-        stamps, kept = b"", ""
-        if backends.panel is not None and backends.panel.stampers and not apart:
-            stamping = self._stamp(backends.panel, mail, shares, deadline)
-            shares, stamps = await watch.of("stamps", stamping)
-        if not apart and any(share.action is Action.QUARANTINE for share in shares):
-            shares, kept = await watch.of(
-                "quarantine", self._keep(backends, shares, envelope, spool, listener)
-            )
-        if apart:
-            shares = [with_action(share, Action.DEFER) for share in shares]
-            disposition: Disposition = Answer(come_again(decision))
-        else:
-            content, contact = backends.settings.contentfilter, backends.settings.identity.contact
-            disposition = dispose(shares, traps, content.tag_header, contact, kept, stamps)
-            if shares[0].action is not Action.DEFER:
-                self._splits.answered(envelope)
-        verdict = shares[0].verdict
-        self._metrics.decided(verdict, spool.size)
-        self._metrics.recipients_decided(flow, shares)
-        self._metrics.spamtraps.inc(len(traps))
-        taken = watch.finish()
-        line = verdict_line(shares, envelope, spool.size, origin, disposition, taken, len(traps))
-        self._log.info("verdict", **line)
-        parts = sum(result.parts for result in results if isinstance(result, ScanResult))
-        reply = str(disposition.reply) if isinstance(disposition, Answer) else ""
-        self._metrics.parts.inc(parts)
-        told = Told(self._now(), flow, shares, reply, parts, taken)
-        self.recent.put(decision, told)
-        if backends.student is not None and isinstance(results[0], ScanResult):
-            backends.student.graded(flow, spool, verdict.total, bool(traps))
-        if ticket is not None:
-            backends.reporter.report(_report(ticket, told, spool.size, origin))
-        return decision, disposition
+        case = _Case(self.backends, envelope, spool, listener, deadline, watch)
+        known = await self._gather(case)
+        traps = spamtraps(envelope, known.origin.ticket, case.backends.traps)
+        shares = await self._judge(case, known, traps)
+        shares, disposition = await self._dispose(case, known, traps, shares)
+        self._record(case, known, traps, shares, disposition)
+        return known.mail.id, disposition
 
     def take_back(self, kept: str) -> None:
         """See :class:`contentfilter.server.Inspector`."""
@@ -264,6 +228,104 @@ class MailInspector:
         else:
             self._log.info("quarantine-taken-back", file=kept)
 
+    async def _gather(self, case: _Case) -> _Known:
+        """What everybody says of the mail. The scanners need no ticket and the ticket no scanner, so they run
+        side by side; the results stand in the order of the scanners, whoever is first."""
+        backends, watch = case.backends, case.watch
+        flow_of: Awaited[Flow | None] = Awaited()
+        started: list[Any] = [begin(self._ask(case, flow_of))]
+        started += [
+            begin(watch.of(cast(Stage, engine.name), self._examine(case, engine)))
+            for engine in backends.engines
+        ]
+        scanning = watch.of("workers", self._scan(case, flow_of))
+        scanned, ((origin, mail, clues, failures), *examined) = await alongside(scanning, started)
+        if backends.panel is not None:
+            mail = mail.read(scanned if isinstance(scanned, ScanResult) else None)
+            if backends.panel.after:
+                asked = backends.panel.assess(backends.panel.after, mail, self._left(case))
+                more, missing = await watch.of("assessment", asked)
+                clues += more
+                failures += missing
+        return _Known(origin, mail, scanned, examined, clues, failures)
+
+    async def _judge(self, case: _Case, known: _Known, traps: frozenset[int]) -> list[Share]:
+        """What becomes of each recipient's mail, by the policy that counts for him."""
+        backends, mail = case.backends, known.mail
+        stated = tuple(Finding(clue.finding, "", clue.detail) for clue in known.clues if clue.finding)
+        facts = [known.scanned, *known.examined, *([ScanResult(stated)] if stated else ()), *known.failures]
+        clues = [*_clues(known.scanned), *known.clues]
+        judged = partial(
+            judge,
+            mail.id,
+            known.origin.flow,
+            backends.policies,
+            case.envelope,
+            traps,
+            facts,
+            known.origin.evidence,
+            backends.allowed,
+            None if is_excepted(known.origin.ticket) else clues,
+        )
+        shares = judged(may_wait(mail, case.listener))
+        if any(share.verdict.waits for share in shares):
+            waiting = self._deferrals.ask(backends.policyd, mail, self._left(case))
+            wait = await case.watch.of("greylist", waiting)
+            shares = put_off(shares, wait) if wait else judged(False)
+        return shares
+
+    async def _dispose(
+        self, case: _Case, known: _Known, traps: frozenset[int], shares: list[Share]
+    ) -> tuple[list[Share], Disposition]:
+        """What is done now, once what has to be kept or put on top is there; the shares as they are then."""
+        backends, envelope, watch = case.backends, case.envelope, case.watch
+        if not envelope.lmtp and differ(shares):
+            if (
+                known.origin.flow is not Flow.UPSTREAM
+                and not overloaded(shares)
+                and self._part(envelope, shares)
+            ):
+                shares = [with_action(share, Action.DEFER) for share in shares]
+                return shares, Answer(come_again(known.mail.id))
+            shares = in_one_answer(shares)
+        stamps, kept = b"", ""
+        if backends.panel is not None and backends.panel.stampers:
+            shares, stamps = await watch.of("stamps", self._stamp(case, backends.panel, known.mail, shares))
+        if any(share.action is Action.QUARANTINE for share in shares):
+            shares, kept = await watch.of("quarantine", self._keep(case, shares))
+        content, contact = backends.settings.contentfilter, backends.settings.identity.contact
+        disposition = dispose(shares, traps, content.tag_header, contact, kept, stamps)
+        if shares[0].action is not Action.DEFER:
+            self._splits.answered(envelope)
+        return shares, disposition
+
+    def _record(
+        self,
+        case: _Case,
+        known: _Known,
+        traps: frozenset[int],
+        shares: list[Share],
+        disposition: Disposition,
+    ) -> None:
+        """The decision is counted, logged, remembered, learned from, and reported."""
+        origin, size, verdict = known.origin, case.spool.size, shares[0].verdict
+        self._metrics.decided(verdict, size)
+        self._metrics.recipients_decided(origin.flow, shares)
+        self._metrics.spamtraps.inc(len(traps))
+        taken = case.watch.finish()
+        line = verdict_line(shares, case.envelope, size, origin, disposition, taken, len(traps))
+        self._log.info("verdict", **line)
+        results = [result for result in (known.scanned, *known.examined) if isinstance(result, ScanResult)]
+        parts = sum(result.parts for result in results)
+        reply = str(disposition.reply) if isinstance(disposition, Answer) else ""
+        self._metrics.parts.inc(parts)
+        told = Told(self._now(), origin.flow, shares, reply, parts, taken)
+        self.recent.put(known.mail.id, told)
+        if case.backends.student is not None and isinstance(known.scanned, ScanResult):
+            case.backends.student.graded(origin.flow, case.spool, verdict.total, bool(traps))
+        if origin.ticket is not None:
+            case.backends.reporter.report(_report(origin.ticket, told, size, origin))
+
     def _part(self, envelope: Envelope, shares: list[Share]) -> bool:
         """Whether the recipients will come one after another, by what they are answered."""
         labels = dict.fromkeys(range(len(envelope.recipients)), shares[0].reply_class)
@@ -272,22 +334,16 @@ class MailInspector:
         return self._splits.remember(envelope, labels)
 
     async def _ask(
-        self,
-        backends: Backends,
-        envelope: Envelope,
-        spool: Spool,
-        listener: ListenerSettings,
-        deadline: float,
-        watch: Stopwatch,
-        flow_of: Awaited[Flow | None],
+        self, case: _Case, flow_of: Awaited[Flow | None]
     ) -> tuple[Origin, Mail, list[Clue], list[ScanFailed]]:
         """Where the mail comes from, and what those say of it who need no scan."""
+        backends, envelope, spool = case.backends, case.envelope, case.spool
 
         def left() -> float:
-            return self._left(deadline)
+            return self._left(case)
 
         try:
-            origin = await self._origins.find(backends, envelope, spool, listener, left, watch)
+            origin = await self._origins.find(backends, envelope, spool, case.listener, left, case.watch)
             flow_of.tell(origin.flow)
         finally:
             flow_of.tell(None)
@@ -306,44 +362,38 @@ class MailInspector:
         clues: list[Clue] = []
         failures: list[ScanFailed] = []
         if panel is not None and panel.beside:
-            clues, failures = await watch.of("beside", panel.assess(panel.beside, mail, left()))
+            clues, failures = await case.watch.of("beside", panel.assess(panel.beside, mail, left()))
         return origin, mail, clues, failures
 
     async def _stamp(
-        self, panel: Panel, mail: Mail, shares: list[Share], deadline: float
+        self, case: _Case, panel: Panel, mail: Mail, shares: list[Share]
     ) -> tuple[list[Share], bytes]:
         """Lines for the top; if they cannot be had, the mail stays the client's."""
         if not any(share.action in (Action.ACCEPT, Action.TAG) for share in shares):
             return shares, b""
         try:
-            return shares, await panel.stamp(mail, shares, self._left(deadline))
+            return shares, await panel.stamp(mail, shares, self._left(case))
         except StampFailed as error:
             self._log.error("not-stamped", id=mail.id, error=str(error))
             return _waiting(shares, ScanFailed("stamps", "unavailable", str(error))), b""
 
-    def _left(self, deadline: float) -> float:
-        return deadline - RESERVE - self._clock.seconds()
+    def _left(self, case: _Case) -> float:
+        return case.deadline - RESERVE - self._clock.seconds()
 
-    async def _examine(self, engine: Engine, spool: Spool, deadline: float) -> ScanResult | ScanFailed:
-        result = await engine.scan(spool, self._left(deadline))
+    async def _examine(self, case: _Case, engine: Engine) -> ScanResult | ScanFailed:
+        result = await engine.scan(case.spool, self._left(case))
         self._metrics.examined(engine.name, result)
         return result
 
-    async def _scan(
-        self,
-        backends: Backends,
-        spool: Spool,
-        deadline: float,
-        watch: Stopwatch,
-        flow_of: Awaited[Flow | None],
-    ) -> ScanResult | ScanFailed:
+    async def _scan(self, case: _Case, flow_of: Awaited[Flow | None]) -> ScanResult | ScanFailed:
+        backends, spool, watch = case.backends, case.spool, case.watch
         panel, given = backends.panel, NOTHING
         try:
             key = self._recall.key(spool)
             if (known := self._recall.answer(key)) is not None:
                 return known
             if panel is not None and panel.preparers:
-                preparing = panel.prepare(spool.head(), flow_of, self._left(deadline))
+                preparing = panel.prepare(spool.head(), flow_of, self._left(case))
                 given = await watch.of("preparation", preparing)
             # Another time more may be known, or looked at.
             lasting = panel is None or len(given) == len(panel.preparers)
@@ -354,7 +404,7 @@ class MailInspector:
             return ScanFailed("workers", "unavailable", f"the message cannot be read: {error.strerror}")
         began = self._clock.seconds()
         dotted = spool.wire_size != spool.size
-        result = await backends.pool.scan(message, spool.wire_size, self._left(deadline), given, dotted)
+        result = await backends.pool.scan(message, spool.wire_size, self._left(case), given, dotted)
         if isinstance(result, ScanResult):
             watch.note("wait", max(0.0, self._clock.seconds() - began - result.seconds))
         if not lasting and isinstance(result, ScanResult):
@@ -365,25 +415,19 @@ class MailInspector:
             self._log.warning("scan-not-remembered", error=str(error))
         return result
 
-    async def _keep(
-        self,
-        backends: Backends,
-        shares: list[Share],
-        envelope: Envelope,
-        spool: Spool,
-        listener: ListenerSettings,
-    ) -> tuple[list[Share], str]:
+    async def _keep(self, case: _Case, shares: list[Share]) -> tuple[list[Share], str]:
         """Put the mail into the quarantine, for those who don't get it; if that fails it stays the client's.
 
         Returns:
             What is done now, and the file's name.
         """
+        envelope, reinject = case.envelope, case.listener.reinject
         places = frozenset(places_of(shares, Action.QUARANTINE))
         others = [place for place in range(len(envelope.recipients)) if place not in places]
         verdict = next(share.verdict for share in shares if share.action is Action.QUARANTINE)
         try:
             theirs = envelope.without(others)
-            path = await backends.quarantine.keep(verdict, theirs, spool, self._now(), listener.reinject)
+            path = await case.backends.quarantine.keep(verdict, theirs, case.spool, self._now(), reinject)
         except OSError as error:
             self._metrics.quarantine_failures.inc()
             self._log.error("quarantine-failed", id=verdict.id, error=str(error))
