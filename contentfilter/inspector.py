@@ -229,8 +229,11 @@ class MailInspector:
             self._log.info("quarantine-taken-back", file=kept)
 
     async def _gather(self, case: _Case) -> _Known:
-        """What everybody says of the mail. The scanners need no ticket and the ticket no scanner, so they run
-        side by side; the results stand in the order of the scanners, whoever is first."""
+        """What everybody says of the mail.
+
+        The scanners need no ticket and the ticket no scanner, so they run side by side. The results stand in
+        the order of the scanners, whoever is first.
+        """
         backends, watch = case.backends, case.watch
         flow_of: Awaited[Flow | None] = Awaited()
         started: list[Any] = [begin(self._ask(case, flow_of))]
