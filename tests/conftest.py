@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+# Its plugin loads it at the end of a run otherwise, past all that tests leave behind, and there the
+# assertion rewriting of CPython 3.11.2 may stop with "AST constructor recursion depth mismatch".
+import hypothesis  # noqa: F401
+
 _skipped: list[str] = []
 
 
