@@ -22,9 +22,9 @@ from milters import NETWORK
 from neighbours import installed
 from spamcorpus import Corpus, Mail
 
-from contentfilter.seal import Seal
 from contentfilter.spamengines import rspamd, spamd
 from contentfilter.spamengines.question import Asked, Nonsense, Question
+from contentfilter.spool.seal import Seal
 from postwarden.sandbox.gateway import Gateway
 from postwarden.sandbox.guard import MARK, Guard
 from postwarden.sandbox.ports import LOOPBACK, PortReservation, answers

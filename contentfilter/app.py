@@ -18,10 +18,9 @@ from contentfilter.analysis.knowledge import sources_of
 from contentfilter.authentication.assembly import build_authentication
 from contentfilter.authentication.metrics import AuthenticationMetrics
 from contentfilter.control import Verbs
+from contentfilter.disposition.splits import Splits
 from contentfilter.engines.assembly import Engines, missing
-from contentfilter.envelope import Envelope
 from contentfilter.inspector import Backends, MailInspector
-from contentfilter.intake import Intake
 from contentfilter.learning.bulk import BulkAssessor, is_counted
 from contentfilter.learning.student import Student
 from contentfilter.learning.watch import ModelWatch
@@ -30,6 +29,7 @@ from contentfilter.macros.file import AllowlistError
 from contentfilter.macros.file import read as read_allowed
 from contentfilter.metrics import Metrics
 from contentfilter.milter.server import MilterFactory
+from contentfilter.origin.upstream import Investigator
 from contentfilter.panel import Panel
 from contentfilter.pool.confinement import hide_memory
 from contentfilter.pool.pool import Pool
@@ -40,19 +40,19 @@ from contentfilter.quarantine.folder import prepare
 from contentfilter.quarantine.housekeeping import Housekeeper
 from contentfilter.quarantine.keeper import Quarantine
 from contentfilter.recall import Recall
-from contentfilter.reinjection import ReinjectionPort
+from contentfilter.reinjection.reinjection import ReinjectionPort
 from contentfilter.reporting import Reporter
 from contentfilter.rules.own import OwnRules
-from contentfilter.server import Front, ProxyFactory, Shared, filter_name
+from contentfilter.session.envelope import Envelope
+from contentfilter.session.intake import Intake
+from contentfilter.session.server import Front, ProxyFactory, Shared, filter_name
 from contentfilter.signing.public import KeyProblem, PublicKey
 from contentfilter.signing.service import Signing, read_keys
 from contentfilter.smtp.client import Job
 from contentfilter.smtp.client import Result as Delivery
 from contentfilter.spamengines.assessor import SpamEngine
-from contentfilter.splits import Splits
-from contentfilter.spool import Spool
-from contentfilter.unstuffing import stuffed
-from contentfilter.upstream import Investigator
+from contentfilter.spool.spool import Spool
+from contentfilter.spool.unstuffing import stuffed
 from contentfilter.urls.assembly import UrlWatch
 from mailbase.config import (
     FINDING_NAMES,

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
-from contentfilter.clues import Clue
-from contentfilter.envelope import Envelope
-from contentfilter.received import Hop
-from contentfilter.recipients import Share
-from contentfilter.results import ScanResult
-from contentfilter.spool import Spool
+from contentfilter.content.clues import Clue
+from contentfilter.content.results import ScanResult
+from contentfilter.disposition.recipients import Share
+from contentfilter.origin.received import Hop
+from contentfilter.session.envelope import Envelope
+from contentfilter.spool.spool import Spool
 from mailbase.evidence import Evidence
 from mailbase.ticket import Ticket
 from mailbase.vocabulary import Flow
@@ -89,7 +89,7 @@ class Assessment:
     Arguments:
         clues: for or against spam.
         failed: why it cannot say more; empty if nothing is missing.
-        reason: of the failure, as :class:`contentfilter.results.ScanFailed` has it.
+        reason: of the failure, as :class:`contentfilter.content.results.ScanFailed` has it.
         logged: the log has it already.
     """
 

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from contentfilter import explaining
+from contentfilter.disposition import explaining
 from contentfilter.learning import commands as learning
 from contentfilter.macros import commands as macros
 from contentfilter.macros.file import AllowlistError, read
-from contentfilter.progress import Progress
+from contentfilter.offline.progress import Progress
 from contentfilter.quarantine import commands as quarantine
 from contentfilter.quarantine.entry import QuarantineError
 from contentfilter.rules import commands as rules
@@ -205,7 +205,7 @@ def _scan(options: argparse.Namespace) -> int:
     settings = _settings_or_none(options)
     from twisted.internet import reactor
 
-    from contentfilter.offline import make_scan
+    from contentfilter.offline.offline import make_scan
 
     progress = Progress(sys.stderr, time.monotonic)
     print_row = _print_json if wants_json(sys.stdout, options.json) else _print_line

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from contentfilter.account import Told, outcome
-from contentfilter.explaining import VERB as EXPLAIN
+from contentfilter.disposition.account import Told, outcome
+from contentfilter.disposition.explaining import VERB as EXPLAIN
 from contentfilter.pool.pool import Pool
 from contentfilter.quarantine.commands import EVENTS
 from contentfilter.quarantine.commands import VERB as QUARANTINE

@@ -13,22 +13,14 @@ from typing import Any, Protocol, cast
 
 from twisted.internet.interfaces import IReactorTime
 
-from contentfilter.account import REMEMBERED, Told, content
 from contentfilter.assessing import Mail, StampFailed
-from contentfilter.clues import Clue
-from contentfilter.deferring import Deferrals, may_wait
-from contentfilter.disposition import Answer, Disposition
-from contentfilter.engines.seat import Name as EngineName
-from contentfilter.envelope import Envelope
-from contentfilter.macros.allowlist import Allowlist
-from contentfilter.metering import Stage
-from contentfilter.metrics import Metrics
-from contentfilter.origin import Investigator, Origin, Origins, Policyd, is_excepted
-from contentfilter.panel import Panel
-from contentfilter.policy import Policies
-from contentfilter.quarantine.keeper import Quarantine
-from contentfilter.recall import Recall
-from contentfilter.recipients import (
+from contentfilter.content.clues import Clue
+from contentfilter.content.results import ScanFailed, ScanResult
+from contentfilter.disposition.account import REMEMBERED, Told, content
+from contentfilter.disposition.deferring import Deferrals, may_wait
+from contentfilter.disposition.disposition import Answer, Disposition
+from contentfilter.disposition.policy import Policies
+from contentfilter.disposition.recipients import (
     Share,
     differ,
     dispose,
@@ -39,14 +31,22 @@ from contentfilter.recipients import (
     put_off,
     with_action,
 )
-from contentfilter.results import ScanFailed, ScanResult
-from contentfilter.splits import Splits
-from contentfilter.spool import Spool
+from contentfilter.disposition.splits import Splits
+from contentfilter.disposition.total import Total
+from contentfilter.disposition.verdict import come_again
+from contentfilter.disposition.verdict_line import verdict_line
+from contentfilter.engines.seat import Name as EngineName
+from contentfilter.macros.allowlist import Allowlist
+from contentfilter.metering import Stage
+from contentfilter.metrics import Metrics
+from contentfilter.origin.origin import Investigator, Origin, Origins, Policyd, is_excepted
+from contentfilter.panel import Panel
+from contentfilter.quarantine.keeper import Quarantine
+from contentfilter.recall import Recall
+from contentfilter.session.envelope import Envelope
+from contentfilter.spool.spool import Spool
 from contentfilter.stopwatch import Stopwatch
 from contentfilter.together import Awaited, alongside, begin
-from contentfilter.total import Total
-from contentfilter.verdict import come_again
-from contentfilter.verdict_line import verdict_line
 from mailbase.addresses import plain_address, unpack
 from mailbase.config import ListenerSettings, Settings
 from mailbase.ids import IdSource
@@ -208,7 +208,7 @@ class MailInspector:
     async def inspect(
         self, envelope: Envelope, spool: Spool, listener: ListenerSettings, deadline: float
     ) -> tuple[str, Disposition]:
-        """See :class:`contentfilter.server.Inspector`."""
+        """See :class:`contentfilter.session.server.Inspector`."""
         watch = Stopwatch(self._clock, self._metrics)
         case = _Case(self.backends, envelope, spool, listener, deadline, watch)
         known = await self._gather(case)
@@ -219,7 +219,7 @@ class MailInspector:
         return known.mail.id, disposition
 
     def take_back(self, kept: str) -> None:
-        """See :class:`contentfilter.server.Inspector`."""
+        """See :class:`contentfilter.session.server.Inspector`."""
         try:
             self.backends.quarantine.take_back(kept)
         except OSError as error:

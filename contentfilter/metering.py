@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, Protocol, get_args
 
-from contentfilter.intake import Meter as IntakeMeter
-from contentfilter.intake import Shortage
-from contentfilter.steps import End
+from contentfilter.session.intake import Meter as IntakeMeter
+from contentfilter.session.intake import Shortage
+from contentfilter.session.steps import End
 
 Stage = Literal[
     "receive",

@@ -9,31 +9,31 @@ from prometheus_client.core import Metric
 
 from contentfilter.assessing import NAMES as PANEL
 from contentfilter.assessing import Name as PanelName
+from contentfilter.content.results import ScanFailed, ScanResult
+from contentfilter.disposition.recipients import Share
+from contentfilter.disposition.splits import EVENTS as SPLITS
+from contentfilter.disposition.splits import Event as Split
+from contentfilter.disposition.total import REST, Item
+from contentfilter.disposition.verdict import POINTS, Verdict
 from contentfilter.engines.engine import Engine
 from contentfilter.engines.metrics import EngineCollector
 from contentfilter.engines.seat import VIRUS
 from contentfilter.engines.seat import Name as EngineName
 from contentfilter.engines.watch import OUTCOMES as SELF_TESTS
 from contentfilter.engines.watch import Outcome as SelfTested
-from contentfilter.intake import SHORTAGES, Intake, Shortage
 from contentfilter.learning.student import READINGS
 from contentfilter.learning.student import Reading as LessonRead
 from contentfilter.metering import STAGES, Stage
+from contentfilter.origin.upstream import RESULTS as EVIDENCE
+from contentfilter.origin.upstream import Result as Looked
 from contentfilter.pool.member import Fate
 from contentfilter.pool.pool import Pool
 from contentfilter.quarantine.keeper import Usage
 from contentfilter.recall import RECALLED, Recalled
-from contentfilter.recipients import Share
 from contentfilter.reporting import FATES as REPORTED
 from contentfilter.reporting import Fate as Reported
-from contentfilter.results import ScanFailed, ScanResult
-from contentfilter.splits import EVENTS as SPLITS
-from contentfilter.splits import Event as Split
-from contentfilter.steps import End
-from contentfilter.total import REST, Item
-from contentfilter.upstream import RESULTS as EVIDENCE
-from contentfilter.upstream import Result as Looked
-from contentfilter.verdict import POINTS, Verdict
+from contentfilter.session.intake import SHORTAGES, Intake, Shortage
+from contentfilter.session.steps import End
 from mailbase.config import FINDING_NAMES
 from mailbase.config.evidence import DEFAULT_POINTS
 from mailbase.config.points import CLUE_POINTS
@@ -348,7 +348,7 @@ class Metrics:
                 self.unprotected.inc(len(share.places))
 
     def split(self, event: Split) -> None:
-        """See :class:`contentfilter.splits.Splits`."""
+        """See :class:`contentfilter.disposition.splits.Splits`."""
         self.splits.labels(event).inc()
 
     def examined(self, engine: EngineName, result: ScanResult | ScanFailed) -> None:

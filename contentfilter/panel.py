@@ -19,9 +19,9 @@ from contentfilter.assessing import (
     Stamper,
     StampFailed,
 )
-from contentfilter.clues import Clue
-from contentfilter.recipients import Share
-from contentfilter.results import ScanFailed
+from contentfilter.content.clues import Clue
+from contentfilter.content.results import ScanFailed
+from contentfilter.disposition.recipients import Share
 from contentfilter.together import begin, together
 from mailbase.logs import Log
 

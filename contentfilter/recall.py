@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, get_args
 
-from contentfilter.results import ScanFailed, ScanResult
-from contentfilter.spool import Spool
+from contentfilter.content.results import ScanFailed, ScanResult
+from contentfilter.spool.spool import Spool
 
 KEPT = 10_000
 """Messages remembered; those that were asked for last."""
@@ -59,7 +59,7 @@ class Key:
 
     Arguments:
         size: octets of the wire form, below the trace lines.
-        digest: their seal (:mod:`contentfilter.seal`); empty if none was taken.
+        digest: their seal (:mod:`contentfilter.spool.seal`); empty if none was taken.
     """
 
     size: int

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from contentfilter.analysis.knowledge import Knowledge
-from contentfilter.clues import MAX_CLUES, Clue
+from contentfilter.content.clues import MAX_CLUES, Clue
 from contentfilter.letter import Letter
 
 _log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ class Analysis:
         knowledge: what the daemon gave at the worker's start.
         task: what it gave with this mail, as JSON types.
         findings: names of what the scanners found in it.
-        traits: what is learned, by the names of the fields of :class:`contentfilter.traits.Traits`.
+        traits: what is learned, by the names of the fields of :class:`contentfilter.content.traits.Traits`.
     """
 
     knowledge: Knowledge

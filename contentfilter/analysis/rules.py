@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from contentfilter.analysis.analyser import Analysis
-from contentfilter.clues import Clue
+from contentfilter.content.clues import Clue
 from contentfilter.letter import Letter
 from contentfilter.rules.reading import Reading
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from contentfilter.analysis.analyser import Analysis
-from contentfilter.clues import MAX_DETAIL, Clue
+from contentfilter.content.clues import MAX_DETAIL, Clue
+from contentfilter.content.traits import MAX_HOSTS
 from contentfilter.letter import Letter
 from contentfilter.links.common import common_domains
 from contentfilter.links.hosts import Oddity
@@ -15,7 +16,6 @@ from contentfilter.links.lookalike import lookalike
 from contentfilter.links.mentions import Mention
 from contentfilter.links.mismatch import mismatch
 from contentfilter.links.url import Url
-from contentfilter.traits import MAX_HOSTS
 from mailbase.organisation import organisation
 from mailbase.reserved import is_private
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from contentfilter.authentication.dmarc import Dmarc, Spf
 from contentfilter.authentication.outcome import SOUND_BITS, Authentication, Signature
-from contentfilter.clues import MAX_DETAIL, Clue
+from contentfilter.content.clues import MAX_DETAIL, Clue
 
 DMARC_REJECT, DMARC_QUARANTINE = "dmarc-reject", "dmarc-quarantine"
 """Findings: the mail fails DMARC, and the author's domain asks for this."""

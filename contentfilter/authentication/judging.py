@@ -13,7 +13,7 @@ from contentfilter.authentication.judged import Judged, clues_of
 from contentfilter.authentication.outcome import Authentication
 from contentfilter.authentication.preparing import CONSUMER, PATIENCE
 from contentfilter.authentication.results_line import results_line
-from contentfilter.recipients import Share
+from contentfilter.disposition.recipients import Share
 from mailbase.addresses import domain_of, normal_domain
 from mailbase.config.authentication import Enforcement
 from mailbase.dns import Resolver

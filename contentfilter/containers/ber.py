@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from contentfilter.part import Content
+from contentfilter.content.part import Content
 
 MAX_DEPTH = 16
 """Constructions within constructions, where an end must be searched."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pybase64
 
 from contentfilter.containers.ber import CONTEXT_0, OID, SEQUENCE, Ber, BerError, Element
-from contentfilter.limits import KIB
-from contentfilter.part import Content
+from contentfilter.content.limits import KIB
+from contentfilter.content.part import Content
 
 _PKCS7 = b"\x2a\x86\x48\x86\xf7\x0d\x01\x07"
 _SMIME_CT = b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01"

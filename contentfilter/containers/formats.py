@@ -16,8 +16,8 @@ from itertools import islice
 from typing import TypeAlias
 
 from contentfilter.containers import arj
-from contentfilter.limits import MIB
-from contentfilter.needles import Needles
+from contentfilter.content.limits import MIB
+from contentfilter.content.needles import Needles
 
 Content: TypeAlias = bytes | bytearray
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from contentfilter.containers.zipmember import Expanded
-from contentfilter.limits import MIB
+from contentfilter.content.limits import MIB
 
 Content: TypeAlias = bytes | bytearray | memoryview
 _Table: TypeAlias = tuple[list[int], int]

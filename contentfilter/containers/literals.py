@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from contentfilter.containers.zipmember import inflate
-from contentfilter.limits import MIB
+from contentfilter.content.limits import MIB
 
 _JOINED = re.compile(rb"[\"'`]\s*[+,]\s*[\"'`]|\\\r?\n")
 _ESCAPES = re.compile(

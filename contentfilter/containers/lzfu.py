@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from contentfilter.limits import KIB, MIB
-from contentfilter.part import Content
+from contentfilter.content.limits import KIB, MIB
+from contentfilter.content.part import Content
 
 MAX_SIZE = 8 * MIB
 """Octets that are expanded: a body of text, at worst with pictures in hexadecimal digits."""

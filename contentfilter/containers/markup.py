@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from contentfilter import references
+from contentfilter.content import references
 
 Content: TypeAlias = bytes | bytearray
 

@@ -11,8 +11,8 @@ from itertools import chain, islice
 
 import pybase64
 
-from contentfilter.limits import KIB
-from contentfilter.part import Content
+from contentfilter.content.limits import KIB
+from contentfilter.content.part import Content
 
 TEXT = 256 * KIB
 """Octets of a text in which a message begins; in front of it stand some words at most."""

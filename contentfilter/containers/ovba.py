@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from contentfilter.containers.cfb import CompoundFile, Entry
 from contentfilter.containers.vba_source import has_code, normal_source
-from contentfilter.limits import MIB
+from contentfilter.content.limits import MIB
 
 Content: TypeAlias = bytes | bytearray
 

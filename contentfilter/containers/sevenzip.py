@@ -46,7 +46,7 @@ from contentfilter.containers.sevenzip_streams import (
     read_names,
     read_streams,
 )
-from contentfilter.limits import KIB, MIB
+from contentfilter.content.limits import KIB, MIB
 
 Content: TypeAlias = bytes | bytearray
 

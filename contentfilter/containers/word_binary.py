@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contentfilter.containers.cfb import CompoundFile, Content, Entry
-from contentfilter.limits import MIB
+from contentfilter.content.limits import MIB
 
 _MAX_STREAM = 64 * MIB
 _MAX_TEXT = 16 * MIB

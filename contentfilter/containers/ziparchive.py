@@ -30,7 +30,7 @@ from contentfilter.containers.ziprecords import (
     read_end,
     read_local,
 )
-from contentfilter.needles import Needles
+from contentfilter.content.needles import Needles
 
 _SPANNED, _SINGLE = DESCRIPTOR + LOCAL, b"PK00" + LOCAL
 """How the first of several parts begins, and an archive that was to have several and has one."""

@@ -26,7 +26,7 @@ from contentfilter.containers.zipmember import (
     Member,
     inflate,
 )
-from contentfilter.limits import MIB
+from contentfilter.content.limits import MIB
 
 _MEMORY = 256 * MIB
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from contentfilter.containers.noise import is_noise
 from contentfilter.containers.zipalone import expand_alone, unlock
 from contentfilter.containers.zipmember import AES, DEFLATED, STORED, Content, Expanded, Member, inflate
-from contentfilter.limits import MIB
+from contentfilter.content.limits import MIB
 
 STRONG = 0x0040 | 0x2000
 """General purpose bits of PKWARE's strong encryption, which is not opened here."""

@@ -6,7 +6,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from contentfilter.limits import KIB
+from contentfilter.content.limits import KIB
 
 Content: TypeAlias = bytes | bytearray
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from contentfilter.containers.zipmember import AES, Content, Member
-from contentfilter.limits import KIB
-from contentfilter.needles import Needles
+from contentfilter.content.limits import KIB
+from contentfilter.content.needles import Needles
 
 LOCAL, CENTRAL, END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 DESCRIPTOR = b"PK\x07\x08"

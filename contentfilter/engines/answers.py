@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Sequence
 
-from contentfilter.results import ScanFailed, ScanResult
+from contentfilter.content.results import ScanFailed, ScanResult
 from mailbase.replies import printable
 from mailbase.vocabulary import Finding, Unscanned
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+from contentfilter.content.results import ScanFailed, ScanResult
 from contentfilter.engines.answers import judge, signatures_made
 from contentfilter.engines.conversation import Conversation, instream, version
 from contentfilter.engines.seat import Message, Name
-from contentfilter.results import ScanFailed, ScanResult
 
 
 class Settings(Protocol):

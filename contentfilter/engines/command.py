@@ -17,12 +17,12 @@ from typing import Any, Protocol
 
 from twisted.internet.task import deferLater
 
+from contentfilter.content.results import ScanFailed, ScanResult
 from contentfilter.engines.answers import MAX_TEXT, fact, result
 from contentfilter.engines.program import Ended, Runner
 from contentfilter.engines.seat import Message
-from contentfilter.results import ScanFailed, ScanResult
-from contentfilter.seal import intact
-from contentfilter.unstuffing import unstuffed
+from contentfilter.spool.seal import intact
+from contentfilter.spool.unstuffing import unstuffed
 from mailbase.config.engines import FILE
 from mailbase.logs import Log
 from mailbase.replies import printable

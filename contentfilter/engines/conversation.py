@@ -15,11 +15,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from contentfilter.content.results import ScanFailed
 from contentfilter.engines.exchange import Exchange
 from contentfilter.engines.seat import Message
-from contentfilter.results import ScanFailed
-from contentfilter.seal import intact
-from contentfilter.unstuffing import unstuffed
+from contentfilter.spool.seal import intact
+from contentfilter.spool.unstuffing import unstuffed
 
 MAX_ANSWER = 4096
 """Octets of an answer; a signature's name is a fraction of it."""

@@ -7,8 +7,8 @@ from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
+from contentfilter.content.results import ScanFailed, ScanResult
 from contentfilter.engines.seat import Name
-from contentfilter.results import ScanFailed, ScanResult
 
 Q = TypeVar("Q")
 """A question, as the dialect's connections take it."""

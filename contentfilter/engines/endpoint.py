@@ -16,9 +16,9 @@ from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 
+from contentfilter.content.results import ScanFailed, ScanResult
 from contentfilter.engines.dialect import Dialect, Q, Talk
 from contentfilter.engines.seat import Message, Name
-from contentfilter.results import ScanFailed, ScanResult
 from mailbase.config.places import Systemd, Tcp, Unix, parse_place
 from mailbase.logs import Log
 from mailbase.replies import printable

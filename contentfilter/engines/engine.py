@@ -14,8 +14,8 @@ from typing import Any, Protocol, TypeAlias
 
 from twisted.internet.defer import Deferred
 
+from contentfilter.content.results import ScanFailed, ScanResult
 from contentfilter.engines.seat import Message, Name, Seat
-from contentfilter.results import ScanFailed, ScanResult
 from mailbase.vocabulary import Unscanned
 
 MAX_LOST = 2

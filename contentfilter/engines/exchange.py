@@ -12,8 +12,8 @@ from twisted.internet.interfaces import IPullProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from contentfilter.content.results import ScanFailed
 from contentfilter.engines.seat import Name
-from contentfilter.results import ScanFailed
 
 
 @implementer(IPullProducer)

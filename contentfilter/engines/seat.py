@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, Protocol
 
-from contentfilter.results import ScanFailed, ScanResult
+from contentfilter.content.results import ScanFailed, ScanResult
 
 Name = Literal["clamd", "command", "rspamd", "spamassassin"]
-"""An engine in the metrics, the log and :class:`~contentfilter.results.ScanFailed`."""
+"""An engine in the metrics, the log and :class:`~contentfilter.content.results.ScanFailed`."""
 VIRUS: tuple[Name, ...] = ("clamd", "command")
 """Those that look for viruses."""
 SPAM: tuple[Name, ...] = ("rspamd", "spamassassin")
@@ -17,7 +17,7 @@ NAMES = VIRUS + SPAM
 
 
 class Message(Protocol):
-    """A spooled message, dot-stuffed; see :class:`contentfilter.spool.Spool`."""
+    """A spooled message, dot-stuffed; see :class:`contentfilter.spool.spool.Spool`."""
 
     @property
     def size(self) -> int: ...

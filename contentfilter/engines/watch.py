@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from twisted.internet.defer import Deferred
 
+from contentfilter.content.results import ScanFailed
 from contentfilter.engines.engine import Engine
 from contentfilter.engines.seat import Name, Seat
 from contentfilter.engines.specimen import Specimen
-from contentfilter.results import ScanFailed
 from mailbase.logs import Log
 
 EVERY = 3600.0

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from contentfilter.assessing import Assessment, Mail, Name
-from contentfilter.clues import Clue
-from contentfilter.policy import has_thresholds
+from contentfilter.content.clues import Clue
+from contentfilter.disposition.policy import has_thresholds
 from contentfilter.together import begin
 from mailbase.bulk import VERB
 from mailbase.config import Settings

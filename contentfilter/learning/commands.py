@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from contentfilter.progress import Progress
+from contentfilter.offline.progress import Progress
 from mailbase.config import Settings
 from mailbase.control import ControlError
 from mailbase.control.client import ask

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from contentfilter.batch import Unreadable
-from contentfilter.limits import MIB
-from contentfilter.offline import HEAD, files, is_message
+from contentfilter.content.limits import MIB
+from contentfilter.offline.batch import Unreadable
+from contentfilter.offline.offline import HEAD, files, is_message
 
 MAX_MAIL = 64 * MIB
 """Octets of one mail; a larger one is cut."""

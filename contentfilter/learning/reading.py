@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from contentfilter.batch import Batch, Unreadable
+from contentfilter.content.results import ScanResult
 from contentfilter.learning.mails import Mail, mails
-from contentfilter.offline import make_pool
+from contentfilter.offline.batch import Batch, Unreadable
+from contentfilter.offline.offline import make_pool
 from contentfilter.pool.messages import Task
-from contentfilter.results import ScanResult
 from mailbase.config import Settings
 
 
@@ -20,7 +20,7 @@ class Reading(Batch[Mail, str]):
 
     Arguments:
         settings: for the workers.
-        reactor, jobs, show, complain: see :class:`contentfilter.batch.Batch`.
+        reactor, jobs, show, complain: see :class:`contentfilter.offline.batch.Batch`.
     """
 
     def __init__(

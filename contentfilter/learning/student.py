@@ -15,11 +15,11 @@ from typing import Any, Literal, Protocol, get_args
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from contentfilter.limits import MIB
+from contentfilter.content.limits import MIB
+from contentfilter.content.results import ScanFailed, ScanResult
+from contentfilter.disposition.total import Total
 from contentfilter.pool.messages import Task
-from contentfilter.results import ScanFailed, ScanResult
-from contentfilter.spool import Spool
-from contentfilter.total import Total
+from contentfilter.spool.spool import Spool
 from mailbase.config.statistics import AutomaticSettings
 from mailbase.control import ControlError
 from mailbase.logs import Log

@@ -13,11 +13,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from contentfilter.content.references import unescaped
 from contentfilter.letter.colours import UNKNOWN, colour_of
 from contentfilter.letter.elements import ELEMENTS, Element, OpenElements
 from contentfilter.letter.looks import MAX_STYLE, PLAIN, Look, Sheet, Sight, look_of
 from contentfilter.links.link import FETCHED, MAX_LINK_TEXT, MAX_TARGET, Link
-from contentfilter.references import unescaped
 
 MAX_LINKS = 2_000
 """Links of a page that are opened; of more, the first."""

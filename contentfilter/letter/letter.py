@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from contentfilter.content.limits import KIB
+from contentfilter.content.part import Part
+from contentfilter.content.text import text_of
 from contentfilter.letter.header import Field, fields_of
 from contentfilter.letter.html import Page, read_page
-from contentfilter.limits import KIB
 from contentfilter.links.link import Link
 from contentfilter.links.mentions import Mention, mentions_in
-from contentfilter.part import Part
-from contentfilter.text import text_of
 from mailbase.once import once
 
 MAX_TEXTS = 20

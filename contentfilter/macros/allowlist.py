@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from contentfilter.content.results import ScanFailed, ScanResult
 from contentfilter.macros.entry import Entry
 from contentfilter.macros.file import AllowlistError, read
-from contentfilter.results import ScanFailed, ScanResult
 from mailbase.addresses import domain_of
 from mailbase.logs import Log
 from mailbase.vocabulary import Finding

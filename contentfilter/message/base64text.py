@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import pybase64
 
-from contentfilter.limits import KIB, MIB
+from contentfilter.content.limits import KIB, MIB
 from contentfilter.message.wire import Wire
 
 _WINDOW = MIB

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from contentfilter.limits import KIB, Budget
+from contentfilter.content.limits import KIB, Budget
 from contentfilter.message.boundary import MAX_BOUNDARY
 from contentfilter.message.variants import is_strange
 from contentfilter.message.wire import Wire

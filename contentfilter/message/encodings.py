@@ -9,7 +9,7 @@ from __future__ import annotations
 import binascii
 import re
 
-from contentfilter.limits import MIB
+from contentfilter.content.limits import MIB
 from contentfilter.message.wire import Wire
 
 _WINDOW = MIB

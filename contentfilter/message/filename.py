@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from contentfilter.filename import suffixes
+from contentfilter.content.filename import suffixes
 from contentfilter.message.parameters import decode_words, parameters, without_comments
 from mailbase.scripts import SUFFIXES
 

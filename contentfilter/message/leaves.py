@@ -6,14 +6,14 @@ import hashlib
 import re
 from collections.abc import Iterator
 
-from contentfilter.limits import KIB, MIB, Budget
+from contentfilter.content.limits import KIB, MIB, Budget
+from contentfilter.content.part import Content, Found, Part, base_name, clean_name
 from contentfilter.message import base64text, encodings
 from contentfilter.message.delimiters import LINE_WORK
 from contentfilter.message.header import Header, parse
 from contentfilter.message.oldfiles import binhexed, files_in_text, uuencode_body
 from contentfilter.message.variants import is_strange
 from contentfilter.message.wire import Wire
-from contentfilter.part import Content, Found, Part, base_name, clean_name
 from mailbase.vocabulary import Finding, Unscanned
 
 AMBIGUOUS = "mime-ambiguous"

@@ -7,10 +7,10 @@ import re
 import struct
 from collections.abc import Iterator
 
-from contentfilter.limits import MIB
+from contentfilter.content.limits import MIB
+from contentfilter.content.needles import Needles
+from contentfilter.content.part import Content
 from contentfilter.message.base64text import quads
-from contentfilter.needles import Needles
-from contentfilter.part import Content
 
 MAX_FILE = 64 * MIB
 """Octets that run lengths may expand to."""

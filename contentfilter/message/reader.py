@@ -14,14 +14,14 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from contentfilter.limits import Budget
+from contentfilter.content.limits import Budget
+from contentfilter.content.part import Found
 from contentfilter.message.boundary import boundaries
 from contentfilter.message.delimiters import Kind, before_line_end, dash_lines, delimiters, opens
 from contentfilter.message.header import Header, parse
 from contentfilter.message.leaves import AMBIGUOUS, Leaves
 from contentfilter.message.variants import MAX_SIZE, in_structure, variants
 from contentfilter.message.wire import BytesWire, Wire
-from contentfilter.part import Found
 from mailbase.vocabulary import Finding, Unscanned
 
 __all__ = ["AMBIGUOUS", "MessageReader"]

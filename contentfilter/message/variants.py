@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from contentfilter.limits import MIB
+from contentfilter.content.limits import MIB
 
 MAX_SIZE = 16 * MIB
 """Octets of a message that is read again so."""

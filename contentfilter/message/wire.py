@@ -14,9 +14,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Protocol
 
-from contentfilter.limits import KIB, MIB
-from contentfilter.needles import Needles
-from contentfilter.unstuffing import DOTTED
+from contentfilter.content.limits import KIB, MIB
+from contentfilter.content.needles import Needles
+from contentfilter.spool.unstuffing import DOTTED
 
 IN_MEMORY = MIB
 """Messages up to this size are read at once. For larger ones, getting so much memory from the kernel takes

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, assert_never
 
 from contentfilter.milter.packets import MilterError, PacketReader
 from contentfilter.milter.session import Command, Event, Send, Session
-from contentfilter.served import LARGE_READ, SMALL_READ, Served
-from contentfilter.steps import (
+from contentfilter.session.served import LARGE_READ, SMALL_READ, Served
+from contentfilter.session.steps import (
     CancelInspection,
     ClientGone,
     Close,

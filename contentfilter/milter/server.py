@@ -6,15 +6,15 @@ from typing import Any
 
 from twisted.internet.interfaces import IAddress
 
-from contentfilter.connection import MAX_DATA_TIME
 from contentfilter.milter.connection import MilterConnection
 from contentfilter.milter.session import Profile
-from contentfilter.server import Front, Shared
+from contentfilter.session.connection import MAX_DATA_TIME
+from contentfilter.session.server import Front, Shared
 from mailbase.config import ContentfilterSettings, ListenerSettings
 
 
 class MilterFactory(Front):
-    """A listener for Postfix's ``smtpd_milters``; see :class:`contentfilter.server.Front`."""
+    """A listener for Postfix's ``smtpd_milters``; see :class:`contentfilter.session.server.Front`."""
 
     def __init__(
         self, reactor: Any, settings: ContentfilterSettings, listener: ListenerSettings, shared: Shared

@@ -11,15 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
-from contentfilter.disposition import Answer, Deliver, Disposition
-from contentfilter.envelope import Client, Envelope, Path
+from contentfilter.disposition.disposition import Answer, Deliver, Disposition
+from contentfilter.disposition.splits import Parting, Splits
 from contentfilter.milter import packets
 from contentfilter.milter.packets import MilterError
-from contentfilter.session import BUSY, NO_SPACE, PUT_OFF, TOO_BIG, TOO_MANY_RECIPIENTS
-from contentfilter.smtp.client import TROUBLE
-from contentfilter.smtp.commands import SyntaxProblem, parse_mailbox, text
-from contentfilter.splits import Parting, Splits
-from contentfilter.steps import (
+from contentfilter.session.envelope import Client, Envelope, Path
+from contentfilter.session.session import BUSY, NO_SPACE, PUT_OFF, TOO_BIG, TOO_MANY_RECIPIENTS
+from contentfilter.session.steps import (
     CancelInspection,
     ClientGone,
     ClientSilent,
@@ -36,7 +34,9 @@ from contentfilter.steps import (
     TurnAway,
     Verdict,
 )
-from contentfilter.unstuffing import Stuffing
+from contentfilter.smtp.client import TROUBLE
+from contentfilter.smtp.commands import SyntaxProblem, parse_mailbox, text
+from contentfilter.spool.unstuffing import Stuffing
 from mailbase.addresses import pack
 from mailbase.replies import Reply, printable
 

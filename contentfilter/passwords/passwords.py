@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from contentfilter.limits import Budget
+from contentfilter.content.limits import Budget
 
 Tell: TypeAlias = Callable[[], Iterable[str]]
 """Reads the message for words that may be passwords, the likeliest first, each at most once."""

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from contentfilter import references
-from contentfilter.limits import KIB, MIB, Budget, ScanOptions
+from contentfilter.content import references
+from contentfilter.content.limits import KIB, MIB, Budget, ScanOptions
+from contentfilter.content.part import Content, Part
 from contentfilter.message import MessageReader, Wire
 from contentfilter.message.parameters import decode_words
-from contentfilter.part import Content, Part
 from contentfilter.passwords.words import candidates
 
 _HEADER = 64 * KIB

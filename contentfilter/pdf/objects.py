@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import pikepdf
 
-from contentfilter.part import Content
+from contentfilter.content.part import Content
 from contentfilter.pdf.streams import decode
 
 MAX_OBJECTS = 300_000

@@ -10,8 +10,8 @@ import zlib
 import pikepdf
 
 from contentfilter.containers.zipmember import inflate
-from contentfilter.limits import MIB
-from contentfilter.part import Content
+from contentfilter.content.limits import MIB
+from contentfilter.content.part import Content
 
 MAX_FILTERS = 8
 LIMIT = 64 * MIB

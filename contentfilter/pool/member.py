@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall
 
+from contentfilter.content.results import ScanFailed
 from contentfilter.pool.frames import Done, Failed, Ready
 from contentfilter.pool.process import Handle, Packet
-from contentfilter.results import ScanFailed
 
 if TYPE_CHECKING:
     from contentfilter.pool.crew import Crew

@@ -16,11 +16,11 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, cast, get_args
 
-from contentfilter.clues import MAX_CLUES, MAX_POINTS, Clue, is_clue
+from contentfilter.content.clues import MAX_CLUES, MAX_POINTS, Clue, is_clue
+from contentfilter.content.results import ScanResult
+from contentfilter.content.traits import Traits
 from contentfilter.macros.digest import is_digest
 from contentfilter.pool.frames import Done, Failed, Garbage, Ready, Reason, framed
-from contentfilter.results import ScanResult
-from contentfilter.traits import Traits
 from mailbase.scripts import suffix_of
 from mailbase.vocabulary import UNSCANNED_REASONS, Finding, Unscanned
 

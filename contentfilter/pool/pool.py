@@ -20,11 +20,11 @@ from typing import Any, Generic, Protocol, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from contentfilter.content.results import ScanFailed, ScanResult
 from contentfilter.pool.crew import Crew, NobodyIdle, Observer
 from contentfilter.pool.member import SCANNER, Member
 from contentfilter.pool.messages import Task
 from contentfilter.pool.process import Launcher, Packet
-from contentfilter.results import ScanFailed, ScanResult
 from mailbase.logs import Log
 
 NOTHING: Mapping[str, Any] = {}

@@ -14,11 +14,11 @@ from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
-from contentfilter.limits import MIB
+from contentfilter.content.limits import MIB
+from contentfilter.content.results import ScanResult
 from contentfilter.pool.frames import Done, Failed, Frames, Garbage, Ready
 from contentfilter.pool.messages import MAX_TASK, decode
 from contentfilter.pool.worker import Settings
-from contentfilter.results import ScanResult
 from mailbase.logs import Log
 from mailbase.replies import printable
 

@@ -9,13 +9,20 @@ import logging
 import os
 
 from contentfilter.analysis import Analysis, Knowledge
-from contentfilter.familiar import Familiar
+from contentfilter.content.familiar import Familiar
+from contentfilter.content.results import ScanResult
+from contentfilter.content.scan import (
+    ScanOptions,
+    preload,
+    read_letter,
+    scan_document,
+    scan_message,
+    scan_wire,
+)
+from contentfilter.content.traits import Traits
 from contentfilter.message import BytesWire, Wire, open_wire
 from contentfilter.pool.messages import Task
-from contentfilter.results import ScanResult
-from contentfilter.scan import ScanOptions, preload, read_letter, scan_document, scan_message, scan_wire
 from contentfilter.statistics.tokens import slots_of
-from contentfilter.traits import Traits
 from mailbase.statistics.lesson import encode_lesson, pack
 
 _OPTIONS = ScanOptions()

@@ -18,11 +18,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
 from contentfilter.analysis.knowledge import Knowledge
+from contentfilter.content.results import ScanResult
 from contentfilter.pool.beginning import begin, settle, where
 from contentfilter.pool.confinement import AddressSpace, CpuTime, Orphaned, confine
 from contentfilter.pool.frames import Done, Failed, Garbage, Ready
 from contentfilter.pool.messages import MAX_TASK, Answer, Task, encode
-from contentfilter.results import ScanResult
 
 Scan: TypeAlias = Callable[[Task, int, Knowledge], ScanResult]
 """Gets the task, the descriptor, which stays the caller's, and what the worker was given at its start. The

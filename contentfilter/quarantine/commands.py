@@ -173,7 +173,7 @@ def _show(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _release(options: argparse.Namespace, settings: Settings) -> int:
-    from contentfilter.server import filter_name  # takes Twisted, which nothing else here needs
+    from contentfilter.session.server import filter_name  # takes Twisted, which nothing else here needs
 
     content, hello = settings.contentfilter, filter_name(settings.identity.hostname)
     status = OK

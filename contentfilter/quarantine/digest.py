@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any
 
-from contentfilter.envelope import Envelope, Path
 from contentfilter.quarantine.entry import Entry, came
+from contentfilter.session.envelope import Envelope, Path
 from mailbase.addresses import domain_of
 from mailbase.registry.model import Person, Registry
 from mailbase.replies import printable

@@ -14,10 +14,10 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from contentfilter.envelope import Envelope
 from contentfilter.quarantine.digest import Digest, Gateway, add, compose, readers, worth_telling
 from contentfilter.quarantine.entry import QuarantineError, came, locked, paths, read, sync_folder
 from contentfilter.quarantine.keeper import Quarantine
+from contentfilter.session.envelope import Envelope
 from mailbase.config import Settings
 from mailbase.logs import Log
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from contentfilter.envelope import Envelope
+from contentfilter.disposition.verdict import Verdict
 from contentfilter.quarantine.folder import usage
 from contentfilter.quarantine.storing import Wire, describe, store
-from contentfilter.verdict import Verdict
+from contentfilter.session.envelope import Envelope
 from mailbase.config import QuarantineSettings
 from mailbase.config.units import format_size
 from mailbase.vocabulary import Flow

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contentfilter.envelope import Envelope, Path
 from contentfilter.quarantine.entry import Entry, QuarantineError, locked, remove
+from contentfilter.session.envelope import Envelope, Path
 from contentfilter.smtp.client import ClientEngine, Finished, Job, Outcome, Result, SendContent, Write
-from contentfilter.unstuffing import stuffed
+from contentfilter.spool.unstuffing import stuffed
 from mailbase.addresses import plain_address
 from mailbase.config.places import Place, Tcp, Unix, parse_place
 

@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from contentfilter.envelope import Envelope
+from contentfilter.content.results import ScanFailed
+from contentfilter.disposition.verdict import Verdict, refusal_text
 from contentfilter.quarantine.entry import MAGIC, SUFFIX, stamp, sync_folder
 from contentfilter.quarantine.folder import file_mode
-from contentfilter.results import ScanFailed
-from contentfilter.seal import intact
-from contentfilter.unstuffing import unstuffed
-from contentfilter.verdict import Verdict, refusal_text
+from contentfilter.session.envelope import Envelope
+from contentfilter.spool.seal import intact
+from contentfilter.spool.unstuffing import unstuffed
 from mailbase.vocabulary import Finding, Unscanned
 
 _CHUNK = 256 * 1024
@@ -31,7 +31,7 @@ class Wire:
     Arguments:
         descriptor: of it.
         size: octets.
-        digest: the seal of what came in; see :mod:`contentfilter.seal`.
+        digest: the seal of what came in; see :mod:`contentfilter.spool.seal`.
     """
 
     descriptor: int

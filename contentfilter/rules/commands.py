@@ -106,8 +106,8 @@ def _note(ruling: Ruling) -> str:
 
 
 def _check(rules: RuleSet) -> int:
+    from contentfilter.content.scan import read_letter
     from contentfilter.rules.samples import check
-    from contentfilter.scan import read_letter
 
     failures = list(check(rules, read_letter))
     for failure in failures:
@@ -122,9 +122,9 @@ def _check(rules: RuleSet) -> int:
 
 
 def _test(rules: RuleSet, paths: list[Path], as_json: bool) -> int:
+    from contentfilter.content.scan import read_letter
     from contentfilter.rules.matcher import Matcher
     from contentfilter.rules.reading import Reading
-    from contentfilter.scan import read_letter
 
     matcher = Matcher(rules)
     json_rows = wants_json(sys.stdout, as_json)

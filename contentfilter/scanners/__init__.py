@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contentfilter.part import Scanner
+from contentfilter.content.part import Scanner
 from contentfilter.scanners.active_mime import ActiveMime
 from contentfilter.scanners.appended import Appended
 from contentfilter.scanners.archive_zip import Zip

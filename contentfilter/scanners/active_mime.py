@@ -12,8 +12,8 @@ import zlib
 from collections.abc import Iterator
 
 from contentfilter.containers.zipmember import inflate
-from contentfilter.limits import KIB
-from contentfilter.part import Content, Context, Found, Part
+from contentfilter.content.limits import KIB
+from contentfilter.content.part import Content, Context, Found, Part
 
 _MAGIC = b"ActiveMime"
 _OFFSETS = (0x32, 0x22A, 0x1E, 0x2A, 0x46)

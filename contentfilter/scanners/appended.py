@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contentfilter.containers import shell_link
 from contentfilter.containers.cfb import MAGIC as OLE
 from contentfilter.containers.disk_image import disk_image
-from contentfilter.limits import MIB
-from contentfilter.part import Content, Context, Found, Part
+from contentfilter.content.limits import MIB
+from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.scanners.executable import dos_program
 
 _SHOWN = (

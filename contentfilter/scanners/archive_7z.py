@@ -10,8 +10,8 @@ from contentfilter.containers.sevenzip import SevenZip, packed_streams, read_7z,
 from contentfilter.containers.sevenzip_deflate64 import uses_deflate64, with_deflate
 from contentfilter.containers.sevenzip_filters import is_filtered, without_filter
 from contentfilter.containers.sevenzip_streams import Folder, SevenZipError
-from contentfilter.limits import MIB
-from contentfilter.part import Content, Context, Found, Part
+from contentfilter.content.limits import MIB
+from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.scanners.seven_zip_unlocking import FolderUnlocking, unlock_header
 from contentfilter.scanners.unpacking import Unpacking, members
 

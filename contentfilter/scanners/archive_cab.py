@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from contentfilter.containers.cabinet import CabinetError, Unpacked, read_cabinet, unpack
 from contentfilter.containers.formats import Located
-from contentfilter.part import Context, Found, Part
+from contentfilter.content.part import Context, Found, Part
 from contentfilter.scanners.unpacking import Unpacking
 
 

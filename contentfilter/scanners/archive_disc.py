@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from contentfilter.containers.formats import ISO
 from contentfilter.containers.udf import Udf, UdfError, find_udf
-from contentfilter.part import Context, Found, Part
+from contentfilter.content.part import Context, Found, Part
 from contentfilter.scanners.unpacking import Unpacking, members
 
 _READINGS = ("", "iso9660:!joliet", "iso9660:!rockridge")

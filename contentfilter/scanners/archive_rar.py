@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contentfilter.containers.formats import Located
 from contentfilter.containers.libarchive import ArchiveError, Reader
 from contentfilter.containers.rar import RarArchive, RarMember, holds_content, read_rar, write_rar
-from contentfilter.part import Content, Context, Found, Part
+from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.scanners.rar_unlocking import unlock_directory, unlock_members
 from contentfilter.scanners.unpacking import Unpacking
 

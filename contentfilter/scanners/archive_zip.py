@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from contentfilter.containers.ziparchive import ZipArchive
 from contentfilter.containers.zipmember import AES, Member
-from contentfilter.filename import suffix
-from contentfilter.part import Context, Found, Part
+from contentfilter.content.filename import suffix
+from contentfilter.content.part import Context, Found, Part
 from contentfilter.scanners.zip_unlocking import locked_members
 
 _PICTURES = (

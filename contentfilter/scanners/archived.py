@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from contentfilter.containers.formats import find_formats
 from contentfilter.containers.ziparchive import ZipArchive
-from contentfilter.part import Content
+from contentfilter.content.part import Content
 from contentfilter.scanners.compressed import compression
 from contentfilter.scanners.tar import begins_tar
 

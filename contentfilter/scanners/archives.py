@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from contentfilter.containers.formats import ARJ, CAB, ISO, RAR4, RAR5, SEVEN_ZIP, ZSTD, find_formats
 from contentfilter.containers.zstandard import frames_end
-from contentfilter.part import Context, Found, Part
+from contentfilter.content.part import Context, Found, Part
 from contentfilter.scanners.archive_7z import seven_zip_members
 from contentfilter.scanners.archive_arj import arj_members
 from contentfilter.scanners.archive_cab import cabinet_members

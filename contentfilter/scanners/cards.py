@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from contentfilter.containers.literals import SHOWN, data_urls, from_base64, unquoted
-from contentfilter.part import Context, Found, Part
+from contentfilter.content.part import Context, Found, Part
 from contentfilter.scanners.archived import archive_kind
 from contentfilter.scanners.opening import opening
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from contentfilter.limits import KIB, MIB
+from contentfilter.content.limits import KIB, MIB
+from contentfilter.content.part import Content, Context, Found, Part, clean_name
 from contentfilter.message.filename import worst
-from contentfilter.part import Content, Context, Found, Part, clean_name
 
 _STEP = 4 * KIB
 """Octets that go in at once; how much a bomb took is known no better."""

@@ -6,9 +6,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from contentfilter.limits import KIB
+from contentfilter.content.limits import KIB
+from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.message import BytesWire, MessageReader
-from contentfilter.part import Content, Context, Found, Part
 
 _FIRST_FIELD = re.compile(rb"(?:From |[A-Za-z][A-Za-z0-9-]{1,60}[ \t]*:)")
 _TELLING = re.compile(rb"(?:\A|\n)(?:mime-version|content-(?:type|transfer-encoding|disposition))[ \t]*:")

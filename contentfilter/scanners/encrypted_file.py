@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contentfilter.part import Context, Found, Part
+from contentfilter.content.part import Context, Found, Part
 
 _BEGINNINGS = (
     (b"AES\1\0", "AES Crypt"),

@@ -24,8 +24,8 @@ from contentfilter.containers.xlslock import (
     plain_records,
     rc4_key,
 )
-from contentfilter.limits import KIB
-from contentfilter.part import Content, Context, Found, Part
+from contentfilter.content.limits import KIB
+from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.passwords.passwords import Password
 
 EXCEL, POWERPOINT = "VelvetSweatshop", "/01Hannes Ruescher/01"

@@ -12,9 +12,9 @@ from contentfilter.containers import shell_link
 from contentfilter.containers.cfb import CompoundFile
 from contentfilter.containers.ziparchive import ZipArchive
 from contentfilter.containers.zipmember import inflate
-from contentfilter.filename import suffix
-from contentfilter.limits import KIB
-from contentfilter.part import Content, Context, Found, Part
+from contentfilter.content.filename import suffix
+from contentfilter.content.limits import KIB
+from contentfilter.content.part import Content, Context, Found, Part
 
 _MAGIC = {
     b"\x7fELF": "ELF",

@@ -20,10 +20,10 @@ from contentfilter.containers.literals import (
     replacements,
     unquoted,
 )
-from contentfilter.filename import suffix
-from contentfilter.limits import MIB
-from contentfilter.needles import Needles
-from contentfilter.part import Content, Context, Found, Part
+from contentfilter.content.filename import suffix
+from contentfilter.content.limits import MIB
+from contentfilter.content.needles import Needles
+from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.scanners.archived import archive_kind
 from contentfilter.scanners.opening import TO_READ, opening
 from mailbase.scripts import SUFFIXES

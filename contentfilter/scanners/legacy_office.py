@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from contentfilter.containers.biff import Workbook, read_workbook, starts_stream
 from contentfilter.containers.word_binary import WordDocument
-from contentfilter.limits import MIB
-from contentfilter.part import Context, Found, Part
+from contentfilter.content.limits import MIB
+from contentfilter.content.part import Context, Found, Part
 from contentfilter.scanners.remote import is_remote
 from contentfilter.scanners.word_fields import judge_fields
 from mailbase.vocabulary import Finding

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from contentfilter.part import Context, Found, Part
+from contentfilter.content.part import Context, Found, Part
 
 _SINGLE, _DOUBLE = b"\0\x05\x16\0", b"\0\x05\x16\x07"
 _DATA, _RESOURCES, _NAME = 1, 2, 3

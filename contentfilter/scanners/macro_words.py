@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from contentfilter.needles import Needles
+from contentfilter.content.needles import Needles
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _CALLED = (

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contentfilter.filename import deception, suffix
-from contentfilter.part import Content, Context, Found, Part
+from contentfilter.content.filename import deception, suffix
+from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.scanners.opening import opening
 
 _STARTS = {

@@ -12,7 +12,6 @@ import re
 import xml.parsers.expat
 from collections.abc import Generator, Iterator
 
-from contentfilter import references
 from contentfilter.containers.biff import xlsb_dde
 from contentfilter.containers.markup import (
     ATTRIBUTES,
@@ -23,9 +22,10 @@ from contentfilter.containers.markup import (
     joined,
     unescaped,
 )
-from contentfilter.limits import MIB
-from contentfilter.needles import Needles
-from contentfilter.part import Content, Context, Found, Part
+from contentfilter.content import references
+from contentfilter.content.limits import MIB
+from contentfilter.content.needles import Needles
+from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.scanners.remote import is_active, is_remote
 from contentfilter.scanners.word_fields import BEGIN, END, SEPARATE, judge_fields
 

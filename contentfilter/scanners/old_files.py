@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contentfilter.limits import KIB, MIB
+from contentfilter.content.limits import KIB, MIB
+from contentfilter.content.needles import Needles
+from contentfilter.content.part import Context, Found, Part
 from contentfilter.message.oldfiles import encoded_files
-from contentfilter.needles import Needles
-from contentfilter.part import Context, Found, Part
 
 _SIGNS = Needles(b"begin", b"=ybegin ", b"BinHex")
 _HEAD = 4 * KIB

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 
 from contentfilter.containers.cfb import Content, Entry
-from contentfilter.limits import KIB
-from contentfilter.part import Context, Found, Part
+from contentfilter.content.limits import KIB
+from contentfilter.content.part import Context, Found, Part
 from contentfilter.scanners.remote import is_remote
 
 EQUATION_NAMES = (b"equation.2", b"equation.3")

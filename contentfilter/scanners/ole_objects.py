@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from contentfilter.containers.cfb import MAGIC
 from contentfilter.containers.zipmember import inflate
+from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.message.filename import worst
-from contentfilter.part import Content, Context, Found, Part
 
 _NATIVE = "\x01ole10native"
 _PACKAGE = b"\x02\x00"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from contentfilter.containers import onestore
-from contentfilter.part import Content, Context, Found, Part
+from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.scanners.appended import program_behind
 from mailbase.scripts import SUFFIXES
 

@@ -6,13 +6,13 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from contentfilter import references
 from contentfilter.containers.markup import ATTRIBUTES, PREFIX, as_utf8, attributes, elements, joined
 from contentfilter.containers.vba_source import lines_of, normal_source
-from contentfilter.limits import MIB
+from contentfilter.content import references
+from contentfilter.content.limits import MIB
+from contentfilter.content.needles import Needles
+from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.macros.digest import digest_of
-from contentfilter.needles import Needles
-from contentfilter.part import Content, Context, Found, Part
 from contentfilter.scanners.remote import is_remote
 
 _MODULE = re.compile(PREFIX + rb"module(?=[\s/>])" + ATTRIBUTES + rb">([^<]*)")

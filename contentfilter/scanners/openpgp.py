@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from contentfilter.containers import openpgp
-from contentfilter.part import Context, Found, Part
+from contentfilter.content.part import Context, Found, Part
 
 REASON = "mail-encrypted"
 

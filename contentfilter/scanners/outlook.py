@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from contentfilter.containers import lzfu
 from contentfilter.containers.cfb import CompoundFile, Entry
+from contentfilter.content.part import Context, Found, Part
 from contentfilter.message.filename import worst
-from contentfilter.part import Context, Found, Part
 
 _PREFIX = "__substg1.0_"
 _DATA = "37010102"

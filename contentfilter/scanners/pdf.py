@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pikepdf
 
-from contentfilter.limits import MIB
-from contentfilter.part import Content, Context, Found, Part
+from contentfilter.content.limits import MIB
+from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.pdf import syntax
 from contentfilter.pdf.objects import ERRORS, Fact, File, Trouble, Walk, message
 from contentfilter.pdf.streams import set_bounds

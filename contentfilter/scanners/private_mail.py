@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from contentfilter.containers import cms
 from contentfilter.containers.ber import BerError
-from contentfilter.part import Content, Context, Found, Part
+from contentfilter.content.part import Content, Context, Found, Part
 
 REASON = "mail-encrypted"
 

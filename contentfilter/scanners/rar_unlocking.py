@@ -19,7 +19,7 @@ from contentfilter.containers.rarlock import (
     read_lock,
     unpadded,
 )
-from contentfilter.part import Content, Context, Found, Part
+from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.passwords.passwords import Password
 from contentfilter.scanners.unlocking import DEFAULT, ENCRYPTED, TOLD
 

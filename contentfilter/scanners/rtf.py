@@ -11,7 +11,7 @@ import binascii
 import re
 from collections.abc import Iterator
 
-from contentfilter.part import Content, Context, Found, Part
+from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.scanners.ole_links import EQUATION_NAMES
 from contentfilter.scanners.ole_objects import native
 from contentfilter.scanners.remote import is_remote

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from contentfilter.filename import suffix, suffixes
-from contentfilter.needles import Needles
-from contentfilter.part import Content, Context, Found, Part
+from contentfilter.content.filename import suffix, suffixes
+from contentfilter.content.needles import Needles
+from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.scanners.opening import TO_READ, opening
 from mailbase.scripts import SUFFIXES, detail
 

@@ -17,7 +17,7 @@ from contentfilter.containers.sevenzip import (
 )
 from contentfilter.containers.sevenzip_streams import COPY, Folder, SevenZipError, Streams
 from contentfilter.containers.sevenziplock import Lock, lock_of, unlocked
-from contentfilter.part import Content, Context, Found, Part
+from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.passwords.passwords import Password
 from contentfilter.scanners.unlocking import DEFAULT, ENCRYPTED, TOLD
 from contentfilter.scanners.unpacking import Unpacking

@@ -6,10 +6,10 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from contentfilter import references
-from contentfilter.limits import KIB, MIB
-from contentfilter.needles import Needles
-from contentfilter.part import Content, Context, Found, Part
+from contentfilter.content import references
+from contentfilter.content.limits import KIB, MIB
+from contentfilter.content.needles import Needles
+from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.scanners.remote import is_remote
 
 _BINARY_SEARCHED = 4 * MIB

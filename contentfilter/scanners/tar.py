@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 
 from contentfilter.containers.formats import TAR
-from contentfilter.part import Content, Context, Found, Part
+from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.scanners.unpacking import Unpacking, members
 
 _BLOCK = 512

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 
 from contentfilter.containers import lzfu, tnef
 from contentfilter.containers.tnef import Property, TnefError
-from contentfilter.part import Context, Found, Part
+from contentfilter.content.part import Context, Found, Part
 
 
 class Tnef:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from contentfilter.part import Context
+from contentfilter.content.part import Context
 from contentfilter.passwords.passwords import Password
 
 Opened = TypeVar("Opened")

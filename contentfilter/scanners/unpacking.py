@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from contentfilter.containers.formats import Format
 from contentfilter.containers.libarchive import ArchiveError, Reader
-from contentfilter.part import Content, Context, Found, Part
+from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.scanners.compressed import bare_name
 
 _LISTED = 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contentfilter.part import Content, Context, Found, Part
+from contentfilter.content.part import Content, Context, Found, Part
 
 _UNSUPPORTED = (
     (7, b"**ACE**", "ACE"),

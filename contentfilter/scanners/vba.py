@@ -20,9 +20,9 @@ from typing import Any
 from contentfilter.containers import ovba
 from contentfilter.containers.cfb import CompoundFile
 from contentfilter.containers.vba_source import has_code, normal_source
-from contentfilter.limits import MIB
+from contentfilter.content.limits import MIB
+from contentfilter.content.part import Context, Found, Part
 from contentfilter.macros.digest import digest_of
-from contentfilter.part import Context, Found, Part
 from contentfilter.scanners.macro_words import TELLING, suspicious, words_of
 from contentfilter.scanners.remote import is_remote
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contentfilter.part import Context, Found, Part
-from contentfilter.text import hidden_from_bytes, text_of
+from contentfilter.content.part import Context, Found, Part
+from contentfilter.content.text import hidden_from_bytes, text_of
 
 
 class WideText:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from contentfilter.part import Found, Part
+from contentfilter.content.part import Found, Part
 from contentfilter.scanners.remote import is_remote
 
 BEGIN, SEPARATE, END = "\x13", "\x14", "\x15"

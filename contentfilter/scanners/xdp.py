@@ -6,7 +6,7 @@ import binascii
 import re
 from collections.abc import Iterator
 
-from contentfilter.part import Context, Found, Part
+from contentfilter.content.part import Context, Found, Part
 from contentfilter.pdf.objects import has_script
 
 _HEAD = 4096

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from contentfilter.containers.ziplock import cost, open_member
 from contentfilter.containers.zipmember import Content, Expanded, Member
-from contentfilter.part import Context, Found, Part
+from contentfilter.content.part import Context, Found, Part
 from contentfilter.passwords.passwords import Password
 from contentfilter.scanners.unlocking import DEFAULT, ENCRYPTED, TOLD, try_passwords
 

@@ -22,7 +22,7 @@ from contentfilter.signing.messages import MAX_TASK, Answer, Result, Signed, Sig
 from contentfilter.signing.public import KeyProblem
 from contentfilter.signing.signature import Key, NotSigned, Transmission, digest, sign
 from contentfilter.signing.transit import Unforeseeable
-from contentfilter.unstuffing import unstuffed
+from contentfilter.spool.unstuffing import unstuffed
 
 CHUNK = 256 * 1024
 """Octets read at once."""

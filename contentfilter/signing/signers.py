@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from contentfilter.content.results import ScanFailed
 from contentfilter.pool.crew import Observer
 from contentfilter.pool.pool import Pool
 from contentfilter.pool.process import Launcher
-from contentfilter.results import ScanFailed
 from contentfilter.signing.messages import Result, SignTask
 from mailbase.logs import Log
 

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from contentfilter.assessing import Mail, Name, StampFailed
-from contentfilter.origin import ticket_id
-from contentfilter.recipients import Share
-from contentfilter.results import ScanFailed
+from contentfilter.content.results import ScanFailed
+from contentfilter.disposition.recipients import Share
+from contentfilter.origin.origin import ticket_id
 from contentfilter.signing.author import NoAuthor, author_domain
 from contentfilter.signing.entitlement import SIGNED_FLOWS, may_sign, owner, registration_of
 from contentfilter.signing.messages import Result, Signed, SignTask, Unsigned, signed_for

@@ -16,7 +16,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from contentfilter.envelope import Envelope
+from contentfilter.session.envelope import Envelope
 from contentfilter.smtp import xforward
 from contentfilter.smtp.commands import without
 from contentfilter.smtp.offer import Offer

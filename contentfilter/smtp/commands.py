@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from contentfilter.envelope import Path
+from contentfilter.session.envelope import Path
 
 _QUOTED = rb'"(?:[^"\\]|\\.)*"'
 _PATH = re.compile(

@@ -16,7 +16,7 @@ from __future__ import annotations
 import enum
 from io import IncrementalNewlineDecoder
 
-from contentfilter.unstuffing import DOTTED
+from contentfilter.spool.unstuffing import DOTTED
 
 _END = b"\r\n.\r\n"
 _LONG = 40

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from contentfilter.envelope import Path
+from contentfilter.session.envelope import Path
 from contentfilter.smtp.data import Defect
 from mailbase.replies import Reply
 

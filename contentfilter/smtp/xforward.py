@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from contentfilter.envelope import Client
+from contentfilter.session.envelope import Client
 from mailbase.replies import printable
 
 ATTRIBUTES = ("NAME", "ADDR", "PORT", "HELO", "IDENT", "PROTO", "SOURCE")

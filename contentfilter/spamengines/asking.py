@@ -9,9 +9,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from contentfilter.content.results import ScanFailed
 from contentfilter.engines.exchange import Exchange
 from contentfilter.engines.seat import Name
-from contentfilter.results import ScanFailed
 from contentfilter.spamengines.question import Nonsense, Question
 
 

@@ -6,9 +6,9 @@ from collections.abc import Container
 from typing import Protocol
 
 from contentfilter.assessing import Assessment, Mail, Name
-from contentfilter.clues import Clue
+from contentfilter.content.clues import Clue
+from contentfilter.content.results import ScanFailed
 from contentfilter.engines.engine import Engine
-from contentfilter.results import ScanFailed
 from contentfilter.spamengines.question import Asked
 from mailbase.addresses import unpack
 from mailbase.vocabulary import Flow

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from contentfilter.clues import Clue
+from contentfilter.content.clues import Clue
+from contentfilter.content.results import ScanFailed, ScanResult
 from contentfilter.engines.seat import Name
-from contentfilter.results import ScanFailed, ScanResult
 from contentfilter.spamengines import rspamd, spamd
 from contentfilter.spamengines.asking import Asking
 from contentfilter.spamengines.http import HttpQuestion

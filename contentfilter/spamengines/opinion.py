@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from contentfilter.clues import MAX_DETAIL
+from contentfilter.content.clues import MAX_DETAIL
 from contentfilter.spamengines.question import Nonsense
 
 MAX_SCORE = 10_000.0

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from contentfilter.engines.seat import Message
-from contentfilter.seal import intact
-from contentfilter.unstuffing import unstuffed
+from contentfilter.spool.seal import intact
+from contentfilter.spool.unstuffing import unstuffed
 
 KEPT = 1 << 20
 """Octets of an answer that are kept. Rspamd tells score and symbols first, then the mail's URLs and
@@ -61,7 +61,7 @@ class Asked:
 
     @property
     def digest(self) -> bytes:
-        """The seal of its wire form; see :mod:`contentfilter.seal`."""
+        """The seal of its wire form; see :mod:`contentfilter.spool.seal`."""
         return self.spool.digest
 
     def chunks(self) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from contentfilter.progress import Progress
+from contentfilter.offline.progress import Progress
 from contentfilter.tuning.figures import Judged, Sample
 from contentfilter.tuning.plots import PlotsMissing, draw
 from contentfilter.tuning.report import WISHED, Terms, as_json, as_text
@@ -100,7 +100,7 @@ def _tune(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _listed(paths: Sequence[Path], complain: Callable[[object], None]) -> list[Path]:
-    from contentfilter.offline import files
+    from contentfilter.offline.offline import files
 
     return [path.resolve() for path in files(paths, complain)]
 

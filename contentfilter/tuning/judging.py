@@ -10,19 +10,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from contentfilter.offline import Run, make_pool
-from contentfilter.policy import Policies
-from contentfilter.results import ScanFailed, ScanResult
-from contentfilter.total import add_up
+from contentfilter.content.results import ScanFailed, ScanResult
+from contentfilter.disposition.policy import Policies
+from contentfilter.disposition.total import add_up
+from contentfilter.disposition.verdict import Fact, decide
+from contentfilter.offline.offline import Run, make_pool
 from contentfilter.tuning.figures import Judged
-from contentfilter.verdict import Fact, decide
 from mailbase.config import Settings
 from mailbase.ids import IdSource
 from mailbase.vocabulary import SEVERITY, Action, Finding, Flow
 
 
 class Judging(Run[Judged]):
-    """One run over the mails of two kinds; see :class:`contentfilter.offline.Run`.
+    """One run over the mails of two kinds; see :class:`contentfilter.offline.offline.Run`.
 
     Arguments:
         reactor: Twisted's, not running.

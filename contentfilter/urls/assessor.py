@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from contentfilter.assessing import Assessment, Mail, Name
-from contentfilter.clues import Clue
+from contentfilter.content.clues import Clue
 from contentfilter.urls.questions import Exempt, Question, questions, subjects_of
 from mailbase.config.url_lists import URL_KIND, UrlSettings
 from mailbase.dns import RecordType, Resolver

@@ -1,7 +1,7 @@
 """What clues and findings are worth in a mail's total: built in here, and ``flows.FLOW.points`` over it.
 
-A clue is a fact about a mail as spam (:mod:`contentfilter.clues`), named ``source.fact``. Who states clues
-knows no points; here is the one table that does. 5 points are enough to tag a mail, 15 to refuse it
+A clue is a fact about a mail as spam (:mod:`contentfilter.content.clues`), named ``source.fact``. Who states
+clues knows no points; here is the one table that does. 5 points are enough to tag a mail, 15 to refuse it
 (docs/points.md): an ordinary clue has 0.5 to 2.5, a sure one 3 to 4.5.
 """
 

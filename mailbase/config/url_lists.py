@@ -29,7 +29,7 @@ URL_KIND = "urls"
 UrlPart = Literal["domain", "host", "ipv4", "ipv6"]
 """What a list can be asked after: the registrable domain of a link, its host, the address that it is."""
 MAX_DOMAINS = 50
-"""Domains of one mail that can be looked up; see :class:`contentfilter.traits.Traits`."""
+"""Domains of one mail that can be looked up; see :class:`contentfilter.content.traits.Traits`."""
 
 
 def _domain(value: str) -> str:

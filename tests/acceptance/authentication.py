@@ -37,14 +37,14 @@ from contentfilter.authentication.judged import Judged
 from contentfilter.authentication.judging import Authenticator
 from contentfilter.authentication.outcome import Authentication, Signature
 from contentfilter.authentication.preparing import KeyPreparer
-from contentfilter.envelope import Client, Envelope
-from contentfilter.envelope import Path as MailPath
-from contentfilter.results import ScanResult
-from contentfilter.scan import scan_wire
-from contentfilter.spool import Spool
+from contentfilter.content.results import ScanResult
+from contentfilter.content.scan import scan_wire
+from contentfilter.content.traits import Traits
+from contentfilter.session.envelope import Client, Envelope
+from contentfilter.session.envelope import Path as MailPath
+from contentfilter.spool.spool import Spool
+from contentfilter.spool.unstuffing import stuffed
 from contentfilter.together import Awaited
-from contentfilter.traits import Traits
-from contentfilter.unstuffing import stuffed
 from mailbase.config.authentication import Enforcement
 from mailbase.dns import Answer, Found, NoData, NxDomain, Record, RecordType, Resolver
 from mailbase.evidence import Evidence

@@ -15,8 +15,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
-from contentfilter.results import ScanResult
-from contentfilter.scan import preload, scan_document
+from contentfilter.content.results import ScanResult
+from contentfilter.content.scan import preload, scan_document
 
 MACRO = {"office-macro"}
 LOCKED = {"office-encrypted", "pdf-encrypted"}

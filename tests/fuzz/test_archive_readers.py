@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contentfilter.containers.libarchive import ArchiveError, Reader
-from contentfilter.limits import Budget
-from contentfilter.part import Context, Part
-from contentfilter.scan import ScanOptions, scan_document
+from contentfilter.content.limits import Budget
+from contentfilter.content.part import Context, Part
+from contentfilter.content.scan import ScanOptions, scan_document
 from contentfilter.scanners.tar import Tar
 from tests.fuzz.guided import rar_archive, sevenzip_archive, tar_archive, zip_archive
 from tests.samples.cabinets import arj, cab, lha

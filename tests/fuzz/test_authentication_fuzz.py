@@ -20,7 +20,7 @@ from contentfilter.authentication.outcome import MAX_AUTHORS, MAX_CLAIMS, Authen
 from contentfilter.authentication.reported import claims, reported
 from contentfilter.authentication.results_line import results_line
 from contentfilter.authentication.verify import authenticate
-from contentfilter.clues import MAX_DETAIL
+from contentfilter.content.clues import MAX_DETAIL
 from contentfilter.message.wire import BytesWire
 from tests.samples.signed import PLAIN, body_in, public, record, rsa_key, seal, sign
 

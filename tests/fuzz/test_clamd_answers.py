@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from contentfilter.content.results import ScanFailed, ScanResult
 from contentfilter.engines.conversation import SMALL, Conversation, instream
-from contentfilter.results import ScanFailed, ScanResult
 from tests.unit.contentfilter.clamds import Connection, Message, Scene
 
 WORDS = st.sampled_from(

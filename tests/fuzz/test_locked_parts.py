@@ -13,13 +13,13 @@ from contentfilter.containers.access import lock_of
 from contentfilter.containers.noise import is_noise
 from contentfilter.containers.ziparchive import ZipArchive
 from contentfilter.containers.ziplock import fits, open_member
-from contentfilter.limits import ScanOptions
+from contentfilter.content.limits import ScanOptions
+from contentfilter.content.scan import scan_document
 from contentfilter.message import BytesWire
 from contentfilter.passwords.telling import as_text, told_by_mail
 from contentfilter.passwords.words import MAX_LENGTH, candidates
 from contentfilter.pdf import syntax
 from contentfilter.pdf.streams import lzw
-from contentfilter.scan import scan_document
 from tests.samples.archives import archive
 from tests.samples.pdf import pdf, raw_pdf, stream
 from tests.samples.ziplocks import aes, traditional

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from contentfilter.containers import cms, lzfu, openpgp, tnef
 from contentfilter.containers.ber import BerError
-from contentfilter.scan import scan_document
+from contentfilter.content.scan import scan_document
 from tests.samples import cms as made_cms
 from tests.samples import openpgp as made_openpgp
 from tests.samples import tnef as made_tnef

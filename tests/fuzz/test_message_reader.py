@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contentfilter.limits import Budget, ScanOptions
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import Part
+from contentfilter.content.scan import scan_message
 from contentfilter.message import BytesWire, FileWire, MessageReader, base64text, encodings, oldfiles
 from contentfilter.message.boundary import MAX_BOUNDARY, boundaries
 from contentfilter.message.filename import file_names, worst
 from contentfilter.message.header import parse
 from contentfilter.message.parameters import decode_words, parameters
 from contentfilter.message.wire import Wire
-from contentfilter.part import Part
-from contentfilter.scan import scan_message
 from mailbase.vocabulary import Finding, Unscanned
 
 OPTIONS = ScanOptions(parts=500, work=64 << 20)

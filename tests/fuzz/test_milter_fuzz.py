@@ -7,12 +7,12 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contentfilter.disposition import Answer, Deliver
+from contentfilter.disposition.disposition import Answer, Deliver
+from contentfilter.disposition.splits import Splits
 from contentfilter.milter import packets
 from contentfilter.milter.packets import MilterError, PacketReader, packet
 from contentfilter.milter.session import Profile, Session
-from contentfilter.splits import Splits
-from contentfilter.steps import Inspect, InspectionFailed, SpoolFailed, Stop, Store, Verdict
+from contentfilter.session.steps import Inspect, InspectionFailed, SpoolFailed, Stop, Store, Verdict
 from mailbase.replies import Reply
 
 BEGIN = packets.negotiation(6, 0x1FF, 0x1FFFFF)

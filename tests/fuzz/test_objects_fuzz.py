@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from contentfilter.containers import onestore, shell_link
 from contentfilter.containers.disk_image import disk_image
 from contentfilter.containers.literals import data_urls, flat, from_base64, literals, unquoted
-from contentfilter.filename import deception, suffix, suffixes
-from contentfilter.limits import Budget, ScanOptions
-from contentfilter.part import Context, Part
+from contentfilter.content.filename import deception, suffix, suffixes
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import Context, Part
 from contentfilter.scanners.appended import Appended, program_behind
 from contentfilter.scanners.cards import Cards
 from contentfilter.scanners.executable import Executable

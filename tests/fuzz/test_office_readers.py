@@ -17,7 +17,7 @@ from contentfilter.containers.markup import as_utf8, attributes, elements, joine
 from contentfilter.containers.vba_source import has_code, lines_of, normal_source
 from contentfilter.containers.word_binary import WordDocument
 from contentfilter.containers.xlslock import open_default
-from contentfilter.scan import ScanOptions, scan_document
+from contentfilter.content.scan import ScanOptions, scan_document
 from contentfilter.scanners.macro_words import suspicious
 from contentfilter.scanners.rtf import object_readings
 from tests.samples.compound import compound_file, vba_compress, vba_storage

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contentfilter.received import client_of, parse_received, received_lines
+from contentfilter.origin.received import client_of, parse_received, received_lines
 from mailbase.addresses import pack
 
 REAL, FALSE = pack("198.51.100.7"), pack("192.0.2.1")

@@ -5,13 +5,10 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contentfilter.disposition import Deliver
-from contentfilter.envelope import Envelope, Path
-from contentfilter.session import Profile, Session
-from contentfilter.smtp.client import ClientEngine, Finished, Job, Outcome, Result, SendContent, Write
-from contentfilter.smtp.offer import Offer
-from contentfilter.smtp.server import ServerEngine
-from contentfilter.steps import (
+from contentfilter.disposition.disposition import Deliver
+from contentfilter.session.envelope import Envelope, Path
+from contentfilter.session.session import Profile, Session
+from contentfilter.session.steps import (
     Close,
     CloseSpool,
     Command,
@@ -23,6 +20,9 @@ from contentfilter.steps import (
     Store,
     Verdict,
 )
+from contentfilter.smtp.client import ClientEngine, Finished, Job, Outcome, Result, SendContent, Write
+from contentfilter.smtp.offer import Offer
+from contentfilter.smtp.server import ServerEngine
 from mailbase.replies import Reply
 
 LINES = st.sampled_from(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contentfilter.envelope import Client, Envelope, Path
-from contentfilter.splits import MAX_PUT_OFF, MAX_TRIES, Splits
+from contentfilter.disposition.splits import MAX_PUT_OFF, MAX_TRIES, Splits
+from contentfilter.session.envelope import Client, Envelope, Path
 
 KINDS = {2: "taken", 5: "refused"}
 CLIENTS = ("203.0.113.9", "203.0.113.77", "192.0.2.1", "2001:db8::1")

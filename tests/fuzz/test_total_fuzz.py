@@ -9,13 +9,13 @@ import tempfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contentfilter.clues import Clue
-from contentfilter.deferring import digest
-from contentfilter.policy import Policies
-from contentfilter.spool import Spool
-from contentfilter.total import add_up
-from contentfilter.unstuffing import stuffed
-from contentfilter.verdict import decide
+from contentfilter.content.clues import Clue
+from contentfilter.disposition.deferring import digest
+from contentfilter.disposition.policy import Policies
+from contentfilter.disposition.total import add_up
+from contentfilter.disposition.verdict import decide
+from contentfilter.spool.spool import Spool
+from contentfilter.spool.unstuffing import stuffed
 from mailbase.config import loads
 from mailbase.evidence import Evidence
 from mailbase.points import MAX_POINTS

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from contentfilter.containers.libarchive import ArchiveError, Reader
 from contentfilter.containers.ziparchive import ZipArchive
-from contentfilter.scan import ScanOptions, scan_document
+from contentfilter.content.scan import ScanOptions, scan_document
 from tests.samples.archives import Entry, Item, archive, deflated, with_end64
 
 LIMIT = 1 << 16

@@ -15,9 +15,9 @@ import sys
 import time
 
 from contentfilter.analysis import Knowledge
+from contentfilter.content.results import ScanResult
 from contentfilter.pool.frames import Done
 from contentfilter.pool.messages import Task, encode
-from contentfilter.results import ScanResult
 from mailbase.vocabulary import Finding
 from tests.integration import mischief
 

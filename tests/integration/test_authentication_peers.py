@@ -27,13 +27,13 @@ from contentfilter.authentication.judged import Judged
 from contentfilter.authentication.judging import Authenticator
 from contentfilter.authentication.outcome import Authentication, Signature
 from contentfilter.authentication.preparing import KeyPreparer
-from contentfilter.envelope import Client, Envelope
-from contentfilter.envelope import Path as MailPath
-from contentfilter.results import ScanResult
-from contentfilter.scan import scan_message
-from contentfilter.spool import Spool
+from contentfilter.content.results import ScanResult
+from contentfilter.content.scan import scan_message
+from contentfilter.content.traits import Traits
+from contentfilter.session.envelope import Client, Envelope
+from contentfilter.session.envelope import Path as MailPath
+from contentfilter.spool.spool import Spool
 from contentfilter.together import Awaited
-from contentfilter.traits import Traits
 from mailbase.config.authentication import Enforcement
 from mailbase.dns import TableResolver
 from mailbase.evidence import Evidence

@@ -21,12 +21,12 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.task import deferLater
 
+from contentfilter.content.results import ScanFailed, ScanResult
+from contentfilter.content.scan import scan_document
 from contentfilter.pool.messages import Task
 from contentfilter.pool.pool import Pool
 from contentfilter.pool.process import MAX_LOG_LINES, ProcessLauncher
 from contentfilter.pool.worker import Settings
-from contentfilter.results import ScanFailed, ScanResult
-from contentfilter.scan import scan_document
 from mailbase.config.flows import FINDING_NAMES
 from mailbase.logs import Log
 from tests.integration import mischief

@@ -6,8 +6,8 @@ import struct
 
 from contentfilter.containers.biff import read_workbook, starts_stream, xlsb_dde
 from contentfilter.containers.xlslock import open_default
-from contentfilter.limits import Budget, ScanOptions
-from contentfilter.part import Context, Part
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import Context, Part
 from contentfilter.scanners.sheet_text import SheetText
 from tests.samples.office import record, workbook
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contentfilter.analysis.urls import hosts_of, nested
+from contentfilter.content.traits import Traits
 from contentfilter.letter.html import Page
 from contentfilter.links.hosts import read_host
 from contentfilter.links.link import Link
@@ -12,7 +13,6 @@ from contentfilter.links.mismatch import mismatch, read_shown
 from contentfilter.links.text import MAX_FOUND, urls_in
 from contentfilter.links.url import MAX_URL, read_url
 from contentfilter.links.wrapped import MAX_INNER, destinations
-from contentfilter.traits import Traits
 from mailbase.addresses import MAX_DOMAIN
 
 SEEDS = [

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from contentfilter.limits import Budget, ScanOptions
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import Part
 from contentfilter.message import BytesWire, MessageReader
-from contentfilter.part import Part
 from tests.samples.honest_mails import HONEST
 from tests.samples.mime_tricks import tricks
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contentfilter.limits import Budget, ScanOptions
-from contentfilter.part import Context, Part
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import Context, Part
 from contentfilter.scanners.active_mime import ActiveMime
 from contentfilter.scanners.office_xml import OfficeXml
 from contentfilter.scanners.open_document import OpenDocument

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contentfilter.containers import ovba
 from contentfilter.containers.cfb import CompoundError, CompoundFile
 from contentfilter.containers.word_binary import WordDocument
-from contentfilter.limits import Budget, ScanOptions
-from contentfilter.part import Context, Part
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import Context, Part
 from contentfilter.scanners.ole_links import OleLinks
 from contentfilter.scanners.ole_objects import OleObjects
 from tests.samples.compound import compound_file, vba_compress, vba_storage

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contentfilter.limits import ScanOptions
+from contentfilter.content.limits import ScanOptions
 from contentfilter.message import BytesWire
 from contentfilter.passwords.telling import as_text, told_by_mail
 from contentfilter.passwords.words import MAX_LENGTH, candidates

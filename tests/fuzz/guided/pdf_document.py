@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pikepdf
 
-from contentfilter.limits import Budget, ScanOptions
-from contentfilter.part import Context, Part
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import Context, Part
 from contentfilter.pdf import syntax
 from contentfilter.pdf.streams import lzw
 from contentfilter.scanners.pdf import Pdf

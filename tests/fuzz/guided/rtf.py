@@ -5,8 +5,8 @@ from __future__ import annotations
 import binascii
 import struct
 
-from contentfilter.limits import Budget, ScanOptions
-from contentfilter.part import Context, Part
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import Context, Part
 from contentfilter.scanners.rtf import Rtf
 
 _OBJECT = binascii.hexlify(struct.pack("<IIIIII", 0x501, 2, 1, 0, 0, 0) + b"content")

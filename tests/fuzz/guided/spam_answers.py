@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contentfilter.clues import MAX_DETAIL
+from contentfilter.content.clues import MAX_DETAIL
 from contentfilter.spamengines import rspamd, spamd
 from contentfilter.spamengines.opinion import Opinion
 from contentfilter.spamengines.question import Nonsense, Question

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from contentfilter.containers.formats import find_formats
-from contentfilter.limits import Budget, ScanOptions
-from contentfilter.part import Context, Part
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import Context, Part
 from contentfilter.scanners.tar import Tar
 from tests.samples.cabinets import cab, lha
 from tests.samples.rar import File, rar5

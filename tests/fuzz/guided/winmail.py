@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 
 from contentfilter.containers import lzfu
-from contentfilter.limits import Budget, ScanOptions
-from contentfilter.part import Context, Part
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import Context, Part
 from contentfilter.scanners.tnef import Tnef
 from tests.samples import tnef as made
 

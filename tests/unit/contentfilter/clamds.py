@@ -13,11 +13,11 @@ from twisted.internet.error import ConnectionDone, ConnectionRefusedError
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
+from contentfilter.content.results import ScanFailed, ScanResult
 from contentfilter.engines.clamd import Clamd
 from contentfilter.engines.endpoint import Endpoint
 from contentfilter.engines.engine import Engine
-from contentfilter.results import ScanFailed, ScanResult
-from contentfilter.seal import seal
+from contentfilter.spool.seal import seal
 from mailbase.logs import Log
 
 VERSION = b"ClamAV 1.4.6/27500/Fri Jan 15 09:00:00 2027"

@@ -12,17 +12,17 @@ from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from contentfilter.disposition import Answer, Disposition
+from contentfilter.content.results import ScanResult
+from contentfilter.disposition.disposition import Answer, Disposition
+from contentfilter.disposition.verdict import Verdict
 from contentfilter.engines.seat import Name as EngineName
-from contentfilter.envelope import Client, Envelope
-from contentfilter.envelope import Path as MailPath
 from contentfilter.inspector import Backends, MailInspector
 from contentfilter.metrics import Metrics
+from contentfilter.origin.received import Hop
 from contentfilter.recall import Recall
-from contentfilter.received import Hop
-from contentfilter.results import ScanResult
-from contentfilter.spool import Spool
-from contentfilter.verdict import Verdict
+from contentfilter.session.envelope import Client, Envelope
+from contentfilter.session.envelope import Path as MailPath
+from contentfilter.spool.spool import Spool
 from mailbase.config import ListenerSettings, Settings, loads
 from mailbase.control import ControlError
 from mailbase.evidence import Evidence

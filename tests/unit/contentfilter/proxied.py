@@ -11,14 +11,14 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
-from contentfilter.disposition import Deliver, Disposition
-from contentfilter.envelope import Envelope
-from contentfilter.intake import Intake, Shortage
+from contentfilter.disposition.disposition import Deliver, Disposition
 from contentfilter.metering import NoMeter, Stage
-from contentfilter.reinjection import ReinjectionPort
-from contentfilter.server import ProxyFactory, Shared
-from contentfilter.spool import Spool
-from contentfilter.steps import End
+from contentfilter.reinjection.reinjection import ReinjectionPort
+from contentfilter.session.envelope import Envelope
+from contentfilter.session.intake import Intake, Shortage
+from contentfilter.session.server import ProxyFactory, Shared
+from contentfilter.session.steps import End
+from contentfilter.spool.spool import Spool
 from mailbase.config import ContentfilterSettings, ListenerSettings, SpoolSettings
 from mailbase.config.contentfilter import WorkerSettings
 from mailbase.logs import Log

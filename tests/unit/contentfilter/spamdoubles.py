@@ -9,9 +9,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from contentfilter.content.results import ScanFailed, ScanResult
 from contentfilter.engines.endpoint import Endpoint
 from contentfilter.engines.engine import Engine
-from contentfilter.results import ScanFailed, ScanResult
 from contentfilter.spamengines.dialects import Rspamd, Spamd
 from contentfilter.spamengines.question import Asked
 from mailbase.logs import Log

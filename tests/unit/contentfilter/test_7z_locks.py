@@ -18,7 +18,7 @@ from contentfilter.containers.noise import is_noise
 from contentfilter.containers.sevenzip import read_7z, with_header, write_7z
 from contentfilter.containers.sevenzip_streams import AES, COPY, LZMA2, Coder, FileEntry, Folder
 from contentfilter.containers.sevenziplock import Lock, lock_of, unlocked
-from contentfilter.scan import scan_message
+from contentfilter.content.scan import scan_message
 from tests.samples.messages import attachment, message, multipart, text
 from tests.samples.office import docm, docx
 

@@ -24,17 +24,17 @@ from contentfilter.authentication.judging import FAILED, Authenticator, spf_of
 from contentfilter.authentication.outcome import EMPTY, Authentication, Chain, Sealed, Signature
 from contentfilter.authentication.preparing import MAX_OCTETS, MAX_RECORDS, PATIENCE, KeyPreparer
 from contentfilter.authentication.results_line import results_line
-from contentfilter.clues import Clue, is_clue
-from contentfilter.envelope import Client, Envelope
-from contentfilter.envelope import Path as MailPath
+from contentfilter.content.clues import Clue, is_clue
+from contentfilter.content.results import ScanResult
+from contentfilter.content.scan import scan_message
+from contentfilter.content.traits import Traits
 from contentfilter.message.wire import BytesWire
+from contentfilter.origin.received import Hop
 from contentfilter.recall import Recall, Recalled
-from contentfilter.received import Hop
-from contentfilter.results import ScanResult
-from contentfilter.scan import scan_message
-from contentfilter.spool import Spool
+from contentfilter.session.envelope import Client, Envelope
+from contentfilter.session.envelope import Path as MailPath
+from contentfilter.spool.spool import Spool
 from contentfilter.together import Awaited
-from contentfilter.traits import Traits
 from mailbase.config import loads
 from mailbase.config.authentication import AUTHENTICATION_POINTS, Enforcement
 from mailbase.dns import TableResolver, Temporary

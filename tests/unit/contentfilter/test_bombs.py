@@ -6,9 +6,9 @@ import gzip
 
 import pytest
 
-from contentfilter.limits import MIB, Budget
-from contentfilter.results import ScanResult
-from contentfilter.scan import ScanOptions, scan_document
+from contentfilter.content.limits import MIB, Budget
+from contentfilter.content.results import ScanResult
+from contentfilter.content.scan import ScanOptions, scan_document
 from tests.samples import bombs
 
 SMALL = ScanOptions(member_size=4 * MIB, expanded=32 * MIB, parts=500, members=100)

@@ -9,8 +9,8 @@ import zlib
 import pytest
 
 from contentfilter.containers.cabinet import MSZIP, CabinetError, read_cabinet, unpack
-from contentfilter.results import ScanResult
-from contentfilter.scan import ScanOptions, scan_document
+from contentfilter.content.results import ScanResult
+from contentfilter.content.scan import ScanOptions, scan_document
 from tests.samples.cabinets import cab
 from tests.samples.office import docm
 

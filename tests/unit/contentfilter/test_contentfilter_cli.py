@@ -11,21 +11,22 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, succeed
 
-from contentfilter import cli, offline
-from contentfilter.batch import Unreadable
-from contentfilter.clues import Clue
-from contentfilter.envelope import Envelope
-from contentfilter.envelope import Path as MailPath
-from contentfilter.offline import Scan, files, is_message, open_task
+from contentfilter import cli
+from contentfilter.content.clues import Clue
+from contentfilter.content.results import ScanFailed, ScanResult
+from contentfilter.disposition.verdict import Verdict
+from contentfilter.offline import offline
+from contentfilter.offline.batch import Unreadable
+from contentfilter.offline.offline import Scan, files, is_message, open_task
+from contentfilter.offline.progress import Progress
 from contentfilter.pool.messages import Task
-from contentfilter.progress import Progress
 from contentfilter.quarantine import commands
 from contentfilter.quarantine.entry import MAGIC, Entry, locked
 from contentfilter.quarantine.keeper import Quarantine
 from contentfilter.quarantine.release import Released
-from contentfilter.results import ScanFailed, ScanResult
-from contentfilter.spool import Spool
-from contentfilter.verdict import Verdict
+from contentfilter.session.envelope import Envelope
+from contentfilter.session.envelope import Path as MailPath
+from contentfilter.spool.spool import Spool
 from mailbase.config import QuarantineSettings, loads
 from mailbase.lists import showing
 from mailbase.vocabulary import Action, Finding, Flow, Unscanned

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from contentfilter.clues import Clue
-from contentfilter.deferring import MAX_DIGESTED, TIMEOUT, digest
-from contentfilter.disposition import Answer, Deliver
-from contentfilter.results import ScanResult
-from contentfilter.spool import Spool
-from contentfilter.unstuffing import stuffed
+from contentfilter.content.clues import Clue
+from contentfilter.content.results import ScanResult
+from contentfilter.disposition.deferring import MAX_DIGESTED, TIMEOUT, digest
+from contentfilter.disposition.disposition import Answer, Deliver
+from contentfilter.spool.spool import Spool
+from contentfilter.spool.unstuffing import stuffed
 from mailbase.control import ControlError
 
 from .inspecting import AFTER_QUEUE, ID, MACRO, TICKETED, Scene, reply

@@ -7,8 +7,8 @@ import os
 import pytest
 
 from contentfilter.containers.udf import Udf, UdfError, find_udf
-from contentfilter.results import ScanResult
-from contentfilter.scan import ScanOptions, scan_document
+from contentfilter.content.results import ScanResult
+from contentfilter.content.scan import ScanOptions, scan_document
 from tests.samples.discs import SECTOR, udf
 from tests.samples.office import docm
 from tests.samples.written import written

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contentfilter.reasons import REASONS, UNSCANNED
+from contentfilter.disposition.reasons import REASONS, UNSCANNED
 from mailbase.config import FINDING_NAMES
 from mailbase.vocabulary import UNSCANNED_REASONS
 

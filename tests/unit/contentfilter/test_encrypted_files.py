@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from contentfilter.scan import ScanOptions, scan_document
+from contentfilter.content.scan import ScanOptions, scan_document
 from tests.samples.archives import plain_zip
 from tests.samples.pdf import raw_pdf
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from contentfilter.clues import Clue
-from contentfilter.policy import Policies, Policy
-from contentfilter.results import ScanResult
-from contentfilter.total import add_up
-from contentfilter.verdict import decide
+from contentfilter.content.clues import Clue
+from contentfilter.content.results import ScanResult
+from contentfilter.disposition.policy import Policies, Policy
+from contentfilter.disposition.total import add_up
+from contentfilter.disposition.verdict import decide
 from mailbase.config import ConfigError, Settings, loads
 from mailbase.config.authentication import Enforcement
 from mailbase.registry import load_registry

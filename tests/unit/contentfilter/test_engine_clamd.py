@@ -13,12 +13,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.python.failure import Failure
 
+from contentfilter.content.results import ScanFailed, ScanResult
 from contentfilter.engines.answers import judge, signatures_made
 from contentfilter.engines.conversation import MAX_ANSWER, SMALL
 from contentfilter.engines.endpoint import IDLE, MAX_RETRY, REFRESH
 from contentfilter.engines.engine import MAX_LOST
-from contentfilter.results import ScanFailed, ScanResult
-from contentfilter.unstuffing import unstuffed
+from contentfilter.spool.unstuffing import unstuffed
 from mailbase.vocabulary import Finding, Unscanned
 
 from .clamds import Connection, Message, Scene

@@ -13,10 +13,10 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from contentfilter.content.results import ScanFailed, ScanResult
 from contentfilter.engines.command import PREFIX, CommandSeat, judge
 from contentfilter.engines.engine import MAX_LOST, Engine
 from contentfilter.engines.program import Ended
-from contentfilter.results import ScanFailed, ScanResult
 from mailbase.config.engines import CommandSettings
 from mailbase.logs import Log
 from mailbase.vocabulary import Finding, Unscanned

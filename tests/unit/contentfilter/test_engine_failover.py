@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from contentfilter.content.results import ScanFailed, ScanResult
 from contentfilter.engines.engine import MAX_LOST
-from contentfilter.results import ScanFailed, ScanResult
 from mailbase.vocabulary import Finding
 
 from .clamds import SILENT, VERSION, Scene

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from contentfilter.content.results import ScanFailed
 from contentfilter.engines.assembly import Engines, missing
 from contentfilter.engines.specimen import Specimen
 from contentfilter.engines.watch import AGAIN, EVERY, SelfTest
-from contentfilter.results import ScanFailed
 from mailbase.config import loads
 from mailbase.logs import Log
 from postwarden.demo import documents

@@ -14,14 +14,14 @@ import pytest
 
 from contentfilter.assessing import Assessment, Mail, Name
 from contentfilter.authentication.outcome import Authentication
+from contentfilter.content.results import ScanResult
+from contentfilter.content.traits import Traits
+from contentfilter.disposition.recipients import Share
 from contentfilter.metering import STAGES
 from contentfilter.pool.frames import Done, Ready
 from contentfilter.quarantine.housekeeping import FIRST, State
-from contentfilter.recipients import Share
-from contentfilter.results import ScanResult
 from contentfilter.signing.messages import Signed, SignTask
 from contentfilter.signing.record import record_text
-from contentfilter.traits import Traits
 from mailbase.dns import RecordType
 from mailbase.vocabulary import Finding, Unscanned
 from tests.samples.dkim_keys import lay_down
@@ -149,7 +149,7 @@ def mail_under_way(wired: Wired) -> None:
 
 def mail_is_changed_on_its_way(wired: Wired) -> None:
     """By whatever: the hash of what came in is not that of what would go out."""
-    wired.patch.setattr("contentfilter.spool.Spool.digest", b"another")
+    wired.patch.setattr("contentfilter.spool.spool.Spool.digest", b"another")
     for engine in ("conversation", "command"):
         wired.patch.setattr(f"contentfilter.engines.{engine}.intact", lambda pieces, _digest: pieces)
     assert wired.mail().startswith("451 ")

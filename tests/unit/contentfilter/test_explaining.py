@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from contentfilter import cli, explaining
-from contentfilter.account import Told, content, outcome
-from contentfilter.clues import Clue
-from contentfilter.recipients import Share
-from contentfilter.results import ScanFailed
-from contentfilter.total import add_up
-from contentfilter.verdict import Verdict
+from contentfilter import cli
+from contentfilter.content.clues import Clue
+from contentfilter.content.results import ScanFailed
+from contentfilter.disposition import explaining
+from contentfilter.disposition.account import Told, content, outcome
+from contentfilter.disposition.recipients import Share
+from contentfilter.disposition.total import add_up
+from contentfilter.disposition.verdict import Verdict
 from mailbase.config import Settings
 from mailbase.control import ControlError
 from mailbase.evidence import Evidence

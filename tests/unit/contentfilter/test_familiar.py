@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from contentfilter import familiar as module
-from contentfilter.familiar import KEPT, LARGEST, Familiar
-from contentfilter.limits import Budget, ScanOptions
-from contentfilter.part import Context, Found, Part
+from contentfilter.content import familiar as module
+from contentfilter.content.familiar import KEPT, LARGEST, Familiar
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import Context, Found, Part
+from contentfilter.content.scan import _Walk, scan_message
 from contentfilter.passwords.passwords import Passwords
-from contentfilter.scan import _Walk, scan_message
 from mailbase.vocabulary import Finding
 from tests.samples.archives import plain_zip
 from tests.samples.messages import attachment, message, multipart, text

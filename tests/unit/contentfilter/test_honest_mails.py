@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from contentfilter.scan import scan_message
-from contentfilter.verdict import decide
+from contentfilter.content.scan import scan_message
+from contentfilter.disposition.verdict import decide
 from mailbase.config import FlowsSettings
 from mailbase.vocabulary import Action, Flow
 from tests.samples.honest_mails import HONEST

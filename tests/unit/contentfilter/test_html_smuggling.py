@@ -15,7 +15,7 @@ import zlib
 
 import pytest
 
-from contentfilter.scan import ScanOptions, scan_document, scan_message
+from contentfilter.content.scan import ScanOptions, scan_document, scan_message
 from tests.samples.archives import plain_zip
 from tests.samples.messages import attachment, message, multipart, text
 from tests.samples.office import docm

@@ -9,9 +9,9 @@ import pytest
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
-from contentfilter import idle
+from contentfilter.reinjection import idle
 from contentfilter.smtp.client import Result
-from contentfilter.spool import Spool
+from contentfilter.spool.spool import Spool
 from tests.unit.contentfilter.test_reinjection import EHLO, Rig, spooled
 
 SENT = b"MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nDATA\r\n"

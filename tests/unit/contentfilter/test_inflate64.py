@@ -10,7 +10,7 @@ import pytest
 from contentfilter.containers import inflate64 as module
 from contentfilter.containers.inflate64 import inflate64
 from contentfilter.containers.zipmember import Expanded
-from contentfilter.scan import scan_document
+from contentfilter.content.scan import scan_document
 from tests.samples.archives import Item, archive, item
 from tests.samples.office import docm
 

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from contentfilter.disposition import Deliver
+from contentfilter.content.results import ScanFailed, ScanResult
+from contentfilter.disposition.disposition import Deliver
+from contentfilter.disposition.recipients import LEFT_OUT
 from contentfilter.inspector import RESERVE
 from contentfilter.macros.allowlist import Allowlist
 from contentfilter.macros.entry import entry_of
 from contentfilter.macros.file import change
-from contentfilter.origin import TICKET_TIMEOUT, ticket_id
-from contentfilter.received import Hop
-from contentfilter.recipients import LEFT_OUT
-from contentfilter.results import ScanFailed, ScanResult
+from contentfilter.origin.origin import TICKET_TIMEOUT, ticket_id
+from contentfilter.origin.received import Hop
 from mailbase.evidence import Evidence
 from mailbase.ids import is_id
 from mailbase.logs import Log

@@ -9,11 +9,11 @@ from prometheus_client import CollectorRegistry
 
 from contentfilter.assessing import Assessment, Mail, StampFailed
 from contentfilter.assessing import Name as PanelName
-from contentfilter.clues import Clue
-from contentfilter.disposition import Deliver
+from contentfilter.content.clues import Clue
+from contentfilter.content.results import ScanFailed, ScanResult
+from contentfilter.disposition.disposition import Deliver
 from contentfilter.metrics import Metrics
 from contentfilter.panel import Panel
-from contentfilter.results import ScanFailed, ScanResult
 from mailbase.logs import Log
 from mailbase.vocabulary import Flow
 

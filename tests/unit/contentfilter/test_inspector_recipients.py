@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from contentfilter.disposition import Deliver
-from contentfilter.results import ScanFailed, ScanResult
+from contentfilter.content.results import ScanFailed, ScanResult
+from contentfilter.disposition.disposition import Deliver
 from mailbase.registry import load_registry
 from mailbase.spamtraps import Spamtraps
 from mailbase.vocabulary import Action

@@ -15,18 +15,18 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
 from contentfilter.assessing import Mail
-from contentfilter.envelope import Envelope
-from contentfilter.envelope import Path as MailPath
+from contentfilter.content.results import ScanFailed, ScanResult
+from contentfilter.content.traits import Traits
+from contentfilter.disposition.total import Item, Total
 from contentfilter.learning.bulk import MANY, PAUSE, BulkAssessor, is_counted
 from contentfilter.learning.student import EVERY, MOST_OCTETS, Student
 from contentfilter.learning.watch import EVERY as LOOK_EVERY
 from contentfilter.learning.watch import ModelWatch
 from contentfilter.pool.messages import Task
-from contentfilter.results import ScanFailed, ScanResult
-from contentfilter.spool import Spool
+from contentfilter.session.envelope import Envelope
+from contentfilter.session.envelope import Path as MailPath
+from contentfilter.spool.spool import Spool
 from contentfilter.statistics.digest import KEYS, VERSION, fuzzy_digest
-from contentfilter.total import Item, Total
-from contentfilter.traits import Traits
 from mailbase.config import loads
 from mailbase.config.statistics import AutomaticSettings
 from mailbase.control import ControlError

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
+from contentfilter.content.results import ScanResult
+from contentfilter.content.traits import Traits
 from contentfilter.learning.bulk import BulkAssessor
 from contentfilter.learning.student import EVERY
 from contentfilter.pool.frames import Done
-from contentfilter.results import ScanResult
-from contentfilter.traits import Traits
 from mailbase.statistics.lesson import encode_lesson, pack
 
 from .wired import Wired, Worker

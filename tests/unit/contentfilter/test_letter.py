@@ -8,11 +8,11 @@ import pytest
 
 from contentfilter.analysis import Analysis, Knowledge, analyse
 from contentfilter.analysis.analyser import FAILED
-from contentfilter.clues import MAX_CLUES, Clue, is_clue
+from contentfilter.content.clues import MAX_CLUES, Clue, is_clue
+from contentfilter.content.part import Part
 from contentfilter.letter import Letter, Text
 from contentfilter.letter.header import MAX_FIELDS, MAX_VALUE, fields_of
 from contentfilter.letter.letter import MAX_ATTACHED, MAX_ATTACHMENTS, MAX_TEXT, MAX_TEXTS, Composer
-from contentfilter.part import Part
 
 
 def test_fields_are_unfolded_and_keep_their_order() -> None:

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
+from contentfilter.content.references import unescaped
 from contentfilter.letter.elements import MAX_DEPTH
 from contentfilter.letter.html import MAX_LINKS, attributes_of, read_page, trimmed
 from contentfilter.links.link import MAX_LINK_TEXT, MAX_TARGET, Link
-from contentfilter.references import unescaped
 
 
 @pytest.mark.parametrize(

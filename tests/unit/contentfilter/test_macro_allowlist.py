@@ -9,10 +9,10 @@ import os
 import pytest
 
 from contentfilter import cli
+from contentfilter.content.results import ScanFailed, ScanResult
 from contentfilter.macros.allowlist import ALLOWED, Allowlist
 from contentfilter.macros.entry import Entry, entry_from, entry_of
 from contentfilter.macros.file import MAX_ENTRIES, AllowlistError, change, read
-from contentfilter.results import ScanFailed, ScanResult
 from mailbase.logs import Log
 from mailbase.vocabulary import Finding
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from contentfilter.containers.vba_source import has_code, lines_of, normal_source
+from contentfilter.content.scan import scan_document
 from contentfilter.macros import digest
 from contentfilter.macros.digest import is_digest
-from contentfilter.scan import scan_document
 from tests.samples.compound import compound_file, vba_storage
 from tests.samples.office import EMPTY, MACRO, TAME, doc, docm, docx, vba_project
 

@@ -9,11 +9,11 @@ import re
 
 import pytest
 
-from contentfilter.limits import Budget, ScanOptions
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import Part
 from contentfilter.message import BytesWire, MessageReader
 from contentfilter.message.boundary import boundaries
 from contentfilter.message.variants import in_structure, variants
-from contentfilter.part import Part
 from mailbase.vocabulary import Finding
 from tests.samples.messages import HEAD, attachment, multipart, text
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from contentfilter.limits import Budget, ScanOptions
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import Part
+from contentfilter.content.scan import scan_message
 from contentfilter.message import BytesWire, MessageReader
-from contentfilter.part import Part
-from contentfilter.scan import scan_message
 from mailbase.vocabulary import Finding, Unscanned
 from tests.samples.messages import HEAD, attachment, message, multipart, text
 

@@ -10,10 +10,10 @@ import time
 
 import pytest
 
-from contentfilter.limits import Budget, ScanOptions
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import Part
 from contentfilter.message import MessageReader, base64text, encodings, oldfiles
 from contentfilter.message.wire import BytesWire
-from contentfilter.part import Part
 
 
 def base64_of(text: bytes) -> tuple[list[bytes], bool]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from contentfilter.limits import Budget, ScanOptions
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import Part
 from contentfilter.message import BytesWire, MessageReader
 from contentfilter.message.parameters import parameters
-from contentfilter.part import Part
 from mailbase.vocabulary import Finding, Unscanned
 from tests.samples.messages import HEAD, attachment, message, multipart, text
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from contentfilter.limits import Budget, ScanOptions
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import Part
 from contentfilter.message import BytesWire, FileWire, MessageReader, open_wire, unstuff
 from contentfilter.message import wire as wires
-from contentfilter.part import Part
 from tests.samples.messages import attachment, message, multipart, text
 
 IN_MEMORY = 1 << 20

@@ -13,15 +13,15 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
-from contentfilter.connection import MAX_DATA_TIME
-from contentfilter.disposition import Answer, Deliver
-from contentfilter.intake import Intake
+from contentfilter.disposition.disposition import Answer, Deliver
+from contentfilter.disposition.splits import Splits
 from contentfilter.milter import packets
 from contentfilter.milter.packets import MAX_PACKET, PacketReader, packet
 from contentfilter.milter.server import MilterFactory
-from contentfilter.server import Shared
-from contentfilter.splits import Splits
-from contentfilter.steps import End
+from contentfilter.session.connection import MAX_DATA_TIME
+from contentfilter.session.intake import Intake
+from contentfilter.session.server import Shared
+from contentfilter.session.steps import End
 from mailbase.config import ContentfilterSettings, ListenerSettings, SpoolSettings
 from mailbase.config.contentfilter import WorkerSettings
 from mailbase.logs import Log

@@ -7,10 +7,10 @@ import tempfile
 
 import pytest
 
-from contentfilter.limits import Budget, ScanOptions
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import Part
+from contentfilter.content.scan import scan_message
 from contentfilter.message import BytesWire, MessageReader, wire
-from contentfilter.part import Part
-from contentfilter.scan import scan_message
 from tests.samples import mime_tricks
 from tests.samples.mime_tricks import combined, tricks
 from tests.samples.office import doc, docm

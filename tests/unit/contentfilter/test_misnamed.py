@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from contentfilter.filename import deception, suffix, suffixes
-from contentfilter.scan import scan_document, scan_message
+from contentfilter.content.filename import deception, suffix, suffixes
+from contentfilter.content.scan import scan_document, scan_message
 from tests.samples.archives import plain_zip
 from tests.samples.compound import compound_file
 from tests.samples.messages import attachment, message, multipart, text

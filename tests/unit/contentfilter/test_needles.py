@@ -8,7 +8,7 @@ from itertools import islice
 
 import pytest
 
-from contentfilter.needles import Needles
+from contentfilter.content.needles import Needles
 
 WINDOWS = (4 << 10, (4 << 10) + (16 << 10), (4 << 10) + (16 << 10) + (64 << 10))
 """Where a search from the beginning goes on with the next window."""

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from contentfilter.scan import scan_document
+from contentfilter.content.scan import scan_document
 from tests.samples.archives import plain_zip
 from tests.samples.office import CONTENT_TYPES, MACRO, docm, docx, vba_project
 

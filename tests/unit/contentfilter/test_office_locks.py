@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from contentfilter.containers.access import lock_of
 from contentfilter.containers.ooxmllock import Agile, LockError, Standard, UnknownLock, read_lock
-from contentfilter.scan import ScanOptions, scan_document, scan_message
+from contentfilter.content.scan import ScanOptions, scan_document, scan_message
 from tests.samples.compound import compound_file
 from tests.samples.messages import attachment, message, multipart, text
 from tests.samples.office import (

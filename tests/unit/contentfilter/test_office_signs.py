@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from contentfilter.scan import scan_document
+from contentfilter.content.scan import scan_document
 
 PROGRAM = base64.b64encode(b"\x7fELF" + bytes(range(100))).decode()
 SIGNS = {

@@ -13,12 +13,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from contentfilter.assessing import Assessment, Mail, Name, StampFailed
-from contentfilter.clues import Clue
-from contentfilter.envelope import Client, Envelope
-from contentfilter.envelope import Path as MailPath
+from contentfilter.content.clues import Clue
+from contentfilter.content.results import ScanFailed
 from contentfilter.panel import PATIENCE, Panel
-from contentfilter.results import ScanFailed
-from contentfilter.spool import Spool
+from contentfilter.session.envelope import Client, Envelope
+from contentfilter.session.envelope import Path as MailPath
+from contentfilter.spool.spool import Spool
 from contentfilter.together import Awaited
 from mailbase.logs import Log
 from mailbase.vocabulary import Flow

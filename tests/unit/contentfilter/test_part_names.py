@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from contentfilter import scan
-from contentfilter.limits import Budget, ScanOptions
+from contentfilter.content import scan
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import MAX_RAW_NAME, Context, Found, Part, clean_name
+from contentfilter.content.scan import scan_document, scan_message
 from contentfilter.message import BytesWire, MessageReader
-from contentfilter.part import MAX_RAW_NAME, Context, Found, Part, clean_name
-from contentfilter.scan import scan_document, scan_message
 from tests.samples.archives import plain_zip
 from tests.samples.messages import attachment, message, multipart, text
 

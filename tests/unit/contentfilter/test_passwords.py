@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from contentfilter.limits import Budget, ScanOptions
+from contentfilter.content.limits import Budget, ScanOptions
 from contentfilter.message import BytesWire
 from contentfilter.passwords.passwords import Password, Passwords
 from contentfilter.passwords.telling import as_text, told_by_mail, told_by_name, without_tags

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from contentfilter.policy import Policies, Policy
+from contentfilter.disposition.policy import Policies, Policy
 from mailbase.config import Settings, loads
 from mailbase.registry import load_registry
 from mailbase.vocabulary import Action, Flow

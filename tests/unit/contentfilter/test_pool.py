@@ -13,6 +13,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
+from contentfilter.content.results import ScanFailed, ScanResult
 from contentfilter.pool import messages
 from contentfilter.pool.crew import FIRST_PAUSE, LONGEST_PAUSE
 from contentfilter.pool.frames import Done, Failed, Ready
@@ -20,7 +21,6 @@ from contentfilter.pool.member import RETIRE_TIMEOUT, SOUND_AGE, START_TIMEOUT
 from contentfilter.pool.messages import Task, decode, encode
 from contentfilter.pool.pool import LONGEST_ASIDE, MOST_ASIDE, Pool
 from contentfilter.pool.process import MAX_LOG_LINES, Events, WorkerProcess
-from contentfilter.results import ScanFailed, ScanResult
 from mailbase.config import FINDING_NAMES
 from mailbase.logs import Log
 

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contentfilter.clues import MAX_CLUES, Clue
+from contentfilter.content.clues import MAX_CLUES, Clue
+from contentfilter.content.results import ScanResult
+from contentfilter.content.traits import MAX_HOST, MAX_HOSTS, Traits
 from contentfilter.pool import messages
 from contentfilter.pool.frames import MAX_ANSWER, Done, Frames, Garbage
 from contentfilter.pool.messages import MAX_FACTS, MAX_TEXT, Task, decode, encode
-from contentfilter.results import ScanResult
-from contentfilter.spool import SMALL
-from contentfilter.traits import MAX_HOST, MAX_HOSTS, Traits
+from contentfilter.spool.spool import SMALL
 from mailbase.config import FINDING_NAMES
 from mailbase.vocabulary import Finding, Unscanned
 

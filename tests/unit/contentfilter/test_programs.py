@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from contentfilter.containers import shell_link
-from contentfilter.scan import scan_document
+from contentfilter.content.scan import scan_document
 from tests.samples.archives import plain_zip
 from tests.samples.compound import compound_file
 from tests.samples.office import docx

@@ -15,14 +15,14 @@ import pytest
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
-from contentfilter.envelope import Client, Envelope
-from contentfilter.envelope import Path as MailPath
+from contentfilter.disposition.verdict import Verdict
 from contentfilter.quarantine import storing
 from contentfilter.quarantine.entry import MAGIC, QuarantineError, entries, find, locked, read, remove
 from contentfilter.quarantine.folder import prepare, usage
 from contentfilter.quarantine.keeper import AGAIN, HEAD, MAX_WAITING, Quarantine
-from contentfilter.spool import Spool
-from contentfilter.verdict import Verdict
+from contentfilter.session.envelope import Client, Envelope
+from contentfilter.session.envelope import Path as MailPath
+from contentfilter.spool.spool import Spool
 from mailbase.config import QuarantineSettings
 from mailbase.vocabulary import Action, Finding, Flow, Unscanned
 

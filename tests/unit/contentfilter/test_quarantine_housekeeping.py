@@ -14,7 +14,6 @@ import pytest
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.task import Clock
 
-from contentfilter.envelope import Envelope
 from contentfilter.quarantine.digest import AHEAD, MAX_LISTED, Digest, Gateway, Kept, compose, readers
 from contentfilter.quarantine.entry import MAGIC, came, locked, stamp
 from contentfilter.quarantine.housekeeping import (
@@ -29,6 +28,7 @@ from contentfilter.quarantine.housekeeping import (
     expire,
 )
 from contentfilter.quarantine.keeper import Quarantine
+from contentfilter.session.envelope import Envelope
 from mailbase.config import QuarantineSettings, Settings, loads
 from mailbase.logs import Log
 from mailbase.registry import load_registry

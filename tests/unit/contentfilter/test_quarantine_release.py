@@ -13,7 +13,7 @@ import pytest
 
 from contentfilter.quarantine.entry import MAGIC, Entry, QuarantineError, read
 from contentfilter.quarantine.release import release
-from contentfilter.unstuffing import stuffed, unstuffed
+from contentfilter.spool.unstuffing import stuffed, unstuffed
 
 ID = "0123456789abc"
 MESSAGE = b"Subject: x\r\n\r\n.dot\r\n..two\r\n\r\nbare\rcr \xff\r\n" + b"0123456789\r\n.\r\n" * 30_000

@@ -8,8 +8,8 @@ import zlib
 import pytest
 
 from contentfilter.containers.rar import RarError, read_rar
-from contentfilter.results import ScanResult
-from contentfilter.scan import ScanOptions, scan_document
+from contentfilter.content.results import ScanResult
+from contentfilter.content.scan import ScanOptions, scan_document
 from mailbase.vocabulary import Unscanned
 from tests.samples.office import docm
 from tests.samples.rar import MARK4, MARK5, File, block4, block5, number, rar4, rar5

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from contentfilter.containers.rar import Block5
 from contentfilter.containers.rarlock import Lock, read_lock
-from contentfilter.scan import scan_message
+from contentfilter.content.scan import scan_message
 from tests.samples.messages import attachment, message, multipart, text
 from tests.samples.office import docm, docx
 from tests.samples.rar import MARK4, MARK5, block4, block5, number, squeezed5

@@ -8,9 +8,9 @@ import pytest
 from twisted.internet.task import Clock
 
 from contentfilter import recall
+from contentfilter.content.results import ScanFailed, ScanResult
 from contentfilter.recall import KEPT, LARGE, Recall, Recalled
-from contentfilter.results import ScanFailed, ScanResult
-from contentfilter.spool import Spool
+from contentfilter.spool.spool import Spool
 from mailbase.vocabulary import Finding, Unscanned
 
 CLEAN = ScanResult(parts=3, seconds=0.5)

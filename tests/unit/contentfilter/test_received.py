@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contentfilter.received import MAX_HOPS, Hop, client_of, parse_received, received_lines
+from contentfilter.origin.received import MAX_HOPS, Hop, client_of, parse_received, received_lines
 from mailbase.addresses import pack
 
 V4, V6 = pack("198.51.100.7"), pack("2001:db8::7")

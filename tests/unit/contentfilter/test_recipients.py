@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from contentfilter.clues import Clue
-from contentfilter.disposition import Answer, Deliver
-from contentfilter.envelope import Envelope, Path
-from contentfilter.policy import Policies, Policy
-from contentfilter.recipients import LEFT_OUT, Share, differ, dispose, in_one_answer, judge
-from contentfilter.results import ScanFailed, ScanResult
-from contentfilter.verdict import Fact, Verdict
+from contentfilter.content.clues import Clue
+from contentfilter.content.results import ScanFailed, ScanResult
+from contentfilter.disposition.disposition import Answer, Deliver
+from contentfilter.disposition.policy import Policies, Policy
+from contentfilter.disposition.recipients import LEFT_OUT, Share, differ, dispose, in_one_answer, judge
+from contentfilter.disposition.verdict import Fact, Verdict
+from contentfilter.session.envelope import Envelope, Path
 from mailbase.config import FlowsSettings
 from mailbase.config.points import FINDING_POINTS
 from mailbase.evidence import Evidence

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from contentfilter.content.results import ScanResult
 from contentfilter.quarantine.entry import entries
-from contentfilter.results import ScanResult
 from mailbase.vocabulary import Finding
 
 from .wired import UPSTREAM, Wired

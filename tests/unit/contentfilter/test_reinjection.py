@@ -13,13 +13,13 @@ from twisted.internet.error import ConnectionDone, ConnectionRefusedError
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
-from contentfilter import reinjection
-from contentfilter.envelope import Envelope
-from contentfilter.envelope import Path as Mailbox
 from contentfilter.metering import NoMeter
-from contentfilter.reinjection import Delivery, ReinjectionPort
+from contentfilter.reinjection import reinjection
+from contentfilter.reinjection.reinjection import Delivery, ReinjectionPort
+from contentfilter.session.envelope import Envelope
+from contentfilter.session.envelope import Path as Mailbox
 from contentfilter.smtp.client import TROUBLE, Job, Outcome, Result
-from contentfilter.spool import Spool
+from contentfilter.spool.spool import Spool
 from mailbase.logs import Log
 
 EHLO = b"250-back\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE\r\n"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from contentfilter.content.scan import read_letter
 from contentfilter.rules import own, ruleset
 from contentfilter.rules.facts import FACTS
 from contentfilter.rules.matcher import Matcher
@@ -17,7 +18,6 @@ from contentfilter.rules.own import MAX_CONTENT, MAX_PACKED, OwnRules
 from contentfilter.rules.reading import Reading
 from contentfilter.rules.ruleset import assemble
 from contentfilter.rules.ruling import RuleSet
-from contentfilter.scan import read_letter
 from mailbase.config.rules import RuleSettings
 from mailbase.documents import ConfigError, parse
 

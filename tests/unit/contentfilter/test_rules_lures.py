@@ -7,10 +7,10 @@ import time
 
 import pytest
 
+from contentfilter.content.scan import read_letter
 from contentfilter.rules.facts import FACTS
 from contentfilter.rules.facts.pages import MAX_ATTACHED_PAGE, MAX_SHEETS
 from contentfilter.rules.reading import Reading
-from contentfilter.scan import read_letter
 
 _HEAD = "From: Bruno Holm <bruno.holm@sender.example>\nTo: {to}\nSubject: x\n"
 _ME = "Anna Berg <anna.berg@recipient.example>"

@@ -9,13 +9,13 @@ import pytest
 
 from contentfilter.analysis import Analysis, Knowledge
 from contentfilter.analysis.rules import Rules
-from contentfilter.clues import Clue
+from contentfilter.content.clues import Clue
+from contentfilter.content.scan import read_letter
 from contentfilter.letter import Letter
 from contentfilter.rules.matcher import Matcher, Place
 from contentfilter.rules.own import OwnRules
 from contentfilter.rules.reading import MAX_BODY, Reading
 from contentfilter.rules.ruleset import assemble
-from contentfilter.scan import read_letter
 from mailbase.documents import parse
 
 MAIL = (

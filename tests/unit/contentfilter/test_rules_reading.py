@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contentfilter.content.scan import read_letter
 from contentfilter.rules import phrases
 from contentfilter.rules.address import Mailbox, addresses_in, mailbox_of
 from contentfilter.rules.dates import moment_of
@@ -19,7 +20,6 @@ from contentfilter.rules.matcher import Matcher
 from contentfilter.rules.own import OwnRules
 from contentfilter.rules.phrases import PhraseSet, read_phrase, words_of
 from contentfilter.rules.reading import Reading, bounded, plain
-from contentfilter.scan import read_letter
 from tests.samples.honest_letters import HONEST
 from tests.samples.letters_of_today import FRAUD_TODAY, HONEST_TODAY
 from tests.samples.spam_letters import SPAM

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from contentfilter.content.scan import read_letter
 from contentfilter.rules.matcher import Matcher
 from contentfilter.rules.own import OwnRules
 from contentfilter.rules.reading import Reading
 from contentfilter.rules.ruling import RuleSet
 from contentfilter.rules.samples import check
-from contentfilter.scan import read_letter
 from tests.samples.everyday_letters import EVERYDAY, FRAUD
 from tests.samples.honest_letters import HONEST as KNOWN_HONEST
 from tests.samples.letters_of_today import FRAUD_TODAY, HONEST_TODAY

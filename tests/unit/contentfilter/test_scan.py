@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import pytest
 
-from contentfilter import scan
-from contentfilter.limits import Budget, ScanOptions
-from contentfilter.part import Context, Found, Part
+from contentfilter.content import scan
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import Context, Found, Part
+from contentfilter.content.scan import scan_document, scan_message, scan_wire
 from contentfilter.passwords.passwords import Passwords
-from contentfilter.scan import scan_document, scan_message, scan_wire
 from mailbase.vocabulary import Finding, Unscanned
 from tests.samples.archives import plain_zip
 from tests.samples.messages import HEAD, attachment, base64_lines, message, multipart, text

@@ -10,10 +10,10 @@ import pytest
 from contentfilter.containers.arj import read_arj, unpack
 from contentfilter.containers.formats import find_formats
 from contentfilter.containers.zstandard import frames_end
-from contentfilter.limits import Budget
-from contentfilter.part import Context, Part
-from contentfilter.results import ScanResult
-from contentfilter.scan import ScanOptions, scan_document
+from contentfilter.content.limits import Budget
+from contentfilter.content.part import Context, Part
+from contentfilter.content.results import ScanResult
+from contentfilter.content.scan import ScanOptions, scan_document
 from contentfilter.scanners.archives import Archives
 from mailbase.vocabulary import Unscanned
 from tests.samples.cabinets import arj, lha

@@ -14,7 +14,7 @@ import time
 import pikepdf
 import pytest
 
-from contentfilter.scan import ScanOptions, scan_document
+from contentfilter.content.scan import ScanOptions, scan_document
 from mailbase.vocabulary import Unscanned
 from tests.samples.archives import DEFLATED, STORED, Item, archive, deflated, item, plain_zip
 from tests.samples.messages import attachment, message, multipart, text

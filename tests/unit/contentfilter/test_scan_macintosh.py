@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from contentfilter.scan import scan_document, scan_message
+from contentfilter.content.scan import scan_document, scan_message
 from tests.samples.messages import HEAD, attachment, multipart
 from tests.samples.office import doc, docm
 

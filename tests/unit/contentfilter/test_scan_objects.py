@@ -11,8 +11,8 @@ import pytest
 
 from contentfilter.containers import onestore
 from contentfilter.containers.disk_image import disk_image
-from contentfilter.results import ScanResult
-from contentfilter.scan import scan_document, scan_message
+from contentfilter.content.results import ScanResult
+from contentfilter.content.scan import scan_document, scan_message
 from contentfilter.scanners.appended import program_behind
 from tests.samples.archives import plain_zip
 from tests.samples.compound import compound_file

@@ -10,7 +10,7 @@ import zlib
 
 import pytest
 
-from contentfilter.scan import ScanOptions, scan_document
+from contentfilter.content.scan import ScanOptions, scan_document
 from tests.samples.archives import plain_zip
 from tests.samples.compound import compound_file, vba_storage
 from tests.samples.office import (

@@ -6,8 +6,8 @@ import base64
 
 import pytest
 
-from contentfilter.limits import ScanOptions
-from contentfilter.scan import scan_document, scan_message
+from contentfilter.content.limits import ScanOptions
+from contentfilter.content.scan import scan_document, scan_message
 from contentfilter.scanners import old_files
 from tests.samples.archives import plain_zip
 from tests.samples.messages import attachment, message, multipart, text

@@ -7,8 +7,8 @@ import random
 import pytest
 
 from contentfilter.containers import openpgp as reader
-from contentfilter.limits import ScanOptions
-from contentfilter.scan import scan_document, scan_message
+from contentfilter.content.limits import ScanOptions
+from contentfilter.content.scan import scan_document, scan_message
 from tests.samples.messages import HEAD, attachment, multipart, text
 from tests.samples.office import doc
 from tests.samples.openpgp import (

@@ -11,9 +11,9 @@ from collections.abc import Callable
 import pikepdf
 import pytest
 
+from contentfilter.content.scan import ScanOptions, scan_document, scan_message
 from contentfilter.pdf.streams import lzw
 from contentfilter.pdf.syntax import documents, encrypted_revisions, is_pdf, telling_names
-from contentfilter.scan import ScanOptions, scan_document, scan_message
 from tests.samples.bombs import deflated_zeros
 from tests.samples.messages import attachment, message, multipart, text
 from tests.samples.office import MACRO, docm

@@ -8,8 +8,8 @@ import pytest
 
 from contentfilter.containers import cms as reader
 from contentfilter.containers.ber import Ber, BerError
-from contentfilter.limits import ScanOptions
-from contentfilter.scan import scan_document, scan_message
+from contentfilter.content.limits import ScanOptions
+from contentfilter.content.scan import scan_document, scan_message
 from tests.samples import cms
 from tests.samples.messages import HEAD, attachment, base64_lines, multipart, text
 from tests.samples.office import doc

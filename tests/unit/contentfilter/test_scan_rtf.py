@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from contentfilter.scan import scan_document
+from contentfilter.content.scan import scan_document
 from contentfilter.scanners.rtf import object_readings
 from tests.samples.office import doc
 

@@ -10,8 +10,8 @@ import tarfile
 
 import pytest
 
-from contentfilter.results import ScanResult
-from contentfilter.scan import scan_document
+from contentfilter.content.results import ScanResult
+from contentfilter.content.scan import scan_document
 from tests.samples.office import docm
 from tests.samples.written import written
 

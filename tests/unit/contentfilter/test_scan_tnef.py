@@ -7,9 +7,9 @@ import struct
 import pytest
 
 from contentfilter.containers import lzfu, tnef
-from contentfilter.limits import Budget, ScanOptions
-from contentfilter.part import Context, Found, Part
-from contentfilter.scan import scan_document, scan_message
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import Context, Found, Part
+from contentfilter.content.scan import scan_document, scan_message
 from contentfilter.scanners.tnef import Tnef
 from mailbase.vocabulary import Unscanned
 from tests.samples import tnef as made

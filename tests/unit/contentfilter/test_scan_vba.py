@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from contentfilter.scan import scan_document
+from contentfilter.content.scan import scan_document
 from mailbase.vocabulary import Finding
 from tests.samples.archives import plain_zip
 from tests.samples.compound import Tree, compound_file, vba_compress, vba_storage

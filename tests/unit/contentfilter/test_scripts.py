@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from contentfilter.limits import Budget, ScanOptions
-from contentfilter.part import Context, Part
-from contentfilter.policy import Policies
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import Context, Part
+from contentfilter.content.scan import scan_document, scan_message
+from contentfilter.disposition.policy import Policies
+from contentfilter.disposition.verdict import decide
 from contentfilter.pool.frames import Done
 from contentfilter.pool.messages import decode, encode
-from contentfilter.scan import scan_document, scan_message
 from contentfilter.scanners.compressed import Compressed
-from contentfilter.verdict import decide
 from mailbase.config import FINDING_NAMES, ConfigError, loads
 from mailbase.scripts import SUFFIXES, detail, suffix_of
 from mailbase.vocabulary import Action, Flow

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from contentfilter import seal as seals
-from contentfilter.seal import Seal, intact, seal
+from contentfilter.spool import seal as seals
+from contentfilter.spool.seal import Seal, intact, seal
 
 DATA = bytes(range(256)) * 20
 

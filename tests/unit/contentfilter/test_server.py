@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from contentfilter import served
-from contentfilter.disposition import Answer, Deliver, Disposition
-from contentfilter.server import filter_name
-from contentfilter.steps import End
+from contentfilter.disposition.disposition import Answer, Deliver, Disposition
+from contentfilter.session import served
+from contentfilter.session.server import filter_name
+from contentfilter.session.steps import End
 
 from .proxied import EHLO, ENVELOPE, HELLO, MESSAGE, NO, Rig, codes
 

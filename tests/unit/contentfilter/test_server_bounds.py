@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from twisted.internet.defer import Deferred
 
-from contentfilter import connection, served
-from contentfilter.disposition import Answer, Disposition
-from contentfilter.intake import Intake
-from contentfilter.reinjection import ReinjectionPort
-from contentfilter.steps import End
+from contentfilter.disposition.disposition import Answer, Disposition
+from contentfilter.reinjection.reinjection import ReinjectionPort
+from contentfilter.session import connection, served
+from contentfilter.session.intake import Intake
+from contentfilter.session.steps import End
 from mailbase.config.contentfilter import WorkerSettings
 from mailbase.replies import Reply
 

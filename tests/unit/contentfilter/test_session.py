@@ -4,29 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from contentfilter import session as words
-from contentfilter.disposition import Answer, Deliver
-from contentfilter.envelope import Client, Envelope, Path
-from contentfilter.session import Profile, Session
-from contentfilter.smtp.client import TROUBLE, Job, Outcome, Result
-from contentfilter.smtp.data import Defect
-from contentfilter.smtp.events import (
-    Content,
-    Data,
-    EndOfData,
-    Hello,
-    Mail,
-    Noop,
-    Quit,
-    Rcpt,
-    Refused,
-    Reset,
-    ServerEvent,
-    XForward,
-)
-from contentfilter.smtp.offer import Offer
-from contentfilter.splits import Splits
-from contentfilter.steps import (
+from contentfilter.disposition.disposition import Answer, Deliver
+from contentfilter.disposition.splits import Splits
+from contentfilter.session import session as words
+from contentfilter.session.envelope import Client, Envelope, Path
+from contentfilter.session.session import Profile, Session
+from contentfilter.session.steps import (
     AbandonReinjection,
     CancelInspection,
     ClientGone,
@@ -49,6 +32,23 @@ from contentfilter.steps import (
     TakeBack,
     Verdict,
 )
+from contentfilter.smtp.client import TROUBLE, Job, Outcome, Result
+from contentfilter.smtp.data import Defect
+from contentfilter.smtp.events import (
+    Content,
+    Data,
+    EndOfData,
+    Hello,
+    Mail,
+    Noop,
+    Quit,
+    Rcpt,
+    Refused,
+    Reset,
+    ServerEvent,
+    XForward,
+)
+from contentfilter.smtp.offer import Offer
 from mailbase.replies import Reply
 
 FULL = Offer({"8BITMIME": (), "SMTPUTF8": (), "DSN": (), "PIPELINING": (), "CHUNKING": ()})

@@ -14,8 +14,8 @@ from contentfilter.containers import inflate64
 from contentfilter.containers.libarchive import Reader
 from contentfilter.containers.sevenzip import MAGIC, packed_streams, read_7z, repaired, write_7z
 from contentfilter.containers.sevenzip_streams import Coder, Folder, SevenZipError
-from contentfilter.results import ScanResult
-from contentfilter.scan import ScanOptions, scan_document
+from contentfilter.content.results import ScanResult
+from contentfilter.content.scan import ScanOptions, scan_document
 from contentfilter.scanners import archive_7z
 from contentfilter.scanners.archive_7z import MAX_DICTIONARY
 from tests.samples.archives import plain_zip

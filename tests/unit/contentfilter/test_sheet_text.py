@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from contentfilter.limits import Budget, ScanOptions
-from contentfilter.part import Context, Part
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import Context, Part
 from contentfilter.scanners.sheet_text import SheetText
 
 FORMULA = b"=cmd|'/C calc'!A0"

@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
+from contentfilter.content.results import ScanFailed
 from contentfilter.pool.frames import Done, Ready
-from contentfilter.results import ScanFailed
 from contentfilter.signing import keys
 from contentfilter.signing.messages import Signed, SignTask
 from contentfilter.signing.public import KeyProblem, PublicKey

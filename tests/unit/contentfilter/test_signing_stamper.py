@@ -12,15 +12,15 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from contentfilter.assessing import Mail, StampFailed
-from contentfilter.envelope import Client, Envelope
-from contentfilter.envelope import Path as Mailbox
-from contentfilter.results import ScanFailed
+from contentfilter.content.results import ScanFailed
+from contentfilter.session.envelope import Client, Envelope
+from contentfilter.session.envelope import Path as Mailbox
 from contentfilter.signing.messages import Result, Signed, SignTask, Unsigned
 from contentfilter.signing.public import PublicKey
 from contentfilter.signing.signature import Transmission
 from contentfilter.signing.signer import work
 from contentfilter.signing.stamper import SigningStamper
-from contentfilter.spool import Spool
+from contentfilter.spool.spool import Spool
 from mailbase.registry import Registry, load_registry
 from mailbase.ticket import Ticket
 from mailbase.vocabulary import Flow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contentfilter.envelope import Envelope, Path
+from contentfilter.session.envelope import Envelope, Path
 from contentfilter.smtp.client import (
     TROUBLE,
     ClientEngine,

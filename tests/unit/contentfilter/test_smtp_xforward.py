@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contentfilter.envelope import Client
+from contentfilter.session.envelope import Client
 from contentfilter.smtp.xforward import XForwardError, announced, client, decode_xtext, parse
 
 

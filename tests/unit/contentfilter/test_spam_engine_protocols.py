@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contentfilter.clues import MAX_DETAIL
+from contentfilter.content.clues import MAX_DETAIL
 from contentfilter.spamengines import http, question, rspamd, spamd
 from contentfilter.spamengines.opinion import MAX_NAME, MAX_SCORE, MAX_SYMBOLS, Opinion, Symbol, heaviest
 from contentfilter.spamengines.question import Asked, Nonsense

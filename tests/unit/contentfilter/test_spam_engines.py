@@ -12,16 +12,16 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from contentfilter.assessing import Assessment, Mail
-from contentfilter.clues import Clue
+from contentfilter.content.clues import Clue
+from contentfilter.content.results import ScanFailed, ScanResult
 from contentfilter.engines.endpoint import IDLE
-from contentfilter.envelope import Client, Envelope, Path
-from contentfilter.received import Hop
-from contentfilter.results import ScanFailed, ScanResult
+from contentfilter.origin.received import Hop
+from contentfilter.session.envelope import Client, Envelope, Path
 from contentfilter.spamengines.assessor import SpamEngine, question
 from contentfilter.spamengines.dialects import points
 from contentfilter.spamengines.opinion import Opinion
 from contentfilter.spamengines.question import Asked
-from contentfilter.spool import Spool
+from contentfilter.spool.spool import Spool
 from mailbase.ticket import Ticket
 from mailbase.vocabulary import Flow
 

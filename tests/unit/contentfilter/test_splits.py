@@ -6,9 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from contentfilter import splits as module
-from contentfilter.envelope import Client, Envelope, Path
-from contentfilter.splits import ABANDONED, LIFETIME, MAX_OF_NETWORK, MAX_PUT_OFF, MAX_TRIES, Splits
+from contentfilter.disposition import splits as module
+from contentfilter.disposition.splits import (
+    ABANDONED,
+    LIFETIME,
+    MAX_OF_NETWORK,
+    MAX_PUT_OFF,
+    MAX_TRIES,
+    Splits,
+)
+from contentfilter.session.envelope import Client, Envelope, Path
 
 CLIENT = "203.0.113.9"
 GOOD, BAD = 2, 5

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from contentfilter.seal import seal
 from contentfilter.smtp.data import DataReader
-from contentfilter.spool import HEAD, SMALL, Spool
+from contentfilter.spool.seal import seal
+from contentfilter.spool.spool import HEAD, SMALL, Spool
 
 WIRE = b"Subject: x\r\n\r\n..dot\r\n.. two\r\nno dot . here\r\n" * 50
 

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from contentfilter.analysis import Analysis, Knowledge
 from contentfilter.analysis.statistics import Statistics
+from contentfilter.content.scan import read_letter
 from contentfilter.letter import Letter
 from contentfilter.letter.letter import Attachment, Text
 from contentfilter.pool.frames import Done
 from contentfilter.pool.messages import Kind, Task, decode, encode
 from contentfilter.pool.scanning import scan
-from contentfilter.scan import read_letter
 from contentfilter.statistics.tokens import _CAPITALS, MAX_WORDS, _text_words, slots_of
 from mailbase.statistics.lesson import MAX_SLOTS, SLOTS, decode_lesson, pack, unpack
 from mailbase.statistics.model import SIZE, Description, Model

@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from contentfilter.limits import Budget, ScanOptions
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import Context, Part
+from contentfilter.content.text import MAX_TEXT, hidden_from_bytes, text_of
 from contentfilter.message import BytesWire, MessageReader
-from contentfilter.part import Context, Part
 from contentfilter.scanners.wide_text import WideText
-from contentfilter.text import MAX_TEXT, hidden_from_bytes, text_of
 from tests.samples.messages import HEAD
 
 PAGE = "<html><script>atob('ä')</script></html>"

@@ -7,8 +7,8 @@ import math
 
 import pytest
 
-from contentfilter.clues import Clue
-from contentfilter.total import BESIDE_STATISTICS, REST, Item, Total, add_up
+from contentfilter.content.clues import Clue
+from contentfilter.disposition.total import BESIDE_STATISTICS, REST, Item, Total, add_up
 from mailbase.config.points import FINDING_POINTS
 from mailbase.evidence import Evidence
 from mailbase.vocabulary import Finding

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contentfilter.results import ScanResult
+from contentfilter.content.results import ScanResult
 from mailbase.vocabulary import Finding
 
 from .wired import Wired

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from contentfilter.envelope import Client, Envelope, Path
-from contentfilter.upstream import GRACE, MAX_UNDER_WAY, Investigator
+from contentfilter.origin.upstream import GRACE, MAX_UNDER_WAY, Investigator
+from contentfilter.session.envelope import Client, Envelope, Path
 from mailbase.addresses import pack
 from mailbase.config import loads
 from mailbase.control import ControlError

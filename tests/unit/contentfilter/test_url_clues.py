@@ -6,11 +6,11 @@ import pytest
 
 from contentfilter.analysis import ANALYSERS, Analysis, Knowledge, analyse
 from contentfilter.analysis.urls import PER_ORGANISATION
-from contentfilter.clues import Clue
+from contentfilter.content.clues import Clue
+from contentfilter.content.scan import scan_message
+from contentfilter.content.traits import MAX_HOSTS, Traits
 from contentfilter.letter import Letter, Text
 from contentfilter.links.mentions import MAX_MENTIONS
-from contentfilter.scan import scan_message
-from contentfilter.traits import MAX_HOSTS, Traits
 from mailbase.config.points import CLUE_POINTS
 from tests.samples.messages import multipart
 

@@ -11,13 +11,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from contentfilter.assessing import Assessment, Mail
-from contentfilter.clues import Clue
-from contentfilter.envelope import Client, Envelope
-from contentfilter.envelope import Path as MailPath
+from contentfilter.content.clues import Clue
+from contentfilter.content.results import ScanResult
+from contentfilter.content.traits import MAX_HOSTS, Traits
 from contentfilter.links.common import common_domains
-from contentfilter.results import ScanResult
-from contentfilter.spool import Spool
-from contentfilter.traits import MAX_HOSTS, Traits
+from contentfilter.session.envelope import Client, Envelope
+from contentfilter.session.envelope import Path as MailPath
+from contentfilter.spool.spool import Spool
 from contentfilter.urls.assembly import UrlWatch
 from contentfilter.urls.questions import Exempt, subjects_of
 from mailbase.addresses import normal_domain

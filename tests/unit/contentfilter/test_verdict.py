@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from contentfilter.clues import Clue
-from contentfilter.policy import Policy
-from contentfilter.reasons import BY_DMARC, REASONS, SPAM, UNSCANNED, spam_text
-from contentfilter.results import ScanFailed, ScanResult
-from contentfilter.total import add_up
-from contentfilter.verdict import Verdict, decide
+from contentfilter.content.clues import Clue
+from contentfilter.content.results import ScanFailed, ScanResult
+from contentfilter.disposition.policy import Policy
+from contentfilter.disposition.reasons import BY_DMARC, REASONS, SPAM, UNSCANNED, spam_text
+from contentfilter.disposition.total import add_up
+from contentfilter.disposition.verdict import Verdict, decide
 from mailbase.config import FINDING_NAMES, FlowsSettings
 from mailbase.config.evidence import DEFAULT_POINTS
 from mailbase.config.points import CLUE_POINTS

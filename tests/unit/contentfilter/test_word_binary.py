@@ -8,7 +8,7 @@ import pytest
 
 from contentfilter.containers.cfb import CompoundFile
 from contentfilter.containers.word_binary import WordDocument
-from contentfilter.scan import scan_document
+from contentfilter.content.scan import scan_document
 from tests.samples.compound import compound_file
 from tests.samples.word import word_6, word_document
 

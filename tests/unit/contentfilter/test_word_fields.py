@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from contentfilter.part import Part
+from contentfilter.content.part import Part
 from contentfilter.scanners.word_fields import BEGIN, END, MAX_TEXT, SEPARATE, judge_fields
 from mailbase.vocabulary import Finding, Unscanned
 

@@ -12,7 +12,7 @@ import pytest
 from contentfilter.containers.ziparchive import ZipArchive
 from contentfilter.containers.ziplock import fits, open_member
 from contentfilter.containers.zipmember import Member
-from contentfilter.scan import ScanOptions, scan_document, scan_message
+from contentfilter.content.scan import ScanOptions, scan_document, scan_message
 from mailbase.vocabulary import Unscanned
 from tests.samples.archives import Entry, Item, archive, deflated, item
 from tests.samples.messages import attachment, message, multipart, text

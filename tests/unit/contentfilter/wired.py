@@ -17,11 +17,11 @@ from twisted.python.failure import Failure
 
 from contentfilter import app
 from contentfilter.app import Daemon
+from contentfilter.content.results import ScanResult
 from contentfilter.engines.program import Ended
 from contentfilter.pool.frames import Done, Ready
 from contentfilter.pool.messages import Task
 from contentfilter.pool.process import Events
-from contentfilter.results import ScanResult
 from mailbase.config import load
 from mailbase.control.protocol import decode, encode
 from mailbase.logs import Log

@@ -1,0 +1,1 @@
+"""Scanning files without a daemon: the same workers, and the same verdict."""

@@ -1,0 +1,1 @@
+"""Where a mail comes from, also behind a relay that passes it on."""

@@ -1,0 +1,1 @@
+"""A client, from its connection to its last reply: a machine without sockets, and the edge around it."""
