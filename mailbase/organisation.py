@@ -89,6 +89,9 @@ def _rules() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
                 rule = rule.encode("idna").decode("ascii")
                 rules.add(rule)
             divided.add(rule.partition(".")[2])
+            if rule.startswith("*."):
+                # The name itself is a public suffix too, as the library has it.
+                divided.add(rule.split(".", 2)[2] if rule.count(".") > 1 else "")
             top.add(rule.rpartition(".")[2])
     divided.discard("")
     return frozenset(divided), frozenset(top), frozenset(rules)

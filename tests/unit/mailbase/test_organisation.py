@@ -51,3 +51,11 @@ def test_hosts_right_below_a_domain_are_whose_the_library_says():
     assert len(names) > 3000
     for name in random.Random(1).sample(sorted(names), 2000):
         assert organisation(f"a.{name}") == suffix_list().privatesuffix(f"a.{name}"), name
+
+
+def test_names_that_only_a_rule_for_all_below_them_names_are_what_the_library_says():
+    names = {rule[2:] for rule in _rules()[2] if rule.startswith("*.") and rule.isascii()}
+    assert len(names) > 100
+    for name in names:
+        for below in ("", "a.", "a.b.", "a.b.c."):
+            assert organisation(below + name) == suffix_list().privatesuffix(below + name), below + name
