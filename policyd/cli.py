@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mailbase.addresses import pack
 from mailbase.config import ConfigError, Settings, load
 from mailbase.config.places import ListenError
 from mailbase.config.units import parse_duration
 from mailbase.control import ControlError
 from mailbase.control.client import ask
+from mailbase.documents.problems import nearest
 from mailbase.inherited import inherited_sockets
 from mailbase.lists.showing import show
 from mailbase.printing import wants_json, write
@@ -22,6 +24,7 @@ from policyd.journal import commands as journal
 from policyd.limits import commands as limits
 from policyd.outgoing import commands as outgoing
 from policyd.replay.commands import add_commands
+from policyd.request import ATTRIBUTES, Stage
 
 OK, NEGATIVE, USAGE, BAD_CONFIG = 0, 1, 2, 78
 DEFAULT_CONFIG = Path("/etc/postwarden/postwarden.yaml")
@@ -215,6 +218,7 @@ def _query(options: argparse.Namespace) -> int:
             print(f"policyd: expected NAME=VALUE, got {argument!r}", file=sys.stderr)
             return USAGE
         attributes[name] = value
+    _warn_of_slips(attributes)
     path = _settings(options).policyd.control
     answer = ask(path, "query", attributes=attributes).wait()
     answer.pop("ok", None)
@@ -230,6 +234,18 @@ def _query(options: argparse.Namespace) -> int:
             False,
         )
     return OK if answer.get("action") == "accept" else NEGATIVE
+
+
+def _warn_of_slips(attributes: dict[str, str]) -> None:
+    """What policyd takes without a word, as it must from a Postfix, and an operator seldom means."""
+    for name in sorted(attributes.keys() - ATTRIBUTES):
+        print(f"policyd: Postfix sends no {name!r}{nearest(name, ATTRIBUTES)}", file=sys.stderr)
+    client = attributes.get("client_address")
+    if client is not None and pack(client) is None:
+        print(f"policyd: client_address is no IP address: {client!r}", file=sys.stderr)
+    state = attributes.get("protocol_state")
+    if state is not None and state not in (known := set(Stage) - {Stage.OTHER}):
+        print(f"policyd: Postfix has no protocol_state {state!r}{nearest(state, known)}", file=sys.stderr)
 
 
 def _lists(options: argparse.Namespace) -> int:

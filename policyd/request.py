@@ -12,6 +12,16 @@ MAX_ADDRESS = 320
 MAX_NUMBER = 18
 """Digits of a number that are believed."""
 
+ATTRIBUTES = frozenset((
+    "request", "protocol_state", "protocol_name", "helo_name", "queue_id", "sender", "recipient",
+    "recipient_count", "client_address", "client_name", "reverse_client_name", "instance",
+    "sasl_method", "sasl_username", "sasl_sender", "size", "ccert_subject", "ccert_issuer",
+    "ccert_fingerprint", "ccert_pubkey_fingerprint", "encryption_protocol", "encryption_cipher",
+    "encryption_keysize", "etrn_domain", "stress", "client_port", "policy_context", "server_address",
+    "server_port", "compatibility_level", "mail_version", "tls_sni",
+))  # fmt: skip
+"""Names that Postfix 2.1 to 3.12 sends; others are kept and ignored."""
+
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 
 

@@ -17,6 +17,9 @@ MAX_WHAT = 320
 MAX_TEXT = 320
 """Characters of a name or a reason that are kept."""
 
+WIDEST = {4: 8, 16: 16}
+"""Prefix lengths by octets of an address: a slip such as ``0.0.0.0/0`` is about everybody."""
+
 SUSPENDED_BY = "policyd (outgoing)"
 """Who sets the rules that suspend somebody for what he sends."""
 
@@ -94,7 +97,23 @@ def rule_of(
     if named is None:
         named = _guess(what)
     texts = (by.strip()[:MAX_TEXT], why.strip()[:MAX_TEXT])
-    return Rule(named, _normal(what, named), effect, int(until), int(added), *texts)
+    rule = Rule(named, _normal(what, named), effect, int(until), int(added), *texts)
+    if effect is not Effect.NONE:
+        _refuse_slips(rule)
+    return rule
+
+
+def _refuse_slips(rule: Rule) -> None:
+    """What is taken back if it stands there, and not set."""
+    if rule.named is Named.CLIENT and (network := _network(rule.what)) is not None:
+        packed, length = network
+        if length < WIDEST[len(packed)]:
+            raise ValueError(
+                f"expected a network of /{WIDEST[4]} or smaller (IPv6: /{WIDEST[16]}), got {rule.what}"
+            )
+    local, at, domain = rule.what.rpartition("@")
+    if at and "*" in local and rule.named is not Named.USER:
+        raise ValueError(f"* stands for nothing here; @{domain} names all addresses of it and below it")
 
 
 @lru_cache(maxsize=1000)

@@ -37,6 +37,9 @@ FIRST_MOMENT = 0.9
 """Seconds for which requests wait for the very first connection."""
 REFUSED_LOG_EVERY = 10.0
 """Seconds between two warnings about commands that the server refuses."""
+NO_CLUSTER = "Redis Cluster cannot serve policyd: let store.url name a server of its own, or Sentinels"
+_OF_CLUSTERS = frozenset({"ASK", "CLUSTERDOWN", "CROSSSLOT", "MOVED", "TRYAGAIN"})
+"""Errors of servers that are part of a cluster."""
 
 
 Argument: TypeAlias = "bytes | str | int | float"
@@ -119,8 +122,8 @@ class RedisClient:
         self._breaker = Breaker()
         self._link: Link | None = None
         self._place: Place | None = None
-        self._first: list[Deferred[None]] | None = None
-        """What waits for the very first attempt; None once that is over."""
+        self._first: list[Deferred[None]] | None = []
+        """What waits for the very first attempt, also before it begins; None once that is over."""
         self._moment: Any = None
         self._stopped = False
         self._pause = Pause(clock)
@@ -141,7 +144,6 @@ class RedisClient:
 
     def start(self) -> None:
         """Connect, and go on connecting whenever the connection is lost."""
-        self._first = []
         self._moment = self._clock.callLater(FIRST_MOMENT, self._end_first)
         Deferred.fromCoroutine(self._keep())
 
@@ -212,7 +214,10 @@ class RedisClient:
         now = self._clock.seconds()
         if now - self._refusal_logged >= REFUSED_LOG_EVERY:
             self._refusal_logged = now
-            self._log.warning("redis-refuses", error=str(refused), refusals=self.metrics.commands["error"])
+            advice = {"advice": NO_CLUSTER} if refused.code in _OF_CLUSTERS else {}
+            self._log.warning(
+                "redis-refuses", error=str(refused), refusals=self.metrics.commands["error"], **advice
+            )
 
     async def _after_first(self, waiting: list[Deferred[None]], command: bytes) -> Any:
         if len(waiting) >= MAX_IN_FLIGHT:

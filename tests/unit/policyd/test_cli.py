@@ -130,6 +130,27 @@ def test_query_with_something_else_than_name_and_value_is_misuse(
     assert not daemon.asked
 
 
+@pytest.mark.parametrize(
+    ("argument", "warning"),
+    [
+        ("client_adress=192.0.2.1", "Postfix sends no 'client_adress'; did you mean 'client_address'?"),
+        ("client_address=192.0.2.300", "client_address is no IP address: '192.0.2.300'"),
+        ("protocol_state=data", "Postfix has no protocol_state 'data'; "),
+        ("client_address=IPv6:2001:db8::1", ""),
+        ("protocol_state=END-OF-MESSAGE", ""),
+        ("tls_sni=mx.example.org", ""),
+    ],
+)
+def test_query_tells_of_what_is_hardly_meant(
+    run: Any, daemon: Daemon, capsys: Any, argument: str, warning: str
+) -> None:
+    daemon.final = {**ANSWER, "action": "accept"}
+    assert run("query", argument) == 0
+    told = capsys.readouterr().err
+    assert warning in told
+    assert bool(told) == bool(warning)
+
+
 ROW = {
     "kind": "triplet",
     "state": "waiting",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -96,11 +97,26 @@ def test_what_is_named(what: str, named: str | None, kind: str, normal: str, sin
         ("@", "sender", "expected a domain"),
         ("a@b@", "sender", "expected a mail address"),
         ("[192.0.2.1]", "recipient", "expected a domain"),
+        ("0.0.0.0/0", None, "expected a network of /8 or smaller"),
+        ("::/0", "client", "expected a network of /8 or smaller (IPv6: /16)"),
+        ("2000::/3", None, "expected a network of /8 or smaller"),
+        ("*@example.org", None, "@example.org names all"),
+        ("news-*@example.org", "recipient", "@example.org names all"),
     ],
 )
 def test_what_cannot_be_understood(what: str, named: str | None, message: str) -> None:
-    with pytest.raises(ValueError, match=message.replace(".", r"\.")):
+    with pytest.raises(ValueError, match=re.escape(message)):
         rule_of(what, DENY, Named(named) if named else None)
+
+
+@pytest.mark.parametrize("what", ["0.0.0.0/0", "*@example.org"])
+def test_what_is_not_set_any_more_can_still_be_taken_back(what: str) -> None:
+    assert rule_of(what, Effect.NONE).what == what
+
+
+def test_a_wide_network_of_a_provider_can_be_named() -> None:
+    assert rule_of("10.0.0.0/8", DENY).what == "10.0.0.0/8"
+    assert rule_of("2001::/16", DENY).what == "2001::/16"
 
 
 def match(rules: Rules, now: float = 0, **who: str) -> str:

@@ -76,6 +76,7 @@ def test_every_table_is_there_but_those_that_every_node_holds(state: State) -> N
 
 
 def test_without_connection_nothing_is_known_at_once(state: State) -> None:
+    state.close()
     fact: Any = state.ledger.attempt(CALLER, "a@a.example", "b@b.example", 0.0)
     assert fact.grey is Grey.UNAVAILABLE
     with pytest.raises(StoreError):

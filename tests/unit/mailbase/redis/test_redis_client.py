@@ -246,6 +246,37 @@ def test_a_script_that_fails_is_logged_now_and_then(setup: Any, outcome_of: Outc
     assert client.up
 
 
+@pytest.mark.parametrize(
+    "error", ["CROSSSLOT Keys in request don't hash to the same slot", "MOVED 3999 192.0.2.1:6379"]
+)
+def test_a_cluster_is_called_by_its_name(setup: Any, outcome_of: Outcome, error: str) -> None:
+    script = Script(b"return 1")
+    client = setup.started(scripts=(script,))
+    setup.server.table[b"EVALSHA"] = Exception(error)
+    got = outcome_of(client.run(script, [], []))
+    setup.pass_time(0.05)
+    assert isinstance(got[0], Refused)
+    assert "Redis Cluster cannot serve policyd" in setup.logged("redis-refuses")[0]
+
+
+def test_requests_from_before_the_first_moment_wait_as_well(setup: Any, outcome_of: Outcome) -> None:
+    client = setup.client()
+    setup.server.table[b"GET"] = b"v"
+    got = outcome_of(client.call("GET", "a"))
+    setup.pass_time()
+    assert not got
+    client.start()
+    setup.pass_time()
+    assert got == [b"v"]
+
+
+def test_requests_from_before_an_end_without_a_start_fail(setup: Any, outcome_of: Outcome) -> None:
+    client = setup.client()
+    got = outcome_of(client.call("GET", "a"))
+    client.stop()
+    assert isinstance(got[0], StoreError)
+
+
 def test_requests_of_the_first_moment_wait_for_the_connection(setup: Any, outcome_of: Outcome) -> None:
     client = setup.client()
     setup.server.table[b"GET"] = b"v"
