@@ -1,4 +1,4 @@
-"""Filters of 7z folders that libarchive applies behind LZMA alone, or does not know.
+"""Filters of 7z folders that libarchive applies behind LZMA2 alone, or does not know.
 
 A filter turns addresses in machine code, or differences, into what packs better. 7-Zip puts one before any
 method when it meets a program, so that a program packed with PPMd would come out of libarchive damaged.
@@ -45,7 +45,10 @@ def is_filtered(folder: Folder) -> bool:
     base = folder.coders[_base(folder)].method
     if len(filters) != 1 or len(folder.sizes) != 2 or folder.encrypted:
         return False
-    return filters[0] in _UNKNOWN or (base not in (LZMA, LZMA2) and (filters[0] != _X86 or base == PPMD))
+    if base == LZMA:
+        # libarchive loses the last octets of what is no multiple of the filter's unit.
+        return filters[0] not in (_X86, _DELTA)
+    return filters[0] in _UNKNOWN or (base != LZMA2 and (filters[0] != _X86 or base == PPMD))
 
 
 def without_filter(

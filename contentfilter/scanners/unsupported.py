@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from contentfilter.content.part import Content, Context, Found, Part
@@ -14,10 +15,18 @@ _UNSUPPORTED = (
     (0, b"StuffIt", "StuffIt"),
     (0, b"LRZI", "lrzip"),
     (0, b"RZIP\2", "rzip"),
+    (0, b"7kSt\xa01\x83\xd3", "ZPAQ"),
+    (0, b"zPQ\1", "ZPAQ"),
+    (0, b"zPQ\2", "ZPAQ"),
+    (0, b"ALZ\1", "ALZ"),
+    (0, b"EGGA", "EGG"),
+    (0, b"SZDD\x88\xf0'3", "SZDD"),
+    (0, b"KWAJ\x88\xf0'\xd1", "KWAJ"),
     (0, b"\x89LZO\0\r\n\x1a\n", "lzop"),
     (0, b"ISc(", "InstallShield"),
     (0, b"MSWIM\0\0\0", "WIM"),
     (0, b"hsqs", "SquashFS"),
+    (0, b"sqsh", "SquashFS"),
     (4, b"Standard Jet DB", "Access"),
     (4, b"Standard ACE DB", "Access"),
     (0, b"!BDN", "Outlook folder"),
@@ -29,6 +38,11 @@ _ANY = {
 _NSIS = b"\xef\xbe\xad\xdeNullsoftInst"
 """In front of what an installer made with NSIS installs, behind the program."""
 
+_VOLUME = re.compile(
+    r"\.(?:7z|zipx?|rar|tar|t?gz|t?bz2?|t?xz|zst|iso|img|wim|cab|arj|exe|msi)\.\d{3}$|\.z\d\d$", re.IGNORECASE
+)
+"""Nothing else tells a piece from the midst of an archive that was split."""
+
 
 class Unsupported:
     """Says ``unscanned: unsupported``."""
@@ -36,6 +50,8 @@ class Unsupported:
     name = "unsupported"
 
     def scan(self, part: Part, context: Context) -> Iterator[Found]:
+        if part.name[-1:].isdigit() and _VOLUME.search(part.name):
+            yield part.unscanned("unsupported", "one part of a split archive")
         if kind := _kind(part.data):
             yield part.unscanned("unsupported", kind)
 

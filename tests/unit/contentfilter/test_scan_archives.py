@@ -213,6 +213,10 @@ def test_arj_cut_and_changed():
         b"ZOO 2.10 Archive.\x1a\0\0\xdc\xa7\xc4\xfd",
         bytes(2048) + b"conectix" + bytes(504),
         b"vhdxfile",
+        b"7kSt\xa01\x83\xd3\x8c\xb2\x28\xb0\xd3zPQ\2\1",
+        b"ALZ\1\n\0\0\0BLZ\1",
+        b"EGGA\0\1",
+        b"SZDD\x88\xf0'3A",
         PROGRAM + b"\xef\xbe\xad\xdeNullsoftInst" + bytes(100),
     ],
 )
@@ -220,6 +224,16 @@ def test_what_nothing_opens_is_told(data: bytes):
     names, reasons = scanned(data)
     assert reasons == {"unsupported"}
     assert names <= {"executable"}
+
+
+@pytest.mark.parametrize("name", ["a.7z.002", "a.zip.014", "a.tar.gz.003", "a.ISO.001", "a.z01", "a.Z12"])
+def test_a_piece_of_a_split_archive_is_told_by_its_name(name: str):
+    assert [item.reason for item in scan_document(name, bytes(range(256))).unscanned] == ["unsupported"]
+
+
+@pytest.mark.parametrize("name", ["a.002", "a.2026.001", "a.z1", "z01", "a.zip.2026", "a.doc.001", "a.7z"])
+def test_names_that_only_resemble_one_of_a_split_archive(name: str):
+    assert not scan_document(name, bytes(range(256))).unscanned
 
 
 SKIPPED = b"\x52\x2a\x4d\x18\x04\0\0\0abcd"

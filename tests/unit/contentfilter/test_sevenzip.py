@@ -198,11 +198,12 @@ FILTERS = {
 
 
 @pytest.mark.parametrize("kind", FILTERS)
-@pytest.mark.parametrize("packing", ["", "deflate", "ppmd"])
+@pytest.mark.parametrize("packing", ["", "deflate", "ppmd", "lzma1"])
 def test_filters_that_libarchive_does_not_apply(kind: str, packing: str):
     method, properties, choice = FILTERS[kind]
     code = random.Random(kind).randbytes(70_000) + b"\xe8\1\2\0\0\xeb\1\2\3" * 3000
     content = plain_zip({"a": code, "b.doc": docm()})
+    content = plain_zip({"a": code + bytes(-(len(content) + 7) % 16), "b.doc": docm()})
     last = {"id": lzma.FILTER_LZMA2, "dict_size": 1 << 20}
     filtered = lzma.decompress(
         lzma.compress(content, lzma.FORMAT_RAW, filters=[choice, last]), lzma.FORMAT_RAW, filters=[last]
@@ -218,10 +219,14 @@ def test_filters_that_libarchive_does_not_apply(kind: str, packing: str):
         sizes=folder.sizes * 2,
         files=[replace(folder.files[0], crc=zlib.crc32(content))],
     )
-    result = scan(write_7z([(whole, packed_streams(data, streams, folder))]))
+    packed = packed_streams(data, streams, folder)
+    if packing == "lzma1":
+        # 7-Zip writes no end marker.
+        packed = [packed[0][:-4]]
+    result = scan(write_7z([(whole, packed)]))
     assert ("office-macro", "x/a.zip/b.doc") in {(item.name, item.part) for item in result.findings}
     # What is stored also looks like a ZIP behind something else.
-    assert {item.part for item in result.unscanned} <= {"x/b.doc"}
+    assert all(item.part.startswith("x/b.doc") for item in result.unscanned)
 
 
 def test_a_filter_that_nobody_undoes_is_left_in():
