@@ -19,10 +19,10 @@ from contentfilter.content.limits import MIB
 _JOINED = re.compile(rb"[\"'`]\s*[+,]\s*[\"'`]|\\\r?\n")
 _ESCAPES = re.compile(
     rb"\\(?:(?:x|u00)[0-9a-fA-F]{2}(?:\\(?:x|u00)[0-9a-fA-F]{2})*"
-    rb"|u\{0{0,6}[0-9a-fA-F]{2}\}(?:\\u\{0{0,6}[0-9a-fA-F]{2}\})*)"
+    rb"|u\{0{0,6}[0-9a-fA-F]{1,2}\}(?:\\u\{0{0,6}[0-9a-fA-F]{1,2}\})*)"
 )
 """Runs of them. That they begin with one certain octet makes searching fast."""
-_ESCAPE = re.compile(rb"\\(?:x|u00|u\{0{0,6})([0-9a-fA-F]{2})\}?")
+_ESCAPE = re.compile(rb"\\(?:(?:x|u00)([0-9a-fA-F]{2})|u\{0{0,6}([0-9a-fA-F]{1,2})\})")
 _ENTITY = re.compile(rb"&#(?:x0{0,6}([0-9a-fA-F]{2})|0{0,6}(\d{2,3}));?")
 _NAMED = {
     b"&quot;": b'"',
@@ -42,9 +42,11 @@ _BASE64 = re.compile(
 _HEX = re.compile(rb"[0-9a-fA-F]{128,}+")
 _TEXT = re.compile(rb"[\"'`]((?:[^\"'`\\\r\n]|\\.){64,}+)")
 _SPELT = re.compile(
-    rb"\\(?:(?:x|u00)([0-9a-fA-F]{2})|u\{0{0,6}([0-9a-fA-F]{2})\}|([0-3]?[0-7]{1,2})|([^xu0-7]))"
+    rb"\\(?:(?:x|u00)([0-9a-fA-F]{2})|u\{0{0,6}([0-9a-fA-F]{1,2})\}|([0-3]?[0-7]{1,2})|([^xu0-7]))"
 )
-_DENSE = re.compile(rb"\\(?:x|u00)[0-9a-fA-F]{2}(?:[^\\]{0,12}\\(?:x|u00)[0-9a-fA-F]{2}){15}")
+_DENSE = re.compile(
+    rb"\\(?:(?:x|u00)[0-9a-fA-F]{2}|u\{[0-9a-fA-F]{1,8}\})(?:[^\\]{0,12}\\(?:(?:x|u00)[0-9a-fA-F]{2}|u\{[0-9a-fA-F]{1,8}\})){15}"
+)
 """Texts of octets have escapes close together; those in scripts that are made small stand alone."""
 _OCTAL = re.compile(rb"\\[0-7]{1,3}(?:\\[0-7]{1,3}){7}")
 _LEAST_SPELT = 16
@@ -69,6 +71,8 @@ _PERCENT = re.compile(rb"(?:%[0-9a-fA-F]{2})+")
 _SEPARATORS = b",;|:_.*!#~@$/ \t\r\n\v\f"
 _SEPARATED = re.compile(rb"[,;|:_.*!#~@$/\s]+")
 _QUOTED = re.compile(rb"[\"'`]([A-Za-z0-9+/=_-]{8,})[\"'`]")
+_ROW = re.compile(rb"[\"'`][A-Za-z0-9+/=_-]+[\"'`](?>\s{0,40},\s{0,40}[\"'`][A-Za-z0-9+/=_-]+[\"'`])+")
+_IN_ROW = re.compile(rb"[A-Za-z0-9+/=_-]+")
 _URL = re.compile(rb"data:([\w.+/-]{0,80})((?:;[\w=.+-]{1,80}){0,5}),([^\"'`<>)]{16,}+)", re.IGNORECASE)
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _BLANK = b" \t\r\n\v\f="
@@ -129,6 +133,9 @@ def flat(page: bytes) -> bytes:
             page = page.replace(name, character)
     if b"\\x" in page or b"\\u" in page:
         page = _ESCAPES.sub(_characters, page)
+    if b"%u00" in page:
+        # As unescape() reads it.
+        page = page.replace(b"%u00", b"%")
     return _JOINED.sub(b"", page)
 
 
@@ -138,7 +145,7 @@ def _character(match: re.Match[bytes]) -> bytes:
 
 
 def _characters(match: re.Match[bytes]) -> bytes:
-    return binascii.unhexlify(b"".join(_ESCAPE.findall(match[0])))
+    return binascii.unhexlify(b"".join((two or one).zfill(2) for two, one in _ESCAPE.findall(match[0])))
 
 
 def octets(page: bytes) -> Iterator[bytes]:
@@ -166,7 +173,7 @@ def octets(page: bytes) -> Iterator[bytes]:
 
 def _octet(match: re.Match[bytes]) -> bytes:
     if digits := match[1] or match[2]:
-        return binascii.unhexlify(digits)
+        return binascii.unhexlify(digits.zfill(2))
     return bytes((int(match[3], 8),)) if match[3] else _PLAIN.get(match[4], match[4])
 
 
@@ -222,9 +229,13 @@ def literals(text: bytes, replaced: Sequence[tuple[bytes, bytes]] = ()) -> Itera
             raise TooManyError
         raw = match[0]
         if _HEX.fullmatch(raw.translate(None, _BLANK)):
-            yield from _known(_unhex(raw.translate(None, _BLANK)), True)
+            digits = raw.translate(None, _BLANK)
+            yield from _known(_unhex(digits), True)
+            if kind_of(backwards := _unhex(digits[::-1])):
+                yield backwards, True
         else:
-            yield from _from_text(raw)
+            # A comment begins with two that are also characters of base64.
+            yield from _from_text(raw.removeprefix(b"--"))
     pieces = [match[1] for match in _QUOTED.finditer(text)]
     if len(pieces) > 1 and sum(map(len, pieces)) >= _LEAST_PIECES:
         for order in (pieces, pieces[::-1]):
@@ -238,6 +249,19 @@ def literals(text: bytes, replaced: Sequence[tuple[bytes, bytes]] = ()) -> Itera
             if number >= MAX_LITERALS:
                 raise TooManyError
             yield from _known(decode(match[0]), False)
+
+
+def turned_round(page: bytes) -> Iterator[bytes]:
+    """Known content in rows of base64 texts that a script puts in reverse order.
+
+    Arguments:
+        page: as it stands, since :func:`flat` joins neighbouring texts.
+    """
+    if b"reverse" in page:
+        for match in islice(_ROW.finditer(page), MAX_LITERALS):
+            content = from_base64(b"".join(_IN_ROW.findall(match[0])[::-1]))
+            if content.startswith(_LONG_STARTS) or _is_program(content):
+                yield content
 
 
 def _filled(text: bytes, replaced: Sequence[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bool]]:

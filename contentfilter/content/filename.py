@@ -39,6 +39,8 @@ _OPENED = (
 _PROGRAMS = frozenset(_OPENED.split()) | frozenset(SUFFIXES)
 """What opens or runs instead, where such a name stands in front."""
 
+_SIGNED = frozenset({"p7m", "p7s", "p7z", "pgp", "gpg", "asc"})
+
 
 @lru_cache(maxsize=512)
 def suffixes(name: str) -> tuple[str, ...]:
@@ -63,6 +65,13 @@ def suffix(name: str) -> str:
     """The suffix as it stands; empty if there is none."""
     found = suffixes(name)
     return found[0] if found else ""
+
+
+def signed_name(name: str) -> str:
+    """The name of what was signed, from the name of the file that holds it with its signature:
+    ``invoice.js.p7m`` holds ``invoice.js``. Empty if it does not tell."""
+    stem, _dot, end = name.rpartition(".")
+    return stem if end.lower() in _SIGNED and "." in stem else ""
 
 
 def deception(name: str) -> str:

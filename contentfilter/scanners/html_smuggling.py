@@ -18,6 +18,7 @@ from contentfilter.containers.literals import (
     literals,
     octets,
     replacements,
+    turned_round,
     unquoted,
 )
 from contentfilter.content.filename import suffix
@@ -59,6 +60,10 @@ _NAMES = re.compile(rb"[\"'`]([^\"'`<>\r\n/\\]{1,120}\.([A-Za-z0-9-]{2,20}))[\"'
 _ARCHIVES = "zip rar 7z cab tar gz tgz bz2 xz zst lz lz4 lzma z lzh arj iso img vhd vhdx"
 _OTHERS = "exe lnk msi jar chm url slk doc docm xls xlsm pdf one mht eml uue"
 _FILES = frozenset(f"{_ARCHIVES} {_OTHERS}".split())
+_SAVED = re.compile(
+    rb"(?:download[\"']?\s{0,9}[=:,]|saveas\([^;]{0,200}?,)\s{0,9}[\"'`][^\"'`<>\r\n]{1,120}\.([a-z0-9-]{2,20})[\"'`]"
+)
+"""The name under which a page saves what it builds."""
 _PRINTABLE = bytes(range(32, 256)) + b"\t\r\n\f"
 _LEAST_PAGE = 64
 _LEAST_DATA = 1024
@@ -174,6 +179,9 @@ class _Page:
         for content in octets(layer):
             if self._is_new(content):
                 self._sort(content, False, layers)
+        for content in turned_round(layer):
+            if self._is_new(content):
+                self._sort(content, True, layers)
         for content, data in literals(text, replacements(layer)):
             if self._is_new(content):
                 self._sort(content, data, layers)
@@ -206,6 +214,10 @@ class _Page:
                 self._script_name = name
             if end in _FILES and not self._file_name:
                 self._file_name = name
+        if self._builds and self._script_name and not self._carried:
+            ends = (match[1].decode("latin-1") for match in _SAVED.finditer(lower))
+            end = next((end for end in ends if end in SUFFIXES), "")
+            self._carried = f"a script .{end}" if end else ""
 
     def _is_new(self, content: bytes) -> bool:
         key = (len(content), content[:64])

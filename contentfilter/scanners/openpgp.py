@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from contentfilter.containers import openpgp
+from contentfilter.content.filename import signed_name
 from contentfilter.content.part import Context, Found, Part
 
 REASON = "mail-encrypted"
@@ -50,4 +51,4 @@ def _opened(part: Part, message: openpgp.Message, context: Context) -> Iterator[
     elif message.problem:
         yield part.unscanned(message.problem, "PGP")
     for name, content in message.literals:
-        yield part.child(name or "content", content)
+        yield part.child(name or signed_name(part.name) or "content", content)

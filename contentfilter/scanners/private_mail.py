@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from contentfilter.containers import cms
 from contentfilter.containers.ber import BerError
+from contentfilter.content.filename import signed_name
 from contentfilter.content.part import Content, Context, Found, Part
 
 REASON = "mail-encrypted"
@@ -34,7 +35,7 @@ def _opened(part: Part, message: bytes, context: Context) -> Iterator[Found]:
     elif found.content and found.kind == "compressed-data":
         yield from _expanded(part, found.content, context)
     elif found.content:
-        yield part.child("content", found.content)
+        yield part.child(signed_name(part.name) or "content", found.content)
 
 
 def _expanded(part: Part, packed: Content, context: Context) -> Iterator[Found]:
@@ -53,4 +54,4 @@ def _expanded(part: Part, packed: Content, context: Context) -> Iterator[Found]:
         yield part.unscanned("too-large", "S/MIME compressed-data")
     elif not stream.eof:
         yield part.unscanned("malformed", "S/MIME compressed-data is cut off")
-    yield part.child("content", content)
+    yield part.child(signed_name(part.name) or "content", content)

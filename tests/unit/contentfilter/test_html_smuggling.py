@@ -90,6 +90,13 @@ FORMS = {
     "a page in UTF-16": 'document.write(atob("'
     + base64.b64encode(f'<script>var x = "{ENCODED}";'.encode("utf-16-be")).decode()
     + '"));',
+    "braced escapes": 'var d = "' + "".join(f"\\u{{{octet:x}}}" for octet in ARCHIVE) + '";',
+    "wide percent": f'var d = unescape("{"".join(f"%u{octet:04x}" for octet in ARCHIVE)}");',
+    "hexadecimal backwards": f'var d = "{ARCHIVE.hex()[::-1]}".split("").reverse().join("");',
+    "pieces backwards": "var d = atob(["
+    + ",".join(f"'{piece}'" for piece in pieces(ENCODED, 12)[::-1])
+    + "].reverse().join(''));",
+    "in a comment": f"/* <!--{ENCODED}--> */ var d = atob(document.firstChild.data);",
     "twice": f'var d = atob(atob("{base64.b64encode(ENCODED.encode()).decode()}"));',
 }
 
@@ -332,6 +339,29 @@ def test_honest_pages(data: bytes, name: str):
 
 
 # Bounds.
+
+
+@pytest.mark.parametrize(
+    "save",
+    [
+        'a.download = "update.js"',
+        "a.setAttribute('download', 'update.JS')",
+        '$("<a>").attr({href: u, download: "update.vbs"})',
+        'saveAs(new Blob([d]), "update.hta")',
+    ],
+)
+def test_a_script_that_a_page_saves_as_it_stands(save: str):
+    build = "var u = URL.createObjectURL(new Blob([d]));" + save
+    assert found(page('var d = "new ActiveXObject";', build=build)) == {"html-smuggling"}
+
+
+@pytest.mark.parametrize(
+    "save",
+    ['a.download = "table.csv"', 'load("update.js")', 'a.download = "node.js.txt"', "a.download = name"],
+)
+def test_what_an_honest_page_saves(save: str):
+    build = "var u = URL.createObjectURL(new Blob([d]));" + save
+    assert found(page('var d = "some text";', build=build)) == set()
 
 
 def test_layers_are_bounded():

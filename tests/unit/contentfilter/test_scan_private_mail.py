@@ -50,6 +50,14 @@ def test_what_is_only_signed_is_scanned(data: bytes):
     assert "mail-encrypted" not in {item.reason for item in result.unscanned}
 
 
+def test_a_signed_script_keeps_its_name():
+    for name in ("invoice.js.p7m", "invoice.JS.P7M"):
+        assert {item.name for item in scan_document(name, cms.signed(cms.tlv(4, b"x = 1"))).findings} == {
+            "executable"
+        }
+    assert not scan_document("invoice.txt.p7m", cms.signed(cms.tlv(4, b"x = 1"))).findings
+
+
 @pytest.mark.parametrize("kind", [b"application/pkcs7-mime", b"application/octet-stream", b"text/plain"])
 def test_in_a_mail_whatever_its_type(kind: bytes):
     mail = HEAD + b"Content-Type: " + kind + b'; name="smime.p7m"; smime-type=signed-data\r\n'
