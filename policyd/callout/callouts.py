@@ -4,7 +4,8 @@ Interface: :meth:`Callouts.ask` for the check, :meth:`Callouts.forget` for the o
 begun goes on to its end behind the request that began it, so that the next one is answered from memory.
 
 Diagnostics: a warning when a server counts as down, with what it failed by, and an info when it answers
-again; a warning when a registered server must not be called. A result is used for as long as it lives and no
+again; a warning when a registered server must not be called, and when it refuses an address that is
+registered as existing, with an info when it takes that again. A result is used for as long as it lives and no
 longer, also while its server is down: a positive one would else let mail through to an account that was
 closed.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
@@ -82,6 +84,8 @@ class Callouts:
         self._lanes: dict[str, Lane] = {}
         self._flights: dict[tuple[str, str], _Flight] = {}
         self._in_flight = 0
+        self._refusing: set[str] = set()
+        """Domains whose existing addresses were refused when they were asked for last."""
         self.metrics = CalloutMetrics()
         self.metrics.now = self._now
         self.configure(settings)
@@ -194,6 +198,8 @@ class Callouts:
             return Result.OVER_BUDGET
         if not await self._take(of_server):
             return Result.OVER_BUDGET
+        existing = self._servers.existing(target)
+        control = forward_path(*existing) if existing is not None else None
         result = Result.TEMPORARY
         until = flight.began + self._terms.deadline
         for position, name in enumerate(names):
@@ -201,7 +207,7 @@ class Callouts:
             probe = None
             if position == 0 and self._terms.catch_all and not flight.known.tested:
                 probe = forward_path(self._made_up(), target.domain)
-            script = Script(self._hello, (path,), probe or b"", not path.isascii())
+            script = Script(self._hello, (path,), probe or b"", not path.isascii(), control=control or b"")
             flight.called = True
             said = await self._ask_server(name, script, self._share(until, len(names) - position - 1))
             if isinstance(said, Outcome):
@@ -287,6 +293,8 @@ class Callouts:
         """What an answer says, remembered."""
         terms, target = self._terms, flight.target
         result = Result.UNFIT if outcome.lacks_smtputf8 else result_of(outcome.replies[0])
+        if result is Result.UNKNOWN and len(outcome.replies) > 1 and self._refuses_all(target, outcome):
+            result = Result.TEMPORARY
         life = terms.positive
         if result is Result.UNKNOWN or result is Result.UNFIT:
             life = terms.negative
@@ -314,6 +322,26 @@ class Callouts:
         except StoreError as error:
             self._log.debug("callout-not-kept", error=str(error))
         return result
+
+    def _refuses_all(self, target: Target, outcome: Outcome) -> bool:
+        """Whether the server refused who exists as well: its word on the recipient is then worth nothing."""
+        reply, domain = outcome.replies[1], target.domain
+        if reply.code < 500:
+            if domain in self._refusing and reply.code < 300:
+                self._refusing.discard(domain)
+                self._log.info("callout-existing-accepted", server=target.server, domain=domain)
+            return False
+        self.metrics.existing_refused += 1
+        if domain not in self._refusing:
+            self._refusing.add(domain)
+            self._log.warning(
+                "callout-existing-refused",
+                server=target.server,
+                domain=domain,
+                error=str(reply),
+                advice="as long as it refuses whom the registration calls existing, its word is not believed",
+            )
+        return True
 
     def _budgets(self, server: str, client: bytes | None) -> tuple[Ask, Ask | None]:
         """The server's budget, and the client's if it has one."""
@@ -390,4 +418,4 @@ class _Flight:
 
 
 def _plain(script: Script) -> Script:
-    return Script(script.hello, script.recipients, script.probe, script.smtputf8, tls=False)
+    return replace(script, tls=False)

@@ -24,6 +24,7 @@ class Script:
         hello: our name.
         recipients: paths with angle brackets, for RCPT; none: the conversation ends after EHLO.
         probe: one more, asked only if the last of them is accepted.
+        control: likewise, only if that is refused for good.
         smtputf8: whether a path is not ASCII.
         tls: whether TLS is turned on where it is offered.
     """
@@ -33,6 +34,7 @@ class Script:
     probe: bytes = b""
     smtputf8: bool = False
     tls: bool = True
+    control: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class Conversation:
         self._stage = _Stage.CONNECT
         self._keywords: dict[str, tuple[str, ...]] = {}
         self._unasked = list(script.recipients)
-        self._probe = script.probe
+        self._probe, self._control = script.probe, script.control
         self._replies: list[Reply] = []
         self._tls = False
         self._shaking_hands = False
@@ -209,8 +211,10 @@ class Conversation:
         if 300 <= reply.code < 400:
             return self.fail(str(reply), reply)
         self._replies.append(reply)
-        if not self._unasked and self._probe and 200 <= reply.code < 300:
-            self._unasked, self._probe = [self._probe], b""
+        if not self._unasked:
+            more = self._probe if reply.code < 300 else self._control if reply.code >= 500 else b""
+            self._unasked = [more] if more else []
+            self._probe = self._control = b""
         return self._next() if self._unasked else self._finish("", polite=True)
 
     def _command(self, stage: _Stage, line: bytes) -> list[Doing]:

@@ -39,6 +39,8 @@ class CalloutMetrics:
         """Connections that told nothing of the recipient."""
         self.forbidden = 0
         """Addresses that must not be called."""
+        self.existing_refused = 0
+        """Callouts in which an address that is registered as existing was refused as well."""
         self.seconds = 0.0
         self.buckets = [0] * (len(BUCKETS) + 1)
         self.now: Callable[[], Now] = Now
@@ -67,6 +69,7 @@ class CalloutMetrics:
             ("late", "Recipients answered before their callout had ended.", self.late),
             ("failures", "Connections that told nothing of the recipient.", self.failures),
             ("forbidden", "Addresses that must not be called.", self.forbidden),
+            ("existing_refused", "Callouts whose server refused who exists, too.", self.existing_refused),
         ):
             yield CounterMetricFamily(f"{prefix}_callout_{name}", text, value=value)
         now = self.now()

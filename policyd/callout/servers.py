@@ -11,6 +11,7 @@ from mailbase.config.places import Tcp, parse_place
 from mailbase.dns.answers import Found
 from mailbase.dns.resolver import Resolver
 from policyd.callout.address import is_forbidden, is_own, plain
+from policyd.callout.result import Target
 
 PORT = 25
 MAX_ADDRESSES = 4
@@ -65,6 +66,18 @@ class Servers:
         registered = self._registry.servers.get(server)
         backup = registered.backup if registered is not None else ""
         return tuple(name for name in (server, backup) if name and name not in self._own_names)
+
+    def existing(self, target: Target) -> tuple[str, str] | None:
+        """Local part and domain of an address beside ``target`` that its domain's registration says exists.
+
+        One that is not ASCII is left out: not every server can be asked for it.
+        """
+        domain = self._registry.domain(target.domain)
+        for address in () if domain is None else domain.existing:
+            local, _, name = address.rpartition("@")
+            if local.isascii() and (name, local.lower()) != target.key:
+                return local, name
+        return None
 
     def __contains__(self, name: str) -> bool:
         return name in self._registry.servers or self._registry.host_system(name) is not None

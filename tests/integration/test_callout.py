@@ -53,6 +53,7 @@ class Servers:
             "temporary": Sink(on_recipient=lambda path: b"451 4.3.0 try again"),
             "policy": Sink(on_recipient=lambda path: b"550 5.7.1 we do not like you"),
             "all": Sink(),
+            "none": Sink(on_recipient=lambda path: b"550 null sender not accepted"),
             "slow": Sink(on_recipient=self._slowly),
             "backup": Sink(on_recipient=knows("ada")),
             "returns": Sink(on_recipient=knows("ada")),
@@ -143,6 +144,7 @@ def gateway(real_postfix, servers, callee, tmp_path_factory):
         "callout": False,
         "greylisting": False,
     }
+    registry["servers"]["mx.none.example"]["domains"]["none.example"]["existing"] = "ada@none.example"
     settings = {
         "policyd": {
             "deadline": f"{DEADLINE}s",
@@ -192,6 +194,13 @@ def test_a_known_recipient_gets_its_mail(outside, gateway, mark, client, domain)
 @pytest.mark.parametrize("domain", ["v6.example", "tls.example", "postfix.example"])
 def test_unknown_recipients_of_other_servers_are_refused_too(outside, mark, domain):
     assert outside.mx(samples.mail(mark), f"eve@{domain}").code == 550
+
+
+def test_a_server_that_refuses_who_exists_makes_nobody_unknown(outside, servers, gateway, mark):
+    outcome = outside.mx(samples.mail(mark), "eve@none.example")
+    assert (outcome.stage, outcome.code) == ("RCPT", 450)
+    assert [path for path, _ in servers.sinks["none"].asked] == [b"<eve@none.example>", b"<ada@none.example>"]
+    assert "callout-existing-refused" in gateway.policyd.log.read_text()
 
 
 def test_tls_is_used_where_it_is_offered_whatever_the_certificate(outside, servers, callee, mark):

@@ -169,6 +169,11 @@ CASES = [
         stays("policyd_callout_servers_down"),
     ),
     Case(
+        "PolicydCalloutExistingRefused",
+        grows("policyd_callout_existing_refused_total"),
+        stays("policyd_callout_existing_refused_total", at=3),
+    ),
+    Case(
         "PolicydLimitReached",
         grows("policyd_limits_total", 'flow="submission", limit="hour", outcome="refused"'),
         grows("policyd_limits_total", 'flow="submission", limit="hour", outcome="warned"'),

@@ -29,6 +29,9 @@ servers:
     systems: [printer.inst.example]
   mail2.inst.example: {addresses: 192.0.2.26}
   lone.example: {addresses: 192.0.2.40, domains: {lone.example: }}
+  sure.example:
+    addresses: 192.0.2.41
+    domains: {sure.example: {existing: [Ada@sure.example, eve@sure.example]}}
   named.example: {domains: {named.example: }}
   mx.gate.example: {addresses: 198.51.100.1, backup: lone.example, domains: {own.example: }}
   loop.example: {addresses: [127.0.0.1, 198.51.100.2], domains: {loop.example: }}
@@ -108,6 +111,8 @@ class World:
         replies = [self._reply(path) for path in call.script.recipients]
         if call.script.probe and replies[-1].code == 250:
             replies.append(self._reply(call.script.probe))
+        if call.script.control and replies[-1].code == 550:
+            replies.append(self._reply(call.script.control))
         return Outcome(tuple(replies), stage="rcpt")
 
     def _reply(self, path: bytes) -> Reply:

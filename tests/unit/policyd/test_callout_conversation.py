@@ -218,3 +218,30 @@ def test_the_stages_are_named_for_the_log() -> None:
         stages.append(talk.conversation.stage)
     assert stages == ["banner", "ehlo", "starttls", "ehlo", "mail", "rcpt"]
     assert all(one != other for one, other in pairwise(stages))
+
+
+CONTROL = Script("mx.gate.example", (b"<eve@inst.example>",), b"<made-up@x>", control=b"<ada@inst.example>")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (b"550 5.1.1 no", b"RCPT TO:<ada@inst.example>\r\n"),
+        (b"250 ok", b"RCPT TO:<made-up@x>\r\n"),
+        (b"450 later", b"QUIT\r\n"),
+    ],
+)
+def test_who_is_asked_for_next_depends_on_the_answer(first: bytes, second: bytes) -> None:
+    talk = Talk(CONTROL).hear(*PLAIN, first + b"\r\n")
+    assert talk.written[-1] == second
+
+
+def test_after_the_control_nobody_else_is_asked_for() -> None:
+    talk = Talk(CONTROL).hear(*PLAIN, b"550 5.1.1 no\r\n", b"250 ok\r\n")
+    assert talk.written[-1] == b"QUIT\r\n"
+    assert [reply.code for reply in talk.outcome.replies] == [550, 250]
+
+
+def test_a_control_that_is_cut_off_leaves_the_first_answer() -> None:
+    talk = Talk(CONTROL).hear(*PLAIN, b"550 5.1.1 no\r\n", b"421 4.7.0 too many errors\r\n")
+    assert [reply.code for reply in talk.outcome.replies] == [550]

@@ -405,6 +405,45 @@ def test_that_a_server_takes_everything_is_forgotten_with_an_address(world: Worl
     assert world.ask("closed@lone.example") is UNKNOWN
 
 
+# ---- servers that refuse everything ------------------------------------------------------------------
+
+
+def test_a_server_that_refuses_who_exists_refuses_nobody(world: World, bench: Any) -> None:
+    world.answers["192.0.2.41"] = replies("550 no such user", "550 no such user")
+    assert world.ask("someone@sure.example") is TEMPORARY
+    assert world.calls[0].script.control == b"<ada@sure.example>"
+    world.clock.advance(31)
+    assert world.ask("someone@sure.example") is TEMPORARY
+    assert bench.stream.getvalue().count("event=callout-existing-refused") == 1
+    assert world.metrics.existing_refused == 2
+    world.clock.advance(31)
+    world.answers["192.0.2.41"] = replies("550 no such user", "250 ok")
+    assert world.ask("someone@sure.example") is UNKNOWN
+    assert bench.stream.getvalue().count("event=callout-existing-accepted") == 1
+
+
+def test_the_existing_address_is_tested_by_another_one(world: World) -> None:
+    world.users.add("eve@sure.example")
+    assert world.ask("ada@sure.example") is UNKNOWN
+    assert world.calls[0].script.control == b"<eve@sure.example>"
+
+
+@pytest.mark.parametrize("second", ["450 later", "252 perhaps"])
+def test_a_control_that_tells_nothing_changes_nothing(world: World, second: str) -> None:
+    world.answers["192.0.2.41"] = replies("550 no such user", second)
+    assert world.ask("someone@sure.example") is UNKNOWN
+
+
+def test_a_server_that_hangs_up_behind_its_refusal_is_believed(world: World) -> None:
+    world.answers["192.0.2.41"] = replies("550 no such user")
+    assert world.ask("someone@sure.example") is UNKNOWN
+
+
+def test_without_an_existing_address_the_server_is_believed(world: World) -> None:
+    assert world.ask("someone@lone.example") is UNKNOWN
+    assert world.calls[0].script.control == b""
+
+
 # ---- servers that take everything --------------------------------------------------------------------
 
 

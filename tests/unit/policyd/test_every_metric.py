@@ -18,7 +18,7 @@ from mailbase.dns import RecordType
 from mailbase.statistics.lesson import encode_lesson, pack
 from policyd.outgoing.judging import terms_of
 
-from .callouts import DOWN
+from .callouts import DOWN, replies
 from .wired import REGISTRY, Wired
 
 Happening = Callable[[Wired], object]
@@ -351,6 +351,11 @@ def recipients_server_is_down(wired: Wired) -> None:
     mail(wired)
 
 
+def recipients_server_refuses_all(wired: Wired) -> None:
+    wired.server = replies("550 no", "550 no")
+    mail(wired)
+
+
 def recipient_seen_before(wired: Wired) -> None:
     mail(wired)
     mail(wired)
@@ -476,6 +481,7 @@ ON_DISK: dict[str, Happening] = {
     "callout_joined": callout_for_two_mails,
     "callout_late": callout_takes_too_long,
     "callout_failures": recipients_server_is_down,
+    "callout_existing_refused": recipients_server_refuses_all,
     "callout_forbidden": recipients_server_is_ourselves,
     "callout_in_flight": callout_under_way,
     "callout_waiting": lambda wired: callout_under_way(wired, 2),

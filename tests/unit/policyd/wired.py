@@ -35,7 +35,7 @@ servers:
   mail.inst.example:
     addresses: [192.0.2.25]
     domains:
-      inst.example: {greylisting: false}
+      inst.example: {greylisting: false, existing: ada@inst.example}
       grey.example: {}
       quiet.example: {greylisting: false, callout: false}
   loop.example: {addresses: [127.0.0.1], domains: {loop.example: {greylisting: false}}}
