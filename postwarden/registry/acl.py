@@ -8,7 +8,6 @@ those registered servers that receive their mail themselves. To everything else 
 from __future__ import annotations
 
 import argparse
-import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from mailbase.addresses import normal_domain, pack, unpack
 from mailbase.config import load
 from mailbase.registry import Registry, Server
 from postwarden.registry.choice import complain
+from postwarden.registry.hosts import hosts_of
 
 FORMATS = ("nftables", "cisco")
 LIST_NAME = "postwarden-smtp"
@@ -56,7 +56,14 @@ def run(options: argparse.Namespace) -> int:
     relays: dict[str, tuple[str, ...]] = dict.fromkeys(settings.identity.relay_names, ())
     if options.relay:
         relays = {"the gateway": tuple(dict.fromkeys(options.relay))}
-    rules, problems = make_rules(settings.registry, relays, options.direct, addresses_of)
+    # Whoever has no address here is asked for in DNS, all at the same time.
+    wanted: dict[str, Sequence[str]] = {}
+    make_rules(settings.registry, relays, options.direct, lambda name: wanted.setdefault(name, ()))
+    hosts = hosts_of(settings, wanted)
+    rules, problems = make_rules(
+        settings.registry, relays, options.direct, lambda name: hosts.addresses.get(name, ())
+    )
+    problems += [f"DNS does not tell all addresses of {name} now; try again" for name in hosts.untold]
     if not any(rules.relays.values()):
         # Rules that let nobody in would be correct and useless.
         return complain([*problems, "no relay has an address; name them with --relay"])
@@ -198,15 +205,6 @@ def _permits(name: str, sources: Sequence[str], targets: Sequence[str]) -> Itera
 def of_family(addresses: Iterable[str], family: int) -> list[str]:
     """Those of ``addresses`` that are IPv4 (4) or IPv6 (6)."""
     return [address for address in addresses if (":" in address) == (family == 6)]
-
-
-def addresses_of(name: str) -> list[str]:
-    """What the machine's resolver knows of a host name; it may wait for DNS."""
-    try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except OSError:
-        return []
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def ip_address(text: str) -> str:

@@ -5,9 +5,13 @@ import re
 
 import pytest
 import yaml
+from twisted.internet.defer import Deferred
 
+from mailbase.dns import TableResolver
+from mailbase.dns.answers import Temporary
 from postwarden import cli
 from postwarden.registry import acl
+from postwarden.registry.hosts import Hosts, look_up
 from postwarden.sandbox.registered import DOMAIN, registry
 
 RELAY, RELAY6 = "203.0.113.1", "2001:db8:9::1"
@@ -23,7 +27,9 @@ def run(tmp_path, capsys, monkeypatch):
     content["servers"]["mail.faculty.example"] = {"addresses": [FACULTY]}
     (tmp_path / "registry.yaml").write_text(yaml.safe_dump(content))
     (tmp_path / "c.yaml").write_text("registry: registry.yaml\nidentity: {hostname: mx.gateway.example}\n")
-    monkeypatch.setattr(acl, "addresses_of", lambda name: NAMES.get(name, []))
+    monkeypatch.setattr(
+        acl, "hosts_of", lambda settings, names: Hosts({name: NAMES.get(name, []) for name in names}, ())
+    )
 
     def run(*arguments, format="nftables", interface=("--interface", "wan0")):
         command = ["registry", "acl", "--config", str(tmp_path / "c.yaml"), "--format", format]
@@ -192,6 +198,36 @@ def test_wrong_usage(run, arguments):
     assert ended.value.code == 2
 
 
-def test_addresses_of_a_name_come_from_the_machines_resolver():
-    assert acl.addresses_of("127.0.0.1") == ["127.0.0.1"]
-    assert acl.addresses_of("no-such-name.invalid") == []
+def test_what_dns_cannot_tell_is_said(run, monkeypatch):
+    monkeypatch.setattr(acl, "hosts_of", lambda settings, names: Hosts(NAMES, ["mx.gateway.example"]))
+    status, out, err = run()
+    assert status == 1
+    assert "DNS does not tell all addresses of mx.gateway.example now" in err
+    assert admitted(out, OUTSIDE, RELAY)
+
+
+def test_addresses_are_asked_for_in_dns():
+    resolver = TableResolver(
+        {
+            ("both.example", "A"): ["192.0.2.1", "192.0.2.2"],
+            ("both.example", "AAAA"): "2001:db8::1",
+            # As a name server on the machine may have it, out of /etc/hosts.
+            ("loop.example", "A"): ["127.0.1.1", "192.0.2.3"],
+            ("half.example", "A"): "192.0.2.4",
+            ("half.example", "AAAA"): Temporary(),
+        }
+    )
+    names = ("both.example", "loop.example", "half.example", "none.example")
+    done = []
+    Deferred.fromCoroutine(look_up(resolver, names)).addCallback(done.append)
+    assert done == [
+        Hosts(
+            {
+                "both.example": ["192.0.2.1", "192.0.2.2", "2001:db8::1"],
+                "loop.example": ["192.0.2.3"],
+                "half.example": ["192.0.2.4"],
+                "none.example": [],
+            },
+            ("half.example",),
+        )
+    ]
