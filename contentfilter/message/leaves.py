@@ -52,7 +52,7 @@ class Leaves:
             set for each reading within another.
 
     Attributes:
-        plain: the part that was handed out last is text without a name, as it stands.
+        plain: the part that was handed out last is text without a name, as it stands or declared as text.
         strange: NUL or bare CR stand where programs may take them for structure.
     """
 
@@ -232,7 +232,7 @@ class Leaves:
         attached: bool = False,
     ) -> Part:
         """A part to be scanned."""
-        self.plain = encoding == "identity" and not name
+        self.plain = not name and (encoding == "identity" or (media.startswith("text/") and not attached))
         path = self.path(self._name(number, name))
         return Part(
             path,

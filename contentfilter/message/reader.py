@@ -215,17 +215,23 @@ class MessageReader:
         default = _DIGEST if kind == "multipart/digest" else ""
         for boundary in present:
             if leaves.take(start, end, "multipart:" + boundary.decode("latin-1")):
-                yield from self._parts(boundary, start, end, number, level, default)
+                items = self._parts(boundary, start, end, number, level, default)
+                yield from items if header.encodings == ["identity"] else leaves.noting(items)
         encoded = False
         for encoding in header.encodings:
             # RFC 2045 6.4 allows only identity encodings here; a client may decode first.
             for data in leaves.decode(start, end, encoding) if encoding != "identity" else ():
                 if b"\n--" in data or data.startswith(b"--"):
                     encoded = True
-                    yield leaves.ambiguous(number, "multipart that is encoded")
                     plain = Header(types=[value], encodings=["identity"])
                     inner = self._reader(BytesWire(data), leaves.path(number))
-                    yield from inner._body(plain, 0, len(data), "", level + 1, False, "")
+                    items = inner._body(plain, 0, len(data), "", level + 1, False, "")
+                    if not present:
+                        yield leaves.ambiguous(number, "multipart that is encoded")
+                        yield from items
+                    else:
+                        # Many programs declare for the whole what they mean for the parts.
+                        yield from inner._leaves.doubted(items, "", "multipart that is encoded")
             yield from leaves.overlooked(number)
         if not present and not encoded and self._wire.raw(start, min(end, start + 200)).strip():
             items = leaves.leaf(header, start, end, f"{number}.1" if number else "1")

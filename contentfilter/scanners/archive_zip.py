@@ -19,9 +19,16 @@ _PICTURES = (
 )
 """How pictures begin and what they are called in a document: what is both, nobody runs."""
 
-_WORKSHEETS = frozenset({"ggb", "ggt", "ggs"})
-_WORKSHEET_SCRIPT = b"geogebra_javascript.js"
-"""In every worksheet of GeoGebra, which alone opens files of these names and runs it in a page of its own."""
+_WORKSHEET = (b"geogebra_javascript.js", b"")
+_SCRIPTED = {
+    "ggb": _WORKSHEET,
+    "ggt": _WORKSHEET,
+    "ggs": _WORKSHEET,
+    "h5p": (b".js", b"h5p.json"),
+    "epub": (b".js", b"meta-inf/container.xml"),
+}
+"""Worksheets of GeoGebra, exercises, books: their own program alone opens them, and runs the scripts in
+them in a page of its own. How the names of these scripts end, and the member that such a file has."""
 
 
 class Zip:
@@ -33,7 +40,7 @@ class Zip:
         archive = context.zip
         if archive is None:
             return
-        document = is_document(archive)
+        document, scripts = is_document(archive), _own_scripts(part, archive)
         if archive.truncated:
             yield part.unscanned("too-large", f"more than {context.options.members} members")
         if archive.split:
@@ -48,7 +55,7 @@ class Zip:
             yield part.unscanned("encrypted", "ZIP directory")
         if locked:
             yield from locked_members(
-                part, locked, context, lambda member, data: self._child(part, member, data, document)
+                part, locked, context, lambda member, data: self._child(part, member, data, document, scripts)
             )
         expanded = 0
         for member in archive.members:
@@ -56,7 +63,7 @@ class Zip:
                 continue
             if document and _is_picture(archive, member):
                 continue
-            for item in self._expand(part, archive, member, context, document):
+            for item in self._expand(part, archive, member, context, document, scripts):
                 if isinstance(item, Part):
                     expanded += len(item.data)
                 yield item
@@ -73,12 +80,18 @@ class Zip:
             yield part.found("archive-malformed", problem)
 
     def _expand(
-        self, part: Part, archive: ZipArchive, member: Member, context: Context, document: bool
+        self,
+        part: Part,
+        archive: ZipArchive,
+        member: Member,
+        context: Context,
+        document: bool,
+        scripts: bytes,
     ) -> Iterator[Found]:
         budget = context.budget
         limit = budget.allowance()
         for result in archive.expand(member, limit, lambda: budget.late):
-            child = self._child(part, member, result.data, document)
+            child = self._child(part, member, result.data, document, scripts)
             if result.problem == "too-large":
                 if budget.is_bomb(result.used, len(result.data)):
                     yield child.found("archive-bomb", f"{result.used} octets hold {limit} and more")
@@ -88,13 +101,23 @@ class Zip:
             if result.data:
                 yield child
 
-    def _child(self, part: Part, member: Member, data: bytes | bytearray, document: bool) -> Part:
+    def _child(
+        self, part: Part, member: Member, data: bytes | bytearray, document: bool, scripts: bytes
+    ) -> Part:
         if document:
             # It may be opened as an archive all the same.
             return part.piece(member.text_name, data, member.text_name)
-        if member.name.endswith(_WORKSHEET_SCRIPT) and suffix(part.name) in _WORKSHEETS:
+        if scripts and member.name.endswith(scripts):
             return part.piece(member.text_name, data)
         return part.child(member.text_name, data)
+
+
+def _own_scripts(part: Part, archive: ZipArchive) -> bytes:
+    """How the names of scripts end that nobody but the file's own program runs; empty if it has none."""
+    scripts, needed = _SCRIPTED.get(suffix(part.name), (b"", b""))
+    if needed and not any(member.name.lower() == needed for member in archive.members):
+        return b""
+    return scripts
 
 
 def _is_picture(archive: ZipArchive, member: Member) -> bool:

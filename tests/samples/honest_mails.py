@@ -13,6 +13,10 @@ TEXT = (
     b"Gr\xc3\xbc\xc3\x9fe\r\n"
 )
 HTML = b'Content-Type: text/html; charset=utf-8\r\n\r\n<html><body><a href="x?a=b">hi</a></body></html>\r\n'
+QUOTED = (
+    b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    b'<html><body><a href=3D"https://example.org/?a=3D41&b=3D=\r\n42">hi</a></body></html>\r\n'
+)
 FILE = (
     b'Content-Type: application/pdf; name="a.pdf"\r\nContent-Transfer-Encoding: base64\r\n'
     b'Content-Disposition: attachment; filename="a.pdf"\r\n\r\n'
@@ -116,6 +120,11 @@ HONEST: dict[str, bytes] = {
     + b'Content-Type: multipart/mixed; boundary="b1"\r\n'
     + multi(b"b1", TEXT, PICTURE),
     "no closing delimiter after text": MIME + multi(b"b1", TEXT, HTML).removesuffix(b"--b1--\r\n"),
+    "no closing delimiter after HTML in quoted-printable": MIME
+    + multi(b"b1", TEXT, QUOTED).removesuffix(b"--b1--\r\n"),
+    "encoding of the parts declared for the whole": MIME
+    + b"Content-Transfer-Encoding: quoted-printable\r\n"
+    + multi(b"b1", TEXT, QUOTED, kind=b"alternative"),
     "no closing delimiter of the inner one": MIME
     + multi(b"b1", multi(b"b2", TEXT, HTML).removesuffix(b"--b2--\r\n"), PICTURE),
     "no line end after the closing delimiter": MIME + multi(b"b1", TEXT, PICTURE).removesuffix(b"\r\n"),

@@ -81,6 +81,10 @@ CASES = {
     + MULTI % b"b"
     + b"Content-Transfer-Encoding: base64\r\n\r\n"
     + base64.encodebytes(body(b"--b", FILE, b"--b--", b"")),
+    "multipart that shows another part where it is decoded": HEAD
+    + MULTI % b"b"
+    + b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+    + body(b"--b", text(b"x"), b"=2D-b", FILE.replace(b"=", b"=3D"), b"--b--", b""),
     "part inside base64": HEAD
     + MULTI % b"b"
     + b"\r\n"

@@ -277,6 +277,17 @@ def test_worksheets_of_geogebra():
     assert len(found(plain_zip({"geogebra_javascript.js": pe()}), "worksheet.ggb")) == 1
 
 
+def test_scripts_in_exercises_and_books():
+    exercise = {"h5p.json": b"{}", "content/content.json": b"{}", "H5P.Text-1.1/text.js": JSCRIPT}
+    book = {"mimetype": b"application/epub+zip", "META-INF/container.xml": b"<x/>", "OEBPS/a.js": JSCRIPT}
+    for members, name in ((exercise, "exercise.h5p"), (book, "book.epub")):
+        assert found(plain_zip(members), name) == []
+        assert len(found(plain_zip(members), "a.zip")) == 1
+        assert len(found(plain_zip(members | {"a.vbs": JSCRIPT}), name)) == 1
+        assert len(found(plain_zip(members | {"b.js": pe()}), name)) == 1
+        assert len(found(plain_zip({"a.js": JSCRIPT}), name)) == 1
+
+
 def test_what_is_built_to_stall():
     for piece in (
         b"<job>",
