@@ -263,7 +263,7 @@ class Daemon:
             drain_timeout=DRAIN,
             inherited=inherited,
         )
-        self.server.readers = Readers(self._reactor, self.server.record)
+        self.server.readers = Readers(self._reactor, self.server.decide, self.server.record)
         settings = self._settings.policyd
         mode = int(settings.socket_mode, 8)
         for place in settings.listen:

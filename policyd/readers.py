@@ -46,16 +46,24 @@ _Reply: TypeAlias = tuple[Callable[[bytes], None], bytes, Callable[[], None]]
 class Readers:
     """Arguments:
     reactor: watches us; needs ``addReader``, ``removeReader`` and ``callLater``.
+    heard: called when some sockets were read: what they brought can be answered.
     sent: called when replies are on their way: what need not be done before.
     """
 
-    def __init__(self, reactor: Any, sent: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        heard: Callable[[], None] = lambda: None,
+        sent: Callable[[], None] = lambda: None,
+    ) -> None:
         self._reactor = reactor
+        self.heard = heard
         self.sent = sent
         self._epoll = select.epoll()
         self._sockets: dict[int, _Watched] = {}
         self._replies: list[_Reply] = []
-        self._reading = False
+        self.reading = False
+        """Whether :attr:`heard` is called soon."""
         self._flushing: Any = None
         reactor.addReader(self)
 
@@ -109,7 +117,7 @@ class Readers:
         self._replies.append((send, data, failed))
         if len(self._replies) >= TOGETHER:
             self.flush()
-        elif not self._reading and self._flushing is None:
+        elif not self.reading and self._flushing is None:
             # An answer that had to be waited for; what ended the waiting may have answered others as well.
             self._flushing = self._reactor.callLater(0, self._flush_later)
 
@@ -130,11 +138,11 @@ class Readers:
 
     def doRead(self) -> None:
         """Read from every socket that is ready; called by the reactor."""
-        self._reading = True
+        self.reading = True
         try:
             self._read()
         finally:
-            self._reading = False
+            self.reading = False
             self.flush()
 
     def _read(self) -> None:
@@ -146,6 +154,7 @@ class Readers:
                 elif data is not None and self._sockets.get(descriptor) is watched:
                     self.remove(descriptor)
                     watched.ended()
+            self.heard()
             self.flush()
 
     def _receive(self, event: tuple[int, int]) -> tuple[int, _Watched, bytes | None]:

@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from policyd.decision import Decision
-from policyd.engine import Engine
+from policyd.engine import Answer, Engine
 from policyd.protocol import Event, PolicyProtocol, ProtocolError, encode
 from policyd.readers import Readers
 from policyd.recorder import Recorder
@@ -50,17 +50,47 @@ class PolicyServer(Factory):
         self.timer = timer
         self.readers = readers
         self.connections: set[PolicyConnection] = set()
+        self._asked: list[tuple[PolicyConnection, Request]] = []
+        self._deciding = False
         self.given: list[tuple[Request, Decision, float]] = []
-        """Answers that are not recorded yet, and the seconds that they took."""
+        """Answers that are not recorded yet, and when they were asked for, by the timer."""
         self._drained: Deferred[None] | None = None
 
+    def ask(self, connection: PolicyConnection, request: Request) -> None:
+        """Decide a request soon: together with what comes from other connections at the same time."""
+        self._asked.append((connection, request))
+        if self.readers is None or not self.readers.reading:
+            self.decide()
+
+    def decide(self) -> None:
+        """Decide what was asked. Of several in a row each costs less: the processor has it all at hand."""
+        if self._deciding:
+            # What is asked meanwhile has its turn.
+            return
+        self._deciding = True
+        try:
+            while self._asked:
+                asked, self._asked = self._asked, []
+                began = self.timer()
+                try:
+                    answers = self.engine.decide_all([request for _, request in asked])
+                except Exception as error:  # noqa: BLE001 - our own fault: none of them has an answer
+                    answers = [error] * len(asked)
+                for (connection, request), answer in zip(asked, answers, strict=True):
+                    try:
+                        connection.give(request, answer, began)
+                    except Exception:  # noqa: BLE001 - the boundary of a connection: others wait as well
+                        connection.unanswered()
+        finally:
+            self._deciding = False
+
     def record(self) -> None:
-        """Record what was answered. Of several in a row each costs less: the processor has it all at hand."""
+        """Record what was answered, likewise in a row."""
         given, self.given = self.given, []
-        record = self.recorder.decision
-        for request, decision, seconds in given:
+        record, now = self.recorder.decision, self.timer()
+        for request, decision, began in given:
             try:
-                record(request, decision, seconds)
+                record(request, decision, now - began)
             except Exception:  # noqa: BLE001 - the boundary of an answer: the others are recorded
                 _LOG.failure("an answer was not recorded")
 
@@ -92,6 +122,8 @@ class PolicyConnection(Protocol):
         self._protocol = PolicyProtocol()
         self._waiting: deque[Event] = deque()
         self._busy = False
+        self._paused = False
+        """Whether nothing is read for the time being."""
         self._unread = False
         """Whether replies lie here since the peer does not read them."""
         self._closing = False
@@ -181,37 +213,39 @@ class PolicyConnection(Protocol):
             server.recorder.protocol_error(event.reason, str(getattr(peer, "host", "unix")))
             self._close()
             return
-        began = server.timer()
-        try:
-            decision = server.engine.decide(event)
-        except Exception as error:  # noqa: BLE001 - the boundary: Postfix then uses its default_action
-            server.recorder.engine_failed(event, error)
-            self._close()
-            return
-        if isinstance(decision, Decision):
-            self._answer(event, decision, began)
-        else:
-            self._busy = True
-            _Awaited(self, event, decision, began).go_on(None)
+        self._busy = True
+        server.ask(self, event)
 
-    def decided(self, request: Request, decision: Decision, began: float) -> None:
-        """Answer what could not be answered at once.
+    def give(self, request: Request, answer: Answer, began: float) -> None:
+        """Answer a request, now or when its answer is there.
 
         Arguments:
-            began: when the request came, by the server's timer.
+            began: when it came, by the server's timer.
         """
+        if isinstance(answer, Decision):
+            self.decided(request, answer, began)
+        elif isinstance(answer, Exception):
+            # Postfix then uses its default_action.
+            self._server.recorder.engine_failed(request, answer)
+            self._close()
+        else:
+            _Awaited(self, request, answer, began).go_on(None)
+
+    def decided(self, request: Request, decision: Decision, began: float) -> None:
+        """Answer a request; arguments as for :meth:`give`."""
         self._busy = False
         if not self._gone:
             self._answer(request, decision, began)
-            self._next()
+            if self._waiting:
+                self._next()
         if self._closing:
             self._close()
-        elif not self._busy and not self._unread:
+        elif self._paused and not self._busy and not self._unread:
             self._resume()
 
     def _answer(self, request: Request, decision: Decision, began: float) -> None:
         server = self._server
-        server.given.append((request, decision, server.timer() - began))
+        server.given.append((request, decision, began))
         if self._readers is not None:
             self._readers.reply(self._send, encode(decision.reply), self._failed)
         else:
@@ -233,6 +267,7 @@ class PolicyConnection(Protocol):
             self.transport.write(data)
 
     def _pause(self) -> None:
+        self._paused = True
         transport: Any = self.transport
         if self._readers is not None:
             self._readers.remove(self._descriptor)
@@ -240,6 +275,7 @@ class PolicyConnection(Protocol):
             transport.pauseProducing()
 
     def _resume(self) -> None:
+        self._paused = False
         transport: Any = self.transport
         if transport is None or self._gone:
             return
@@ -253,18 +289,14 @@ class PolicyConnection(Protocol):
     def _ended(self) -> None:
         """The peer has closed; let the transport find out how, when there is nothing more to answer."""
         if self._busy:
+            self._paused = True
             return
         self._readers = None
         transport: Any = self.transport
         transport.startReading()
 
-    def undecided(self, request: Request, error: Exception) -> None:
-        """There is no answer, for the engine has raised."""
-        self._server.recorder.engine_failed(request, error)
-        self._close()
-
     def unanswered(self) -> None:
-        """There is one, but giving it has failed."""
+        """Giving an answer has failed."""
         _LOG.failure("a connection of Postfix is closed")
         self._failed()
 
@@ -311,11 +343,13 @@ class _Awaited:
         try:
             waited = next(self._steps)
         except StopIteration as stop:
-            try:
-                connection.decided(self._request, stop.value, self._began)
-            except Exception:  # noqa: BLE001 - the boundary of a connection: others wait for the same reply
-                connection.unanswered()
+            answer: Answer = stop.value
         except Exception as error:  # noqa: BLE001 - the boundary: Postfix then uses its default_action
-            connection.undecided(self._request, error)
+            answer = error
         else:
             waited.addBoth(self.go_on)
+            return
+        try:
+            connection.give(self._request, answer, self._began)
+        except Exception:  # noqa: BLE001 - the boundary of a connection: others wait for the same reply
+            connection.unanswered()

@@ -208,3 +208,84 @@ def test_the_clock_is_left_alone_once_the_answer_is_there(bench: Any) -> None:
     first.callback(KNOWN)
     assert done
     assert len(bench.clock.getDelayedCalls()) == before
+
+
+# Several requests at once
+
+
+def mails(bench: Any, count: int = 3) -> list[Any]:
+    """Requests of so many transactions."""
+    senders = ("a@one.example", "b@two.example", "c@three.example")
+    return [bench.request(sender=senders[number % 3], instance=f"i{number}") for number in range(count)]
+
+
+def test_requests_that_come_together_have_the_answers_they_would_have_alone(bench: Any) -> None:
+    requests = mails(bench)
+    requests[1:1] = [bench.request(recipient="a@elsewhere.example", instance="x")]
+    together = bench.engine.decide_all(requests)
+    assert [one.reason for one in together] == [
+        "greylist-new",
+        "relay-foreign-domain",
+        "greylist-new",
+        "greylist-new",
+    ]
+    assert len({one.id for one in together}) == 4
+    bench.clock.advance(300)
+    again = bench.engine.decide_all(mails(bench, 6)[3:])
+    assert [one.reason for one in again] == ["greylist-passed"] * 3
+
+
+def test_a_triplet_that_comes_twice_at_once_is_new_once(bench: Any) -> None:
+    requests = [bench.request(instance="i1"), bench.request(instance="i2")]
+    assert [one.reason for one in bench.engine.decide_all(requests)] == ["greylist-new", "greylist-early"]
+
+
+def test_a_request_that_comes_twice_at_once_is_decided_once(bench: Any) -> None:
+    stub = Stub("relay", DENIED)
+    use(bench, stub)
+    first, second, other = bench.engine.decide_all(
+        [bench.request(instance=name) for name in ("i1", "i1", "i2")]
+    )
+    assert (first.repeated, second.repeated, other.repeated) == (False, True, False)
+    assert second.reply == first.reply
+    assert stub.asked == 2
+
+
+def test_of_requests_that_come_together_one_may_fail_and_one_may_wait(bench: Any) -> None:
+    wait: Deferred[Fact] = Deferred()
+    answers: list[Any] = [SERVED, wait, SERVED]
+
+    class Changing(Stub):
+        def check(self, request: Any, context: Any) -> Any:
+            return answers.pop(0)
+
+    use(bench, Changing("relay", None))
+    requests = mails(bench, 4)
+    del requests[2].client_address
+    first, waiting, failed, last = bench.engine.decide_all(requests)
+    assert (first.reason, last.reason) == ("relay-registered-domain",) * 2
+    assert isinstance(failed, AttributeError)
+    done: list[Decision] = []
+    Deferred.fromCoroutine(waiting).addCallback(done.append)
+    assert not done
+    wait.callback(DENIED)
+    assert [one.reason for one in done] == ["relay-foreign-domain"]
+
+
+def test_what_a_mail_gives_back_to_a_limit_is_there_for_those_that_come_with_it(bench: Any) -> None:
+    concluded: list[str] = []
+
+    class Taking(Stub):
+        def check(self, request: Any, context: Any) -> Any:
+            concluded.append(request.instance)
+            context.taken = ()
+            return DENIED
+
+    class Charges:
+        def settle(self, *arguments: Any) -> None:
+            concluded.append("settled")
+
+    use(bench, Taking("rate", None))
+    bench.engine._charges = Charges()
+    bench.engine.decide_all(mails(bench, 2))
+    assert concluded == ["i0", "settled", "i1", "settled"]

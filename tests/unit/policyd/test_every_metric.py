@@ -91,7 +91,7 @@ def bug_in_a_check(wired: Wired) -> None:
 
 
 def bug_in_the_engine(wired: Wired) -> None:
-    wired.patch.setattr(wired.daemon.engine, "decide", bug)
+    wired.patch.setattr(wired.daemon.engine, "decide_all", bug)
     wired.ask()
 
 

@@ -167,7 +167,7 @@ def test_the_end_of_one_that_was_left_alone_is_not_told(readers: Readers, pairs:
 
 def test_what_can_wait_is_done_when_the_replies_are_out(reactor: Reactor) -> None:
     row: list[str] = []
-    readers = Readers(reactor, lambda: row.append("sent"))
+    readers = Readers(reactor, sent=lambda: row.append("sent"))
     pair = Pair(readers)
     readers.reply(lambda reply: row.append(reply.decode()), b"reply", lambda: None)
     reactor.advance(0)
@@ -330,7 +330,7 @@ class SocketTransport(StringTransport):
 @pytest.fixture
 def smtpd(bench: Any, readers: Readers) -> Iterator[tuple[PolicyConnection, SocketTransport, socket.socket]]:
     server = PolicyServer(bench.engine, Recorder(bench.log, bench.metrics), readers=readers)
-    readers.sent = server.record
+    readers.heard, readers.sent = server.decide, server.record
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
@@ -352,6 +352,34 @@ def test_a_connection_is_read_by_us_and_not_by_its_transport(readers: Readers, s
     theirs.send(QUESTION[20:])
     readers.doRead()
     assert theirs.recv(100) == b"action=DUNNO\n\n"
+
+
+def test_who_asks_at_the_same_time_is_answered_together(readers: Readers, bench: Any) -> None:
+    server = PolicyServer(bench.engine, Recorder(bench.log, bench.metrics), readers=readers)
+    readers.heard, readers.sent = server.decide, server.record
+    asked: list[int] = []
+    decide_all = bench.engine.decide_all
+
+    def decide(requests: Any) -> Any:
+        asked.append(len(requests))
+        return decide_all(requests)
+
+    bench.engine.decide_all = decide
+    pairs = [socket.socketpair() for _ in range(TOGETHER + 3)]
+    for ours, theirs in pairs:
+        ours.setblocking(False)
+        server.buildProtocol(None).makeConnection(SocketTransport(ours))
+        theirs.send(QUESTION)
+    readers.doRead()
+    assert asked == [TOGETHER, 3]
+    for _, theirs in pairs:
+        assert theirs.recv(100) == b"action=DUNNO\n\n"
+    assert bench.stream.getvalue().count("event=decision") == TOGETHER + 3
+    for connection in list(server.connections):
+        connection.connectionLost()
+    for pair in pairs:
+        for end in pair:
+            end.close()
 
 
 def test_what_was_asked_before_a_fault_of_the_peer_is_answered(readers: Readers, smtpd: Any) -> None:
@@ -424,7 +452,7 @@ def test_a_fault_of_ours_after_a_wait_closes_the_connection(
         raise OSError("private cause")
 
     readers.reply = fails  # type: ignore[method-assign]
-    connection._server.engine.decide = lambda request: waiting
+    connection._server.engine.decide_all = lambda requests: [waiting]
     theirs.send(QUESTION)
     readers.doRead()
     waiting.callback(Decision("id", Flow.INBOUND, Action.ACCEPT, "DUNNO", "no-opinion"))
@@ -438,7 +466,7 @@ ACCEPTED = Decision("id", Flow.INBOUND, Action.ACCEPT, "DUNNO", "no-opinion")
 def test_who_asks_on_while_an_answer_is_awaited_is_read_once(readers: Readers, smtpd: Any) -> None:
     connection, _, theirs = smtpd
     waiting: list[Deferred[Any]] = []
-    connection._server.engine.decide = lambda request: waiting.append(Deferred()) or waiting[-1]
+    connection._server.engine.decide_all = lambda requests: [waiting.append(Deferred()) or waiting[-1]]
     theirs.send(QUESTION)
     readers.doRead()
     theirs.send(QUESTION)
@@ -460,7 +488,7 @@ def test_who_leaves_while_an_answer_is_awaited_is_noticed_afterwards(
 ) -> None:
     connection, transport, theirs = smtpd
     waiting: Deferred[Any] = Deferred()
-    connection._server.engine.decide = lambda request: waiting
+    connection._server.engine.decide_all = lambda requests: [waiting]
     decisions: list[Any] = []
     connection._server.recorder.decision = lambda *arguments: decisions.append(arguments)
     theirs.send(QUESTION)

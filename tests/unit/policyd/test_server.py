@@ -164,16 +164,33 @@ def test_no_hostile_value_reaches_a_reply_or_breaks_a_log_line(edge: Edge, hosti
 
 
 def test_a_fault_of_ours_closes_the_connection_without_an_answer(edge: Edge) -> None:
-    def fail(request: Any) -> Any:
+    def fail(question: str) -> Any:
         raise RuntimeError("bug")
 
-    edge.bench.engine.decide = fail
+    edge.bench.engine.transactions.answer = fail
     connection, transport = edge.connect()
-    connection.dataReceived(question())
+    connection.dataReceived(question(instance=b"1"))
     assert transport.value() == b""
     assert transport.closed
     assert edge.metrics.engine_failures == 1
     assert "event=engine-failed" in edge.bench.stream.getvalue()
+
+
+def test_a_fault_before_anything_is_decided_closes_the_connections(edge: Edge) -> None:
+    def fail(requests: Any) -> Any:
+        raise RuntimeError("bug")
+
+    edge.bench.engine.decide_all = fail
+    connection, transport = edge.connect()
+    connection.dataReceived(question())
+    assert (transport.value(), transport.closed) == (b"", True)
+    assert edge.metrics.engine_failures == 1
+
+
+def test_very_many_pipelined_questions_are_answered(edge: Edge) -> None:
+    connection, transport = edge.connect()
+    connection.dataReceived(question() * 3000)
+    assert transport.value() == b"action=DUNNO\n\n" * 3000
 
 
 # Answers that come later
@@ -185,7 +202,7 @@ class Later:
     def __init__(self, edge: Edge) -> None:
         self.waiting: list[Deferred[Decision]] = []
         self.decide_now: Callable[..., Any] = edge.bench.engine.decide
-        edge.bench.engine.decide = self.decide
+        edge.bench.engine.decide_all = lambda requests: [*map(self.decide, requests)]
 
     def decide(self, request: Any) -> Any:
         deferred: Deferred[Decision] = Deferred()
