@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mailbase.addresses import normal_domain
 from mailbase.dns.answers import Found, Mx, NxDomain, RecordType
 from mailbase.reserved import is_private
 from policyd.facts import Evidence
@@ -27,7 +28,9 @@ class SenderDomainCheck:
     def inquire(self, subject: Subject) -> Inquiry:
         """See :class:`~policyd.inquiry.EvidenceCheck`. Of the null sender nothing is stated."""
         domain = subject.sender_domain
-        if domain is None or domain[:1] == "[":
+        if domain is None:
+            return _unfit(subject.sender)
+        if domain[:1] == "[":
             return ()
         # Not the addresses beside it: nearly all who send have an MX, and two questions a mail are many.
         (mx,) = yield ((domain, RecordType.MX),)
@@ -40,6 +43,15 @@ class SenderDomainCheck:
         if not hosts:
             return (Evidence("sender_domain", "null-mx", domain),)
         return (yield from _look_up(domain, hosts))
+
+
+def _unfit(sender: str) -> tuple[Evidence, ...]:
+    """What can be said of a sender without a domain that could be asked about."""
+    _, at, name = sender.rpartition("@")
+    if not at or name[:1] == "[" or name[-1:] == '"' or normal_domain(name) is not None:
+        return ()
+    # No name in DNS is spelt like that.
+    return (Evidence("sender_domain", "no-mail-host", name),)
 
 
 def _look_up(domain: str, hosts: list[str]) -> Inquiry:

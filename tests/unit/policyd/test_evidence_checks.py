@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailbase.addresses import pack
+from mailbase.addresses import domain_of, pack
 from mailbase.config.evidence import DEFAULT_POINTS
 from mailbase.dns import TableResolver, Temporary, TimedOut
 from mailbase.documents import ConfigError
@@ -274,6 +274,26 @@ def test_after_ipv6_addresses_of_mail_hosts_is_asked_only_where_they_matter() ->
 @pytest.mark.parametrize("domain", [None, "[192.0.2.1]"])
 def test_a_sender_without_domain_is_nothing_to_ask_about(domain: str | None) -> None:
     assert facts(SenderDomainCheck(), {}, domain=domain) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("sender", "expected"),
+    [
+        ("a@x..example", ["no-mail-host"]),
+        ("a@-x.example", ["no-mail-host"]),
+        ("a@" + "x" * 64 + ".example", ["no-mail-host"]),
+        ("a@x example", ["no-mail-host"]),
+        ("a@", ["no-mail-host"]),
+        ("", []),
+        ("postmaster", []),
+        ('"a@x..example"', []),
+        ("a@[192.0.2.1", []),
+        # What is wrong with the local part says nothing of the domain.
+        ('"a@d.example', []),
+    ],
+)
+def test_a_sender_whose_domain_cannot_be_one_has_no_mail_host(sender: str, expected: list[str]) -> None:
+    assert facts(SenderDomainCheck(), {}, sender=sender, domain=domain_of(sender)) == (expected, [])
 
 
 def test_a_domain_with_many_mail_hosts_does_not_make_us_ask_for_them_all() -> None:
