@@ -316,7 +316,10 @@ class MailInspector:
         self._metrics.recipients_decided(origin.flow, shares)
         self._metrics.spamtraps.inc(len(traps))
         taken = case.watch.finish()
-        line = verdict_line(shares, case.envelope, size, origin, disposition, taken, len(traps))
+        hidden = self._log.hides
+        line = verdict_line(
+            shares, case.envelope, size, origin, disposition, taken, len(traps), hidden=hidden
+        )
         self._log.info("verdict", **line)
         results = [result for result in (known.scanned, *known.examined) if isinstance(result, ScanResult)]
         parts = sum(result.parts for result in results)

@@ -150,6 +150,11 @@ class Log:
 
         return write
 
+    @property
+    def hides(self) -> bool:
+        """Whether names of people, and of what they send, are to be kept out."""
+        return self._key is not None
+
     def pseudonym(self, text: str) -> str:
         """``text`` as a keyed hash of 16 hexadecimal digits, or as it is without a key."""
         if self._key is None or not text:

@@ -18,6 +18,7 @@ MAX_NAME = 60
 """Attachment names are cut to this many characters."""
 
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
+_CODES = re.compile(r"[2-5][0-9][0-9](?:[ -][245]\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9.]))?")
 _REPLY = re.compile(rb"[2-5][0-9][0-9][ -]")
 
 
@@ -66,6 +67,13 @@ class Reply:
             if self.status
             else f"{self.code} {printable(self.text)}"
         )
+
+    @property
+    def bare(self) -> str:
+        """As :meth:`__str__`; a refusal without its words, which may name somebody, or a file."""
+        text = str(self)
+        found = None if self.positive else _CODES.match(text)
+        return text if found is None else found[0]
 
     def encode(self) -> bytes:
         """The bytes for the wire, CRLF included."""

@@ -9,7 +9,7 @@ from contentfilter.disposition.account import brief, total_of
 from contentfilter.disposition.disposition import Answer, Disposition
 from contentfilter.disposition.recipients import Share
 from contentfilter.disposition.total import Total
-from contentfilter.disposition.verdict import Verdict
+from contentfilter.disposition.verdict import Fact, Verdict
 from contentfilter.metering import Stage
 from contentfilter.origin.origin import Origin
 from contentfilter.session.envelope import Envelope
@@ -29,6 +29,8 @@ def verdict_line(
     disposition: Disposition,
     taken: Mapping[Stage, float],
     traps: int,
+    *,
+    hidden: bool = False,
 ) -> dict[str, str | int | float | bool | None]:
     """Names and values.
 
@@ -37,6 +39,7 @@ def verdict_line(
         size: octets of the message, un-stuffed.
         taken: seconds by stage.
         traps: recipients that are spamtraps.
+        hidden: leave out what names a file or says more of the content than what was found.
     """
     verdict, ticket, evidence = shares[0].verdict, origin.ticket, origin.evidence
     found: dict[str, str | float] = {}
@@ -56,7 +59,7 @@ def verdict_line(
         "id": verdict.id,
         "flow": verdict.flow,
         "action": verdict.action,
-        "cause": None if verdict.cause is None else brief(verdict.cause),
+        "cause": None if verdict.cause is None else _told(verdict.cause, hidden),
         "client": envelope.client.address,
         "sender": envelope.sender.address,
         "user": ticket.user if ticket else "",
@@ -64,10 +67,10 @@ def verdict_line(
         "recipients": len(envelope.recipients),
         "spamtraps": traps,
         "size": size,
-        "findings": _listed(verdict, Finding),
-        "unscanned": _listed(verdict, Unscanned),
-        "failures": _listed(verdict, ScanFailed),
-        "reply": str(disposition.reply) if isinstance(disposition, Answer) else None,
+        "findings": _listed(verdict, Finding, hidden),
+        "unscanned": _listed(verdict, Unscanned, hidden),
+        "failures": _listed(verdict, ScanFailed, hidden),
+        "reply": _reply(disposition, hidden),
         **found,
         **seconds,
     }
@@ -80,8 +83,24 @@ def _clues(total: Total, evidence: Evidence | None) -> str:
     return ",".join(items[:MAX_LOGGED]) + (",..." if items[MAX_LOGGED:] else "")
 
 
-def _listed(verdict: Verdict, kind: type[Finding | Unscanned | ScanFailed]) -> str:
-    facts = [brief(fact) for fact in verdict.facts if isinstance(fact, kind)]
+def _reply(disposition: Disposition, hidden: bool) -> str | None:
+    if not isinstance(disposition, Answer):
+        return None
+    return disposition.reply.bare if hidden else str(disposition.reply)
+
+
+def _told(fact: Fact, hidden: bool) -> str:
+    if not hidden:
+        return brief(fact)
+    match fact:
+        case Finding(name, _, _, digest):
+            return brief(Finding(name, "", "", digest))
+        case Unscanned(_, name) | ScanFailed(_, name):
+            return name
+
+
+def _listed(verdict: Verdict, kind: type[Finding | Unscanned | ScanFailed], hidden: bool) -> str:
+    facts = [_told(fact, hidden) for fact in verdict.facts if isinstance(fact, kind)]
     return ", ".join(facts[:MAX_LOGGED]) + (
         f" and {len(facts) - MAX_LOGGED} more" if facts[MAX_LOGGED:] else ""
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -197,6 +198,7 @@ class InHand:
         owner.meter.ended(owner.protocol_name, record.end, record.size, seconds)
         if owner.delivered is not None and record.end is End.DELIVERED and record.reply is not None:
             owner.delivered(record.id, record.reply)
+        shown = attrgetter("bare") if owner.log.hides else str
         write = owner.log.warning if record.end in _TROUBLE else owner.log.info
         write(
             "mail",
@@ -211,7 +213,7 @@ class InHand:
             size=record.size,
             seconds=seconds,
             **self._taken,
-            reply=None if record.reply is None else _without_addresses(str(record.reply)),
+            reply=None if record.reply is None else _without_addresses(shown(record.reply)),
             detail=_without_addresses(record.detail),
         )
 

@@ -78,6 +78,17 @@ def test_a_macro_is_refused_with_name_contact_and_id(scene):
     assert "seconds_workers=" in line
 
 
+def test_with_pseudonyms_the_log_tells_what_was_found_and_not_in_which_file(scene):
+    scene.inspector._log = Log("test", stream=scene.output, pseudonym_key=b"key")
+    scene.pool.result = ScanResult((MACRO, VIRUS), (Unscanned("3/b.zip", "encrypted", "c.txt"),), 5)
+    scene.inspect()
+    line = scene.output.getvalue()
+    for item in ('findings="office-macro, virus"', "unscanned=encrypted", 'reply="554 5.7.1"'):
+        assert item in line
+    for name in ("a.docm", "b.zip", "c.txt", "Eicar", "x.example"):
+        assert name not in line
+
+
 def test_the_same_mail_is_given_to_the_workers_once(scene):
     scene.pool.result = ScanResult((MACRO,), (), 5)
     for trace in (b"Received: from a\r\n", b"Received: from b\r\n"):

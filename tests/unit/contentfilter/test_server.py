@@ -353,6 +353,18 @@ def test_server_log_names_addresses_only_where_they_can_be_hidden(tmp_path: Path
     assert "recipient=b@y.example" in line
 
 
+def test_server_log_has_no_words_of_a_refusal_where_names_are_hidden(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.factory.log._key = b"key"
+    client = rig.client()
+    client.say(HELLO + MESSAGE)
+    rig.back().say(b"220 hi\r\n", EHLO, b"250 ok\r\n550 5.1.1 Ada Lovelace has left us\r\n503\r\n")
+    (line,) = [line for line in rig.log.splitlines() if "event=mail" in line]
+    assert 'reply="550 5.1.1"' in line
+    assert "Ada" not in line
+    assert "y.example" not in line
+
+
 def test_server_trouble_stands_out_in_the_log(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     client = rig.client()

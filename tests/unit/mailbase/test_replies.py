@@ -48,6 +48,20 @@ def test_a_reply_fits_the_line_limit(text):
     assert wire.count(b"\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("reply", "bare"),
+    [
+        (Reply(554, "5.7.1", "The attachment a.doc"), "554 5.7.1"),
+        (Reply.relayed([b"450-4.2.0 mailbox of ada", b"450 4.2.0 later"]), "450-4.2.0"),
+        (Reply.relayed([b"550 ada is unknown"]), "550"),
+        (Reply.relayed([b"550 5.1.1.2 is no status"]), "550"),
+        (Reply.relayed([b"250 2.0.0 Ok: queued as 4ABC"]), "250 2.0.0 Ok: queued as 4ABC"),
+    ],
+)
+def test_a_bare_refusal_has_no_words(reply, bare):
+    assert reply.bare == bare
+
+
 def test_a_relayed_reply_is_passed_verbatim():
     reply = Reply.relayed([b"250-first", b"250 second \xe9"])
     assert reply.encode() == b"250-first\r\n250 second \xe9\r\n"
