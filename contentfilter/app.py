@@ -32,6 +32,7 @@ from contentfilter.milter.server import MilterFactory
 from contentfilter.origin.upstream import Investigator
 from contentfilter.panel import Panel
 from contentfilter.pool.confinement import hide_memory
+from contentfilter.pool.heap import keep_memory
 from contentfilter.pool.pool import Pool
 from contentfilter.pool.process import ProcessLauncher
 from contentfilter.pool.worker import Settings as WorkerSettings
@@ -485,6 +486,7 @@ def serve(path: Path, overrides: Sequence[str], inherited: Mapping[str, socket.s
     log = make_log("contentfilter", settings, reactor)
     raise_descriptor_limit()
     hide_memory()
+    keep_memory()
     daemon = Daemon(reactor, path, overrides, settings, log)
     service = daemon.start(inherited)
     # What is here now stays: the collector need not look at it again and again.

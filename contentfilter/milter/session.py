@@ -191,6 +191,8 @@ class Session:
                 return self._verdict(decision_id, disposition) if self.busy else []
             case InspectionFailed():
                 return self._answer(End.INSPECTION_FAILED, TROUBLE, "") if self.busy else []
+            case SpoolFailed() if self.busy:
+                return self._answer(End.NO_SPACE, NO_SPACE, "")
             case SpoolFailed():
                 self._refusal = (End.NO_SPACE, NO_SPACE)
                 return []

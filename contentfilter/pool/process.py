@@ -14,9 +14,9 @@ from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
-from contentfilter.content.limits import MIB
 from contentfilter.content.results import ScanResult
 from contentfilter.pool.frames import Done, Failed, Frames, Garbage, Ready
+from contentfilter.pool.heap import VARIABLES
 from contentfilter.pool.messages import MAX_TASK, decode
 from contentfilter.pool.worker import Settings
 from mailbase.logs import Log
@@ -35,9 +35,6 @@ R_contra = TypeVar("R_contra", contravariant=True)
 _ARGUMENT = 3
 """The descriptor with a program's argument. A command line can hold 128 KiB, rules be longer; and whoever
 looks at the processes wants to see what they are."""
-_KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(8 * MIB), "MALLOC_TRIM_THRESHOLD_": str(16 * MIB)}
-"""Octets of a block, and free at the end of the heap, above which glibc gives memory back (mallopt(3)).
-By its own measure it does so after each mail of 5 MiB, and the next one fetches all of it page by page."""
 _BOOT = """import gc, os, sys
 gc.disable()
 sys.path[:] = {path!r}
@@ -144,7 +141,7 @@ class ProgramLauncher(Generic[R]):
                         process,
                         sys.executable,
                         [sys.executable, "-I", "-X", "faulthandler", "-c", boot, self._program],
-                        env={"LANG": "C.UTF-8", "PATH": os.defpath, **_KEEP_MEMORY},
+                        env={"LANG": "C.UTF-8", "PATH": os.defpath, **VARIABLES},
                         childFDs={0: theirs.fileno(), 1: "r", 2: "r", _ARGUMENT: argument.fileno()},
                     )
                 except BaseException:

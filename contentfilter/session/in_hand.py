@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from contentfilter.metering import ProxyMeter, Stage
 from contentfilter.session.envelope import Envelope
 from contentfilter.session.intake import Intake, Shortage
-from contentfilter.session.steps import EdgeEvent, End, InspectionFailed, Record, Verdict
+from contentfilter.session.steps import EdgeEvent, End, InspectionFailed, Record, SpoolFailed, Verdict
 from contentfilter.spool.spool import Spool
 from mailbase.config import ListenerSettings
 from mailbase.logs import Log
@@ -118,10 +118,13 @@ class InHand:
             self._held += len(data)
             self.spool.write(data, size)
         except OSError as error:
-            owner.log.error("spool-failed", folder=str(owner.folder), error=str(error))
-            self.close()
+            self._spool_failed(error)
             return False
         return True
+
+    def _spool_failed(self, error: OSError) -> None:
+        self._owner.log.error("spool-failed", folder=str(self._owner.folder), error=str(error))
+        self.close()
 
     def close(self) -> None:
         """The message is done with, or not worth keeping."""
@@ -135,6 +138,12 @@ class InHand:
         """Ask the inspector what to do with it; the listener is told by a verdict, or that it failed."""
         if self.spool is None:
             raise RuntimeError("nothing to inspect")
+        try:
+            self.spool.settle()
+        except OSError as error:
+            self._spool_failed(error)
+            self._tell(SpoolFailed())
+            return
         owner = self._owner
         self._ended = owner.reactor.seconds()
         self.took("receive", self._ended - self.began)

@@ -215,6 +215,8 @@ class Session:
                 if self._phase is not _Phase.INSPECTING:
                     return []
                 return self._answer(End.INSPECTION_FAILED, [TROUBLE], "")
+            case SpoolFailed() if self._phase is _Phase.INSPECTING:
+                return self._answer(End.NO_SPACE, [NO_SPACE], "")
             case SpoolFailed():
                 self._refusal = (End.NO_SPACE, NO_SPACE)
                 return []

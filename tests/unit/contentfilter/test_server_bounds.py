@@ -20,13 +20,14 @@ from mailbase.replies import Reply
 from .proxied import EHLO, ENVELOPE, HELLO, MESSAGE, NO, Meter, Rig, codes
 
 
+def full(fd: int, data: bytes) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_server_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rig = Rig(tmp_path)
     client = rig.client()
     client.say(HELLO + ENVELOPE + b"DATA\r\n")
-
-    def full(fd: int, data: bytes) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", full)
@@ -34,6 +35,20 @@ def test_server_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert codes(client.say(b"c" * 998 + b"\r\n.\r\n")) == [452]
     assert rig.inspector.seen == []
     assert rig.meter.ends == [End.NO_SPACE]
+    assert "spool-failed" in rig.log
+    client.say(MESSAGE)
+    assert len(rig.inspector.seen) == 1
+
+
+def test_server_full_disk_for_the_last_octets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(tmp_path)
+    client = rig.client()
+    client.say(HELLO + ENVELOPE + b"DATA\r\n", b"a" * 1998 + b"\r\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        assert codes(client.say(b"b\r\n.\r\n")) == [452]
+    assert rig.inspector.seen == []
+    assert (rig.meter.ends, rig.intake.octets) == ([End.NO_SPACE], 0)
     assert "spool-failed" in rig.log
     client.say(MESSAGE)
     assert len(rig.inspector.seen) == 1

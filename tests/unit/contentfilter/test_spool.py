@@ -12,7 +12,7 @@ import pytest
 
 from contentfilter.smtp.data import DataReader
 from contentfilter.spool.seal import seal
-from contentfilter.spool.spool import HEAD, SMALL, Spool
+from contentfilter.spool.spool import GATHERED, HEAD, SMALL, Spool
 
 WIRE = b"Subject: x\r\n\r\n..dot\r\n.. two\r\nno dot . here\r\n" * 50
 
@@ -115,6 +115,45 @@ def test_spool_works_without_nameless_files(tmp_path: Path, monkeypatch: pytest.
     assert os.fstat(fd).st_mode & 0o077 == 0
     os.close(fd)
     assert b"".join(spool.chunks()) == b"secret"
+    spool.close()
+
+
+def test_spool_writes_much_at_once_and_what_is_left_when_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    real = os.write
+
+    def noting(fd: int, data: bytes) -> int:
+        written.append(len(data))
+        return real(fd, data)
+
+    monkeypatch.setattr(os, "write", noting)
+    spool = Spool(tmp_path, 2 * GATHERED)
+    piece = b"x" * (GATHERED // 4)
+    for _ in range(8):
+        spool.write(piece)
+    assert written == []
+    for number in range(1, 12):
+        spool.write(piece)
+        assert spool.wire_size - sum(written) <= GATHERED, "no more waits"
+        assert len(written) <= 1 + number // 4
+    fd = spool.as_fd()
+    assert os.fstat(fd).st_size == spool.wire_size == sum(written)
+    os.close(fd)
+    spool.write(b"more")
+    spool.settle()
+    spool.settle()
+    assert written[-1] == 4
+    assert b"".join(spool.chunks())[-6:] == b"xxmore"
+    spool.close()
+
+
+def test_spool_in_memory_has_nothing_to_settle() -> None:
+    spool = Spool("/nowhere", 100)
+    spool.write(b"a" * 100)
+    spool.settle()
+    assert spool.head() == b"a" * 100
     spool.close()
 
 
