@@ -54,6 +54,7 @@ class MilterConnection(Served["MilterFactory"]):
         self._touch()
         if len(data) >= SMALL_READ and self._session.in_message:
             self.transport.bufferSize = LARGE_READ
+        self._reader.flowing = self._session.body_flows
         try:
             for command, rest in self._reader.feed(data):
                 self._run(self._session.receive(command, rest))

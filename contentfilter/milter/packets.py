@@ -71,10 +71,21 @@ class MilterError(ValueError):
 
 
 class PacketReader:
-    """Cuts what arrives into packets, wherever it was cut before."""
+    """Cuts what arrives into packets, wherever it was cut before.
+
+    Attributes:
+        flowing: the body comes as it arrives, in pieces that hold several of its packets, or a part of one;
+            for those who need not answer each.
+    """
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self.flowing = False
+        self._begun = bytearray()
+        """A packet that is not complete."""
+        self._wanted = 0
+        """Octets from which on something can be said of it."""
+        self._left = 0
+        """Octets that are to come of a packet of the body."""
 
     def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Take ``data``; yields the packets that are complete, each as command and its data.
@@ -82,23 +93,41 @@ class PacketReader:
         Raises:
             MilterError: a packet that is empty or larger than ``MAX_PACKET``, in its turn.
         """
-        buffer = self._buffer
-        buffer += data
-        place, end = 0, len(buffer)
+        if self._begun:
+            self._begun += data
+            if len(self._begun) < self._wanted:
+                return
+            data, self._begun = bytes(self._begun), bytearray()
+        view, end = memoryview(data), len(data)
+        place = min(self._left, end)
+        body = [view[:place]] if place else []
+        self._left -= place
         try:
             while end - place >= 4:
-                (length,) = _LENGTH.unpack_from(buffer, place)
-                if not 0 < length <= MAX_PACKET:
+                (length,) = _LENGTH.unpack_from(data, place)
+                possible = 0 < length <= MAX_PACKET
+                start, after = place + 5, place + 4 + length
+                command = data[place + 4 : start]
+                if self.flowing and possible and command == BODY:
+                    place = min(after, end)
+                    self._left = after - place
+                    body.append(view[start:place])
+                    continue
+                if body:
+                    yield BODY, b"".join(body)
+                    body.clear()
+                if not possible:
                     raise MilterError(f"a packet of {length} octets")
-                after = place + 4 + length
                 if after > end:
+                    self._wanted = 4 + length
                     return
-                with memoryview(buffer) as view:
-                    command, rest = bytes(view[place + 4 : place + 5]), bytes(view[place + 5 : after])
                 place = after
-                yield command, rest
+                yield command, data[start:after]
+            self._wanted = 4
+            if body:
+                yield BODY, b"".join(body)
         finally:
-            del buffer[:place]
+            self._begun += data[place:]
 
 
 def packet(command: bytes, data: bytes = b"") -> bytes:

@@ -121,7 +121,6 @@ class Session:
         self._parting: Parting | None = None
         self._stuffing = Stuffing()
         self._size = 0
-        self._ends_line = True
         self._refusal: tuple[End, Reply] | None = None
         self._stopping = False
 
@@ -137,6 +136,11 @@ class Session:
     @property
     def in_message(self) -> bool:
         return self._phase is _Phase.MESSAGE
+
+    @property
+    def body_flows(self) -> bool:
+        """Whether the body may come in other pieces than Postfix's packets, since none is answered."""
+        return packets.BODY in self._silent
 
     def receive(self, command: bytes, data: bytes) -> list[Command]:
         """Take a packet; returns what is to be done, in order.
@@ -266,7 +270,6 @@ class Session:
         self._phase = _Phase.MESSAGE
         self._stuffing = Stuffing()
         self._size = 0
-        self._ends_line = True
         self._refusal = None
         return [OpenSpool(), *self._continue(packets.DATA)]
 
@@ -297,14 +300,13 @@ class Session:
         if self._size > self._profile.size_limit:
             self._refusal = (End.TOO_LARGE, TOO_BIG)
             return [CloseSpool()]
-        self._ends_line = data.endswith(b"\r\n") if len(data) > 1 else False
         return [Store(self._stuffing.feed(data), len(data))]
 
     def _end_of_message(self, data: bytes) -> list[Command]:
         if self._phase is not _Phase.MESSAGE:
             raise MilterError("the end of no message")
         commands = self._keep(data)
-        if not self._ends_line:
+        if not self._stuffing.ends_line:
             # The wire form is made of lines; only we see this end.
             commands += self._keep(b"\r\n")
         self._phase = _Phase.INSPECTING

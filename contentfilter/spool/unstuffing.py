@@ -47,6 +47,11 @@ class Stuffing:
         # As above; of what stands before a chunk only a whole CRLF before its first dot counts.
         self._before = b"\r\n"
 
+    @property
+    def ends_line(self) -> bool:
+        """Whether a line ends with the last piece, or nothing came yet."""
+        return self._before == b"\r\n"
+
     def feed(self, chunk: bytes) -> bytes:
         """The wire form of the next piece."""
         before = self._before

@@ -46,12 +46,13 @@ EVENTS = st.sampled_from(
 )
 
 
-def run(pieces: list[bytes], verdict: object = None) -> tuple[list[object], bytes]:
-    """What is to be done, pieces of a message put together, and the message."""
+def run(pieces: list[bytes], verdict: object = None, flowing: bool = True) -> tuple[list[object], bytes]:
+    """What is to be done beside storing pieces of a message, and the message."""
     session, reader = Session(Profile(1000, 3), Splits(lambda: 0.0), lambda: False), PacketReader()
     commands: list[object] = []
     try:
         for piece in pieces:
+            reader.flowing = flowing and session.body_flows
             for command, data in reader.feed(piece):
                 commands += session.receive(command, data)
                 if any(isinstance(one, Inspect) for one in commands[-3:]) and session.busy:
@@ -60,7 +61,8 @@ def run(pieces: list[bytes], verdict: object = None) -> tuple[list[object], byte
                     return commands, b""
     except MilterError as error:
         commands.append(str(error))
-    return commands, b"".join(one.data for one in commands if isinstance(one, Store))
+    message = b"".join(one.data for one in commands if isinstance(one, Store))
+    return [one for one in commands if not isinstance(one, Store)], message
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
@@ -73,6 +75,7 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
 def test_any_split_of_packets_gives_the_same(stream: bytes, places: list[int], event: object) -> None:
     whole = run([stream], event)
     assert run(cut(stream, places), event) == whole
+    assert run(cut(stream, places), event, flowing=False) == whole
     assert run([stream[i : i + 1] for i in range(len(stream))], event) == whole
 
 
@@ -82,7 +85,8 @@ def test_any_cut_of_a_body_gives_the_same_message(parts: list[bytes], places: li
     body = b"\r\n.".join(parts)
     whole = [packet(packets.BODY, body)] if body else []
     several = [packet(packets.BODY, piece) for piece in cut(body, places) if piece]
-    messages = {run([BEGIN, ENVELOPE, HEADER, *pieces, END])[1] for pieces in (whole, several)}
+    flowing = cut(b"".join(whole), places)
+    messages = {run([BEGIN, ENVELOPE, HEADER, *pieces, END])[1] for pieces in (whole, several, flowing)}
     assert len(messages) == 1
     (message,) = messages
     assert message.endswith(b"\r\n")

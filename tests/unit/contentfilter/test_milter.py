@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from twisted.python.failure import Failure
 from contentfilter.disposition.disposition import Answer, Deliver
 from contentfilter.disposition.splits import Splits
 from contentfilter.milter import packets
-from contentfilter.milter.packets import MAX_PACKET, PacketReader, packet
+from contentfilter.milter.packets import MAX_PACKET, MilterError, PacketReader, packet
 from contentfilter.milter.server import MilterFactory
 from contentfilter.session.connection import MAX_DATA_TIME
 from contentfilter.session.intake import Intake
@@ -283,6 +285,53 @@ def test_milter_what_is_too_much_is_said_at_the_end(tmp_path: Path, size: int) -
     assert rig.inspector.seen == []
     assert rig.meter.ends == [End.TOO_LARGE if size == 70_000 else End.NO_SPACE]
     assert postfix.say(MESSAGE)[-1] == (packets.ACCEPT, b"")
+
+
+def test_milter_full_disk_for_the_last_octets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    rig = Rig(tmp_path)
+    postfix = rig.postfix(BEGIN, MAIL, RCPT, DATA, HEADER, packet(packets.BODY, b"x" * 2000))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        ((command, reply),) = postfix.say(packet(packets.BODY, b"y\r\n"), END)
+    assert (command, reply[:9]) == (packets.REPLY, b"452 4.3.1")
+    assert rig.inspector.seen == []
+    assert (rig.meter.ends, rig.intake.octets) == ([End.NO_SPACE], 0)
+    assert "spool-failed" in rig.log
+    assert postfix.say(MESSAGE)[-1] == (packets.ACCEPT, b"")
+
+
+@pytest.mark.parametrize("protocol", [POSTFIX, 0])
+def test_milter_the_body_may_end_in_the_midst_of_a_line_end(tmp_path: Path, protocol: int) -> None:
+    rig = Rig(tmp_path)
+    postfix = rig.postfix(negotiate(protocol=protocol) + connect() + HELO + MAIL + RCPT + DATA)
+    postfix.say(HEADER, packet(packets.BODY, b"Hi\r"), packet(packets.BODY, b"\n"))
+    answers = postfix.say(END)
+    assert answers[-1] == (packets.ACCEPT, b"")
+    assert rig.inspector.seen[0][1].endswith(b"\r\n\r\nHi\r\n")
+
+
+def test_milter_a_body_that_is_not_answered_comes_as_it_arrives() -> None:
+    stream = b"".join(packet(packets.BODY, text) for text in (b"one", b"", b"two")) + HELO
+    stream += packet(packets.BODY, b"three")
+    reader = PacketReader()
+    reader.flowing = True
+    helo = (packets.HELO, HELO[5:])
+    assert list(reader.feed(stream)) == [(packets.BODY, b"onetwo"), helo, (packets.BODY, b"three")]
+    for cut in range(len(stream)):
+        got = [*reader.feed(stream[:cut]), *reader.feed(stream[cut:])]
+        place = got.index(helo)
+        parts = (b"".join(data for _, data in some) for some in (got[:place], got[place + 1 :]))
+        assert tuple(parts) == (b"onetwo", b"three"), cut
+    with pytest.raises(MilterError):
+        list(reader.feed(packet(packets.BODY, b"x" * MAX_PACKET)))
+    reader = PacketReader()
+    reader.flowing = True
+    whole = packet(packets.BODY, b"x" * (MAX_PACKET - 1))
+    assert [len(data) for _, data in reader.feed(whole[:100_000])] == [99_995]
+    assert [len(data) for _, data in reader.feed(whole[100_000:])] == [MAX_PACKET - 1 - 99_995]
 
 
 @pytest.mark.parametrize("how", ["abort", "quit", "again", "lose"])
