@@ -175,8 +175,10 @@ def _selectors(settings: Settings, folder: Path) -> list[str]:
 def _serve(options: argparse.Namespace) -> int:
     if options.check:
         from contentfilter.rules.own import OwnRules
+        from mailbase.starting import pseudonym_key
 
         settings = _settings(options)
+        pseudonym_key(settings)
         read(settings.contentfilter.allowed_macros)
         OwnRules.read(settings.contentfilter.rules)
         for listener in settings.contentfilter.listeners:

@@ -8,11 +8,14 @@ import sys
 from collections.abc import Mapping
 from typing import TextIO
 
-from mailbase.config import Settings
+from mailbase.config import ConfigError, Settings
+from mailbase.documents import Problem
 from mailbase.logs import Log, Scheduler
 
 DESCRIPTORS = 65536
 """Open files wanted: a few for each smtpd of a large gateway."""
+LEAST_KEY = 16
+"""Octets of a key for pseudonyms."""
 
 
 def make_log(component: str, settings: Settings, scheduler: Scheduler | None = None) -> Log:
@@ -23,21 +26,44 @@ def make_log(component: str, settings: Settings, scheduler: Scheduler | None = N
         scheduler: the reactor; lines are then written at the end of its turn.
 
     Raises:
-        OSError: the key file cannot be read.
+        ConfigError: see :func:`pseudonym_key`.
     """
-    key = None
-    if settings.privacy.pseudonymise:
-        path = settings.privacy.key_file
-        key = (path.read_bytes().strip() if path is not None else b"") or os.urandom(32)
     return Log(
         component,
         style=settings.logging.format,
         level=settings.logging.level,
         stream=sys.stderr,
-        pseudonym_key=key,
+        pseudonym_key=pseudonym_key(settings),
         scheduler=scheduler,
         priorities=is_journal(sys.stderr, os.environ),
     )
+
+
+def pseudonym_key(settings: Settings) -> bytes | None:
+    """The key of the hashes in log and journal; None where addresses stay readable.
+
+    Raises:
+        ConfigError: its file cannot be read, or holds too little.
+    """
+    path = settings.privacy.key_file
+    if not settings.privacy.pseudonymise:
+        return None
+    if path is None:
+        return os.urandom(32)
+    try:
+        key = path.read_bytes().strip()
+    except OSError as error:
+        raise ConfigError(
+            [Problem(str(path), 0, "privacy.key_file", f"cannot be read: {error.strerror}")]
+        ) from error
+    if len(key) < LEAST_KEY:
+        # Addresses are few: whoever guesses the key has them all.
+        message = (
+            f"expected a key of {LEAST_KEY} octets or more, got {len(key)}; "
+            f"head -c 32 /dev/urandom | base64 > {path}"
+        )
+        raise ConfigError([Problem(str(path), 0, "privacy.key_file", message)])
+    return key
 
 
 def is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:

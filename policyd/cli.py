@@ -190,9 +190,11 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def _serve(options: argparse.Namespace) -> int:
     if options.check:
+        from mailbase.starting import pseudonym_key
         from policyd.policy import read_lists
 
         settings = _settings(options)
+        pseudonym_key(settings)
         for warning in read_lists(settings).warnings:
             print(f"warning: {warning}", file=sys.stderr)
         for name in settings.policyd.callout.test_targets:

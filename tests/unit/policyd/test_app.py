@@ -271,7 +271,7 @@ def test_a_bad_allowlist_keeps_the_daemon_from_starting(wired: Wired) -> None:
 
 @pytest.mark.parametrize("key_file", ["", "key"])
 def test_pseudonyms_in_the_log(tmp_path: Path, key_file: str, capsys: Any) -> None:
-    (tmp_path / "key").write_text("secret")
+    (tmp_path / "key").write_text("a secret of some length")
     key = ", key_file: key" if key_file else ""
     (tmp_path / "c.yaml").write_text(f"privacy: {{pseudonymise: true{key}}}\n")
     log = make_log("policyd", load(tmp_path / "c.yaml"), Clock())
@@ -280,6 +280,28 @@ def test_pseudonyms_in_the_log(tmp_path: Path, key_file: str, capsys: Any) -> No
     printed = capsys.readouterr().err
     assert "person" not in printed
     assert "id=x" in printed
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "expected a key of 16 octets or more, got 0; head -c 32 /dev/urandom"),
+        (b"too short\n", "expected a key of 16 octets or more, got 9"),
+        (None, "cannot be read: No such file or directory"),
+    ],
+)
+def test_a_key_that_protects_nobody_is_a_mistake(tmp_path: Path, content: bytes | None, message: str) -> None:
+    key = tmp_path / "key"
+    key.write_bytes(content or b"")
+    (tmp_path / "c.yaml").write_text("privacy: {pseudonymise: true, key_file: key}\n")
+    settings = load(tmp_path / "c.yaml")
+    (tmp_path / "c.yaml").write_text("privacy: {key_file: key}\n")
+    without = load(tmp_path / "c.yaml")
+    if content is None:
+        key.unlink()
+    with pytest.raises(ConfigError, match=f"{key}: privacy.key_file: {message}"):
+        make_log("policyd", settings)
+    make_log("policyd", without)
 
 
 def test_the_journal_follows_a_reload_and_hears_of_decisions(wired: Wired) -> None:
