@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence, Set
-from typing import Any, Protocol
+from functools import lru_cache
+from typing import Any, Protocol, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -32,6 +33,8 @@ from mailbase.dns.wire import Question
 
 _LOG = Logger()
 _BAD_NAME = BadName()
+# Negative answers differ in nothing but their time.
+_no_name, _no_data = lru_cache(maxsize=1024)(NxDomain), lru_cache(maxsize=1024)(NoData)
 _OVERLOAD = Temporary("too many look-ups wait for their turn")
 _NOBODY: frozenset[str] = frozenset()
 _STOPPED = Temporary("the resolver was stopped")
@@ -65,65 +68,41 @@ class _Waiter(Deferred[Answer[Record]]):
 
     def __init__(self) -> None:
         super().__init__(_leave)
-        self.seat: _Seat | None = None
+        self.job: _Job | None = None
 
     def told(self, place: int, answer: Answer[Record]) -> None:
         """See :class:`~mailbase.dns.resolver.Asker`."""
         # Without the reference back both are freed at once, and not by the cycle collector.
-        self.seat = None
+        self.job = None
         self.callback(answer)
-
-
-class _Seat:
-    """Where somebody waits for a look-up."""
-
-    __slots__ = ("asker", "consumer", "job", "place", "timer")
-
-    def __init__(self, job: _Job, consumer: str, asker: Asker, place: int) -> None:
-        self.job = job
-        self.consumer = consumer
-        self.asker = asker
-        self.place = place
-        self.timer: Any = None
-
-    def tell(self, answer: Answer[Record]) -> None:
-        """Hand the answer over."""
-        timer = self.timer
-        if timer is not None and timer.active():
-            timer.cancel()
-        try:
-            self.asker.told(self.place, answer)
-        except Exception:  # noqa: BLE001 - the boundary of who asked: others wait for the same answer
-            _LOG.failure("an answer of DNS could not be used")
-
-    def leave(self) -> None:
-        """Wait no more."""
-        if self in self.job.seats:
-            self.job.seats.remove(self)
-        if self.timer is not None and self.timer.active():
-            self.timer.cancel()
 
 
 def _leave(waiter: Deferred[Answer[Record]]) -> None:
     assert isinstance(waiter, _Waiter)
-    seat, waiter.seat = waiter.seat, None
-    if seat is not None:
-        seat.leave()
+    job, waiter.job = waiter.job, None
+    if job is not None:
+        job.leave(waiter)
+
+
+_Seat: TypeAlias = tuple[Asker, int, str, Any]
+"""Who waits for a look-up: asker, place of the answer, consumer, and the timer of an earlier deadline. A
+plain tuple, since each question has one."""
 
 
 class _Job(Lookup):
     """A look-up and those who wait for it."""
 
+    queued = False
+    """Whether its turn has not come."""
+    result: Answer[Record] | None = None
+
     def __init__(
         self, resolver: CachingResolver, key: tuple[str, RecordType], now: float, end: float
     ) -> None:
-        super().__init__(Question(*key), resolver.upstreams, resolver.metrics, end)
+        Lookup.__init__(self, Question(*key), resolver.upstreams, resolver.metrics, end)
         self.resolver = resolver
         self.key = key
         self.began = now
-        self.queued = False
-        """Whether its turn has not come."""
-        self.result: Answer[Record] | None = None
         self.seats: list[_Seat] = []
         self.consumers: Set[str] = _NOBODY
 
@@ -134,9 +113,18 @@ class _Job(Lookup):
         else:
             super().wake()
 
-    def finished(self, answer: Answer[Record], ttl: float | None, octets: int) -> None:
+    def finished(self, answer: Answer[Record], ttl: float | None, octets: int, now: float) -> None:
         """See :class:`~mailbase.dns.lookup.Lookup`."""
-        self.resolver.finished(self, answer, ttl, octets)
+        self.resolver.finished(self, answer, ttl, octets, now)
+
+    def leave(self, asker: Asker) -> None:
+        """``asker`` waits no more."""
+        for seat in self.seats:
+            if seat[0] is asker:
+                self.seats.remove(seat)
+                if seat[3] is not None:
+                    seat[3].cancel()
+                return
 
 
 class CachingResolver(Resolver):
@@ -196,10 +184,12 @@ class CachingResolver(Resolver):
     ) -> Answer[Record] | Deferred[Answer[Record]]:
         """See :class:`Resolver`."""
         waiter = _Waiter()
-        answer = self._ask(waiter, 0, (name, rdtype), consumer, deadline)
-        if not isinstance(answer, _Seat):
+        answer = self.ask_for(waiter, 0, (name, rdtype), consumer, deadline)
+        if answer is not None:
             return answer
-        waiter.seat = answer
+        own = normal(name)
+        assert own is not None
+        waiter.job = self._jobs[own, rdtype]
         return waiter
 
     def ask_for(
@@ -211,28 +201,24 @@ class CachingResolver(Resolver):
         deadline: float | None = None,
     ) -> Answer[Record] | None:
         """See :class:`Resolver`."""
-        answer = self._ask(asker, place, question, consumer, deadline)
-        return None if isinstance(answer, _Seat) else answer
-
-    def _ask(
-        self, asker: Asker, place: int, key: tuple[str, RecordType], consumer: str, deadline: float | None
-    ) -> Answer[Record] | _Seat:
         now = self._seconds()
-        answer = self._cache.get(key, now)
+        answer = self._cache.get(question, now)
         if answer is not None:
             self.metrics.hits += 1
         else:
-            name = key[0]
+            name = question[0]
             own = normal(name)
             if own is None:
                 answer = _BAD_NAME
             elif own != name:
-                return self._ask(asker, place, (own, key[1]), consumer, deadline)
+                return self.ask_for(asker, place, (own, question[1]), consumer, deadline)
             else:
-                job = self._job(key, now)
-                if isinstance(job, _Job):
-                    return self._seat(job, consumer, now, deadline, asker, place)
-                answer = job
+                # Who is no consumer fails here, and not when the answer has come.
+                alone = self._alone[consumer]
+                job = self._jobs.get(question)
+                answer = self._begin(question, now) if job is None else self._join(job)
+                if answer is None:
+                    return self._seat(self._jobs[question], asker, place, consumer, alone, now, deadline)
         self._counts[consumer, answer.result] += 1
         return answer
 
@@ -265,26 +251,26 @@ class CachingResolver(Resolver):
         for job in jobs:
             job.queued = False
             job.cancel()
-            self._tell(job, _STOPPED)
+            self._end(job, _STOPPED)
 
-    def _job(self, key: tuple[str, RecordType], now: float) -> _Job | Answer[Record]:
-        """The look-up for ``key``; an answer where it ended at once."""
-        terms = self._terms
-        job = self._jobs.get(key)
-        if job is not None:
-            if len(job.seats) > terms.backlog:
-                self.metrics.overloads += 1
-                return _OVERLOAD
-            self.metrics.joined += 1
-            return job
+    def _join(self, job: _Job) -> Answer[Record] | None:
+        """Wait with others, unless too many do."""
+        if len(job.seats) > self._terms.backlog:
+            self.metrics.overloads += 1
+            return _OVERLOAD
+        self.metrics.joined += 1
+        return None
+
+    def _begin(self, key: tuple[str, RecordType], now: float) -> Answer[Record] | None:
+        """Begin a look-up; an answer where it ended at once."""
         if self._stopped:
             return _STOPPED
+        terms = self._terms
         full = self._in_flight >= terms.in_flight
         if full and len(self._waiting) >= terms.backlog:
             self.metrics.overloads += 1
             return _OVERLOAD
-        job = _Job(self, key, now, now + terms.deadline)
-        self._jobs[key] = job
+        self._jobs[key] = job = _Job(self, key, now, now + terms.deadline)
         self.metrics.lookups += 1
         if full:
             self._waiting.append(job)
@@ -293,46 +279,52 @@ class CachingResolver(Resolver):
         else:
             self._in_flight += 1
             job.start(now)
-        return job if job.result is None else job.result
+        return job.result
 
     def _seat(
         self,
         job: _Job,
-        consumer: str,
-        now: float,
-        deadline: float | None,
         asker: Asker,
         place: int,
-    ) -> TimedOut | _Seat:
-        # Who is no consumer fails here, and not when the answer has come.
-        alone = self._alone[consumer]
+        consumer: str,
+        alone: Set[str],
+        now: float,
+        deadline: float | None,
+    ) -> TimedOut | None:
+        """Let ``asker`` wait, unless his deadline has passed."""
         if not job.consumers:
             job.consumers = alone
         elif consumer not in job.consumers:
             job.consumers |= alone
-        if deadline is not None and deadline <= now:
-            self._counts[consumer, TimedOut.result] += 1
-            return TimedOut("the deadline has passed")
-        seat = _Seat(job, consumer, asker, place)
-        job.seats.append(seat)
+        timer = None
         if deadline is not None and deadline < job.end:
-            seat.timer = self._clock.callLater(deadline - now, self._overdue, seat)
-        return seat
+            if deadline <= now:
+                self._counts[consumer, TimedOut.result] += 1
+                return TimedOut("the deadline has passed")
+            timer = self._clock.callLater(deadline - now, self._overdue, job, asker, place)
+        job.seats.append((asker, place, consumer, timer))
+        return None
 
-    def _overdue(self, seat: _Seat) -> None:
-        seat.job.seats.remove(seat)
-        self._counts[seat.consumer, TimedOut.result] += 1
-        seat.tell(TimedOut("no answer by the deadline"))
+    def _overdue(self, job: _Job, asker: Asker, place: int) -> None:
+        for seat in job.seats:
+            if seat[0] is asker and seat[1] == place:
+                job.seats.remove(seat)
+                self._counts[seat[2], TimedOut.result] += 1
+                _tell(asker, place, TimedOut("no answer by the deadline"))
+                return
 
     def expire(self, job: _Job) -> None:
         """The turn of a look-up did not come in time; for its own use."""
         self._waiting.remove(job)
-        self._tell(job, TimedOut("its turn did not come in time"))
+        self._end(job, TimedOut("its turn did not come in time"))
 
-    def finished(self, job: _Job, answer: Answer[Record], ttl: float | None, octets: int) -> None:
+    def finished(self, job: _Job, answer: Answer[Record], ttl: float | None, octets: int, now: float) -> None:
         """A look-up is over; for its own use."""
-        now = self._seconds()
-        answer, keep = self._aged(answer, ttl)
+        terms = self._terms
+        if type(answer) is Found and ttl is not None and terms.min_ttl <= ttl <= terms.max_ttl:
+            keep = ttl
+        else:
+            answer, keep = self._aged(answer, ttl)
         # With all servers down a failure says nothing about the name: whoever comes first after that
         # is to have an answer.
         if octets or self.upstreams.good:
@@ -342,35 +334,36 @@ class CachingResolver(Resolver):
                 self.looked_up(*job.key, answer, job.consumers)
         self.metrics.observe(now - job.began)
         self._in_flight -= 1
-        self._tell(job, answer)
+        self._end(job, answer)
         if self._waiting:
-            self._begin()
+            self._go_on()
 
     def _aged(self, answer: Answer[Record], ttl: float | None) -> tuple[Answer[Record], float]:
         """The answer with its time to live, within our bounds, and that time."""
         terms = self._terms
         keep = ttl or 0.0
         if type(answer) is Found:
-            if not terms.min_ttl <= keep <= terms.max_ttl:
-                keep = max(terms.min_ttl, min(keep, terms.max_ttl))
+            keep = max(terms.min_ttl, min(keep, terms.max_ttl))
             return answer if keep == answer.ttl else Found(answer.records, keep, answer.name), keep
         if type(answer) is NxDomain or type(answer) is NoData:
             keep = max(terms.min_ttl, min(keep, terms.negative_ttl))
-            return type(answer)(keep), keep
+            return (_no_name if type(answer) is NxDomain else _no_data)(keep), keep
         return answer, terms.failure_ttl
 
-    def _tell(self, job: _Job, answer: Answer[Record]) -> None:
+    def _end(self, job: _Job, answer: Answer[Record]) -> None:
         """Tell who waits, and nobody else from now on."""
         if self._jobs.get(job.key) is job:
             del self._jobs[job.key]
         job.result = answer
         seats, job.seats = job.seats, []
         counts, result = self._counts, answer.result
-        for seat in seats:
-            counts[seat.consumer, result] += 1
-            seat.tell(answer)
+        for asker, place, consumer, timer in seats:
+            counts[consumer, result] += 1
+            if timer is not None and timer.active():
+                timer.cancel()
+            _tell(asker, place, answer)
 
-    def _begin(self) -> None:
+    def _go_on(self) -> None:
         """Let those begin whose turn it is."""
         if self._beginning:
             return  # one of them ended at once; the loop below goes on
@@ -393,3 +386,11 @@ class CachingResolver(Resolver):
             len(servers),
             sum(server.down for server in servers),
         )
+
+
+def _tell(asker: Asker, place: int, answer: Answer[Record]) -> None:
+    """Hand the answer over."""
+    try:
+        asker.told(place, answer)
+    except Exception:  # noqa: BLE001 - the boundary of who asked: others wait for the same answer
+        _LOG.failure("an answer of DNS could not be used")

@@ -11,7 +11,18 @@ from mailbase.dns.exchange import Exchange
 from mailbase.dns.metrics import DnsMetrics
 from mailbase.dns.numbers import draw
 from mailbase.dns.upstreams import Upstream, Upstreams
-from mailbase.dns.wire import CODES, FORMERR, NOTIMP, Broken, Failed, Foreign, Question, Settled, Truncated
+from mailbase.dns.wire import (
+    CODES,
+    FORMERR,
+    NOTIMP,
+    Broken,
+    Failed,
+    Foreign,
+    Question,
+    Reading,
+    Settled,
+    Truncated,
+)
 
 MAX_TRIES = 10
 """Packets of one look-up."""
@@ -42,7 +53,14 @@ class _Try:
 
     def heard(self, packet: bytes) -> None:
         """See :class:`mailbase.dns.exchange.Listener`."""
-        self.lookup.heard(self, packet)
+        if self.exchange is None:
+            return
+        lookup = self.lookup
+        reading = lookup.question.read(packet, self.number)
+        if type(reading) is Settled:
+            lookup.settled(self.server, reading, len(packet))
+        else:
+            lookup.unsettled(self, packet, reading)
 
     def lost(self, why: str) -> None:
         """See :class:`mailbase.dns.exchange.Listener`."""
@@ -66,28 +84,30 @@ class Lookup(ABC):
         end: clock seconds at which it ends, answered or not.
     """
 
+    # What few change is the class's.
     _failed: tuple[Upstream, ...] = ()
     _problem = ""
+    _tries: tuple[_Try, ...] = ()
+    """Not a list: most have one try."""
+    _over = False
+    _timer: Any = None
+    _alarms: Alarms | None = None
+    """Where an alarm is set; the timer stands for waits of another length."""
 
     def __init__(self, question: Question, upstreams: Upstreams, metrics: DnsMetrics, end: float) -> None:
         self.question = question
         self.end = end
         self._upstreams = upstreams
         self._metrics = metrics
-        # Not a list: most have one try.
-        self._tries: tuple[_Try, ...] = ()
-        self._over = False
-        self._timer: Any = None
-        self._alarms: Alarms | None = None
-        """Where an alarm is set; the timer stands for waits of another length."""
 
     @abstractmethod
-    def finished(self, answer: Answer[Record], ttl: float | None, octets: int) -> None:
+    def finished(self, answer: Answer[Record], ttl: float | None, octets: int, now: float) -> None:
         """Called once at the end, unless it was cancelled.
 
         Arguments:
             ttl: seconds that the answer holds as the server says; None: it does not.
             octets: of the packet; 0 for what is no server's word.
+            now: clock seconds.
         """
 
     def queue(self, turns: Alarms, now: float) -> None:
@@ -175,16 +195,22 @@ class Lookup(ABC):
         counts["sent"] += 1
         return True
 
-    def heard(self, attempt: _Try, packet: bytes) -> None:
-        """Something came to a try."""
-        if attempt.exchange is None:
-            return
-        reading = self.question.read(packet, attempt.number)
-        if type(reading) is Settled:
-            self._upstreams.heard(attempt.server)
-            answer, ttl = reading
-            self._finish(answer, ttl, len(packet))
-            return
+    def settled(self, server: Upstream, reading: Settled, octets: int) -> None:
+        """The answer came to a try.
+
+        Arguments:
+            octets: of its packet.
+        """
+        upstreams = self._upstreams
+        now = upstreams.clock.seconds()
+        upstreams.heard(server, now)
+        self._close()
+        if not self._over:
+            self._over = True
+            self.finished(*reading, octets, now)
+
+    def unsettled(self, attempt: _Try, packet: bytes, reading: Reading) -> None:
+        """Something else came to a try."""
         counts, server = self._metrics.packets, attempt.server
         if isinstance(reading, Foreign):
             if packet[:2] != attempt.number and not self.question.is_of(packet):
@@ -196,7 +222,7 @@ class Lookup(ABC):
             elif attempt.foreign >= MAX_FOREIGN:
                 self._again(attempt, tcp=True, edns=attempt.edns)
             return
-        self._upstreams.heard(server)
+        self._upstreams.heard(server, self._upstreams.clock.seconds())
         match reading:
             case Truncated() if attempt.tcp:
                 counts["broken"] += 1
@@ -293,14 +319,20 @@ class Lookup(ABC):
                 self._timer.cancel()
             self._timer = None
 
-    def _finish(self, answer: Answer[Record], ttl: float | None = None, octets: int = 0) -> None:
+    def _finish(self, answer: Answer[Record]) -> None:
+        """End without a server's word."""
         self._close()
         if not self._over:
             self._over = True
-            self.finished(answer, ttl, octets)
+            self.finished(answer, None, 0, self._upstreams.clock.seconds())
 
     def _close(self) -> None:
-        self._rest()
+        alarms = self._alarms
+        if alarms is not None:
+            self._alarms = None
+            alarms.clear(self)
+        elif self._timer is not None:
+            self._rest()
         for attempt in self._tries:
             exchange = attempt.exchange
             if exchange is not None:

@@ -56,13 +56,13 @@ class Sockets:
     def datagram(self, server: Address, packet: bytes, listener: Listener) -> Exchange:
         """See :class:`mailbase.dns.exchange.Network`."""
         now = self._seconds()
-        number = packet[:2]
         port = self._ports.get(server)
-        if port is None or not port.takes(number, now):
+        if port is None or not port.takes(packet[:2], listener, now):
             port = self._ports[server] = _Port(self._reactor, server, now)
-        port.await_answer(number, listener)
-        self._outgoing.append((port, packet))
-        if len(self._outgoing) >= TOGETHER:
+            port.takes(packet[:2], listener, now)
+        outgoing = self._outgoing
+        outgoing.append((port, packet))
+        if len(outgoing) >= TOGETHER:
             self._flush()
         elif not self._flushing:
             self._flushing = True
@@ -112,15 +112,14 @@ class _Port:
         """Who waits, by id."""
         reactor.addReader(self)
 
-    def takes(self, number: bytes, now: float) -> bool:
-        """Whether a question with this id may go out here."""
+    def takes(self, number: bytes, listener: Listener, now: float) -> bool:
+        """Listen for the answer to a question with this id, if it may go out here; whether it may."""
         asked = self._asked
-        return self._open and len(asked) < SHARE and now < self._until and number not in asked
-
-    def await_answer(self, number: bytes, listener: Listener) -> None:
-        """Listen from now on."""
-        self._asked.add(number)
-        self._listeners[number] = listener
+        if now < self._until and self._open and len(asked) < SHARE and number not in asked:
+            asked.add(number)
+            self._listeners[number] = listener
+            return True
+        return False
 
     def send(self, packet: bytes) -> None:
         """Ask, if somebody still waits for the answer."""

@@ -65,7 +65,6 @@ class Upstreams:
         self.timeout = timeout
         self.changed = changed
         self.clock = clock
-        self._seconds: Callable[[], float] = clock.seconds
         self.network = network
         self.alarms = Alarms(clock)
         """Of look-ups that wait for a try's time."""
@@ -73,9 +72,13 @@ class Upstreams:
         self.good = list(self.servers)
         """Those worth asking, in the order in which to ask them; not to be changed."""
 
-    def heard(self, server: Upstream) -> None:
-        """An answer to one of our questions came from ``server``, whatever it says."""
-        server.heard_at = self._seconds()
+    def heard(self, server: Upstream, now: float) -> None:
+        """An answer to one of our questions came from ``server``, whatever it says.
+
+        Arguments:
+            now: clock seconds.
+        """
+        server.heard_at = now
         if server.suspected:
             server.suspected = False
             server.interval = FIRST_PROBE
@@ -143,7 +146,7 @@ class _Probe:
     def heard(self, packet: bytes) -> None:
         """See :class:`mailbase.dns.exchange.Listener`."""
         if not isinstance(_ROOT.read(packet, self._number), Foreign):
-            self._upstreams.heard(self._server)
+            self._upstreams.heard(self._server, self._upstreams.clock.seconds())
 
     def lost(self, why: str) -> None:
         """See :class:`mailbase.dns.exchange.Listener`."""
