@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import Any
 
 from mailbase.store import StoreError
@@ -15,6 +14,8 @@ GOOD = "good-network"
 """The fact that speaks for a client."""
 _REFUSED = Evidence("reputation", "refused-content")
 _TEMPORARY = Evidence("reputation", TEMPORARY)
+_ROWS = (Past, History)
+"""What is known at once. Whether something can be awaited is dearer to find out than to know it."""
 
 
 class ReputationCheck:
@@ -40,7 +41,7 @@ class ReputationCheck:
                     known.append(outcomes.of_domain(domain))
         except StoreError:
             return (_TEMPORARY,)
-        later = [place for place, one in enumerate(known) if isinstance(one, Awaitable)]
+        later = [place for place, one in enumerate(known) if not isinstance(one, _ROWS)]
         if later:
             answers = yield tuple(known[place] for place in later)
             for place, answer in zip(later, answers, strict=True):
