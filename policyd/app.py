@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 
+from mailbase.claim import claim
 from mailbase.config import Settings, load
 from mailbase.config.places import ListenError
-from mailbase.config.store import StoreSettings
+from mailbase.config.store import MEMORY, StoreSettings
 from mailbase.control.server import ControlServer
 from mailbase.dns import build_resolver, servers_of
 from mailbase.lists.board import CONSUMER, Board
@@ -438,10 +439,13 @@ def serve(path: Path, overrides: Sequence[str], inherited: Mapping[str, socket.s
     Raises:
         ConfigError: the configuration cannot be used.
         ListenError: an address cannot be listened on.
+        StoreInUse: another policyd has the store's file.
     """
     reactor = WallClock(install())
     settings = load(path, overrides)
     log = make_log("policyd", settings, reactor)
+    if settings.store.redis is None and settings.store.path != MEMORY:
+        claim(Path(settings.store.path))
     raise_descriptor_limit()
     daemon = Daemon(reactor, path, overrides, settings, log)
     try:

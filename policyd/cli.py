@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mailbase.addresses import pack
+from mailbase.claim import StoreInUse
 from mailbase.config import ConfigError, Settings, load
 from mailbase.config.places import ListenError
 from mailbase.config.units import parse_duration
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return BAD_CONFIG
-    except (ControlError, ListenError) as error:
+    except (ControlError, ListenError, StoreInUse) as error:
         print(f"policyd: {error}", file=sys.stderr)
         return NEGATIVE
     except KeyboardInterrupt:
