@@ -22,6 +22,8 @@ _READ_BY_OTHERS = frozenset({"workbook", "book", "worddocument"})
 _EX_OLE_OBJECT = b"\x11\x10"
 """RT_ExternalOleObjectStg (MS-PPT 2.10.34), little-endian."""
 _PLAIN, _PACKED = 0x0000, 0x0010
+_CODES = 1024
+"""Octets in front of the first that comes out of a zlib stream: its codes take 300 and more (RFC 1951)."""
 
 
 class OleObjects:
@@ -108,15 +110,18 @@ def _powerpoint(part: Part, data: Content, context: Context) -> Iterator[Found]:
         after = at + 2
         begin, end = at + 6, at + 6 + size
         if version in (_PLAIN, _PACKED) and size > 8:
-            cut |= end > len(data)
             content: Content = b""
             if version == _PACKED and _first(data, begin + 4).startswith(MAGIC[:4]):
                 result = inflate(data, begin + 4, min(end, len(data)), _room(context), zlib.MAX_WBITS)
                 content = result.data
-                cut |= bool(result.problem)
+                # Programs leave out how the stream ends; all is there if it has its size.
+                cut |= bool(result.problem) and len(content) < int.from_bytes(
+                    data[begin : begin + 4], "little"
+                )
             elif version == _PLAIN and data.startswith(MAGIC[:4], begin):
                 content = data[begin:end]
             if content:
+                cut |= end > len(data)
                 yield part.piece("PowerPoint object", content)
                 after = min(end, len(data))
         at = data.find(_EX_OLE_OBJECT, after)
@@ -126,7 +131,7 @@ def _powerpoint(part: Part, data: Content, context: Context) -> Iterator[Found]:
 
 def _first(data: Content, at: int) -> Content:
     """How the zlib stream at that place begins; empty if there is none."""
-    return inflate(data, at, min(at + 100, len(data)), 8, zlib.MAX_WBITS).data
+    return inflate(data, at, min(at + _CODES, len(data)), 8, zlib.MAX_WBITS).data
 
 
 def _room(context: Context) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import random
 import struct
 import time
 import zlib
@@ -51,6 +52,19 @@ def powerpoint(project: bytes, packed: bool = True) -> bytes:
     return compound_file({"PowerPoint Document": stream.ljust(5000, b"\0"), "Current User": bytes(60)})
 
 
+def dynamic(project: bytes) -> bytes:
+    """The same with codes of its own, that take more than 100 octets, and no end to its zlib stream."""
+    draw = random.Random(4)
+    weights = [2 ** draw.randrange(11) for _ in range(256)]
+    text = bytes(draw.choices(range(256), weights, k=40_000))
+    stream = zlib.compressobj(9, strategy=zlib.Z_HUFFMAN_ONLY)
+    packed = stream.compress(project + text) + stream.flush(zlib.Z_SYNC_FLUSH)
+    assert not zlib.decompressobj().decompress(packed[:110])
+    content = struct.pack("<I", len(project + text)) + packed
+    record = struct.pack("<HHI", 0x0010, 0x1011, len(content)) + content
+    return compound_file({"PowerPoint Document": record.ljust(5000, b"\0"), "Current User": bytes(60)})
+
+
 def active_mime(project: bytes) -> bytes:
     return b"ActiveMime" + bytes(0x32 - 10) + zlib.compress(project)
 
@@ -84,6 +98,7 @@ WITH_MACROS = {
     ),
     "publisher or visio": compound_file({"VisioDocument": bytes(5000), "VBA": vba_storage({"M": MACRO})}),
     "ppt": powerpoint(PROJECT),
+    "ppt, with long codes": dynamic(PROJECT),
     "ppt, not packed": powerpoint(PROJECT, packed=False),
     "vbaProject.bin itself": PROJECT,
     "document in a document": docx(
@@ -580,3 +595,19 @@ def test_macro_sheet_behind_others_without_a_compound_file():
     table, macros = (record(0x0409, struct.pack("<HHH", 0, kind, 0)) + EOF for kind in (0x0010, 0x0040))
     assert found(head + table) == set()
     assert found(head + table + macros) == {"office-xlm-macro"}
+
+
+def test_presentations_as_programs_write_them_are_whole():
+    assert unscanned(dynamic(vba_project(EMPTY))) == set()
+    by_chance = b"\0\0\x11\x10\xff\xff\xff\x0f" + bytes(range(256)) * 20
+    assert unscanned(compound_file({"PowerPoint Document": by_chance})) == set()
+    shapes = plain_zip({"[Content_Types].xml": b"<a/>" * 900, "drs/shapexml.xml": b"<b/>" * 900})
+    torn = shapes[:100] + bytes(512) + shapes[100:]
+    assert unscanned(compound_file({"PowerPoint Document": bytes(600) + torn + bytes(5000)})) == set()
+
+
+def test_an_object_that_is_cut_off_is_told():
+    stream = zlib.compress(PROJECT)
+    head = struct.pack("<HHII", 0x0010, 0x1011, 4 + len(stream), len(PROJECT))
+    data = compound_file({"PowerPoint Document": bytes(5000) + head + stream[:-200]})
+    assert "malformed" in unscanned(data)
