@@ -183,11 +183,11 @@ class Engine:
                     )
                     return
                 facts.append(fact)
+                if context.taken is None:
+                    # Else some of it may come back, and the next one may need it.
+                    yield
                 if settles(fact):
                     break
-            if context.taken is None:
-                # Else some of it may come back, and the next one may need it.
-                yield
             answers[place] = self._conclude(request, question, context, scope, facts)
         except Exception as error:  # noqa: BLE001 - the boundary of a request: the others are decided
             answers[place] = error

@@ -51,7 +51,7 @@ class Reader:
         return found
 
     def scan(self, table: TableSpec) -> Iterator[Row]:
-        """All rows as key and all columns, in the order they were first put; read in pages.
+        """All rows as key and all columns, in the order of the groups that brought them; read in pages.
 
         Raises:
             StoreError: cannot be read now.

@@ -104,6 +104,8 @@ class Store:
             spec.name: (NumberTable if spec.numeric else Table)(spec, self._reader, self._wake)
             for spec in database.tables
         }
+        self.before_commit: Callable[[], None] = lambda: None
+        """Called before what is pending is written: the last moment to put what belongs to it."""
         self.status = StoreStatus()
         self._timer: Any = None
         self._oldest: float | None = None
@@ -162,6 +164,7 @@ class Store:
                 written.append(error)
             self._writer.close()
 
+        self.before_commit()
         # A group that is on its way may fail, so it goes along once more; writing it twice changes nothing.
         group = {table.spec.name: {**table.committing, **table.pending} for table in self._tables.values()}
         assert self._worker is not None, "close() without start()"
@@ -203,10 +206,11 @@ class Store:
         self._timer = None
         if self._busy or self._closed or self._worker is None:
             return
+        self._busy = True
+        self.before_commit()
         group = {name: rows for name, table in self._tables.items() if (rows := table.take())}
         self._oldest = None
         condemned, self._condemned = self._condemned, False
-        self._busy = True
 
         def job() -> None:
             if condemned:
