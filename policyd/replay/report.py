@@ -102,6 +102,7 @@ def remarks(counts: Counts) -> list[str]:
         text
         for number, text in (
             (counts.unreadable, "lines could not be read"),
+            (counts.cut, "compressed files end too early or are damaged: what stands behind was not read"),
             (counts.dropped, "requests are missing: the recording had no room for them"),
             (counts.pseudonymised, "decisions cannot be used: the log has hashes in place of addresses"),
             (postfix.others, "recipients were refused by others than a policy server: left out"),

@@ -43,6 +43,7 @@ class Counts:
     Arguments:
         lines: read.
         unreadable: damaged ones, and too long ones.
+        cut: compressed files that end too early, or are damaged: nothing behind that place was read.
         dropped: requests that were not recorded for want of room.
         pseudonymised: lines of a log that has hashes in place of addresses.
         postfix: what was left out of Postfix's lines.
@@ -50,6 +51,7 @@ class Counts:
 
     lines: int = 0
     unreadable: int = 0
+    cut: int = 0
     dropped: int = 0
     pseudonymised: int = 0
     postfix: Tally = field(default_factory=Tally)
@@ -143,7 +145,11 @@ class Sources:
 
     def _lines(self, path: Path) -> Iterator[bytes]:
         counts = self.counts
-        for line in _lines(path):
+
+        def cut() -> None:
+            counts.cut += 1
+
+        for line in _lines(path, cut):
             counts.lines += 1
             if not counts.lines % REPORT_EVERY:
                 self._progress(counts.lines)
@@ -199,11 +205,14 @@ def _by_time(streams: Sequence[Iterator[Line]]) -> Iterator[Line]:
     return (line for _, line in heapq.merge(*map(timed, streams), key=itemgetter(0)))
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def _lines(path: Path, cut: Callable[[], None] = lambda: None) -> Iterator[bytes]:
     """The lines of a file; an empty one for each that is too long.
 
+    Arguments:
+        cut: called where a compressed file ends too early, or is damaged; that is its end.
+
     Raises:
-        SourceError: it cannot be read. A compressed file that ends too early just ends.
+        SourceError: it cannot be read.
     """
     try:
         with path.open("rb") as raw:
@@ -220,6 +229,6 @@ def _lines(path: Path) -> Iterator[bytes]:
                     yield b""
             except (EOFError, zlib.error, gzip.BadGzipFile):
                 # Still being written, or cut off: what is whole was read.
-                return
+                cut()
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror or error}") from error

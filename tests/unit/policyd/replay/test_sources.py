@@ -6,11 +6,13 @@ import gzip
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from policyd.replay.past import Recorded
 from policyd.replay.recording import header
+from policyd.replay.report import remarks
 from policyd.replay.sources import MAX_LINE, SourceError, Sources
 
 REFUSED = (
@@ -36,6 +38,23 @@ def test_rotated_files_are_read_in_the_order_of_their_time(tmp_path: Path) -> No
     paths[1].write_text(REFUSED.format(minute=20, host="mx", sender="second@x"))
     paths[2].write_bytes(gzip.compress(REFUSED.format(minute=10, host="mx", sender="first@x").encode()))
     assert senders(*paths) == ["first@x", "second@x", "last@x"]
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-40], lambda data: data[:-60] + b"x" * 60])
+def test_a_compressed_file_that_is_cut_off_or_damaged_is_told(tmp_path: Path, damage: Any) -> None:
+    # Numbers that cannot be compressed much: what stands before the damage is whole.
+    text = "".join(
+        REFUSED.format(minute=minute, host="mx", sender=f"{os.urandom(20).hex()}@x")
+        for minute in range(10, 60)
+    )
+    (tmp_path / "whole.gz").write_bytes(gzip.compress(text.encode()))
+    (tmp_path / "cut.gz").write_bytes(damage(gzip.compress(text.encode())))
+    sources = Sources([tmp_path / "whole.gz"])
+    assert len(list(sources)) == 50
+    assert remarks(sources.counts) == []
+    sources = Sources([tmp_path / "cut.gz"])
+    assert 0 < len(list(sources)) <= 50
+    assert remarks(sources.counts)[0].startswith("1 compressed files end too early or are damaged")
 
 
 def test_a_mail_goes_on_in_the_next_file(tmp_path: Path) -> None:
