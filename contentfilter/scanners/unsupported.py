@@ -19,6 +19,11 @@ _UNSUPPORTED = (
     (0, b"zPQ\1", "ZPAQ"),
     (0, b"zPQ\2", "ZPAQ"),
     (0, b"ALZ\1", "ALZ"),
+    (0, b"ArC\1", "FreeArc"),
+    (0, b"BZ3v1", "bzip3"),
+    (0, b"DMS!", "DMS"),
+    (0, b"DOS\0\0\0\0\0", "Amiga disk"),
+    (0, b"DOS\1\0\0\0\0", "Amiga disk"),
     (0, b"EGGA", "EGG"),
     (0, b"SZDD\x88\xf0'3", "SZDD"),
     (0, b"KWAJ\x88\xf0'\xd1", "KWAJ"),
@@ -35,6 +40,8 @@ _ANY = {
     at: tuple(magic for place, magic, _kind in _UNSUPPORTED if place == at)
     for at in {at for at, _magic, _kind in _UNSUPPORTED}
 }
+_ARC = re.compile(rb"\x1a[\1-\x0b][!-~]{1,12}\0", re.DOTALL)
+_ARC_HEADER = 29
 _NSIS = b"\xef\xbe\xad\xdeNullsoftInst"
 """In front of what an installer made with NSIS installs, behind the program."""
 
@@ -60,4 +67,8 @@ def _kind(data: Content) -> str:
     for start, magics in _ANY.items():
         if data.startswith(magics, start):
             return next(kind for at, magic, kind in _UNSUPPORTED if data.startswith(magic, at))
+    if data[:1] == b"\x1a" and _ARC.match(data):
+        size = int.from_bytes(data[15:19], "little")
+        # Four octets are met by chance; the next member must follow.
+        return "ARC" if data[_ARC_HEADER + size : _ARC_HEADER + size + 1] == b"\x1a" else ""
     return "NSIS" if data.startswith(b"MZ") and _NSIS in data else ""
