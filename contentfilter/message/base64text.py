@@ -125,11 +125,7 @@ def _by_the_rules(wire: Wire, start: int, end: int) -> tuple[bytes | bytearray, 
 
 
 def _even_lines(wire: Wire, start: int, end: int) -> tuple[bytearray, int]:
-    """What full lines of one length at the beginning hold, and where they end: mostly nearly all.
-
-    The decoder leaves out what it does not know; that this was nothing but line ends is told by the size of
-    what comes out.
-    """
+    """What full lines of one length at the beginning hold, and where they end: mostly nearly all."""
     at = start
     head = wire.raw(start, min(start + _LONGEST, end))
     size = head.find(b"\n") + 1
@@ -141,14 +137,20 @@ def _even_lines(wire: Wire, start: int, end: int) -> tuple[bytearray, int]:
     out, filled = bytearray((end - at) // size * (characters // 4 * 3)), 0
     while lines := min(_STEP, end - at) // size:
         raw = wire.raw(at, at + lines * size)
+        even = raw[size - 1 :: size] == b"\n" * lines
+        if not even or (line_end == 2 and raw[size - 2 :: size] != b"\r" * lines):
+            break
+        # Taken out at once where they are known to stand: without them the decoder is six times as fast.
+        text = bytearray(raw)
+        del text[size - 1 :: size]
+        if line_end == 2:
+            del text[size - 2 :: size - 1]
         try:
-            piece = pybase64.b64decode(raw)
+            piece = pybase64.b64decode(text, validate=True)
         except binascii.Error:
             break
-        even = raw[size - 1 :: size] == b"\n" * lines
-        if line_end == 2:
-            even = even and raw[size - 2 :: size] == b"\r" * lines
-        if not even or 4 * len(piece) != 3 * lines * characters:
+        if 4 * len(piece) != 3 * len(text):
+            # Padded.
             break
         out[filled : filled + len(piece)] = piece
         filled += len(piece)
