@@ -38,6 +38,8 @@ servers:
 """
 OWN = bytes((198, 51, 100))
 """Begin of our own addresses."""
+KNOWN, UNKNOWN, CATCH_ALL, TEMPORARY = Result.KNOWN, Result.UNKNOWN, Result.CATCH_ALL, Result.TEMPORARY
+ADA = "ada@inst.example"
 CLIENT = bytes((198, 18, 0, 7))
 MADE_UP = "made-up"
 
@@ -166,3 +168,7 @@ def replies(*lines: str) -> Outcome:
 DOWN = Outcome(failure="cannot connect: refused", stage="connect")
 ALL = replies("250 ok", "250 ok")
 EOF = Outcome(failure="connection lost", stage="ehlo", handshake_failed=True)
+
+
+def terms(**values: object) -> str:
+    return "policyd: {callout: {" + ", ".join(f"{name}: {value}" for name, value in values.items()) + "}}"
