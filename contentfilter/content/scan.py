@@ -36,7 +36,7 @@ Clock = Callable[[], float]
 
 _log = logging.getLogger(__name__)
 
-_EMPTY_LINE = re.compile(rb"(?:\A|\n)\r?\n")
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
 _HEAD_STEP = 8 * 1024
 _BUDGETS = frozenset({"too-large", "too-deep"})
 
@@ -163,6 +163,8 @@ def _header_block(wire: Wire, limit: int) -> bytes:
     block = b""
     for size in (_HEAD_STEP, limit):
         block = wire.text(0, min(wire.length, size))
+        if block.startswith((b"\n", b"\r\n")):
+            return block[:1]
         if found := _EMPTY_LINE.search(block):
             return block[: found.start() + 1]
     return block

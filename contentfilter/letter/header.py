@@ -13,7 +13,7 @@ MAX_VALUE = 16 * 1024
 """Octets of one value."""
 
 _NAME = re.compile(rb"([!-9;-~]{1,76})[ \t]*:[ \t]*")
-_FOLD = re.compile(rb"\r?\n(?=[ \t])")
+_FOLD = re.compile(rb"\n(?=[ \t])")
 
 
 class Field:
@@ -50,7 +50,8 @@ def fields_of(block: bytes) -> tuple[Field, ...]:
         block: from the first octet of the message to the empty line, which may be there or not.
     """
     found: list[Field] = []
-    for line in _FOLD.sub(b"", block).split(b"\n"):
+    # With CR before it a line end would be searched for octet by octet.
+    for line in _FOLD.sub(b"", block.replace(b"\r\n", b"\n")).split(b"\n"):
         if match := _NAME.match(line):
             name = match[1]
             value = line[match.end() : match.end() + MAX_VALUE].rstrip()

@@ -10,6 +10,7 @@ from contentfilter.analysis import Analysis, Knowledge, analyse
 from contentfilter.analysis.analyser import FAILED
 from contentfilter.content.clues import MAX_CLUES, Clue, is_clue
 from contentfilter.content.part import Part
+from contentfilter.content.scan import read_letter
 from contentfilter.letter import Letter, Text
 from contentfilter.letter.header import MAX_FIELDS, MAX_VALUE, fields_of
 from contentfilter.letter.letter import MAX_ATTACHED, MAX_ATTACHMENTS, MAX_TEXT, MAX_TEXTS, Composer
@@ -23,6 +24,26 @@ def test_fields_are_unfolded_and_keep_their_order() -> None:
         ("received", b"c"),
     ]
     assert fields[0].spelling == b"Received"
+
+
+@pytest.mark.parametrize(
+    ("block", "raw"),
+    [
+        (b"A: b\n c\n", b"b c"),
+        (b"A: b\r\n c\r\n\td\r\n", b"b c\td"),
+        (b"A: b\r\r\n c\r\n", b"b\r c"),
+        (b"A: b\rc\r\n", b"b\rc"),
+        (b"A: b\r\n \r\n c\r\n", b"b  c"),
+        (b"A: b\r\r\n", b"b"),
+    ],
+)
+def test_a_field_is_unfolded_at_line_ends_of_either_kind(block: bytes, raw: bytes) -> None:
+    assert [field.raw for field in fields_of(block)] == [raw]
+
+
+@pytest.mark.parametrize("start", [b"\n", b"\r\n"])
+def test_a_mail_that_begins_with_an_empty_line_has_no_header(start: bytes) -> None:
+    assert not read_letter(start + b"Subject: x\n\nHello\n").fields
 
 
 @pytest.mark.parametrize(
