@@ -118,6 +118,13 @@ def _runs(lower: bytes) -> bool:
     return b"script" in lower or _HANDLER.search(lower) is not None
 
 
+def _is_obfuscated(lower: bytes) -> bool:
+    """Whether a script, in lower case, has names as programs give them that hide what it does."""
+    if lower.count(b"_0x") < _LEAST_OBFUSCATED:
+        return False
+    return len(_OBFUSCATED.findall(lower)) >= _LEAST_OBFUSCATED
+
+
 class _Page:
     """One page and the texts that its scripts unwrap."""
 
@@ -205,7 +212,7 @@ class _Page:
         saves = b"download" in lower and _DOWNLOAD.search(lower) is not None
         if not self._builds and saves and (b"blob" in lower or b"data:" in lower):
             self._builds = "download"
-        if not self._builds and len(_OBFUSCATED.findall(lower[:65536])) >= _LEAST_OBFUSCATED:
+        if not self._builds and _is_obfuscated(lower[:65536]):
             self._builds = "obfuscated script"
         for match in _NAMES.finditer(text) if self._builds or saves else ():
             end = match[2].decode("latin-1").lower()
