@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 import unicodedata
 from collections.abc import Sequence
@@ -26,10 +27,9 @@ MAX_URLS = 100
 MAX_HOPS = 20
 
 _UPPER, _LOWER = string.ascii_uppercase.encode(), string.ascii_lowercase.encode()
-_INVISIBLE = dict.fromkeys(
-    [0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180E, 0xFEFF, *range(0x200B, 0x2010),
-     *range(0x202A, 0x202F), *range(0x2060, 0x2070), *range(0xFE00, 0xFE10)]
-)  # fmt: skip
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\ufeff\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f]+"
+)
 _OPENED = frozenset({"link", "form", "refresh", "frame", "text"})
 """Kinds of links that somebody opens, or that open by themselves."""
 
@@ -137,7 +137,14 @@ class Reading:
 
     def shown_of(self, text: Text) -> str:
         """What a reader sees of one text, white space made one."""
-        return " ".join(plain(text.shown[: 4 * MAX_BODY]).split())
+        shown = self._shown_of.get(text)
+        if shown is None:
+            shown = self._shown_of[text] = " ".join(plain(text.shown[: 4 * MAX_BODY]).split())
+        return shown
+
+    @once
+    def _shown_of(self) -> dict[Text, str]:
+        return {}
 
     @once
     def text(self) -> str:
@@ -192,7 +199,7 @@ def plain(text: str) -> str:
     """``text`` without what is not seen, and its letters in their ordinary form (Unicode's NFKC)."""
     if text.isascii():
         return text
-    return unicodedata.normalize("NFKC", text.translate(_INVISIBLE))
+    return unicodedata.normalize("NFKC", _INVISIBLE.sub("", text))
 
 
 def bounded(text: str, limit: int) -> str:

@@ -42,6 +42,8 @@ MAX_ATTACHED_PAGE = 64 * 1024
 MAX_INSIDE = 300
 """Tags in the midst of letters that are looked at."""
 _WORD = re.compile(r"[^\W\d_]{3,40}")
+_ALIKE = 0.15
+"""Share of their words that two forms of one text have in common at least."""
 
 
 def page_alone(reading: Reading) -> str | None:
@@ -56,7 +58,7 @@ def page_is_picture(reading: Reading) -> str | None:
     images = html.count("<img") + html.count("background=") + html.count("<v:fill")
     if not images:
         return None
-    words = len(_WORD.findall(reading.shown[:4000]))
+    words = sum(1 for _word in itertools.islice(_WORD.finditer(reading.shown[:4000]), 25))
     return f"{images} pictures, {words} words" if words < 25 else None
 
 
@@ -81,11 +83,21 @@ def alternatives_differ(reading: Reading) -> str | None:
     if texts[0].is_html or not texts[1].is_html:
         return None
     one = {word.lower() for word in _WORD.findall(texts[0].source[:5000])}
-    other = {word.lower() for word in _WORD.findall(reading.shown_of(texts[1])[:8000])}
-    if len(one) < 12 or len(other) < 12:
+    if len(one) < 12:
         return None
-    common = len(one & other) / min(len(one), len(other))
-    return f"{common:.0%} in common" if common < 0.15 else None
+    other: set[str] = set()
+    common = 0
+    for match in _WORD.finditer(reading.shown_of(texts[1])[:8000]):
+        if (word := match[0].lower()) not in other:
+            other.add(word)
+            common += word in one
+            if common >= _ALIKE * len(one):
+                # Whatever follows, they have as much in common; most have that after a line.
+                return None
+    if len(other) < 12:
+        return None
+    share = common / min(len(one), len(other))
+    return f"{share:.0%} in common" if share < _ALIKE else None
 
 
 def page_without_end(reading: Reading) -> str | None:
@@ -136,12 +148,12 @@ def tag_stuffed(reading: Reading) -> str | None:
 
 def page_hides_words(reading: Reading) -> str | None:
     """A page of few words hides many others."""
-    hidden = shown = 0
-    for text in reading.letter.texts:
-        if text.is_html:
-            hidden += len(_WORD.findall(text.hidden[:8000]))
-            shown += len(_WORD.findall(text.shown[:8000]))
-    return f"{hidden} hidden, {shown} shown" if hidden >= 25 and hidden > 1.5 * shown else None
+    pages = [text for text in reading.letter.texts if text.is_html]
+    hidden = sum(len(_WORD.findall(text.hidden[:8000])) for text in pages)
+    if hidden < 25:
+        return None
+    shown = sum(len(_WORD.findall(text.shown[:8000])) for text in pages)
+    return f"{hidden} hidden, {shown} shown" if hidden > 1.5 * shown else None
 
 
 def attached_page_acts(reading: Reading) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def text_is_link(reading: Reading) -> str | None:
     text = reading.shown[:2000]
     for url in urls:
         text = text.replace(url.text, "")
-    words = len(_WORD.findall(text))
+    words = sum(1 for _word in islice(_WORD.finditer(text), 13))
     return f"{words} words" if words <= 12 else None
 
 
