@@ -169,6 +169,10 @@ class Engine:
             context.thresholds = context.allowed = context.taken = None
             context.facts = facts
             yield
+            if request.stage is _RCPT:
+                # A step of its own, for it is half of what greylisting does with a new client.
+                policy.greylist.recognise(context.origin)
+                yield
             checks = policy.plan[request.stage, scope]
             for check in checks:
                 try:

@@ -12,6 +12,7 @@ from mailbase.vocabulary import Flow
 from policyd.checks.dynamic import DynamicNames
 from policyd.context import Context
 from policyd.facts import Grey, GreylistFact, keeps_waiting
+from policyd.flow import Origin
 from policyd.greylist.allowlist import ClientList, RecipientList
 from policyd.greylist.identity import BY_NAME, Caller
 from policyd.greylist.keys import client_network
@@ -123,6 +124,18 @@ class GreylistCheck:
                 return judged
             caller = judged
         return self._ledger.attempt(caller, request.sender, recipient, context.now, trace=context.trace)
+
+    def recognise(self, origin: Origin) -> None:
+        """Find out who the client is, ahead of :meth:`check`, and note it there.
+
+        A fault is left to that, where it is counted.
+        """
+        if origin.flow is not _INBOUND or origin.address is None or _CALLER in origin.notes:
+            return
+        try:
+            origin.notes[_CALLER] = self._judge_client(origin.address, origin.name, origin.has_ptr)
+        except Exception:  # noqa: BLE001 - it comes again
+            return
 
     def caller(self, address: bytes, name: str, spf_domain: str) -> Caller | None:
         """Who brings a mail; None if it is on a list of those who never wait.

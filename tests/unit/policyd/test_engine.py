@@ -289,3 +289,28 @@ def test_what_a_mail_gives_back_to_a_limit_is_there_for_those_that_come_with_it(
     bench.engine._charges = Charges()
     bench.engine.decide_all(mails(bench, 2))
     assert concluded == ["i0", "settled", "i1", "settled"]
+
+
+def test_a_fault_in_recognising_a_client_is_greylistings_alone(bench: Any, monkeypatch: Any) -> None:
+    def fail(*arguments: Any) -> Any:
+        raise RuntimeError("bug")
+
+    monkeypatch.setattr(bench.engine.policy.greylist, "_judge_client", fail)
+    decision = bench.decide()
+    assert (decision.reply, decision.reason) == ("DUNNO", "greylist-failed")
+    assert [name for name, _ in bench.failures] == ["greylist"]
+
+
+def test_a_client_is_recognised_once(bench: Any, monkeypatch: Any) -> None:
+    greylist = bench.engine.policy.greylist
+    judge, judged = greylist._judge_client, []
+
+    def count(*arguments: Any) -> Any:
+        judged.append(arguments)
+        return judge(*arguments)
+
+    monkeypatch.setattr(greylist, "_judge_client", count)
+    bench.engine.decide_all(mails(bench, 2))
+    assert len(judged) == 1
+    bench.decide(sasl_username="somebody")
+    assert len(judged) == 1, "only of strangers"
