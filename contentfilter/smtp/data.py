@@ -115,11 +115,11 @@ def _even(content: bytes, first: int, length: int) -> bool:
     """
     ends = content[first::length]
     lines = len(ends)
-    return (
-        ends == b"\n" * lines
-        and content[first - 1 :: length][:lines] == b"\r" * lines
-        and len(content) - len(content.replace(b"\n", b"", lines + 1)) == lines
-    )
+    if ends != b"\n" * lines or content[first - 1 :: length][:lines] != b"\r" * lines:
+        return False
+    others = bytearray(content)
+    del others[first::length]
+    return b"\n" not in others
 
 
 def _begun(data: bytes) -> int:
