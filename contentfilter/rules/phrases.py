@@ -9,8 +9,7 @@ bounded for each phrase.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import re2
@@ -211,18 +210,19 @@ class PhraseSet:
         """
         found: dict[int, tuple[int, int]] = {}
         count, distinct = len(words), frozenset(words)
-        for word, waiting in self._candidates(distinct):
-            places: list[int] | None = None
+        candidates = list(self._candidates(distinct))
+        places: dict[str, list[int]] | None = None
+        for word, waiting in candidates:
             for one in waiting:
                 if one.number in found or not one.anchor.fits(word):
                     continue
                 # Most often one of its other words is nowhere in the text.
-                if any(need.isdisjoint(distinct) for need in one.needs):
+                if any(map(distinct.isdisjoint, one.needs)):
                     continue
                 if places is None:
-                    places = _places(words, word)
+                    places = _places(words, {candidate for candidate, _waiting in candidates})
                 left, right = one.left, one.right
-                for index in places:
+                for index in places[word]:
                     if right is not None and (index + 1 >= count or words[index + 1] not in right):
                         continue
                     if left is not None and (index < 1 or words[index - 1] not in left):
@@ -254,14 +254,12 @@ class PhraseSet:
                     yield word, waiting
 
 
-def _places(words: Sequence[str], word: str) -> list[int]:
-    """Where ``word`` stands, the first :data:`MAX_TRIES` times."""
-    places: list[int] = []
-    index = -1
-    with suppress(ValueError):
-        while len(places) < MAX_TRIES:
-            index = words.index(word, index + 1)
-            places.append(index)
+def _places(words: Sequence[str], wanted: Collection[str]) -> dict[str, list[int]]:
+    """Where each of ``wanted`` stands, the first :data:`MAX_TRIES` times."""
+    places: dict[str, list[int]] = {word: [] for word in wanted}
+    for index, word in enumerate(words):
+        if word in places and len(places[word]) < MAX_TRIES:
+            places[word].append(index)
     return places
 
 

@@ -141,6 +141,13 @@ def test_a_phrase_is_found(phrase: str, text: str, found: tuple[int, int] | None
     assert PhraseSet([read_phrase(phrase)]).search(words_of(text)).get(0) == found
 
 
+def test_a_phrase_is_tried_at_the_first_places_of_its_rarest_word() -> None:
+    searched = PhraseSet([read_phrase("transfer fund"), read_phrase("fund*")])
+    before = "transfer it. " * (phrases.MAX_TRIES - 1)
+    assert searched.search(words_of(f"{before}transfer fund")).keys() == {0, 1}
+    assert searched.search(words_of(f"{before}transfer it. transfer fund")).keys() == {1}
+
+
 def test_phrases_found_at_once_are_those_found_alone() -> None:
     rng = random.Random(7)
     letters = "abcde"
