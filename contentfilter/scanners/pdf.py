@@ -21,6 +21,10 @@ _EARLIER = "an earlier revision"
 _ONE_OF_SEVERAL = "one of several documents"
 _MAX_REVISIONS = 8
 """Earlier revisions with a lock that are looked at."""
+_EOF = b"%%EOF"
+_PADDING = b"\0 \t\r\n\f"
+_LAST = 900
+"""Of the octets at the end, qpdf looks for the table's place in some more; scanners and mail programs pad."""
 _MAX_WARNINGS = 2_000
 _DAMAGED = ("file is damaged", "error decoding stream data")
 _BOMB = "memory limit exceeded"
@@ -44,7 +48,7 @@ class Pdf:
         if many:
             yield part.unscanned("too-large", "PDF documents in a row")
         try:
-            document = _open(part.data)
+            document = _open_in_front(part.data)
         except pikepdf.PasswordError:
             yield from _locked(part, context)
         except MemoryError:
@@ -62,6 +66,8 @@ def _open(data: Content, password: str = "") -> pikepdf.Pdf:
     Raises:
         pikepdf.PasswordError: it needs another password.
     """
+    if not data[-_LAST:].strip(_PADDING):
+        data = data.rstrip(_PADDING)
     document = pikepdf.open(io.BytesIO(data), password=password, suppress_warnings=True)
     matched = document.user_password_matched or document.owner_password_matched
     if document.is_encrypted and not matched:
@@ -69,6 +75,20 @@ def _open(data: Content, password: str = "") -> pikepdf.Pdf:
         document.close()
         raise pikepdf.PasswordError("invalid password")
     return document
+
+
+def _open_in_front(data: Content) -> pikepdf.Pdf:
+    """The document; where more stands behind it than readers mind, as it is without that.
+
+    Where qpdf repairs a document whose table is a stream, one that anybody can open seems locked to it.
+    """
+    try:
+        return _open(data)
+    except ERRORS as error:
+        end = data.rfind(_EOF)
+        if end < 0 or len(data) - end < _LAST or not _speaks_of_lock(data, message(error)):
+            raise
+        return _open(data[: end + len(_EOF)])
 
 
 def _opened(part: Part, document: pikepdf.Pdf, context: Context) -> Iterator[Found]:

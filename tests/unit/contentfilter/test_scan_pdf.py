@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import itertools
 import time
 import zlib
@@ -119,6 +120,20 @@ def test_lock_behind_which_much_stands(how: dict[str, object]):
         message(multipart(text(b"Password: secret\r\n"), attachment(locked("secret", **how) + b"x" * 2000)))
     )
     assert [item.detail for item in result.findings] == ["needs a password, which the mail tells"]
+
+
+@pytest.mark.parametrize("rest", [b"\r\n" * 1500, bytes(5000), b"<b>Warning</b>: x on line 3<br />\n" * 60])
+def test_what_stands_behind_a_document_whose_table_is_a_stream(rest: bytes):
+    for user, name in (("secret", "pdf-encrypted"), ("", "pdf-owner-restricted")):
+        out = io.BytesIO()
+        lock = pikepdf.Encryption(user=user, owner="owner", R=4)
+        with pikepdf.open(io.BytesIO(pdf())) as document:
+            document.save(out, encryption=lock, object_stream_mode=pikepdf.ObjectStreamMode.generate)
+        assert scanned(out.getvalue() + rest)[0] == {name}
+    with pikepdf.open(io.BytesIO(pdf())) as document:
+        document.save(out := io.BytesIO(), object_stream_mode=pikepdf.ObjectStreamMode.generate)
+    if not rest.strip(b"\0\r\n"):
+        assert scanned(out.getvalue() + rest) == (set(), set())
 
 
 def test_revision_that_takes_the_lock_away():
