@@ -70,3 +70,19 @@ def test_good_retries_that_find_no_room_are_counted_as_refused(
     bench.ledger.count_good_retries()
     assert counted(bench) == 0
     assert bench.store.refused - refused == 3
+
+
+def test_a_fault_in_counting_keeps_nothing_from_the_disk(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any) -> Any:
+        raise RuntimeError("bug")
+
+    retry_well(bench, 3)
+    monkeypatch.setattr(bench.ledger, "_count_good_retry", fail)
+    bench.clock.advance(1)
+    bench.worker.run()
+    assert not bench.store.pending
+    assert "event=store-before-commit-failed" in bench.stream.getvalue()
+    retry_well(bench, 1, 3)
+    bench.clock.advance(1)
+    bench.worker.run()
+    assert not bench.store.pending, "later neither"
