@@ -110,6 +110,7 @@ def _powerpoint(part: Part, data: Content, context: Context) -> Iterator[Found]:
         after = at + 2
         begin, end = at + 6, at + 6 + size
         if version in (_PLAIN, _PACKED) and size > 8:
+            cut |= end > len(data)
             content: Content = b""
             if version == _PACKED and _first(data, begin + 4).startswith(MAGIC[:4]):
                 result = inflate(data, begin + 4, min(end, len(data)), _room(context), zlib.MAX_WBITS)
@@ -121,7 +122,6 @@ def _powerpoint(part: Part, data: Content, context: Context) -> Iterator[Found]:
             elif version == _PLAIN and data.startswith(MAGIC[:4], begin):
                 content = data[begin:end]
             if content:
-                cut |= end > len(data)
                 yield part.piece("PowerPoint object", content)
                 after = min(end, len(data))
         at = data.find(_EX_OLE_OBJECT, after)
