@@ -23,7 +23,7 @@ OTHERS = TableSpec("greylist_others", _TRIPLET, cached=1_000, mostly_absent=True
 CLIENTS = TableSpec(
     "greylist_clients",
     (Column("retries", "INTEGER"), Column("last", "INTEGER")),
-    cached=120_000,
+    cached=60_000,
     mostly_absent=True,
 )
 """Key: an identity, see :mod:`policyd.greylist.identity`. The first columns are a Client."""
