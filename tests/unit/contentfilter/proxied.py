@@ -32,8 +32,10 @@ NO = Reply(554, "5.7.1", "Macros [abc]")
 
 
 class Line(StringTransport):
-    """A transport that asks a pull producer for more as soon as it has written."""
+    """A transport that asks a pull producer for more as soon as it has written, and writes when told to."""
 
+    stalled = False
+    """Whether the peer takes nothing."""
     no_delay = False
 
     def setTcpNoDelay(self, enabled: bool) -> None:
@@ -48,8 +50,12 @@ class Line(StringTransport):
         self.producer = None
 
     def flush(self) -> None:
-        while self.producer is not None and not self.streaming and not self.disconnecting:
+        """The peer takes what is written, again and again until nothing more comes."""
+        while self.producer is not None and not (self.streaming or self.stalled or self.disconnecting):
+            before = len(self.value())
             self.producer.resumeProducing()
+            if len(self.value()) == before:
+                break
 
     def take(self) -> bytes:
         """What was written since the last call."""

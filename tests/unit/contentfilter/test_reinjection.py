@@ -22,31 +22,10 @@ from contentfilter.smtp.client import TROUBLE, Job, Outcome, Result
 from contentfilter.spool.spool import Spool
 from mailbase.logs import Log
 
+from .proxied import Line
+
 EHLO = b"250-back\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE\r\n"
 HEADER = b"X-Ours: y\r\n"
-
-
-class Line(StringTransport):
-    """A transport that flushes when told to, and asks a pull producer for more then."""
-
-    stalled = False
-    no_delay = False
-
-    def setTcpNoDelay(self, enabled: bool) -> None:
-        self.no_delay = enabled
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        super().registerProducer(producer, streaming)
-        if not streaming:
-            producer.resumeProducing()
-
-    def flush(self) -> None:
-        """The peer takes what is written, again and again until nothing more comes."""
-        while self.producer is not None and not self.stalled and not self.disconnecting:
-            before = len(self.value())
-            self.producer.resumeProducing()
-            if len(self.value()) == before:
-                break
 
 
 class Tight(Line):
