@@ -93,11 +93,13 @@ def read(data: Content, limit: int) -> Message:
         limit: octets that what is compressed may expand to.
     """
     message = Message()
-    _walk(data, message, limit, MAX_LEVELS)
+    # Any octets may look like one packet as large as they are, which is not worth a copy.
+    with memoryview(data) as view:
+        _walk(view, message, limit, MAX_LEVELS)
     return message
 
 
-def _walk(data: Content, message: Message, limit: int, levels: int) -> None:
+def _walk(data: memoryview, message: Message, limit: int, levels: int) -> None:
     at = 0
     for _ in range(MAX_PACKETS):
         if at >= len(data):
@@ -117,24 +119,24 @@ def _walk(data: Content, message: Message, limit: int, levels: int) -> None:
         message.problem = message.problem or "malformed"
 
 
-def _packet(data: Content, at: int) -> tuple[int, bytes, int]:
+def _packet(data: memoryview, at: int) -> tuple[int, memoryview, int]:
     """Tag and body of a packet (4.2), as far as it is there, and where the next one begins; tag 0 if none."""
     first = data[at]
     at += 1
     if not first & 0x80:
-        return 0, b"", at
+        return 0, data[:0], at
     if first & 0x40:
         body, at = _new_body(data, at)
         return first & 0x3F, body, at
     tag, kind = first >> 2 & 0x0F, first & 3
     if kind == 3:
-        return tag, bytes(data[at:]), len(data)
+        return tag, data[at:], len(data)
     start = at + (1 << kind)
     end = start + int.from_bytes(data[at:start])
-    return tag, bytes(data[start:end]), end
+    return tag, data[start:end], end
 
 
-def _new_body(data: Content, at: int) -> tuple[bytes, int]:
+def _new_body(data: memoryview, at: int) -> tuple[memoryview, int]:
     pieces = []
     for _ in range(MAX_PIECES):
         first = int.from_bytes(data[at : at + 1])
@@ -149,30 +151,30 @@ def _new_body(data: Content, at: int) -> tuple[bytes, int]:
         else:
             size = int.from_bytes(data[at : at + 4])
             at += 4
-        pieces.append(bytes(data[at : at + size]))
+        pieces.append(data[at : at + size])
         at += size
         if not 224 <= first < 255 or at >= len(data):
             break
-    return b"".join(pieces), at
+    return pieces[0] if len(pieces) == 1 else memoryview(b"".join(pieces)), at
 
 
-def _is_passed_over(tag: int, body: bytes) -> bool:
+def _is_passed_over(tag: int, body: memoryview) -> bool:
     """Whether a packet tells nothing of the content; strict, since much begins with octets such as these."""
     if tag in (_SIGNATURE, _ONE_PASS):
-        return body[:1] != b"" and body[0] in _VERSIONS
-    return (tag == _MARKER and body == b"PGP") or tag == _PADDING
+        return len(body) > 0 and body[0] in _VERSIONS
+    return (tag == _MARKER and bytes(body[:4]) == b"PGP") or tag == _PADDING
 
 
-def _literal(body: bytes) -> tuple[str, bytes] | None:
+def _literal(body: memoryview) -> tuple[str, bytes] | None:
     """File name and content (5.9): a format, the name with its length, four octets of a date, the content."""
-    if body[:1] == b"" or body[0] not in _FORMATS or len(body) < 2 or len(body) < 6 + body[1]:
+    if len(body) < 2 or body[0] not in _FORMATS or len(body) < 6 + body[1]:
         return None
-    return body[2 : 2 + body[1]].decode("utf-8", "replace"), body[6 + body[1] :]
+    return str(body[2 : 2 + body[1]], "utf-8", "replace"), bytes(body[6 + body[1] :])
 
 
-def _expanded(body: bytes, message: Message, limit: int) -> bytes | None:
+def _expanded(body: memoryview, message: Message, limit: int) -> memoryview | None:
     """What a compressed packet (5.6) holds, as much as is allowed; None if it is none."""
-    packed, algorithm = body[1:], body[:1]
+    packed, algorithm = body[1:], bytes(body[:1])
     room = max(0, limit - message.expanded)
     try:
         match algorithm:
@@ -191,4 +193,4 @@ def _expanded(body: bytes, message: Message, limit: int) -> bytes | None:
         message.problem = "too-large"
     message.packed += len(packed)
     message.expanded += len(content)
-    return content
+    return memoryview(content)
