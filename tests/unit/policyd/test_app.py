@@ -233,6 +233,14 @@ def test_what_needs_a_restart_is_named(wired: Wired) -> None:
     )
 
 
+def test_a_configuration_that_is_refused_needs_no_restart(wired: Wired) -> None:
+    wired.write("domain.example", 'policyd: {metrics: ""}')
+    wired.reload()
+    wired.write("domain.example", "policyd: [")
+    wired.reload()
+    assert wired.stream.getvalue().count("event=restart-needed") == 1
+
+
 def test_a_restart_is_needed_until_it_comes_or_all_is_as_before(wired: Wired) -> None:
     def asked_for(more: str) -> bool:
         before = len(wired.stream.getvalue())
