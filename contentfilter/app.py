@@ -134,7 +134,7 @@ class Daemon:
         self.metrics.watch_engines(lambda: self.engines.all)
         self.resolver = build_resolver(reactor, settings.dns, WHO_ASKS_DNS, self._dns_server_changed)
         self.metrics.watch_dns(self.resolver.metrics)
-        self.urls = UrlWatch(reactor, self.resolver, log)
+        self.urls = UrlWatch(reactor, self.resolver, log, time.time)
         self.metrics.watch_url_lists(self.urls.collect)
         self._authenticated = AuthenticationMetrics(self.registry)
         self.signing = Signing(reactor, self.resolver, log, self.registry, self._in_thread, time.time)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from prometheus_client.core import Metric
@@ -27,16 +27,17 @@ class UrlWatch:
         clock: Twisted's IReactorTime.
         resolver: the daemon's.
         log: of lists that are switched off and on.
+        date: the time of day, seconds since the epoch.
 
     Attributes:
         board: for its control verb.
     """
 
-    def __init__(self, clock: Any, resolver: CachingResolver, log: Log) -> None:
+    def __init__(self, clock: Any, resolver: CachingResolver, log: Log, date: Callable[[], float]) -> None:
         self._clock = clock
         self._resolver = resolver
         self._roster = Roster((URL_KIND,))
-        self.board = Board(clock, resolver, log, self._roster)
+        self.board = Board(clock, resolver, log, self._roster, date)
 
     def assessors(self, settings: Settings) -> list[UrlLists]:
         """Who is asked about mails: nobody where there is no list."""

@@ -5,7 +5,7 @@ The Twisted edge of :mod:`mailbase.lists.health`. Nothing here waits where a mai
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -30,10 +30,19 @@ class Board:
     resolver: asked for the test points; :meth:`heard` is to be told of its look-ups.
     log: an error where a list is switched off, a line where it is back.
     roster: what the checks ask; kept up to date.
+    date: the time of day, seconds since the epoch, where nobody sets ``clock``; None: that tells both.
     """
 
-    def __init__(self, clock: Any, resolver: Resolver, log: Log, roster: Roster) -> None:
+    def __init__(
+        self,
+        clock: Any,
+        resolver: Resolver,
+        log: Log,
+        roster: Roster,
+        date: Callable[[], float] | None = None,
+    ) -> None:
         self._clock = clock
+        self._date = date
         self._resolver = resolver
         self._log = log
         self._roster = roster
@@ -99,6 +108,7 @@ class Board:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every list as JSON types; times are seconds since the epoch."""
+        ahead = 0.0 if self._date is None else self._date() - self._clock.seconds()
         for name, watched in self.watched.items():
             definition, health = watched.definition, watched.health
             yield {
@@ -106,14 +116,14 @@ class Board:
                 "kind": str(definition.kind),
                 "zone": definition.zone,
                 "state": health.state.value,
-                "since": int(health.since),
+                "since": int(health.since + ahead),
                 "trouble": health.trouble.value if health.trouble is not None else None,
                 "detail": health.detail or None,
                 "lookups": watched.lookups,
                 "hits": watched.hits,
                 "switched_off": health.switched_off,
-                "tested": None if health.tested_at is None else int(health.tested_at),
-                "next_test": int(health.next_test),
+                "tested": None if health.tested_at is None else int(health.tested_at + ahead),
+                "next_test": int(health.next_test + ahead),
             }
 
     def stop(self) -> None:

@@ -43,6 +43,8 @@ TABLE: dict[tuple[str, str], Any] = {
     ("google.com.black.example", "A"): "127.0.0.2",
     ("own.net.black.example", "A"): "127.0.0.2",
 }
+BOOT = 1_800_000_000
+"""When the machine was started."""
 REGISTRY = "servers: {mail.own.net: {addresses: [192.0.2.25], domains: {own.net: }}}"
 
 
@@ -65,10 +67,12 @@ class Room:
     def __init__(self, folder: Path, text: str = "", slow: dict[str, float] | None = None) -> None:
         self.folder = folder
         self.clock = Clock()
-        self.clock.advance(1_800_000_000)
+        # Seconds since the machine was started.
+        self.clock.advance(500)
         self.stream = io.StringIO()
         self.resolver: Any = TableResolver(TABLE, clock=self.clock, slow=slow or {})
-        self.watch = UrlWatch(self.clock, self.resolver, Log("contentfilter", stream=self.stream))
+        log = Log("contentfilter", stream=self.stream)
+        self.watch = UrlWatch(self.clock, self.resolver, log, lambda: BOOT + self.clock.seconds())
         self.configure(text)
 
     def configure(self, text: str = "", lists: str = LISTS) -> None:
@@ -258,3 +262,10 @@ def test_exempt_stands_for_all_below() -> None:
     assert not exempt("ba.example.com")
     assert not exempt("example.com")
     assert exempt("maps.google.com")
+
+
+def test_times_are_told_by_the_calendar_whatever_clock_the_daemon_goes_by(room: Room) -> None:
+    room.clock.advance(60)
+    row = next(room.watch.board.rows())
+    assert (row["since"], row["tested"]) == (BOOT + 500, BOOT + 500)
+    assert row["next_test"] == BOOT + 500 + room.settings.contentfilter.urls.list_health.interval
