@@ -21,6 +21,7 @@ from contentfilter.quarantine.entry import QuarantineError
 from contentfilter.rules import commands as rules
 from contentfilter.signing.public import KeyProblem
 from contentfilter.tuning import commands as tuning
+from mailbase.commandline import add_version
 from mailbase.config import ConfigError, Settings, load
 from mailbase.config.places import ListenError
 from mailbase.control import ControlError
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="contentfilter", description="Scans mail between two Postfix services, and files on demand."
     )
+    add_version(top)
     commands = top.add_subparsers(metavar="COMMAND", required=True)
 
     serve = _command(commands, "serve", "run the daemon in the foreground", "contentfilter serve --check")

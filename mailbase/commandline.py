@@ -1,4 +1,4 @@
-"""What the commands of both daemons read from their arguments, and who gives them."""
+"""What the commands read from their arguments, and who gives them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ import os
 import pwd
 from datetime import datetime
 
+from mailbase import __version__
 from mailbase.config.units import parse_duration
+
+
+def add_version(parser: argparse.ArgumentParser) -> None:
+    """``--version``: the first thing that whoever is told of a mistake asks after."""
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
 
 
 def duration(text: str) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 
 from mailbase.addresses import pack
 from mailbase.claim import StoreInUse
+from mailbase.commandline import add_version
 from mailbase.config import ConfigError, Settings, load
 from mailbase.config.places import ListenError
 from mailbase.config.units import parse_duration
@@ -73,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="policyd", description="Answers Postfix's check_policy_service.")
+    add_version(top)
     commands = top.add_subparsers(metavar="COMMAND", required=True)
 
     serve = _command(commands, "serve", "run the daemon in the foreground", "policyd serve --check")
@@ -260,7 +262,8 @@ def _list(options: argparse.Namespace) -> int:
     rows = iter(answer)
     if options.limit is not None:
         rows = _first(rows, options.limit)
-    write(sys.stdout, rows, COLUMNS[options.kind], wants_json(sys.stdout, options.json))
+    if not write(sys.stdout, rows, COLUMNS[options.kind], wants_json(sys.stdout, options.json)):
+        print("nothing is remembered", file=sys.stderr)
     return OK
 
 

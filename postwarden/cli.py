@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from mailbase.commandline import add_version
 from mailbase.config import ConfigError
 from postwarden.dkim import commands as dkim
 from postwarden.registry import commands as registry
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="postwarden", description="The operator's side of a mail gateway.")
+    add_version(top)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     show = add_command(

@@ -135,7 +135,9 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
             # Lists stand in a cell as people write them.
             yield row if as_json else {key: _cell(value) for key, value in row.items()}
 
-    write(sys.stdout, rows(), COLUMNS, as_json)
+    if not write(sys.stdout, rows(), COLUMNS, as_json):
+        what = "nothing of it" if options.to or options.sender else "nothing"
+        print(f"{what} is in the quarantine", file=sys.stderr)
     return OK
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TextIO
 
 from mailbase.control.client import ask
@@ -19,5 +20,6 @@ def show(control: str, stream: TextIO, as_json: bool) -> bool:
         ControlError: it does not answer.
     """
     rows = list(ask(control, VERB))
-    write(stream, rows, COLUMNS, wants_json(stream, as_json))
+    if not write(stream, rows, COLUMNS, wants_json(stream, as_json)):
+        print("no list is asked", file=sys.stderr)
     return not any(row.get("state") == "off" for row in rows)

@@ -561,3 +561,20 @@ def test_lists_of_links_are_shown(config, capsys, monkeypatch, state, status):
 def test_lists_of_a_daemon_that_is_not_there(config, capsys):
     assert run("lists", "--config", config, "--set", "contentfilter.control=/nonexistent/socket") == 1
     assert "contentfilter:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [((), "nothing is in the quarantine"), (("--to", "inst.example"), "nothing of it is in the quarantine")],
+)
+def test_an_empty_quarantine_says_so_on_standard_error(config, tmp_path, capsys, arguments, said):
+    (tmp_path / "q").mkdir()
+    assert run("quarantine", "list", "--config", config, *arguments) == 0
+    told = capsys.readouterr()
+    assert (told.out, told.err.strip()) == ("", said)
+
+
+def test_no_lists_are_told(config, capsys, monkeypatch):
+    monkeypatch.setattr(showing, "ask", lambda path, verb: iter(()))
+    assert run("lists", "--config", config) == 0
+    assert capsys.readouterr().err == "no list is asked\n"

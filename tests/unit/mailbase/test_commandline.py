@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import pytest
 
+from contentfilter import cli as contentfilter
+from mailbase import __version__
 from mailbase.commandline import duration, giver, moment
+from policyd import cli as policyd
+from postwarden import cli as postwarden
 
 
 def test_durations_and_times() -> None:
@@ -33,3 +38,11 @@ def test_who_gives_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SUDO_USER")
     monkeypatch.setattr("os.getuid", lambda: 4_000_000_000)
     assert giver() == "uid 4000000000"
+
+
+@pytest.mark.parametrize("program", [policyd, contentfilter, postwarden], ids=lambda cli: cli.__name__)
+def test_every_command_tells_its_version(program: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        program.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"{program.__name__.partition('.')[0]} {__version__}\n"

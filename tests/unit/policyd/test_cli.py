@@ -314,3 +314,9 @@ def test_an_endless_listing_is_printed_as_it_comes() -> None:
     for as_json in (True, False):
         with pytest.raises(BrokenPipeError):
             write(Full(), endless(), ("a",), as_json)
+
+
+def test_an_empty_list_says_so_on_standard_error(run: Any, daemon: Daemon, capsys: Any) -> None:
+    assert run("greylist", "list") == 0
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "nothing is remembered\n")
