@@ -12,7 +12,7 @@ from typing import Any
 from programs import Programs
 
 from mailbase.store.database import Database
-from policyd.tables import TABLES
+from policyd.state.tables import TABLES
 from postwarden.sandbox.gateway import Gateway, metric
 from postwarden.sandbox.waiting import wait_until
 

@@ -39,13 +39,18 @@ from policyd.callout.dialling import Dialler
 from policyd.callout.results import CALLOUTS, Results
 from policyd.checks import EVIDENCE
 from policyd.checks.rate import Limiting
-from policyd.control import Verbs
-from policyd.deadline import Patience
-from policyd.engine import Engine
+from policyd.control.verbs import Verbs
+from policyd.end_of_data.greylisting import MailGreylisting
+from policyd.end_of_data.reports import Reports
+from policyd.end_of_data.upstream import UpstreamVerbs
+from policyd.engine.engine import Engine
+from policyd.engine.policy import Policy, build_policy
+from policyd.engine.transactions import Transactions
+from policyd.evidence.deadline import Patience
+from policyd.evidence.facts import Effect
+from policyd.evidence.gathering import Gatherer
 from policyd.exceptions.book import Book
 from policyd.exceptions.verbs import ExceptionVerbs
-from policyd.facts import Effect
-from policyd.gathering import Gatherer
 from policyd.journal.assembly import build_journal
 from policyd.journal.assembly import terms_of as journal_terms
 from policyd.journal.metrics import collect
@@ -54,9 +59,9 @@ from policyd.learning.assembly import Learning
 from policyd.limits.charges import CHARGES, Charges
 from policyd.limits.seen import Seen
 from policyd.limits.verbs import LimitVerbs
-from policyd.mails import MailGreylisting
-from policyd.metrics import Metrics
-from policyd.outcomes import OUTCOMES, Outcomes
+from policyd.observability.metrics import Metrics
+from policyd.observability.recorder import Recorder
+from policyd.observability.tape import Tape
 from policyd.outgoing.books import OUTGOING, Books
 from policyd.outgoing.counts import Result, Way
 from policyd.outgoing.courier import Courier
@@ -66,18 +71,13 @@ from policyd.outgoing.own_addresses import OwnAddresses
 from policyd.outgoing.verbs import OutgoingVerbs
 from policyd.outgoing.watch import Watch
 from policyd.outgoing.ways import Mailer, Poster
-from policyd.policy import Policy, build_policy
-from policyd.readers import Readers
-from policyd.recorder import Recorder
-from policyd.reports import Reports
-from policyd.reputation import REPUTATION, Reputation
-from policyd.server import PolicyServer
+from policyd.reputation.networks import REPUTATION, Reputation
+from policyd.reputation.outcomes import OUTCOMES, Outcomes
+from policyd.reputation.traps import Traps
+from policyd.server.readers import Readers
+from policyd.server.server import PolicyServer
 from policyd.socketmap.server import SocketmapServer
-from policyd.state import open_state
-from policyd.tape import Tape
-from policyd.transactions import Transactions
-from policyd.traps import Traps
-from policyd.upstream import UpstreamVerbs
+from policyd.state.state import open_state
 
 NEEDS_RESTART = ("listen", "socket_mode", "socketmap", "control", "metrics")
 """Settings of ``policyd`` that a reload does not change."""

@@ -25,8 +25,8 @@ from policyd.exceptions import commands as exceptions
 from policyd.journal import commands as journal
 from policyd.limits import commands as limits
 from policyd.outgoing import commands as outgoing
+from policyd.protocol.request import ATTRIBUTES, Stage
 from policyd.replay.commands import add_commands
-from policyd.request import ATTRIBUTES, Stage
 
 OK, NEGATIVE, USAGE, BAD_CONFIG = 0, 1, 2, 78
 DEFAULT_CONFIG = Path("/etc/postwarden/postwarden.yaml")
@@ -194,7 +194,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 def _serve(options: argparse.Namespace) -> int:
     if options.check:
         from mailbase.starting import pseudonym_key
-        from policyd.policy import read_lists
+        from policyd.engine.policy import read_lists
 
         settings = _settings(options)
         pseudonym_key(settings)

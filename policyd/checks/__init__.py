@@ -20,9 +20,9 @@ from policyd.checks.rhsbl import RhsblCheck
 from policyd.checks.sender_domain import SenderDomainCheck
 from policyd.checks.spamtrap import SpamtrapCheck
 from policyd.checks.spf import SpfCheck
-from policyd.context import Context
-from policyd.facts import Fact
-from policyd.request import Request, Stage
+from policyd.evidence.context import Context
+from policyd.evidence.facts import Fact
+from policyd.protocol.request import Request, Stage
 
 __all__ = [
     "CHECKS",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailbase.config.lists import ListKind
 from mailbase.lists.roster import Roster
-from policyd.inquiry import Inquiry, Subject
+from policyd.evidence.inquiry import Inquiry, Subject
 from policyd.lists.asking import ask_after_address
 
 
@@ -19,5 +19,5 @@ class DnsblCheck:
         self._roster = roster
 
     def inquire(self, subject: Subject) -> Inquiry:
-        """See :class:`~policyd.inquiry.EvidenceCheck`."""
+        """See :class:`~policyd.evidence.inquiry.EvidenceCheck`."""
         return ask_after_address(self.name, self._roster.asked[ListKind.DNSBL], subject.address)

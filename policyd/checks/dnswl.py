@@ -1,13 +1,14 @@
 """Lists of good clients: does any vouch for the client's address (RFC 5782 2.1, 2.4)?
 
-A client that a list speaks for is also spared greylisting; see :meth:`policyd.weights.Weighed.favoured_by`.
+A client that a list speaks for is also spared greylisting; see
+:meth:`policyd.evidence.weights.Weighed.favoured_by`.
 """
 
 from __future__ import annotations
 
 from mailbase.config.lists import ListKind
 from mailbase.lists.roster import Roster
-from policyd.inquiry import Inquiry, Subject
+from policyd.evidence.inquiry import Inquiry, Subject
 from policyd.lists.asking import ask_after_address
 
 
@@ -22,5 +23,5 @@ class DnswlCheck:
         self._roster = roster
 
     def inquire(self, subject: Subject) -> Inquiry:
-        """See :class:`~policyd.inquiry.EvidenceCheck`."""
+        """See :class:`~policyd.evidence.inquiry.EvidenceCheck`."""
         return ask_after_address(self.name, self._roster.asked[ListKind.DNSWL], subject.address)

@@ -7,12 +7,12 @@ from functools import lru_cache
 
 from mailbase.addresses import split_mailbox
 from mailbase.vocabulary import Action, Flow
-from policyd.context import Context
+from policyd.evidence.context import Context
+from policyd.evidence.facts import Effect, ExceptionFact, Named
+from policyd.evidence.flow import Origin
 from policyd.exceptions.matching import Rules
 from policyd.exceptions.rule import Rule, client_form
-from policyd.facts import Effect, ExceptionFact, Named
-from policyd.flow import Origin
-from policyd.request import Request, Stage
+from policyd.protocol.request import Request, Stage
 
 _NONE = ExceptionFact(Effect.NONE)
 _ALL = frozenset(Named)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from mailbase.dns.answers import Found, RecordType
 from mailbase.dns.names import reverse_name
 from policyd.checks.dynamic import DynamicNames
-from policyd.facts import Evidence
-from policyd.inquiry import TEMPORARY, Inquiry, Subject, all_negative
+from policyd.evidence.facts import Evidence
+from policyd.evidence.inquiry import TEMPORARY, Inquiry, Subject, all_negative
 
 MAX_NAMES = 10
 """PTR names that are looked up, as for SPF (RFC 7208 4.6.4)."""
@@ -32,7 +32,7 @@ class FcrdnsCheck:
         self._dynamic = dynamic
 
     def inquire(self, subject: Subject) -> Inquiry:
-        """See :class:`~policyd.inquiry.EvidenceCheck`."""
+        """See :class:`~policyd.evidence.inquiry.EvidenceCheck`."""
         if subject.name:
             return self._with_name(_CONFIRMED, subject.name, subject)
         names: tuple[str, ...] = (subject.reverse_name,)

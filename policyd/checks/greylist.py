@@ -10,15 +10,15 @@ from mailbase.organisation import organisation, prepare
 from mailbase.registry import Registry
 from mailbase.vocabulary import Flow
 from policyd.checks.dynamic import DynamicNames
-from policyd.context import Context
-from policyd.facts import Grey, GreylistFact, keeps_waiting
-from policyd.flow import Origin
+from policyd.evidence.context import Context
+from policyd.evidence.facts import Grey, GreylistFact, keeps_waiting
+from policyd.evidence.flow import Origin
+from policyd.evidence.weights import Weighed
 from policyd.greylist.allowlist import ClientList, RecipientList
 from policyd.greylist.identity import BY_NAME, Caller
 from policyd.greylist.keys import client_network
 from policyd.greylist.ledger import Ledger
-from policyd.request import MAX_ADDRESS, Request, Stage
-from policyd.weights import Weighed
+from policyd.protocol.request import MAX_ADDRESS, Request, Stage
 
 REMEMBERED = 2_000
 """Recipients of which is remembered whether they are spared."""

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from mailbase.addresses import is_host_name, normal_domain, pack
 from mailbase.dns.answers import Found, RecordType
 from mailbase.registry import Registry
-from policyd.facts import Evidence
-from policyd.inquiry import TEMPORARY, Inquiry, Subject, addresses_in, all_negative, both
+from policyd.evidence.facts import Evidence
+from policyd.evidence.inquiry import TEMPORARY, Inquiry, Subject, addresses_in, all_negative, both
 
 UNUSUAL = frozenset(
     {
@@ -54,7 +54,7 @@ class HeloCheck:
         self._registry = registry
 
     def inquire(self, subject: Subject) -> Inquiry:
-        """See :class:`~policyd.inquiry.EvidenceCheck`."""
+        """See :class:`~policyd.evidence.inquiry.EvidenceCheck`."""
         helo = subject.helo.strip()
         if not helo:
             return ()  # said nothing yet, or nothing at all: smtpd_helo_required is for that

@@ -9,11 +9,11 @@ from mailbase.addresses import split_mailbox
 from mailbase.registry import Domain, Registry
 from mailbase.registry.model import FLOW
 from mailbase.vocabulary import Action, Flow
-from policyd.context import Context
-from policyd.facts import Evidence, PointsFact
-from policyd.inquiry import Collected, EvidenceCheck, Gather, subject_of
-from policyd.request import Request, Stage
-from policyd.weights import Thresholds, Weighed, Weights, points_fact
+from policyd.evidence.context import Context
+from policyd.evidence.facts import Evidence, PointsFact
+from policyd.evidence.inquiry import Collected, EvidenceCheck, Gather, subject_of
+from policyd.evidence.weights import Thresholds, Weighed, Weights, points_fact
+from policyd.protocol.request import Request, Stage
 
 _NONE = points_fact(Action.ACCEPT)
 

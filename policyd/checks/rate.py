@@ -19,13 +19,13 @@ from mailbase.addresses import domain_of
 from mailbase.config.limits import Of, Per
 from mailbase.store import StoreError
 from mailbase.vocabulary import Action, Flow
-from policyd.context import Context
-from policyd.facts import Limited, LimitFact, Named
+from policyd.evidence.context import Context
+from policyd.evidence.facts import Limited, LimitFact, Named
 from policyd.limits.bucket import Standing
 from policyd.limits.ledger import Ask, Limits
 from policyd.limits.limit import NO_DOMAIN, Limit, subject_of
 from policyd.limits.seen import Seen
-from policyd.request import Request, Stage
+from policyd.protocol.request import Request, Stage
 
 LONGEST_WAIT = 100 * 86400
 """Seconds; a wait beyond is told as this."""

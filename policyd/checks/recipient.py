@@ -17,9 +17,9 @@ from mailbase.registry import Registry
 from mailbase.vocabulary import Action, Flow
 from policyd.callout.result import Result, Target
 from policyd.checks.relay import is_routed
-from policyd.context import Context
-from policyd.facts import Named, RecipientFact, keeps_waiting
-from policyd.request import MAX_ADDRESS, Request, Stage
+from policyd.evidence.context import Context
+from policyd.evidence.facts import Named, RecipientFact, keeps_waiting
+from policyd.protocol.request import MAX_ADDRESS, Request, Stage
 
 REMEMBERED = 2_000
 """Recipients of which is remembered whose they are."""

@@ -19,9 +19,9 @@ from functools import lru_cache
 
 from mailbase.addresses import Mailbox, split_mailbox
 from mailbase.registry import Registry
-from policyd.context import Context
-from policyd.facts import RelayFact, Relaying
-from policyd.request import MAX_ADDRESS, Request, Stage
+from policyd.evidence.context import Context
+from policyd.evidence.facts import RelayFact, Relaying
+from policyd.protocol.request import MAX_ADDRESS, Request, Stage
 
 REMEMBERED = 2_000
 """Recipients whose fact is remembered."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from mailbase.store import StoreError
-from policyd.facts import Evidence
-from policyd.inquiry import TEMPORARY, Inquiry, Subject
-from policyd.outcomes import History, Outcomes
-from policyd.reputation import Past, Reputation
+from policyd.evidence.facts import Evidence
+from policyd.evidence.inquiry import TEMPORARY, Inquiry, Subject
+from policyd.reputation.networks import Past, Reputation
+from policyd.reputation.outcomes import History, Outcomes
 
 GOOD = "good-network"
 """The fact that speaks for a client."""
@@ -31,7 +31,7 @@ class ReputationCheck:
         self._outcomes = outcomes
 
     def inquire(self, subject: Subject) -> Inquiry:
-        """See :class:`~policyd.inquiry.EvidenceCheck`."""
+        """See :class:`~policyd.evidence.inquiry.EvidenceCheck`."""
         outcomes, domain = self._outcomes, subject.sender_domain
         try:
             known: list[Any] = [self._reputation.of(subject.address)]

@@ -8,7 +8,7 @@ from mailbase.addresses import MAX_DOMAIN, is_host_name, normal_domain
 from mailbase.config.lists import ListKind, NameSource
 from mailbase.lists.roster import Roster, Watched
 from mailbase.organisation import organisation
-from policyd.inquiry import Inquiry, Subject
+from policyd.evidence.inquiry import Inquiry, Subject
 from policyd.lists.asking import ask_lists
 
 REMEMBERED = 2000
@@ -28,7 +28,10 @@ class RhsblCheck:
         self._roster = roster
 
     def inquire(self, subject: Subject) -> Inquiry:
-        """See :class:`~policyd.inquiry.EvidenceCheck`. What stands in two places is asked after once."""
+        """See :class:`~policyd.evidence.inquiry.EvidenceCheck`.
+
+        What stands in two places is asked after once.
+        """
         lists = self._roster.asked[ListKind.RHSBL]
         if not lists:
             return ask_lists(self.name, ())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from mailbase.addresses import normal_domain
 from mailbase.dns.answers import Found, Mx, NxDomain, RecordType
 from mailbase.reserved import is_private
-from policyd.facts import Evidence
-from policyd.inquiry import (
+from policyd.evidence.facts import Evidence
+from policyd.evidence.inquiry import (
     TEMPORARY,
     Inquiry,
     Subject,
@@ -26,7 +26,7 @@ class SenderDomainCheck:
     name = "sender_domain"
 
     def inquire(self, subject: Subject) -> Inquiry:
-        """See :class:`~policyd.inquiry.EvidenceCheck`. Of the null sender nothing is stated."""
+        """See :class:`~policyd.evidence.inquiry.EvidenceCheck`. Of the null sender nothing is stated."""
         domain = subject.sender_domain
         if domain is None:
             return _unfit(subject.sender)

@@ -7,9 +7,9 @@ those whom the trap is for.
 from __future__ import annotations
 
 from mailbase.spamtraps import Spamtraps
-from policyd.context import Context
-from policyd.facts import SpamtrapFact
-from policyd.request import Request, Stage
+from policyd.evidence.context import Context
+from policyd.evidence.facts import SpamtrapFact
+from policyd.protocol.request import Request, Stage
 
 _TRAP, _NONE = SpamtrapFact(True), SpamtrapFact(False)
 

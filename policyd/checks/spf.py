@@ -8,8 +8,8 @@ from typing import NamedTuple, TypeAlias
 from mailbase.addresses import domain_of, is_host_name, normal_domain
 from mailbase.dns.answers import RecordType
 from mailbase.networks import NetworkTable
-from policyd.facts import Evidence
-from policyd.inquiry import TEMPORARY, Answers, Inquiry, Question, Subject, side_by_side
+from policyd.evidence.facts import Evidence
+from policyd.evidence.inquiry import TEMPORARY, Answers, Inquiry, Question, Subject, side_by_side
 from policyd.spf import plain
 from policyd.spf.memo import MAX_LIFETIME, Entry, Memo
 from policyd.spf.outcome import MAX_NAME, Outcome
@@ -76,7 +76,7 @@ class SpfCheck:
         self._names = tuple(f".{name}" for name in names)
 
     def inquire(self, subject: Subject) -> Inquiry:
-        """See :class:`~policyd.inquiry.EvidenceCheck`.
+        """See :class:`~policyd.evidence.inquiry.EvidenceCheck`.
 
         The null sender's domain is the HELO name (RFC 7208 2.4), which is not looked at twice. A fact's
         detail is the domain; of a fail the domain's own explanation stands behind it.

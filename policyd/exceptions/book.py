@@ -13,9 +13,9 @@ from twisted.internet.defer import Deferred
 
 from mailbase.logs import Log
 from mailbase.store import Column, Row, StoreError, Table, TableSpec
+from policyd.evidence.facts import Effect, Named
 from policyd.exceptions.matching import Rules
 from policyd.exceptions.rule import Rule, rule_of
-from policyd.facts import Effect, Named
 
 EXCEPTIONS = TableSpec(
     "exceptions",

@@ -11,7 +11,7 @@ from mailbase.commandline import duration, giver, moment
 from mailbase.config import load
 from mailbase.control.client import ask
 from mailbase.printing import wants_json, write
-from policyd.facts import Effect, Named
+from policyd.evidence.facts import Effect, Named
 
 OK, NEGATIVE, USAGE = 0, 1, 2
 COLUMNS = ("effect", "as", "what", "expires", "by", "why", "added")

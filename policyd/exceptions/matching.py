@@ -12,9 +12,9 @@ from typing import TypeAlias
 
 from mailbase.addresses import pack, split_mailbox
 from mailbase.networks import parse_network
+from policyd.evidence.facts import Effect, Named
 from policyd.exceptions.rule import Rule
-from policyd.facts import Effect, Named
-from policyd.request import MAX_ADDRESS
+from policyd.protocol.request import MAX_ADDRESS
 
 REMEMBERED = 4_000
 """Addresses of which the forms to look for are remembered."""

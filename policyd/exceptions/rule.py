@@ -10,7 +10,7 @@ from mailbase.addresses import is_host_name, normal_address, normal_domain, unpa
 from mailbase.networks import parse_network
 from mailbase.replies import printable
 from mailbase.store import NEVER
-from policyd.facts import Effect, ExceptionFact, Named
+from policyd.evidence.facts import Effect, ExceptionFact, Named
 
 MAX_WHAT = 320
 """Characters of what a rule names."""

@@ -9,10 +9,10 @@ from mailbase.control import ControlError
 from mailbase.control.server import Handler
 from mailbase.logs import Log
 from mailbase.store import NEVER, StoreError
-from policyd.account import clean
+from policyd.engine.account import clean
+from policyd.evidence.facts import Effect, Named
 from policyd.exceptions.book import Book
 from policyd.exceptions.rule import Rule, rule_of
-from policyd.facts import Effect, Named
 
 LONGEST = 100 * 366 * 86400.0
 """Seconds; who means longer means for ever."""

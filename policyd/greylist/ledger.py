@@ -7,9 +7,10 @@ from itertools import chain, islice
 from typing import Literal, Protocol, TypeAlias
 
 from mailbase.networks import NetworkTable
+from mailbase.remembered import Remembered
 from mailbase.store import NEVER, Store, StoreError, Table
 from mailbase.store.tables import Row
-from policyd.facts import Grey, GreylistFact
+from policyd.evidence.facts import Grey, GreylistFact
 from policyd.greylist.identity import Caller, extended, together
 from policyd.greylist.keys import normal_recipient, normal_sender, own_key, pair_key, pair_text
 from policyd.greylist.standing import Standing
@@ -26,7 +27,6 @@ from policyd.greylist.terms import (
     judge,
     seen_again,
 )
-from policyd.remembered import Remembered
 
 MAX_TEXT = 320
 """Characters of an address that are kept for listings; the key covers all of it."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from policyd.remembered import Remembered
+from mailbase.remembered import Remembered
 
 REFRESH = 3600
 """Seconds by which ``last`` may lag behind; saves a write for each mail of a busy correspondence."""

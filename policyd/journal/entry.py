@@ -9,11 +9,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 from mailbase.report import Content, ContentClue, ContentFact
 from mailbase.vocabulary import Action
-from policyd.account import account, describe
-from policyd.decision import Decision
-from policyd.facts import Fact
+from policyd.engine.account import account, describe
+from policyd.engine.decision import Decision
+from policyd.evidence.facts import Fact
 from policyd.journal.masks import Masks, client_text, mailbox_text
-from policyd.request import Request
+from policyd.protocol.request import Request
 
 Noted: TypeAlias = tuple[float, Request, Decision, float]
 """Seconds since the epoch, request, decision, seconds it took. Taken apart in the journal's thread."""

@@ -22,10 +22,10 @@ from mailbase.report import Content
 from mailbase.store.errors import StoreError, describe
 from mailbase.store.worker import ThreadWorker, Worker
 from mailbase.vocabulary import Action
-from policyd.decision import Decision
+from policyd.engine.decision import Decision
 from policyd.journal.entry import Noted, Outcome
 from policyd.journal.file import PURGE_ROWS, Batch, JournalFile
-from policyd.request import Request
+from policyd.protocol.request import Request
 
 INTERVAL = 0.2
 """Seconds between two batches."""

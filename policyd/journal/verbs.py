@@ -11,7 +11,7 @@ from mailbase.control.server import Handler
 from mailbase.ids import is_id
 from mailbase.report import QUEUED
 from mailbase.store import StoreError
-from policyd.account import clean
+from policyd.engine.account import clean
 from policyd.journal.journal import Journal
 
 _QUEUE_ID = re.compile(r"[0-9A-Za-z]{1,40}")

@@ -15,7 +15,7 @@ from policyd.learning.school import School
 from policyd.learning.verbs import LearningVerbs
 
 if TYPE_CHECKING:
-    from policyd.state import State
+    from policyd.state.state import State
 
 
 class Learning:

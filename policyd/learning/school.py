@@ -21,9 +21,9 @@ from twisted.python.failure import Failure
 from mailbase.logs import Log
 from mailbase.statistics.model import Model, ModelError, make_model
 from mailbase.store import StoreError
+from policyd.control.pausing import pause
 from policyd.learning.lessons import Lesson, Lessons
 from policyd.learning.trainer import frame
-from policyd.pausing import pause
 
 SOON = 1.0
 """Seconds after a change until training begins: a command brings many in a row."""

@@ -11,7 +11,7 @@ from mailbase.ticket import LIFETIME
 from mailbase.vocabulary import Action
 from policyd.limits.bucket import Rate
 from policyd.limits.ledger import Ask, Limits
-from policyd.request import Stage
+from policyd.protocol.request import Stage
 
 CHARGES = TableSpec("limit_charges", (Column("content", "TEXT"),), cached=1_000, opaque=True)
 """Key: the ticket's id. Content: what was taken, as JSON."""

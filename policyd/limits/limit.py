@@ -9,11 +9,11 @@ from math import inf
 from mailbase.addresses import domain_of, unpack
 from mailbase.config.limits import LimitSettings, Of, Per
 from mailbase.vocabulary import Action, Flow
-from policyd.flow import Origin
+from policyd.evidence.flow import Origin
 from policyd.greylist.keys import client_network
 from policyd.limits.bucket import Rate
 from policyd.limits.ledger import Ask, bucket_keys
-from policyd.request import MAX_ADDRESS, Request
+from policyd.protocol.request import MAX_ADDRESS, Request
 
 NO_DOMAIN = "(no domain)"
 """Stands for the domain of a sender that has none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailbase.store.recent import Recent
-from policyd.request import MAX_ADDRESS, Request
+from policyd.protocol.request import MAX_ADDRESS, Request
 
 MAX_SEEN = 20_000
 """Connections, transactions and warned subjects that are remembered, of each in one of two generations."""

@@ -11,10 +11,10 @@ from mailbase.control import ControlError
 from mailbase.control.server import Handler
 from mailbase.networks import parse_network
 from mailbase.store import Row, StoreError
-from policyd.account import clean
+from policyd.control.pausing import pause
+from policyd.engine.account import clean
 from policyd.limits.ledger import Limits
 from policyd.limits.limit import Limit
-from policyd.pausing import pause
 
 MAX_FORGOTTEN = 10_000
 """Buckets that are set free at once; it is said when there are more."""

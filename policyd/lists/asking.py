@@ -8,8 +8,8 @@ from mailbase.dns.answers import RecordType
 from mailbase.dns.names import reversed_address
 from mailbase.lists.model import NOT_LISTED
 from mailbase.lists.roster import Watched
-from policyd.facts import Evidence
-from policyd.inquiry import TEMPORARY, Inquiry
+from policyd.evidence.facts import Evidence
+from policyd.evidence.inquiry import TEMPORARY, Inquiry
 
 _A = RecordType.A
 

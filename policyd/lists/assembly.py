@@ -12,7 +12,7 @@ from mailbase.lists.model import DnsList, make_list
 from mailbase.lists.roster import Roster
 from mailbase.vocabulary import Action, Flow
 from policyd.checks import DnsblCheck, DnswlCheck, RhsblCheck
-from policyd.inquiry import EvidenceCheck
+from policyd.evidence.inquiry import EvidenceCheck
 
 
 def dns_lists(settings: Settings) -> tuple[DnsList, ...]:

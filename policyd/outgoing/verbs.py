@@ -10,13 +10,13 @@ from twisted.internet.interfaces import IReactorTime
 from mailbase.control import ControlError
 from mailbase.control.server import Handler
 from mailbase.store import StoreError
-from policyd.account import clean
+from policyd.control.pausing import pause
+from policyd.engine.account import clean
 from policyd.exceptions.book import Book
 from policyd.outgoing.measures import MAX_NAME, MESSAGES, NEW, RECIPIENTS, Kind, Whose
 from policyd.outgoing.record import Record
 from policyd.outgoing.watch import Watch
 from policyd.outgoing.words import table
-from policyd.pausing import pause
 
 AT_ONCE = 100
 """Records between two pauses, in which Postfix's requests get their turn."""

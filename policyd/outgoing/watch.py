@@ -18,12 +18,11 @@ from mailbase.report import Report
 from mailbase.store import StoreError
 from mailbase.ticket import Ticket
 from mailbase.vocabulary import Action, Flow
-from policyd.decision import Decision
+from policyd.engine.decision import Decision
+from policyd.evidence.facts import Effect, Named, OutgoingFact
+from policyd.evidence.flow import Origin
 from policyd.exceptions.book import Book
 from policyd.exceptions.rule import SUSPENDED_BY, Rule, client_form, rule_of
-from policyd.facts import Effect, Named, OutgoingFact
-from policyd.flow import Origin
-from policyd.outcomes import HAM_POINTS, score_of
 from policyd.outgoing.books import Books, Held
 from policyd.outgoing.counts import Counts
 from policyd.outgoing.judging import Against, Finding, Terms, judge, thresholds
@@ -31,7 +30,8 @@ from policyd.outgoing.measures import FAILED, POINTS, REFUSED, Kind, Whose, whos
 from policyd.outgoing.notice import Notice
 from policyd.outgoing.record import HOUR, Record, fingerprint
 from policyd.outgoing.words import in_short, notice
-from policyd.request import Request, request_of
+from policyd.protocol.request import Request, request_of
+from policyd.reputation.outcomes import HAM_POINTS, score_of
 
 SAVING = 2.0
 """Seconds between two rounds of saving: what kill -9 may forget."""
@@ -104,7 +104,7 @@ class Watch:
             self._later(self._unknown, origin, request)
 
     def reported(self, ticket: Ticket, report: Report, first: bool) -> None:
-        """See :data:`policyd.reports.Hook`."""
+        """See :data:`policyd.end_of_data.reports.Hook`."""
         if first and self.terms is not None and ticket.flow is not Flow.INBOUND:
             self._later(self._reported, ticket, report)
 

@@ -9,16 +9,16 @@ from mailbase.config.lists import ListKind
 from mailbase.store.recent import Recent
 from policyd.callout.result import Result, Target
 from policyd.checks import ReputationCheck
-from policyd.engine import Watch
-from policyd.facts import Evidence
-from policyd.inquiry import Collected, EvidenceCheck, Gather, Settled, Subject
+from policyd.engine.engine import Watch
+from policyd.evidence.facts import Evidence
+from policyd.evidence.inquiry import Collected, EvidenceCheck, Gather, Settled, Subject
 
 MAX_TARGETS = 20_000
 """Recipients, in one of two generations, of whom is remembered what their server said."""
 
 
 class RecordedEvidence:
-    """The :class:`~policyd.inquiry.Gather` of a simulation.
+    """The :class:`~policyd.evidence.inquiry.Gather` of a simulation.
 
     What was recorded of a check stands, also that it had nothing to state. A check of which nothing is
     recorded may state what it can without asking; where it asks, it has no opinion.
@@ -42,7 +42,7 @@ class RecordedEvidence:
         counts: bool,
         settled: Settled | None = None,
     ) -> Collected:
-        """See :class:`policyd.inquiry.Gather`."""
+        """See :class:`policyd.evidence.inquiry.Gather`."""
         recorded = self.recorded
         wanted = _names(tuple(checks))
         if wanted <= self.asked:
@@ -83,7 +83,7 @@ KEPT = frozenset({*ListKind, ReputationCheck.name})
 
 
 class AskedEvidence:
-    """The :class:`~policyd.inquiry.Gather` of a simulation that asks DNS.
+    """The :class:`~policyd.evidence.inquiry.Gather` of a simulation that asks DNS.
 
     Arguments:
         recorded: for the checks in :data:`KEPT`.
@@ -108,7 +108,7 @@ class AskedEvidence:
         counts: bool,
         settled: Settled | None = None,
     ) -> Collected | Awaitable[Collected]:
-        """See :class:`policyd.inquiry.Gather`."""
+        """See :class:`policyd.evidence.inquiry.Gather`."""
         kept = self._recorded.gather(
             [check for check in checks if check.name in KEPT], subject, deadline, counts
         )

@@ -12,9 +12,9 @@ from twisted.python.failure import Failure
 from mailbase.config import Settings
 from mailbase.dns import build_resolver
 from policyd.checks import EVIDENCE
-from policyd.facts import Evidence
-from policyd.gathering import Gatherer
-from policyd.inquiry import Gather
+from policyd.evidence.facts import Evidence
+from policyd.evidence.gathering import Gatherer
+from policyd.evidence.inquiry import Gather
 
 
 class LiveDns:
@@ -43,7 +43,7 @@ class LiveDns:
         return now
 
     def established(self, evidence: Sequence[Evidence], times: Mapping[str, float]) -> None:
-        """See :class:`policyd.gathering.Watch`."""
+        """See :class:`policyd.evidence.gathering.Watch`."""
 
     def late(self) -> None:
         """Likewise."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailbase.vocabulary import Action
-from policyd.decision import Decision
+from policyd.engine.decision import Decision
+from policyd.protocol.request import Request, Stage
 from policyd.replay.past import Answer, Recorded
-from policyd.request import Request, Stage
 
 MAX_WAITING = 500_000
 """Mails put off that are waited for; beyond it the oldest count as never come back."""

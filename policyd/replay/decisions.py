@@ -13,7 +13,7 @@ from typing import Any
 
 from mailbase.addresses import pack
 from mailbase.vocabulary import Action
-from policyd.facts import Evidence
+from policyd.evidence.facts import Evidence
 from policyd.replay.past import Answer, Recorded, past_request
 from policyd.replay.stamps import minute_of
 

@@ -11,8 +11,8 @@ from typing import Any
 from mailbase.config import Settings
 from mailbase.config.units import format_duration
 from mailbase.vocabulary import Action
-from policyd.decision import Decision
-from policyd.facts import Grey, GreylistFact
+from policyd.engine.decision import Decision
+from policyd.evidence.facts import Grey, GreylistFact
 from policyd.replay.comparison import mail_of
 from policyd.replay.past import Recorded
 

@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 from mailbase.vocabulary import Action
 from policyd.callout.result import Result
+from policyd.evidence.facts import Evidence
 from policyd.exceptions.rule import Rule
-from policyd.facts import Evidence
-from policyd.request import Request, frequent_of
+from policyd.protocol.request import Request, frequent_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +132,16 @@ class _Request(Request):
 
     @property
     def characters(self) -> int:
-        """See :class:`~policyd.request.Request`."""
+        """See :class:`~policyd.protocol.request.Request`."""
         return sum(map(len, self._attributes)) + sum(map(len, self._attributes.values()))
 
     @property
     def attributes(self) -> dict[str, str]:
-        """See :class:`~policyd.request.Request`."""
+        """See :class:`~policyd.protocol.request.Request`."""
         return dict(self._attributes)
 
     def get(self, name: str) -> str:
-        """See :class:`~policyd.request.Request`."""
+        """See :class:`~policyd.protocol.request.Request`."""
         return self._attributes.get(name, "")
 
 

@@ -20,9 +20,9 @@ from heapq import heappop, heappush
 from mailbase.addresses import pack
 from mailbase.ids import is_id
 from mailbase.vocabulary import Action
+from policyd.protocol.request import Request
 from policyd.replay.past import Answer, Fate, Recorded, past_request
 from policyd.replay.stamps import Stamp
-from policyd.request import Request
 
 MAX_MAILS = 20_000
 """Mails whose recipients are not all known."""

@@ -28,11 +28,11 @@ from mailbase.store import NEVER
 from mailbase.ticket import Ticket
 from mailbase.vocabulary import Action
 from policyd.callout.result import Result
-from policyd.decision import Decision
+from policyd.engine.decision import Decision
+from policyd.evidence.facts import Effect, Evidence, GreylistFact, Named, RecipientFact
 from policyd.exceptions.rule import rule_of
-from policyd.facts import Effect, Evidence, GreylistFact, Named, RecipientFact
+from policyd.protocol.request import Request
 from policyd.replay.past import Allowed, Answer, Fate, Gap, Line, Outcome, Recorded, Ruled, past_request
-from policyd.request import Request
 
 FORMAT, VERSION = "postwarden-recording", 1
 MAX_EVIDENCE = 1000

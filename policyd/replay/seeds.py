@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from dataclasses import replace
 
-from policyd.facts import Grey, GreylistFact
+from policyd.evidence.facts import Grey, GreylistFact
 from policyd.greylist.identity import Caller
 from policyd.greylist.keys import normal_recipient, normal_sender
 from policyd.greylist.ledger import Records

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailbase.vocabulary import Action
-from policyd.decision import Decision
-from policyd.facts import Grey, GreylistFact
+from policyd.engine.decision import Decision
+from policyd.evidence.facts import Grey, GreylistFact
 from policyd.replay.comparison import mail_of
 from policyd.replay.past import Fate, Outcome, Recorded
 

@@ -12,7 +12,7 @@ from typing import Any
 from mailbase.config import Settings, load
 from mailbase.printing import wants_json, write
 from mailbase.vocabulary import Flow
-from policyd.decision import Decision
+from policyd.engine.decision import Decision
 from policyd.replay.greylisting import Effect, Variant, is_greylisted, variants
 from policyd.replay.past import Line, Outcome, Recorded
 from policyd.replay.progress import Progress

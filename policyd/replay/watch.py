@@ -7,7 +7,7 @@ from policyd.limits.limit import Limit
 
 
 class Watch:
-    """See :class:`policyd.engine.Watch` and :class:`policyd.checks.rate.LimitWatch`."""
+    """See :class:`policyd.engine.engine.Watch` and :class:`policyd.checks.rate.LimitWatch`."""
 
     def __init__(self) -> None:
         self.failures: dict[str, int] = {}

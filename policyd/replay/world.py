@@ -20,25 +20,25 @@ from mailbase.store.recent import Recent
 from mailbase.ticket import Ticket
 from mailbase.vocabulary import Action
 from policyd.checks.rate import Limiting
-from policyd.decision import Decision
-from policyd.engine import Engine
+from policyd.end_of_data.tickets import TICKETS, Tickets
+from policyd.engine.decision import Decision
+from policyd.engine.engine import Engine
+from policyd.engine.policy import build_policy
+from policyd.engine.transactions import Transactions
+from policyd.evidence.facts import Fact
+from policyd.evidence.inquiry import Gather
 from policyd.exceptions.matching import Rules
-from policyd.facts import Fact
 from policyd.greylist.tables import CLIENTS, OTHERS, TRIPLETS
-from policyd.inquiry import Gather
 from policyd.limits.charges import CHARGES, Charges
 from policyd.limits.seen import Seen
-from policyd.policy import build_policy
 from policyd.replay.answers import AskedEvidence, RecordedCallouts, RecordedEvidence
 from policyd.replay.clock import InlineWorker, SimulatedClock
 from policyd.replay.past import Allowed, Line, Outcome, Recorded, Ruled
 from policyd.replay.seeds import SeededLedger
 from policyd.replay.watch import Watch
-from policyd.reputation import REPUTATION, Reputation
-from policyd.state import open_state
-from policyd.tickets import TICKETS, Tickets
-from policyd.transactions import Transactions
-from policyd.traps import Traps
+from policyd.reputation.networks import REPUTATION, Reputation
+from policyd.reputation.traps import Traps
+from policyd.state.state import open_state
 
 HOUSEKEEPING = 2_000
 """Requests after which the store writes and forgets."""
@@ -201,7 +201,7 @@ class _Tickets(Tickets):
     _newest: Ticket | None = None
 
     def keep(self, ticket: Ticket, now: float) -> None:
-        """See :class:`~policyd.tickets.Tickets`."""
+        """See :class:`~policyd.end_of_data.tickets.Tickets`."""
         self._newest = ticket
 
     def newest(self) -> Ticket | None:

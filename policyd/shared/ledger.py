@@ -18,7 +18,7 @@ from mailbase.store.redis.roster import Roster
 from mailbase.store.redis.rows import text_in_row
 from mailbase.store.redis.table import RedisTable
 from mailbase.store.redis.wire import bulk
-from policyd.facts import Grey, GreylistFact
+from policyd.evidence.facts import Grey, GreylistFact
 from policyd.greylist.identity import MAX_TOGETHER, Caller, client_key
 from policyd.greylist.keys import normal_recipient, normal_sender, own_key, pair_key, pair_text
 from policyd.greylist.ledger import MAX_TEXT, PAGE, Kind, Page

@@ -18,19 +18,19 @@ from mailbase.store.redis.connecting import connector, secret
 from mailbase.store.redis.roster import Roster
 from mailbase.store.redis.sentinel import Sentinels
 from mailbase.store.redis.table import RedisTable
+from policyd.end_of_data.tickets import TICKETS, Tickets
+from policyd.engine.policy import terms_of
 from policyd.exceptions.book import EXCEPTIONS
 from policyd.greylist.tables import ALLOWED, CLIENTS, OTHERS, TRIPLETS
 from policyd.learning.lessons import LESSONS
 from policyd.limits.ledger import BUCKETS
-from policyd.policy import terms_of
 from policyd.shared.ledger import RedisLedger
 from policyd.shared.lessons import LessonShelf
 from policyd.shared.limits import RedisLimits
 from policyd.shared.scripts import SCRIPTS
 from policyd.shared.shelf import RosterShelf
-from policyd.state import State
-from policyd.tables import TABLES
-from policyd.tickets import TICKETS, Tickets
+from policyd.state.state import State
+from policyd.state.tables import TABLES
 
 ROSTERS = (ALLOWED, EXCEPTIONS, LESSONS)
 """Tables that every node holds whole."""

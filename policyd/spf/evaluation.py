@@ -19,7 +19,7 @@ import spf
 
 from mailbase.addresses import unpack
 from mailbase.dns.answers import Answer, Found, Mx, NoData, NxDomain, Record, RecordType
-from policyd.inquiry import Answers, Question
+from policyd.evidence.inquiry import Answers, Question
 from policyd.spf import plain
 from policyd.spf.outcome import MAX_EXPLANATION, MAX_NAME, Outcome, Result
 

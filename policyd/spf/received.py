@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 
 from mailbase.replies import printable
-from policyd.facts import Evidence
-from policyd.inquiry import FAILED, TEMPORARY
-from policyd.request import Request
+from policyd.evidence.facts import Evidence
+from policyd.evidence.inquiry import FAILED, TEMPORARY
+from policyd.protocol.request import Request
 
 FIELD = "Received-SPF"
 MAX_SENDER = 160

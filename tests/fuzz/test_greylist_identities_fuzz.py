@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policyd.facts import Grey
+from policyd.evidence.facts import Grey
 from policyd.greylist.identity import Caller
 from policyd.greylist.ledger import StoreLedger
 from policyd.greylist.terms import Terms

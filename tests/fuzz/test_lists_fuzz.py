@@ -17,8 +17,8 @@ from mailbase.lists.health import Health
 from mailbase.lists.model import make_list
 from mailbase.lists.roster import Roster, Watched
 from policyd.checks import DnsblCheck, RhsblCheck
-from policyd.facts import Evidence
-from policyd.inquiry import Subject
+from policyd.evidence.facts import Evidence
+from policyd.evidence.inquiry import Subject
 
 SETTINGS = loads(
     """

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from mailbase.addresses import normal_address, pack, unpack
 from mailbase.logs import Log
+from policyd.evidence.facts import Effect, Named
 from policyd.exceptions.matching import Rules
 from policyd.exceptions.rule import rule_of
-from policyd.facts import Effect, Named
 from policyd.journal.masks import Masks, client_text, mailbox_text
 from policyd.journal.search import search_for
 

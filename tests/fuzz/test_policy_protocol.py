@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policyd.protocol import MAX_REQUEST, Event, PolicyProtocol, ProtocolError
+from policyd.protocol.delegation import MAX_REQUEST, Event, PolicyProtocol, ProtocolError
 
 NAMES = st.sampled_from(["sender", "recipient", "client_address", "protocol_state", "instance", "x", "size"])
 VALUES = st.binary(max_size=12).map(lambda value: value.replace(b"\n", b"."))

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from mailbase.addresses import domain_of
 from mailbase.dns.answers import BadName, Found, Mx, NoData, NxDomain, RecordType, Temporary, TimedOut
 from policyd.checks.spf import SpfCheck
-from policyd.facts import Evidence
-from policyd.inquiry import Subject
-from policyd.request import request_of
+from policyd.evidence.facts import Evidence
+from policyd.evidence.inquiry import Subject
+from policyd.protocol.request import request_of
 from policyd.spf.received import received_spf
 
 NAMES = ["s.example", "a.example", "b.example", "_x.s.example", "h.example"]

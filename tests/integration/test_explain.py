@@ -13,7 +13,7 @@ import pytest
 
 from contentfilter import cli as contentfilter_cli
 from policyd import cli
-from policyd.protocol import REQUEST_TYPE
+from policyd.protocol.delegation import REQUEST_TYPE
 from postwarden.demo import samples
 from postwarden.sandbox import registered
 from postwarden.sandbox.gateway import Gateway, metric

@@ -11,12 +11,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from mailbase.store.redis.table import RedisTable
-from policyd.facts import Grey
+from policyd.end_of_data.greylisting import mail_terms
+from policyd.evidence.facts import Grey
 from policyd.greylist.identity import Caller
 from policyd.greylist.ledger import StoreLedger
 from policyd.greylist.tables import ALLOWED, CLIENTS, OTHERS, TRIPLETS
 from policyd.greylist.terms import REFRESH, Terms
-from policyd.mails import mail_terms
 from policyd.shared.ledger import RedisLedger
 
 START = 1_790_000_000.0

@@ -12,8 +12,8 @@ from mailbase.addresses import domain_of, pack
 from mailbase.config.dns import DnsSettings
 from mailbase.dns import build_resolver
 from policyd.checks.spf import SpfCheck
-from policyd.gathering import Gatherer
-from policyd.inquiry import TEMPORARY, Collected, Subject
+from policyd.evidence.gathering import Gatherer
+from policyd.evidence.inquiry import TEMPORARY, Collected, Subject
 from postwarden.sandbox.nameserver import Behaviour, Nameserver
 from tests.samples import rfc7208
 

@@ -18,7 +18,7 @@ from policyd.callout.conversation import Outcome, Script
 from policyd.callout.result import Result, Target
 from policyd.callout.results import Results
 from policyd.limits.ledger import StoreLimits
-from policyd.tables import TABLES
+from policyd.state.tables import TABLES
 
 REGISTRY = """
 servers:

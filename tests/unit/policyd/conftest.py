@@ -20,25 +20,25 @@ from mailbase.logs import Log
 from mailbase.store import Store
 from mailbase.store.database import Database
 from policyd.checks.rate import Limiting
-from policyd.deadline import Patience
-from policyd.decision import Decision
-from policyd.engine import Engine
+from policyd.end_of_data.tickets import TICKETS, Tickets
+from policyd.engine.decision import Decision
+from policyd.engine.engine import Engine
+from policyd.engine.policy import build_policy, terms_of
+from policyd.engine.transactions import Transactions
+from policyd.evidence.deadline import Patience
+from policyd.evidence.gathering import Gatherer
 from policyd.exceptions.book import EXCEPTIONS, Book, StoreShelf
-from policyd.gathering import Gatherer
 from policyd.greylist.ledger import StoreLedger
 from policyd.limits.charges import CHARGES, Charges
 from policyd.limits.ledger import StoreLimits
 from policyd.limits.seen import Seen
-from policyd.metrics import Metrics
-from policyd.outcomes import OUTCOMES, Outcomes
-from policyd.policy import build_policy, terms_of
-from policyd.recorder import Recorder
-from policyd.reputation import REPUTATION, Reputation
-from policyd.request import Request, request_of
-from policyd.tables import TABLES
-from policyd.tickets import TICKETS, Tickets
-from policyd.transactions import Transactions
-from policyd.traps import Traps
+from policyd.observability.metrics import Metrics
+from policyd.observability.recorder import Recorder
+from policyd.protocol.request import Request, request_of
+from policyd.reputation.networks import REPUTATION, Reputation
+from policyd.reputation.outcomes import OUTCOMES, Outcomes
+from policyd.reputation.traps import Traps
+from policyd.state.tables import TABLES
 
 START = 1_800_000_000.0
 
@@ -163,7 +163,7 @@ class Bench:
         self.metrics.count_facts((one.kind, fact) for one in lists for fact in one.facts)
 
     def check_failed(self, check: str, error: Exception) -> None:
-        """See :class:`policyd.engine.Watch`."""
+        """See :class:`policyd.engine.engine.Watch`."""
         self.failures.append((check, error))
 
     def late(self) -> None:

@@ -20,9 +20,9 @@ from mailbase.ticket import Ticket
 from mailbase.vocabulary import Action, Flow
 from policyd import app
 from policyd.app import Daemon
+from policyd.evidence.facts import Effect
 from policyd.exceptions.rule import rule_of
-from policyd.facts import Effect
-from policyd.request import request_of
+from policyd.protocol.request import request_of
 from policyd.socketmap.protocol import Query
 
 REGISTRY = "servers: {{m.x.example: {{domains: {{{}: }}}}}}"

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 
 from mailbase.control import ControlError
 from mailbase.store import StoreError
-from policyd.control import MAX_FOUND, Verbs
+from policyd.control.verbs import MAX_FOUND, Verbs
 
 
 class Socket:
@@ -288,7 +288,7 @@ def test_a_search_gives_others_their_turn_and_is_bounded(
     )
     assert control.rows("greylist.show", term="nothing.example") == []
     assert turns.count(0) >= 5
-    monkeypatch.setattr("policyd.control.MAX_FOUND", 50)
+    monkeypatch.setattr("policyd.control.verbs.MAX_FOUND", 50)
     assert len(control.rows("greylist.show", term="inst.example")) == 50
     assert control.ask("greylist.forget", term="inst.example") == {"forgotten": 50, "more": True}
     assert MAX_FOUND == 10_000

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from policyd.context import Scope
-from policyd.decision import Decision
-from policyd.facts import CheckFailed, Fact, Grey, GreylistFact, RelayFact, Relaying
-from policyd.policy import make_plan
-from policyd.request import Stage
+from policyd.engine.decision import Decision
+from policyd.engine.policy import make_plan
+from policyd.evidence.context import Scope
+from policyd.evidence.facts import CheckFailed, Fact, Grey, GreylistFact, RelayFact, Relaying
+from policyd.protocol.request import Stage
 
 
 class Stub:

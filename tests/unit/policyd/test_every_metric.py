@@ -224,7 +224,7 @@ def record_a_mail(wired: Wired) -> None:
 
 def record_too_much(wired: Wired) -> None:
     record(wired)
-    wired.patch.setattr("policyd.tape.MAX_ROWS", 0)
+    wired.patch.setattr("policyd.observability.tape.MAX_ROWS", 0)
     mail(wired)
 
 

@@ -19,9 +19,9 @@ from policyd.checks.dynamic import DynamicNames
 from policyd.checks.fcrdns import FcrdnsCheck
 from policyd.checks.helo import HeloCheck
 from policyd.checks.sender_domain import SenderDomainCheck
+from policyd.engine.verdict import WORDS
+from policyd.evidence.inquiry import Subject
 from policyd.greylist.allowlist import Line, read_lines
-from policyd.inquiry import Subject
-from policyd.verdict import WORDS
 
 CLIENT = "198.51.100.7"
 PTR = "7.100.51.198.in-addr.arpa"

@@ -12,13 +12,13 @@ from twisted.internet.defer import Deferred
 from mailbase.addresses import pack
 from mailbase.control import ControlError
 from mailbase.store import StoreError
+from policyd.evidence.facts import Effect, Named
 from policyd.exceptions import book as book_module
 from policyd.exceptions.book import READ_AGAIN, Book
 from policyd.exceptions.matching import Rules
 from policyd.exceptions.rule import Rule, rule_of
 from policyd.exceptions.verbs import ExceptionVerbs
-from policyd.facts import Effect, Named
-from policyd.recorder import Recorder
+from policyd.observability.recorder import Recorder
 
 ALLOW, DENY = Effect.ALLOW, Effect.DENY
 RELAY_ONLY = "relay"

@@ -7,9 +7,9 @@ import random
 import pytest
 
 from mailbase.registry import Registry
-from policyd import flow
-from policyd.flow import Origins
-from policyd.request import MAX_ADDRESS, Request, request_of
+from policyd.evidence import flow
+from policyd.evidence.flow import Origins
+from policyd.protocol.request import MAX_ADDRESS, Request, request_of
 
 
 def request(**attributes: str) -> Request:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from policyd.facts import Grey
+from policyd.evidence.facts import Grey
 from policyd.greylist.identity import Caller
 from policyd.greylist.ledger import TOGETHER
 

@@ -15,12 +15,12 @@ from mailbase.config import ConfigError, loads
 from mailbase.organisation import organisation
 from policyd.checks.dynamic import DynamicNames
 from policyd.checks.greylist import GreylistCheck
-from policyd.context import Context
-from policyd.facts import Evidence, Grey, GreylistFact
-from policyd.flow import Origins
+from policyd.evidence.context import Context
+from policyd.evidence.facts import Evidence, Grey, GreylistFact
+from policyd.evidence.flow import Origins
+from policyd.evidence.weights import Weights
 from policyd.greylist.allowlist import ClientList, RecipientList, read_lines
 from policyd.greylist.identity import MAX_TOGETHER, Caller, extended, together
-from policyd.weights import Weights
 
 DYNAMIC = DynamicNames(read_lines(["data:dynamic_names"]))
 POOL = {"client_address": "198.18.1.9", "client_name": "out1.farm.example.co.uk"}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailbase.store import StoreError
-from policyd.facts import Grey, GreylistFact
+from policyd.evidence.facts import Grey, GreylistFact
 
 WAIT = "DEFER_IF_PERMIT 4.2.0 Greylisted, try again in {} s [{}]"
 

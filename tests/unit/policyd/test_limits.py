@@ -11,9 +11,9 @@ from twisted.internet.defer import Deferred
 
 from mailbase.config import ConfigError, loads
 from mailbase.store import StoreError
-from policyd.decision import Decision
+from policyd.engine.decision import Decision
+from policyd.evidence.facts import Effect, Named
 from policyd.exceptions.rule import rule_of
-from policyd.facts import Effect, Named
 from policyd.limits.seen import Seen
 
 USER = {"sasl_username": "anna", "recipient": "b@elsewhere.example"}

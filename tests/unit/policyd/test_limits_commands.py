@@ -14,10 +14,10 @@ from twisted.internet.defer import Deferred
 from mailbase.control import ControlError
 from mailbase.store import StoreError
 from policyd import cli
+from policyd.control.pausing import pause
 from policyd.limits import commands, verbs
 from policyd.limits.ledger import PAGE
 from policyd.limits.verbs import MAX_FORGOTTEN, LimitVerbs
-from policyd.pausing import pause
 
 LIMITS = (
     "flows: {inbound: {limits: {"

@@ -10,9 +10,9 @@ from twisted.internet.defer import Deferred
 
 from mailbase.dns import RecordType, TableResolver, Temporary, TimedOut
 from mailbase.vocabulary import Action
-from policyd.decision import Decision
-from policyd.recorder import Recorder
-from policyd.weights import Thresholds
+from policyd.engine.decision import Decision
+from policyd.evidence.weights import Thresholds
+from policyd.observability.recorder import Recorder
 
 CLIENT, V6 = "198.18.0.7", "2001:db8::7"
 BL, BL6 = "7.0.18.198.bl.example", "7" + ".0" * 23 + ".8.b.d.0.1.0.0.2.bl.example"

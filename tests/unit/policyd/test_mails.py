@@ -11,9 +11,9 @@ from mailbase.control import ControlError
 from mailbase.deferral import DeferralAnswer, DeferralQuestion
 from mailbase.ticket import Ticket
 from mailbase.vocabulary import Finding, Flow
-from policyd.control import describe
+from policyd.control.verbs import describe
+from policyd.end_of_data.greylisting import MailGreylisting, mail_terms
 from policyd.greylist.terms import Terms
-from policyd.mails import MailGreylisting, mail_terms
 
 CLIENT, SENDER, DIGEST = "192.0.2.1", "someone@sender.example", "0123456789abcdef" * 2
 OTHER = "fedcba9876543210" * 2

@@ -8,8 +8,8 @@ from prometheus_client.utils import floatToGoString
 
 from mailbase.store.metrics import collect
 from mailbase.vocabulary import Action, Flow
-from policyd.metrics import BUCKETS, Metrics
-from policyd.recorder import Recorder
+from policyd.observability.metrics import BUCKETS, Metrics
+from policyd.observability.recorder import Recorder
 
 
 class Book:

@@ -13,9 +13,9 @@ from mailbase.store import StoreError
 from mailbase.ticket import Ticket
 from mailbase.vocabulary import Action, Finding, Flow
 from policyd.checks import ReputationCheck
-from policyd.facts import Grey, GreylistFact
-from policyd.inquiry import subject_of
-from policyd.outcomes import EXPIRES, HALF_LIFE, LONG, History, spam_in
+from policyd.evidence.facts import Grey, GreylistFact
+from policyd.evidence.inquiry import subject_of
+from policyd.reputation.outcomes import EXPIRES, HALF_LIFE, LONG, History, spam_in
 
 DAY = 86400.0
 CLIENT = "198.18.7.1"

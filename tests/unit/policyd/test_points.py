@@ -12,13 +12,13 @@ from twisted.internet.defer import Deferred, fail, succeed
 from mailbase.config import ConfigError, loads
 from mailbase.dns import RecordType, TableResolver
 from mailbase.vocabulary import Action
-from policyd.decision import Decision
-from policyd.facts import Evidence
-from policyd.gathering import MAX_ROUNDS, Gatherer
-from policyd.inquiry import Collected
-from policyd.recorder import Recorder
-from policyd.texts import Texts
-from policyd.weights import Thresholds, Weights
+from policyd.engine.decision import Decision
+from policyd.engine.texts import Texts
+from policyd.evidence.facts import Evidence
+from policyd.evidence.gathering import MAX_ROUNDS, Gatherer
+from policyd.evidence.inquiry import Collected
+from policyd.evidence.weights import Thresholds, Weights
+from policyd.observability.recorder import Recorder
 
 CLIENT = "198.18.0.7"
 PTR = "7.0.18.198.in-addr.arpa"

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policyd.protocol import MAX_REQUEST, Event, PolicyProtocol, ProtocolError, encode
-from policyd.request import FREQUENT, Request, Stage
+from policyd.protocol.delegation import MAX_REQUEST, Event, PolicyProtocol, ProtocolError, encode
+from policyd.protocol.request import FREQUENT, Request, Stage
 
 FULL = b"""request=smtpd_access_policy
 protocol_state=RCPT

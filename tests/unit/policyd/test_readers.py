@@ -14,10 +14,10 @@ from twisted.internet.testing import StringTransport
 from twisted.python import log
 
 from mailbase.vocabulary import Action, Flow
-from policyd.decision import Decision
-from policyd.readers import BATCH, TOGETHER, Readers
-from policyd.recorder import Recorder
-from policyd.server import PolicyConnection, PolicyServer
+from policyd.engine.decision import Decision
+from policyd.observability.recorder import Recorder
+from policyd.server.readers import BATCH, TOGETHER, Readers
+from policyd.server.server import PolicyConnection, PolicyServer
 
 QUESTION = (
     b"request=smtpd_access_policy\nprotocol_state=RCPT\nclient_address=192.0.2.1\n"

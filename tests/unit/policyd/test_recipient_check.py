@@ -12,12 +12,12 @@ from twisted.internet.defer import Deferred
 from mailbase.config import ConfigError, loads
 from mailbase.vocabulary import Action
 from policyd.callout.result import Result, Target
-from policyd.context import MARGIN
-from policyd.decision import Decision
+from policyd.engine.decision import Decision
+from policyd.engine.texts import Texts
+from policyd.evidence.context import MARGIN
+from policyd.evidence.facts import Effect, Named
 from policyd.exceptions.rule import rule_of
-from policyd.facts import Effect, Named
-from policyd.recorder import Recorder
-from policyd.texts import Texts
+from policyd.observability.recorder import Recorder
 
 ON = "flows: {inbound: {greylisting: false, callout: true}}"
 REGISTRY = """

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from policyd.texts import Texts
+from policyd.engine.texts import Texts
 
 REGISTERED, REGISTERED6 = "198.51.100.7", "2001:db8:1::7"
 UPSTREAM, UPSTREAM6 = "203.0.113.5", "2001:db8:aaaa::5"

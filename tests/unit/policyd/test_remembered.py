@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from policyd.remembered import Remembered
+from mailbase.remembered import Remembered
 
 
 def test_each_question_is_answered_once_and_no_more_are_held_than_told() -> None:

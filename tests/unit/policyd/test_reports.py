@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from mailbase.control import ControlError
 from mailbase.report import Report
 from mailbase.store import StoreError
-from policyd.reports import MAX_CLOSED, Reports
+from policyd.end_of_data.reports import MAX_CLOSED, Reports
 
 LIMITS = (
     "flows: {submission: {limits: {few: {per: user, of: messages, limit: 5, within: 1h},"

@@ -9,10 +9,10 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import StringTransport
 
-from policyd.decision import Decision
-from policyd.metrics import Metrics
-from policyd.recorder import Recorder
-from policyd.server import PolicyConnection, PolicyServer
+from policyd.engine.decision import Decision
+from policyd.observability.metrics import Metrics
+from policyd.observability.recorder import Recorder
+from policyd.server.server import PolicyConnection, PolicyServer
 
 QUESTION = (
     b"request=smtpd_access_policy\nprotocol_state=RCPT\nclient_address=192.0.2.1\nsender=%s\n"

@@ -16,12 +16,12 @@ from mailbase.logs import Log
 from mailbase.store import StoreError
 from mailbase.ticket import Ticket
 from mailbase.vocabulary import Flow
-from policyd.facts import Grey
+from policyd.evidence.facts import Grey
 from policyd.greylist.identity import Caller
 from policyd.shared.ledger import RedisLedger
 from policyd.shared.shelf import RosterShelf
-from policyd.state import State, open_state
-from policyd.tables import TABLES
+from policyd.state.state import State, open_state
+from policyd.state.tables import TABLES
 
 CALLER = Caller(b"\xc0\0\2\1", ("192.0.2.0/24", "spf:a.example"))
 

@@ -12,7 +12,7 @@ from twisted.internet.testing import StringTransport
 
 from mailbase.logs import Log
 from mailbase.registry import Registry, load_registry
-from policyd.metrics import Metrics
+from policyd.observability.metrics import Metrics
 from policyd.socketmap.maps import MAPS
 from policyd.socketmap.server import SocketmapServer
 

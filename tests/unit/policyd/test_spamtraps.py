@@ -13,12 +13,12 @@ from mailbase.store import StoreError
 from mailbase.vocabulary import Action
 from policyd.callout.result import Result
 from policyd.checks import ReputationCheck
-from policyd.facts import Evidence
-from policyd.gathering import Gatherer
-from policyd.inquiry import Collected, subject_of
-from policyd.recorder import Recorder
-from policyd.reputation import Past, Reputation
-from policyd.traps import Traps
+from policyd.evidence.facts import Evidence
+from policyd.evidence.gathering import Gatherer
+from policyd.evidence.inquiry import Collected, subject_of
+from policyd.observability.recorder import Recorder
+from policyd.reputation.networks import Past, Reputation
+from policyd.reputation.traps import Traps
 
 TRAPS = "spamtraps: {addresses: [trap@inst.example, '@quiet.example'], remember: 2d}"
 HELD = TRAPS + "\nflows: {inbound: {reject_at: 2, checks: {reputation: true}}}"

@@ -14,9 +14,9 @@ from mailbase.addresses import domain_of, pack
 from mailbase.config import ConfigError, loads
 from mailbase.dns import TableResolver, Temporary, TimedOut
 from policyd.checks.spf import SpfCheck
-from policyd.facts import Evidence
-from policyd.gathering import Gatherer
-from policyd.inquiry import Collected, Subject, side_by_side
+from policyd.evidence.facts import Evidence
+from policyd.evidence.gathering import Gatherer
+from policyd.evidence.inquiry import Collected, Subject, side_by_side
 from policyd.spf.evaluation import MAX_HINTS, MAX_RECORD, MAX_TERM
 from policyd.spf.memo import MAX_LIFETIME, Entry, Memo
 

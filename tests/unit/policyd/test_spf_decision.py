@@ -9,7 +9,7 @@ import pytest
 
 from mailbase.config import ConfigError, loads
 from mailbase.dns import TableResolver
-from policyd.facts import Evidence
+from policyd.evidence.facts import Evidence
 from policyd.spf.received import MAX_SENDER, received_spf
 
 RECORD = "v=spf1 ip4:198.18.0.0/16 ip6:2001:db8:18::/48 ip4:203.0.113.99 -all"

@@ -10,9 +10,9 @@ from twisted.internet.task import Clock
 from mailbase.addresses import domain_of, pack
 from mailbase.dns import TableResolver
 from policyd.checks.spf import SpfCheck
-from policyd.facts import Evidence
-from policyd.gathering import Gatherer
-from policyd.inquiry import TEMPORARY, Collected, Subject
+from policyd.evidence.facts import Evidence
+from policyd.evidence.gathering import Gatherer
+from policyd.evidence.inquiry import TEMPORARY, Collected, Subject
 from tests.samples import rfc7208
 
 DEVIATIONS: dict[str, str] = {}

@@ -8,10 +8,10 @@ import pytest
 
 from mailbase.config import ConfigError, loads
 from mailbase.vocabulary import Action
-from policyd.protocol import encode
-from policyd.request import request_of
-from policyd.texts import Texts
-from policyd.verdict import Verdict
+from policyd.engine.texts import Texts
+from policyd.engine.verdict import Verdict
+from policyd.protocol.delegation import encode
+from policyd.protocol.request import request_of
 
 REQUEST = request_of(
     {

@@ -123,7 +123,7 @@ def test_a_thousand_recipients_fit(bench: Any) -> None:
 
 
 def test_more_than_fits_is_kept_without_the_recipients(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("policyd.tickets.MAX_CONTENT", 200)
+    monkeypatch.setattr("policyd.end_of_data.tickets.MAX_CONTENT", 200)
     bench.decide(instance="i", recipient="x" * 300 + "@quiet.example", policy_context="relay")
     assert find(bench, ticket_id(bench, instance="i", recipient="x" * 300)).recipients == ()
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from policyd.request import Request, request_of
-from policyd.transactions import ACCEPTED, KEPT_OUT, MAX_NOTES, TICKET, Transactions
+from policyd.engine.transactions import ACCEPTED, KEPT_OUT, MAX_NOTES, TICKET, Transactions
+from policyd.protocol.request import Request, request_of
 
 
 def request(instance: str = "i", recipient: str = "r", context: str = "", stage: str = "RCPT") -> Request:

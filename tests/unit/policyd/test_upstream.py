@@ -12,9 +12,9 @@ from mailbase.config import ConfigError, loads
 from mailbase.control import ControlError
 from mailbase.dns import TableResolver
 from mailbase.evidence import Evidence
-from policyd.gathering import Gatherer
-from policyd.recorder import Recorder
-from policyd.upstream import UpstreamVerbs
+from policyd.end_of_data.upstream import UpstreamVerbs
+from policyd.evidence.gathering import Gatherer
+from policyd.observability.recorder import Recorder
 
 ON = (
     "flows: {upstream: {checks: {fcrdns: true, helo: true, sender_domain: {shadow: true}, reputation: true}}}"

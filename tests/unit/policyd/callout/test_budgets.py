@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from policyd.callout.conversation import Outcome
 from policyd.callout.result import Result
-from policyd.metrics import Metrics
+from policyd.observability.metrics import Metrics
 
 from ..callouts import ADA, CLIENT, KNOWN, TEMPORARY, UNKNOWN, World, replies, terms
 

@@ -15,12 +15,12 @@ from twisted.internet.task import Clock
 from mailbase.logs import Log
 from mailbase.store.database import Database
 from mailbase.vocabulary import Action, Flow
-from policyd.decision import Decision
-from policyd.facts import Grey, GreylistFact, RelayFact, Relaying
+from policyd.engine.decision import Decision
+from policyd.evidence.facts import Grey, GreylistFact, RelayFact, Relaying
 from policyd.journal.file import JournalFile
 from policyd.journal.journal import Journal, Terms
 from policyd.journal.masks import Masks
-from policyd.request import Request, request_of
+from policyd.protocol.request import Request, request_of
 
 START = 1_800_000_000.0
 DAY = 86400.0

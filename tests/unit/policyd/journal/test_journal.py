@@ -13,13 +13,13 @@ from twisted.internet.defer import Deferred
 from mailbase.store import StoreError
 from mailbase.store.database import Database
 from mailbase.vocabulary import Action
-from policyd.facts import Evidence
+from policyd.evidence.facts import Evidence
+from policyd.evidence.weights import Weights
 from policyd.journal import journal as module
 from policyd.journal.entry import MAX_FACTS
 from policyd.journal.file import FROM_THE_FUTURE, PURGE_ROWS
 from policyd.journal.journal import FIRST_RETRY, HALF, INTERVAL, MAX_PENDING, MAX_SEARCHES, PURGE_IDLE, Terms
 from policyd.journal.metrics import collect
-from policyd.weights import Weights
 
 START, DAY = 1_800_000_000.0, 86400.0
 

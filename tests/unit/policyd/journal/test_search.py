@@ -268,7 +268,7 @@ def test_networks_of_pseudonyms_cannot_be_found() -> None:
 
 
 def test_details_of_facts_are_left_out_with_pseudonyms(make_desk: Callable[..., Any]) -> None:
-    from policyd.facts import Effect, ExceptionFact, Named
+    from policyd.evidence.facts import Effect, ExceptionFact, Named
 
     desk = make_desk(pseudonym=secret())
     decision = desk.note()

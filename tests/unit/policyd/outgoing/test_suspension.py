@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
+from policyd.evidence.facts import Effect, Named
 from policyd.exceptions.rule import SUSPENDED_BY, rule_of
-from policyd.facts import Effect, Named
 from policyd.journal.advice import advice
 from policyd.journal.entry import decision_row, describe_decision
 from policyd.journal.masks import Masks

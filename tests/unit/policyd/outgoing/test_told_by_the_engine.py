@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from policyd.callout.result import Result
-from policyd.flow import Origin
+from policyd.evidence.flow import Origin
 from policyd.outgoing.measures import Kind, Whose, whose
-from policyd.request import Request
+from policyd.protocol.request import Request
 
 FOREIGN = "x@elsewhere.example"
 USER = {"sasl_username": "Ada"}

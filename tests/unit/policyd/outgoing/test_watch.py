@@ -18,11 +18,11 @@ from mailbase.report import Report
 from mailbase.store import Row, StoreError
 from mailbase.ticket import Ticket
 from mailbase.vocabulary import Action, Flow
-from policyd.decision import Decision
+from policyd.engine.decision import Decision
+from policyd.evidence.facts import Effect, Named
+from policyd.evidence.flow import Origin
 from policyd.exceptions.book import Book
 from policyd.exceptions.rule import Rule, rule_of
-from policyd.facts import Effect, Named
-from policyd.flow import Origin
 from policyd.outgoing import books as books_module
 from policyd.outgoing.books import Books
 from policyd.outgoing.judging import Against, terms_of
@@ -30,7 +30,7 @@ from policyd.outgoing.measures import Kind, Measure, Whose
 from policyd.outgoing.notice import Notice
 from policyd.outgoing.verbs import OutgoingVerbs
 from policyd.outgoing.watch import SAVING, Watch, points_of
-from policyd.request import Request, request_of
+from policyd.protocol.request import Request, request_of
 
 START = 1_800_000_000.0
 ADA = Whose(Kind.USER, "ada")

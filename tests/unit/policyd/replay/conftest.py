@@ -15,7 +15,7 @@ from mailbase.config import loads
 from mailbase.dns import TableResolver
 from mailbase.logs import Log
 from policyd import cli
-from policyd.decision import Decision
+from policyd.engine.decision import Decision
 from policyd.replay.past import Line
 from policyd.replay.recording import header, line_of, row_of
 from policyd.replay.world import World

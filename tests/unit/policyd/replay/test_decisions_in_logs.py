@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from mailbase.logs import Log
-from policyd.facts import Evidence
-from policyd.recorder import Recorder
+from policyd.evidence.facts import Evidence
+from policyd.evidence.weights import Weights
+from policyd.observability.recorder import Recorder
 from policyd.replay.decisions import decision_of, is_pseudonymised, may_be_decision
-from policyd.weights import Weights
 
 START = 1_800_000_000.25
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from policyd.evidence.facts import Effect, Evidence, Named
 from policyd.exceptions.rule import rule_of
-from policyd.facts import Effect, Evidence, Named
 from policyd.replay import world as world_module
 from policyd.replay.comparison import Comparison
 from policyd.replay.past import Allowed, Answer, Line, Recorded, Ruled

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from mailbase.control import ControlError
-from policyd import tape as module
+from policyd.evidence.facts import Effect, Named
 from policyd.exceptions.rule import rule_of
-from policyd.facts import Effect, Named
-from policyd.recorder import Recorder
+from policyd.observability import tape as module
+from policyd.observability.recorder import Recorder
+from policyd.observability.tape import GIVEN_UP_AFTER, Tape
+from policyd.protocol.request import request_of
 from policyd.replay.past import Allowed, Gap, Recorded, Ruled
 from policyd.replay.record import Recording, RecordingFile
 from policyd.replay.recording import header, is_header, line_of, row_of
-from policyd.request import request_of
-from policyd.tape import GIVEN_UP_AFTER, Tape
 
 
 class Daemon:

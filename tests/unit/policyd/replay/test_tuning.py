@@ -10,15 +10,15 @@ import pytest
 
 from mailbase.config import Settings, loads
 from mailbase.vocabulary import Action, Flow
-from policyd.decision import Decision
-from policyd.facts import Evidence, Grey, GreylistFact
+from policyd.engine.decision import Decision
+from policyd.evidence.facts import Evidence, Grey, GreylistFact
+from policyd.evidence.weights import Weights
 from policyd.replay import greylisting, thresholds
 from policyd.replay.comparison import Delays
 from policyd.replay.greylisting import PATIENCE, Effect, quantile, variants
 from policyd.replay.past import Answer, Fate, Outcome, Recorded, past_request
 from policyd.replay.recording import past_row
 from policyd.replay.thresholds import Points
-from policyd.weights import Weights
 
 POINTS = "flows: {inbound: {checks: true, defer_at: 4, reject_at: 8}}"
 

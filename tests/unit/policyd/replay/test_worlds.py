@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from mailbase.dns import TableResolver
 from mailbase.vocabulary import Action
 from policyd.callout.result import Result
-from policyd.gathering import Gatherer
+from policyd.evidence.gathering import Gatherer
 from policyd.replay.app import together
 from policyd.replay.comparison import Comparison
 from policyd.replay.past import Line, Outcome, Recorded

@@ -1,0 +1,1 @@
+"""The control socket: questions and commands of operators and of contentfilter."""

@@ -1,0 +1,1 @@
+"""What a decision rests on: where a mail comes from, what checks ask and establish, and what that weighs."""

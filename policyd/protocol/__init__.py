@@ -1,0 +1,1 @@
+"""Postfix's policy delegation protocol: bytes in, requests out. No Twisted."""

@@ -1,0 +1,1 @@
+"""What strangers have done: written to spamtraps, sent spam, sent good mail."""

@@ -1,0 +1,1 @@
+"""Postfix's connections: read, answered in order, kept open."""
