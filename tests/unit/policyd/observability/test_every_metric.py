@@ -18,8 +18,8 @@ from mailbase.dns import RecordType
 from mailbase.statistics.lesson import encode_lesson, pack
 from policyd.outgoing.judging import terms_of
 
-from .callouts import DOWN, replies
-from .wired import REGISTRY, Wired
+from ..callouts import DOWN, replies
+from ..wired import REGISTRY, Wired
 
 Happening = Callable[[Wired], object]
 
