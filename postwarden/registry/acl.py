@@ -98,14 +98,26 @@ def make_rules(
     servers = {server.name: known(server.name, server.addresses) for server in registry.servers.values()}
     for server in _backed_up(registry):
         servers[server.backup] = known(server.backup, ())
-    return (
-        Rules(
-            {name: known(name, addresses) for name, addresses in relays.items()},
-            {name: addresses for name, addresses in servers.items() if name not in names},
-            {name: addresses for name, addresses in servers.items() if name in names},
-        ),
-        problems,
+    rules = Rules(
+        {name: known(name, addresses) for name, addresses in relays.items()},
+        {name: addresses for name, addresses in servers.items() if name not in names},
+        {name: addresses for name, addresses in servers.items() if name in names},
     )
+    return rules, problems + list(_apart(rules))
+
+
+def _apart(rules: Rules) -> Iterator[str]:
+    """Servers that no relay has a way to, for each has addresses of the other family."""
+    of_relays = {family for each in rules.relays.values() for family in _families(each)}
+    for name, addresses in rules.servers.items():
+        own = _families(addresses)
+        if own and of_relays and not own & of_relays:
+            (only,) = own
+            yield f"{name} has IPv{only} addresses only, and no relay has one; no rule lets a relay reach it"
+
+
+def _families(addresses: Iterable[str]) -> set[int]:
+    return {family for family in (4, 6) if of_family(addresses, family)}
 
 
 def _backed_up(registry: Registry) -> Iterator[Server]:

@@ -175,6 +175,18 @@ def test_a_server_without_address_is_told_and_the_others_have_their_rules(run, f
 
 
 @both
+@pytest.mark.parametrize(
+    ("relay", "alone"), [(RELAY6, ["mail.faculty.example", f"mail2.{DOMAIN}"]), (RELAY, [])]
+)
+def test_a_server_that_no_relay_can_reach_is_told(run, format, relay, alone):
+    status, out, err = run("--relay", relay, format=format)
+    assert status == (1 if alone else 0)
+    assert sorted(line.split()[1] for line in err.splitlines()) == alone
+    assert all("has IPv4 addresses only, and no relay has one" in line for line in err.splitlines())
+    assert admitted(out, relay, SERVER6 if relay == RELAY6 else SERVER)
+
+
+@both
 def test_without_any_relay_nothing_is_printed(run, format, monkeypatch):
     monkeypatch.setitem(NAMES, "mx.gateway.example", [])
     status, out, err = run(format=format)
