@@ -331,7 +331,7 @@ class Daemon:
         self.engine.policy = policy
         self.callouts.configure(settings)
         self.ledger.terms = policy.terms
-        self.ledger.on_error = policy.on_error
+        self.ledger.on_error = settings.store.on_error
         if self.journal is not None:
             self.journal.terms = journal_terms(settings)
         self.metrics.know_limits(policy.limits)

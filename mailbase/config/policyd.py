@@ -88,6 +88,8 @@ _Patterns = Annotated[FilledText, _list_of(_DYNAMIC_NAMES)]
 
 
 class GreylistSettings(Section):
+    shadow: Flag = False
+    """Whether new triplets are only counted and logged, and nobody waits for being one."""
     delay: Annotated[Duration, between("0s", "1d")] = 300.0
     """Seconds until a retry of a new triplet passes."""
     retry_window: Annotated[Duration, between("1m", "30d")] = 2 * 86400.0

@@ -54,6 +54,7 @@ class GreylistCheck:
     registry: knows which domains want it otherwise.
     exempt: local parts that are spared in every domain, lower case.
     enabled: whether inbound mail is greylisted where a domain's registration does not say.
+    shadow: whether that is counted and logged only. Mail that is deferred for its points waits all the same.
     network_v4: prefix length of a client network.
     network_v6: the same for IPv6.
     dynamic: knows names that say nothing of who runs a machine.
@@ -73,6 +74,7 @@ class GreylistCheck:
         *,
         exempt: Collection[str] = (),
         enabled: bool = True,
+        shadow: bool = False,
         network_v4: int = 24,
         network_v6: int = 64,
         dynamic: DynamicNames | None = None,
@@ -85,6 +87,7 @@ class GreylistCheck:
         self._registry = registry
         self._exempt = frozenset(exempt)
         self._enabled = enabled
+        self._shadow = shadow
         self._prefixes = (network_v4, network_v6)
         self._names_organisation = (dynamic or DynamicNames()).names_organisation
         self._by_network = "network" in identities
@@ -123,7 +126,10 @@ class GreylistCheck:
             if isinstance(judged, GreylistFact):
                 return judged
             caller = judged
-        return self._ledger.attempt(caller, request.sender, recipient, context.now, trace=context.trace)
+        attempt = self._ledger.attempt(caller, request.sender, recipient, context.now, trace=context.trace)
+        if self._shadow and not keeps_waiting(context.facts):
+            return _shadow(attempt) if isinstance(attempt, GreylistFact) else _shadow_later(attempt)
+        return attempt
 
     def recognise(self, origin: Origin) -> None:
         """Find out who the client is, ahead of :meth:`check`, and note it there.
@@ -208,3 +214,17 @@ class GreylistCheck:
         elif not self._enabled:
             return _OFF
         return _RECIPIENT if self._recipients.matches(recipient) else None
+
+
+_SOLID = frozenset({Grey.KNOWN, Grey.CLIENT_EARNED, Grey.CLIENT_ALLOWED})
+"""What is the same in a shadow."""
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _shadow(fact: GreylistFact) -> GreylistFact:
+    """The same, counted and not acted on; always the same object for the same fact."""
+    return fact if fact.grey in _SOLID else GreylistFact(fact.grey, fact.wait, True)
+
+
+async def _shadow_later(attempt: Awaitable[GreylistFact]) -> GreylistFact:
+    return _shadow(await attempt)

@@ -46,8 +46,9 @@ def describe(fact: Fact) -> dict[str, Any]:
     match fact:
         case RelayFact(relaying, reason):
             return {"check": "relay", "fact": relaying.value, "reason": reason}
-        case GreylistFact(grey, wait):
-            return {"check": "greylist", "fact": grey.value, "wait": wait}
+        case GreylistFact(grey, wait, shadow):
+            described = {"check": "greylist", "fact": grey.value, "wait": wait}
+            return {**described, "shadow": True} if shadow else described
         case ExceptionFact(effect, named, what, suspended):
             if named is None:
                 return {}

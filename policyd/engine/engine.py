@@ -334,7 +334,8 @@ def _accepting(facts: tuple[Fact, ...]) -> str:
     """The mark for a recipient that nothing kept out."""
     for fact in reversed(facts):
         if type(fact) is GreylistFact:
-            return _MARKS.get(fact.grey, ACCEPTED)
+            # In a shadow nobody has waited.
+            return ACCEPTED if fact.shadow else _MARKS.get(fact.grey, ACCEPTED)
     return ACCEPTED
 
 

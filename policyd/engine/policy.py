@@ -65,7 +65,7 @@ class Policy:
     origins: tells where a mail comes from.
     plan: which checks run when.
     texts: makes replies.
-    on_error: what greylisting does while the store is broken.
+    on_error: what greylisting does while the store is broken; a shadow passes.
     terms: of greylisting.
     greylist: knows by what callers are known again, and who never waits.
     deadline: seconds after which what is known decides.
@@ -160,6 +160,7 @@ def build_policy(
         registry,
         exempt=greylist.exempt,
         enabled=settings.flows.of(Flow.INBOUND).greylisting,
+        shadow=greylist.shadow,
         network_v4=greylist.network_v4,
         network_v6=greylist.network_v6,
         dynamic=lists.dynamic,
@@ -204,7 +205,7 @@ def build_policy(
         Origins(registry),
         make_plan([checks[name] for name in CHECKS if name in checks]),
         Texts(settings.identity.contact, settings.policyd.replies),
-        settings.store.on_error,
+        "pass" if greylist.shadow else settings.store.on_error,
         terms_of(settings),
         greylist_check,
         settings.policyd.deadline,

@@ -118,7 +118,7 @@ def _settles(fact: Fact) -> bool:
         return fact.effect is Effect.DENY
     if isinstance(fact, GreylistFact):
         # It has to come again: then is the time to ask its server for the recipient.
-        return fact.grey is Grey.NEW or fact.grey is Grey.EARLY
+        return (fact.grey is Grey.NEW or fact.grey is Grey.EARLY) and not fact.shadow
     if isinstance(fact, PointsFact):
         # What is deferred for its points waits as greylisting says.
         return fact.action is Action.REJECT
@@ -286,6 +286,8 @@ def _recipient(fact: RecipientFact) -> Verdict:
 
 def _greylisting(fact: GreylistFact, on_error: Literal["pass", "defer"]) -> Verdict:
     reason = f"greylist-{fact.grey}"
+    if fact.shadow:
+        return Verdict(Action.ACCEPT, DUNNO, f"({reason})")
     match fact.grey:
         case Grey.NEW | Grey.EARLY:
             text = f"DEFER_IF_PERMIT 4.2.0 Greylisted, try again in {fact.wait} s"

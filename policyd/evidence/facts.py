@@ -85,10 +85,12 @@ class GreylistFact(Fact):
     """Arguments:
     grey: what was established.
     wait: seconds until a retry passes, for NEW and EARLY.
+    shadow: whether that is counted and not acted on.
     """
 
     grey: Grey
     wait: int = 0
+    shadow: bool = False
 
 
 class Effect(enum.StrEnum):

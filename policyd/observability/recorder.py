@@ -55,6 +55,8 @@ class Recorder:
         for fact in decision.facts:
             if type(fact) is GreylistFact:
                 metrics.greylist[fact.grey] += 1
+                if fact.shadow and fact.wait and decision.action is Action.ACCEPT:
+                    metrics.shadows[decision.flow, Action.DEFER] += 1
             elif type(fact) is ExceptionFact and fact.named is not None:
                 metrics.exceptions[fact.effect] += 1
             elif type(fact) is RecipientFact and fact.result is not None:

@@ -67,13 +67,17 @@ class SeededLedger:
             if met not in self._met:
                 self._met.add(met)
                 answer = self.answer
-                if answer is not None and answer.reason in TELLING:
-                    self._seed(answer, caller, sender, recipient, now)
+                # In brackets where greylisting was a shadow.
+                reason = "" if answer is None else answer.reason.strip("()")
+                if answer is not None and reason in TELLING:
+                    self._seed(reason, answer.wait, caller, sender, recipient, now)
         return self._ledger.attempt(caller, sender, recipient, now, trace=trace, terms=terms)
 
-    def _seed(self, answer: Answer, caller: Caller, sender: str, recipient: str, now: float) -> None:
+    def _seed(
+        self, reason: str, wait: float, caller: Caller, sender: str, recipient: str, now: float
+    ) -> None:
         terms = self._terms
-        if answer.reason == _EARNED:
+        if reason == _EARNED:
             if (
                 0 < terms.auto_allow_after <= MAX_RETRIES
                 and (earned := hash(caller.identities)) not in self._met
@@ -81,10 +85,10 @@ class SeededLedger:
                 self._met.add(earned)
                 for number in range(terms.auto_allow_after):
                     self._pass(self._passing, caller, sender, f"{number}.{recipient}", now)
-        elif answer.reason == _KNOWN:
+        elif reason == _KNOWN:
             self._pass(self._unpaid, caller, sender, recipient, now)
         else:
-            waited = terms.delay + 1 if answer.reason == _PASSED else max(0.0, terms.delay - answer.wait)
+            waited = terms.delay + 1 if reason == _PASSED else max(0.0, terms.delay - wait)
             self._try(self._unpaid, caller, sender, recipient, now - waited)
 
     def _pass(self, terms: Terms, caller: Caller, sender: str, recipient: str, now: float) -> None:

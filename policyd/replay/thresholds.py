@@ -100,7 +100,10 @@ class Points:
 
     def _note_fate(self, recorded: Recorded, decision: Decision, total: float) -> None:
         key = mail_of(recorded.request)
-        grey = next((fact.grey for fact in decision.facts if isinstance(fact, GreylistFact)), None)
+        # Who is made to wait by a shadow does not come back for it.
+        grey = next(
+            (fact.grey for fact in decision.facts if isinstance(fact, GreylistFact) and not fact.shadow), None
+        )
         if recorded.fate is Fate.REFUSED:
             self.fates[REFUSED][total] += 1
             self._close(key, REFUSED)

@@ -124,6 +124,14 @@ def test_a_shadow_does_not_count_where_something_else_kept_the_mail_out(make: Ca
     assert bench.metrics.shadows["inbound", Action.REJECT] == 0
 
 
+def test_a_shadow_of_greylisting_does_not_keep_it_from_asking(make: Callable[..., Any]) -> None:
+    bench = make(
+        "policyd: {greylist: {shadow: true}}\nflows: {inbound: {callout: true, checks: false}}",
+        Result.UNKNOWN,
+    )
+    assert bench.reply().startswith("550 5.1.1 ")
+
+
 def test_what_is_greylisted_is_not_called_out_until_it_passes(make: Callable[..., Any]) -> None:
     bench = make("flows: {inbound: {callout: true}}", Result.UNKNOWN)
     for _ in range(2):

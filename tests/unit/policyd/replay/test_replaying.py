@@ -205,6 +205,15 @@ def test_what_was_known_before_the_recording_is_known(make_gateway: Any, make_wo
     assert forgetful.changed == 5
 
 
+def test_answers_of_a_shadow_tell_of_what_was_before_too(make_gateway: Any, make_world: Any) -> None:
+    gateway = make_gateway("policyd: {greylist: {shadow: true}}\nflows: {inbound: {checks: false}}")
+    gateway.request()
+    gateway.wait(300)
+    gateway.rows.clear()
+    assert gateway.request() == "(greylist-passed)"
+    assert not differences(gateway.lines(), None, make_world(gateway)).changes
+
+
 def test_a_triplet_the_simulation_has_met_is_not_made_up(make_gateway: Any, make_world: Any) -> None:
     """Else no setting could make a known sender wait again."""
     gateway = make_gateway()

@@ -208,6 +208,15 @@ def test_what_became_of_them() -> None:
     assert (row["good"], row["gave_up"], row["refused"], row["unknown"]) == (3, 1, 1, 1)
 
 
+def test_nobody_is_waited_for_who_waits_for_a_shadow_alone() -> None:
+    points = Points(4.0)
+    decision = decided("accept", Grey.NEW, 5.0)
+    decision.facts = (GreylistFact(Grey.NEW, 300, True),)
+    points.note(attempt(0.0, then="accept"), decision)
+    points.end()
+    assert (points.at(4.0)["gave_up"], points.at(4.0)["unknown"]) == (0, 1)
+
+
 def test_contentfilters_word_outweighs_good_history() -> None:
     points = Points(4.0)
     points.note(attempt(0.0, "Known@x.example"), decided("accept", Grey.KNOWN, 5.0))
@@ -274,6 +283,16 @@ def test_tuning_greylisting_with_settings_of_ones_own(make_gateway: Any, run: An
     assert status == 0
     assert rows(out)[-1]["delayed"] == 0
     assert run(gateway, "tune greylist", "--try", "policyd.greylist.delay=soon", path)[0] == 78
+
+
+def test_tuning_a_shadow_tells_what_it_would_do(make_gateway: Any, run: Any, tmp_path: Path) -> None:
+    gateway = make_gateway("policyd: {greylist: {shadow: true}}\nflows: {inbound: {checks: false}}")
+    assert gateway.request() == "(greylist-new)"
+    gateway.wait(6 * 3600)
+    gateway.request(recipient="last@quiet.example")
+    _, out, _ = run(gateway, "tune greylist", "--json", str(gateway.write(tmp_path / "r")))
+    now = next(row for row in rows(out) if row["current"])
+    assert (now["mails"], now["delayed"], now["median_delay"]) == (1, 1, 300.0)
 
 
 def test_tuning_on_a_terminal(
