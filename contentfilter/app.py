@@ -190,6 +190,7 @@ class Daemon:
             log,
             self.metrics.quarantine_removed,
             self._measure,
+            lambda *told: self._reporter.unquarantined(*told),
         )
         self.reload = Reloading(
             log,

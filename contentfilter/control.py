@@ -9,13 +9,14 @@ from typing import Any
 from contentfilter.disposition.account import Told, outcome
 from contentfilter.disposition.explaining import VERB as EXPLAIN
 from contentfilter.pool.pool import Pool
-from contentfilter.quarantine.commands import EVENTS
 from contentfilter.quarantine.commands import VERB as QUARANTINE
 from mailbase import __version__
 from mailbase.control import ControlError
 from mailbase.control.server import Handler
 from mailbase.counting import Counter
+from mailbase.ids import is_id
 from mailbase.logs import Log
+from mailbase.report import TAKEN_OUT
 from mailbase.store.recent import Recent
 
 
@@ -27,6 +28,7 @@ class Verbs:
     log: told what commands took out of the quarantine.
     removed: counts that, by event.
     measure: finds out what is in the quarantine.
+    tell: told likewise: decision id, event, and what Postfix said to it.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Verbs:
         log: Log,
         removed: Counter,
         measure: Callable[[], None],
+        tell: Callable[[str, str, str], None],
     ) -> None:
         self._pool = pool
         self._problem = problem
@@ -44,6 +47,7 @@ class Verbs:
         self._log = log
         self._removed = removed
         self._measure = measure
+        self._tell = tell
 
     def table(self) -> dict[str, Handler]:
         """Each verb with what answers it."""
@@ -69,10 +73,12 @@ class Verbs:
     def _taken_out(self, request: dict[str, Any]) -> dict[str, Any]:
         """A command has released or deleted a message of the quarantine."""
         event = request.get("event")
-        if event not in EVENTS:
-            raise ControlError(f"expected an event: {' or '.join(EVENTS)}")
-        about = {key: str(request.get(key, ""))[:200] for key in ("id", "file", "recipients", "by")}
+        if event not in TAKEN_OUT:
+            raise ControlError(f"expected an event: {' or '.join(TAKEN_OUT)}")
+        about = {key: str(request.get(key, ""))[:200] for key in ("id", "file", "recipients", "by", "reply")}
         self._log.info(f"quarantine-{event}", peer=str(request.get("peer", "")), **about)
         self._removed.labels(event).inc()
         self._measure()
+        if is_id(about["id"]):
+            self._tell(about["id"], event, about["reply"])
         return {}

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 from mailbase.control import ControlError
 from mailbase.replies import Reply
-from mailbase.report import QUEUED, VERB, Report
+from mailbase.report import QUEUED, UNQUARANTINED, VERB, Report
 from mailbase.store.recent import Recent
 from mailbase.vocabulary import Action
 
@@ -62,6 +62,17 @@ class Reporter:
         found = _QUEUE_ID.search(str(reply))
         if found is not None and self._known.get(decision_id, False):
             self._ask(QUEUED, {"id": decision_id, "queue_id": found[1]})
+
+    def unquarantined(self, decision_id: str, event: str, reply: str) -> None:
+        """A command has taken a mail out of the quarantine.
+
+        Arguments:
+            event: one of :data:`mailbase.report.TAKEN_OUT`.
+            reply: Postfix's, if it has the mail now.
+        """
+        about = {"id": decision_id, "event": event}
+        found = _QUEUE_ID.search(reply)
+        self._ask(UNQUARANTINED, about if found is None else {**about, "queue_id": found[1]})
 
     def _ask(self, verb: str, arguments: dict[str, Any]) -> None:
         if self._under_way >= MAX_UNDER_WAY:

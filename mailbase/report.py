@@ -13,6 +13,11 @@ VERB = "report"
 """Of policyd's control socket."""
 QUEUED = "queued"
 """Likewise, once Postfix has taken the mail: the ticket's ``id`` and the ``queue_id`` behind the filter."""
+UNQUARANTINED = "unquarantined"
+"""Likewise, once a command has taken the mail out of the quarantine: its ``id``, the ``event`` (one of
+:data:`TAKEN_OUT`), and the ``queue_id`` if Postfix has it."""
+TAKEN_OUT = ("released", "deleted")
+"""How a mail leaves the quarantine by command."""
 MAX_FINDINGS = 20
 MAX_NAME = 60
 MAX_TEXT = 300

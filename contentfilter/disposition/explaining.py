@@ -17,7 +17,7 @@ from mailbase.control import ControlError
 from mailbase.control.client import ask
 from mailbase.printing import wants_json, write
 from mailbase.replies import printable
-from mailbase.report import QUEUED
+from mailbase.report import QUEUED, TAKEN_OUT
 
 VERB = "explain"
 """Of both daemons' control sockets."""
@@ -71,6 +71,10 @@ def tell(stream: TextIO, rows: Sequence[Mapping[str, Any]]) -> None:
             stream.write("\n")
         if row["action"] == QUEUED:
             stream.write(f"{_moment(row['time'])}  {row['id']}  queued as {printable(row['queue_id'], 40)}\n")
+        elif row["action"] in TAKEN_OUT:
+            queued = f", queued as {printable(row['queue_id'], 40)}" if row["queue_id"] else ""
+            what = f"{row['action']} from the quarantine{queued}"
+            stream.write(f"{_moment(row['time'])}  {row['id']}  {what}\n")
         else:
             _tell(stream, row)
 

@@ -28,7 +28,6 @@ OK, NEGATIVE = 0, 1
 COLUMNS = ("time", "id", "flow", "sender", "recipients", "size", "findings", "expires")
 VERB = "quarantine"
 """Of contentfilter's control socket: what was taken out of the quarantine."""
-EVENTS = ("released", "deleted")
 
 
 class Command(Protocol):
@@ -190,7 +189,7 @@ def _release(options: argparse.Namespace, settings: Settings) -> int:
         recipients = printable(", ".join(done.recipients), 200)
         name = printable(str(entry.metadata.get("id")), 40)
         print(f"{name} released to {recipients}{rest}: {done.reply}")
-        _tell(content, "released", entry, len(done.recipients))
+        _tell(content, "released", entry, len(done.recipients), done.reply)
     return status
 
 
@@ -226,7 +225,7 @@ def _place(entry: Entry, content: ContentfilterSettings) -> str:
     return [*same, *places][0]
 
 
-def _tell(content: ContentfilterSettings, event: str, entry: Entry, recipients: int) -> None:
+def _tell(content: ContentfilterSettings, event: str, entry: Entry, recipients: int, reply: str = "") -> None:
     """Let the daemon log and count it; without one it is done all the same."""
     who = os.environ.get("SUDO_USER") or str(os.getuid())
     about = {
@@ -234,6 +233,7 @@ def _tell(content: ContentfilterSettings, event: str, entry: Entry, recipients: 
         "id": entry.metadata.get("id"),
         "file": entry.path.name,
         "recipients": recipients,
+        "reply": reply,
     }
     try:
         ask(content.control, VERB, 2.0, by=who, **about).wait()

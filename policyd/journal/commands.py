@@ -14,7 +14,7 @@ from mailbase.config import load
 from mailbase.control.client import ask
 from mailbase.printing import wants_json, write
 from mailbase.replies import printable
-from mailbase.report import QUEUED
+from mailbase.report import QUEUED, TAKEN_OUT
 from policyd.journal.advice import advice, advice_on_total
 from policyd.journal.verbs import MAX_FOUND
 
@@ -25,6 +25,8 @@ LISTED = 20
 """Decisions that are found by an address, unless the command says otherwise."""
 COLUMNS = ("time", "id", "stage", "action", "reason", "points", "content", "client", "sender", "recipient")
 FACTS = ("check", "fact", "points", "seconds", "shadow", "note")
+_ROOMS = {QUEUED: "queue"} | dict.fromkeys(TAKEN_OUT, "quarantine")
+"""Where it was that something became of a mail, if not in contentfilter."""
 _SAID = frozenset({"check", "fact", "points", "seconds", "shadow"})
 MAX_WIDTH = 200
 """Characters of a line about somebody."""
@@ -185,7 +187,7 @@ def _fact(fact: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tell_outcome(stream: TextIO, row: Mapping[str, Any]) -> None:
-    what = "queue" if row["action"] == QUEUED else "content"
+    what = _ROOMS.get(row["action"], "content")
     stream.write(f"{_moment(row['time'])}  {row['id']}  {what}  {row['action'].upper()}\n")
     for name, value in (
         ("found", ", ".join(row["findings"])),

@@ -9,7 +9,7 @@ from typing import Any
 from mailbase.control import ControlError
 from mailbase.control.server import Handler
 from mailbase.ids import is_id
-from mailbase.report import QUEUED
+from mailbase.report import QUEUED, TAKEN_OUT, UNQUARANTINED
 from mailbase.store import StoreError
 from policyd.engine.account import clean
 from policyd.journal.journal import Journal
@@ -29,7 +29,7 @@ class JournalVerbs:
 
     def table(self) -> dict[str, Handler]:
         """Verb → handler."""
-        return {"explain": self.explain, QUEUED: self.queued}
+        return {"explain": self.explain, QUEUED: self.queued, UNQUARANTINED: self.unquarantined}
 
     def queued(self, request: dict[str, Any]) -> dict[str, Any]:
         """``id`` and ``queue_id``: the mail of this ticket is in the queue behind contentfilter."""
@@ -40,6 +40,20 @@ class JournalVerbs:
             raise ControlError("expected queue_id: letters and digits")
         if self._journal is not None:
             self._journal.outcome(decision_id, QUEUED, queue_id=queue_id)
+        return {"known": self._journal is not None}
+
+    def unquarantined(self, request: dict[str, Any]) -> dict[str, Any]:
+        """``id``, ``event`` and ``queue_id``: what a command did with a mail that was in the quarantine."""
+        decision_id, event = request.get("id"), request.get("event")
+        queue_id = request.get("queue_id", "")
+        if not (isinstance(decision_id, str) and is_id(decision_id)):
+            raise ControlError("expected id: that of a decision")
+        if event not in TAKEN_OUT:
+            raise ControlError(f"expected event: {' or '.join(TAKEN_OUT)}")
+        if not (isinstance(queue_id, str) and (not queue_id or _QUEUE_ID.fullmatch(queue_id))):
+            raise ControlError("expected queue_id: letters and digits")
+        if self._journal is not None:
+            self._journal.outcome(decision_id, event, queue_id=queue_id)
         return {"known": self._journal is not None}
 
     async def explain(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from contentfilter import cli
+from policyd import cli as policyd_cli
 from postwarden.demo import outcome, samples
 from postwarden.demo.outcome import quarantined
 from postwarden.sandbox import registered
@@ -156,7 +157,13 @@ def test_a_quarantined_message_is_released_as_it_came(outside, gateway, mark, wa
     assert ids(gateway, mark) == []
     assert metric(gateway.ports.filter_metrics, REMOVED) == before + 1
     log = gateway.contentfilter.log.read_text()
-    assert re.search(f"event=quarantine-released .*id={name} .*by=", log)
+    (queue_id,) = re.findall(f"event=quarantine-released .*id={name} .*by=.* queued as ([0-9A-Za-z]+)", log)
+
+    def explained():
+        assert policyd_cli.main(["explain", queue_id, "--config", str(gateway.config)]) == 0
+        return f'"id":"{name}","queue_id":"{queue_id}","action":"released"' in capsys.readouterr().out
+
+    wait_until(explained, 10.0, "policyd knows of it")
     assert cli.main(arguments) == 1
 
 

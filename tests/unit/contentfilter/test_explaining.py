@@ -203,3 +203,12 @@ def test_the_command_takes_an_id_as_it_is_told_over_the_telephone(
     assert json.loads(capsys.readouterr().out) == ROW
     with pytest.raises(SystemExit):
         cli.main(["explain", "not an id", "--config", str(tmp_path / "c.yaml")])
+
+
+def test_that_it_was_released_is_told(daemons: dict[str, Any]) -> None:
+    released = {**ROW, "action": "released", "queue_id": "4XYZ", "content": None}
+    deleted = {**released, "action": "deleted", "queue_id": ""}
+    daemons["policyd"] = [ROW, released, deleted]
+    _, printed = explain(as_json=False)
+    assert f"{ID}  released from the quarantine, queued as 4XYZ\n" in printed
+    assert f"{ID}  deleted from the quarantine\n" in printed

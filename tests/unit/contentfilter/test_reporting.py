@@ -100,3 +100,20 @@ def test_findings_are_bounded_and_clean() -> None:
     assert len(report.findings) == MAX_FINDINGS
     assert max(map(len, report.findings)) == 60
     assert "".join(report.findings).encode()
+
+
+@pytest.mark.parametrize(
+    ("event", "reply", "more"),
+    [
+        ("released", "250 2.0.0 Ok: queued as 4XyzAB12cd", {"queue_id": "4XyzAB12cd"}),
+        ("released", "250 2.0.0 Ok", {}),
+        ("deleted", "", {}),
+    ],
+)
+def test_policyd_is_told_what_a_command_took_out_of_the_quarantine(
+    event: str, reply: str, more: dict[str, str]
+) -> None:
+    policyd = FakePolicyd()
+    Reporter(policyd, Deferred.fromCoroutine, lambda fate: None).unquarantined(REPORT.id, event, reply)
+    ((verb, arguments, _),) = policyd.asked
+    assert (verb, arguments) == ("unquarantined", {"id": REPORT.id, "event": event, **more})

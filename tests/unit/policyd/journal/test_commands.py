@@ -142,6 +142,15 @@ def test_what_became_of_its_content_stands_behind_it(daemon: Daemon, run: Any) -
     )
 
 
+def test_what_a_command_did_with_it_in_the_quarantine_is_told(daemon: Daemon, run: Any) -> None:
+    kept = {**OUTCOME, "action": "quarantine", "queue_id": "", "findings": []}
+    released = {**kept, "time": OUTCOME["time"] + 60, "action": "released", "queue_id": "9F00", "reply": ""}
+    daemon.rows = [ACCEPTED, kept, released]
+    _, told = run("2xh8m627722vw")
+    moment = "2027-01-15 08:01:01.500"
+    assert told.endswith(f"{moment}  2xh8m627722vw  quarantine  RELEASED\n  queue id   9F00\n")
+
+
 def test_the_total_is_told_with_what_is_in_it(daemon: Daemon, run: Any) -> None:
     clues = [
         {"name": "url.listed", "points": 2.5, "shadow": False, "detail": "x"},

@@ -92,3 +92,33 @@ def test_hostile_news_of_the_queue(desk: Any, arguments: dict[str, Any]) -> None
 def test_without_a_journal(desk: Any) -> None:
     with pytest.raises(ControlError, match=r"policyd\.journal\.enabled is false"):
         ask(None, term="x")
+
+
+def unquarantined(desk: Any, **arguments: Any) -> Any:
+    return JournalVerbs(desk and desk.journal).table()["unquarantined"](arguments)
+
+
+def test_what_became_of_a_mail_in_the_quarantine_is_found(desk: Any) -> None:
+    data = desk.note(instance="i", protocol_state="DATA", recipient="")
+    assert unquarantined(desk, id=data.id, event="released", queue_id="4XyzAB12") == {"known": True}
+    found = ask(desk, term="4XyzAB12")
+    assert [(told["kind"], told["action"]) for told in found[1:]] == [("outcome", "released")]
+    unquarantined(desk, id=data.id, event="deleted")
+    assert [told["action"] for told in ask(desk, term=data.id)[1:]] == ["released", "deleted"]
+    assert unquarantined(None, id=data.id, event="deleted") == {"known": False}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"id": "0000000000001"},
+        {"id": "0000000000001", "event": "stolen"},
+        {"id": "x", "event": "deleted"},
+        {"id": "0000000000001", "event": "released", "queue_id": "a b"},
+        {"id": "0000000000001", "event": "released", "queue_id": 1},
+    ],
+)
+def test_hostile_news_of_the_quarantine(desk: Any, arguments: dict[str, Any]) -> None:
+    with pytest.raises(ControlError):
+        unquarantined(desk, **arguments)
+    assert desk.journal.pending == 0
