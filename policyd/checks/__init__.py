@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from policyd.checks.dnsbl import DnsblCheck
 from policyd.checks.dnswl import DnswlCheck
@@ -35,6 +35,7 @@ __all__ = [
     "GreylistCheck",
     "HeloCheck",
     "PointsCheck",
+    "PreparedCheck",
     "RateCheck",
     "RecipientCheck",
     "RelayCheck",
@@ -59,6 +60,19 @@ class Check(Protocol):
 
     def check(self, request: Request, context: Context) -> Fact | Awaitable[Fact]:
         """The fact; at once where it is in memory."""
+
+
+@runtime_checkable
+class PreparedCheck(Check, Protocol):
+    """One that does a part of its work before all checks.
+
+    Requests that come together are decided side by side, step by step, and what is done again at once costs
+    much less. It pays where a check takes long over two different things.
+    """
+
+    def prepare(self, context: Context) -> None:
+        """Do it, and note it on the origin. It may have been left out, or have raised: then :meth:`check`
+        has to do it."""
 
 
 CHECKS = (

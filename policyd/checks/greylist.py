@@ -12,7 +12,6 @@ from mailbase.vocabulary import Flow
 from policyd.checks.dynamic import DynamicNames
 from policyd.evidence.context import Context
 from policyd.evidence.facts import Grey, GreylistFact, keeps_waiting
-from policyd.evidence.flow import Origin
 from policyd.evidence.weights import Weighed
 from policyd.greylist.allowlist import ClientList, RecipientList
 from policyd.greylist.identity import BY_NAME, Caller
@@ -131,17 +130,12 @@ class GreylistCheck:
             return _shadow(attempt) if isinstance(attempt, GreylistFact) else _shadow_later(attempt)
         return attempt
 
-    def recognise(self, origin: Origin) -> None:
-        """Find out who the client is, ahead of :meth:`check`, and note it there.
-
-        A fault is left to that, where it is counted.
-        """
+    def prepare(self, context: Context) -> None:
+        """Find out who the client is and note it: half of what there is to do with a new one."""
+        origin = context.origin
         if origin.flow is not _INBOUND or origin.address is None or _CALLER in origin.notes:
             return
-        try:
-            origin.notes[_CALLER] = self._judge_client(origin.address, origin.name, origin.has_ptr)
-        except Exception:  # noqa: BLE001 - it comes again
-            return
+        origin.notes[_CALLER] = self._judge_client(origin.address, origin.name, origin.has_ptr)
 
     def caller(self, address: bytes, name: str, spf_domain: str) -> Caller | None:
         """Who brings a mail; None if it is on a list of those who never wait.

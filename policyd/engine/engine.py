@@ -169,11 +169,13 @@ class Engine:
             context.thresholds = context.allowed = context.taken = None
             context.facts = facts
             yield
-            if request.stage is _RCPT:
-                # A step of its own, for it is half of what greylisting does with a new client.
-                policy.greylist.recognise(context.origin)
+            preparations, checks = policy.plan[request.stage, scope]
+            for prepare in preparations:
+                try:  # noqa: SIM105 - a context manager costs as much as some checks
+                    prepare(context)
+                except Exception:  # noqa: BLE001, S110 - comes again in its check, where it is counted
+                    pass
                 yield
-            checks = policy.plan[request.stage, scope]
             for check in checks:
                 try:
                     fact = check.check(request, context)

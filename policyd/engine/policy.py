@@ -36,8 +36,9 @@ from policyd.checks.dynamic import DynamicNames
 from policyd.checks.points import FlowPoints, own_thresholds
 from policyd.checks.rate import Limiting
 from policyd.checks.recipient import Callout, FlowTerms
+from policyd.engine.plan import Plan, make_plan
 from policyd.engine.texts import Texts
-from policyd.evidence.context import MARGIN, Scope
+from policyd.evidence.context import MARGIN
 from policyd.evidence.flow import Origins
 from policyd.evidence.inquiry import EvidenceCheck, Gather
 from policyd.evidence.weights import Thresholds, Weights
@@ -47,15 +48,8 @@ from policyd.greylist.ledger import Ledger
 from policyd.greylist.terms import Terms
 from policyd.limits.limit import Limit, limits_of
 from policyd.lists.assembly import actions_in, dns_lists, list_checks, points_in, shadow_facts
-from policyd.protocol.request import Stage
 from policyd.reputation.networks import Reputation
 from policyd.reputation.outcomes import Outcomes
-
-Plan = dict[tuple[Stage, Scope], tuple[Check, ...]]
-"""Which checks run, in order, by stage and scope."""
-
-ASKED_FOR_RELAYING = frozenset({ExceptionsCheck.name, RelayCheck.name})
-"""Who is denied relays nothing; all other checks are asked once, with the recipient restrictions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,13 +276,3 @@ def terms_of(settings: Settings) -> Terms:
         greylist.auto_allow_after,
         greylist.auto_allow_lifetime,
     )
-
-
-def make_plan(checks: list[Check]) -> Plan:
-    """Which of ``checks`` run when. Asked for relaying alone, only :data:`ASKED_FOR_RELAYING` do."""
-    plan: Plan = {}
-    for stage in Stage:
-        there = [check for check in checks if stage in check.stages]
-        plan[stage, Scope.BOTH] = plan[stage, Scope.RECIPIENT] = tuple(there)
-        plan[stage, Scope.RELAY] = tuple(check for check in there if check.name in ASKED_FOR_RELAYING)
-    return plan

@@ -343,7 +343,9 @@ def test_facts_of_lists_go_into_the_log_and_the_ticket(make_bench: Any) -> None:
 
 def test_checks_without_a_list_cost_nothing(make_bench: Any) -> None:
     bench = make(make_bench, None, "flows: {inbound: {checks: {dnsbl: true, rhsbl: true}}}")
-    assert all(check.name != "points" for checks in bench.engine.policy.plan.values() for check in checks)
+    assert all(
+        check.name != "points" for course in bench.engine.policy.plan.values() for check in course.checks
+    )
 
 
 def test_lists_that_no_flow_asks_are_not_tested(make_bench: Any) -> None:

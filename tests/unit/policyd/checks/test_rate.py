@@ -359,7 +359,9 @@ def test_other_flows_are_not_limited(postfix: Any, who: dict[str, str]) -> None:
 
 
 def test_without_limits_nothing_is_asked(bench: Any) -> None:
-    assert all(check.name != "rate" for checks in bench.engine.policy.plan.values() for check in checks)
+    assert all(
+        check.name != "rate" for course in bench.engine.policy.plan.values() for check in course.checks
+    )
 
 
 def test_a_store_that_cannot_tell_stops_nobody(postfix: Any, monkeypatch: pytest.MonkeyPatch) -> None:

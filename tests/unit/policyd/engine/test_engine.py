@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from policyd.engine.decision import Decision
-from policyd.engine.policy import make_plan
+from policyd.engine.plan import make_plan
 from policyd.evidence.context import Scope
 from policyd.evidence.facts import CheckFailed, Fact, Grey, GreylistFact, RelayFact, Relaying
 from policyd.protocol.request import Stage
@@ -145,9 +145,12 @@ def test_a_policy_swapped_while_an_answer_is_awaited_does_not_mix_the_checks(ben
 def test_only_the_relay_check_runs_where_only_relaying_is_asked() -> None:
     relay, other = Stub("relay", SERVED), Stub("greylist", NEW)
     plan = make_plan([relay, other])
-    assert plan[Stage.RCPT, Scope.RELAY] == (relay,)
-    assert plan[Stage.RCPT, Scope.BOTH] == plan[Stage.RCPT, Scope.RECIPIENT] == (relay, other)
-    assert all(plan[stage, scope] == () for stage in Stage for scope in Scope if stage is not Stage.RCPT)
+    assert plan[Stage.RCPT, Scope.RELAY].checks == (relay,)
+    assert plan[Stage.RCPT, Scope.BOTH] == plan[Stage.RCPT, Scope.RECIPIENT]
+    assert plan[Stage.RCPT, Scope.BOTH].checks == (relay, other)
+    assert all(
+        plan[stage, scope].checks == () for stage in Stage for scope in Scope if stage is not Stage.RCPT
+    )
 
 
 def test_every_decision_has_an_id_of_its_own(bench: Any) -> None:
@@ -289,6 +292,46 @@ def test_what_a_mail_gives_back_to_a_limit_is_there_for_those_that_come_with_it(
     bench.engine._charges = Charges()
     bench.engine.decide_all(mails(bench, 2))
     assert concluded == ["i0", "settled", "i1", "settled"]
+
+
+class Prepared(Stub):
+    """A check that does something ahead of its turn."""
+
+    def __init__(self, name: str, answer: Any, log: list[str]) -> None:
+        super().__init__(name, answer)
+        self.log = log
+
+    def prepare(self, context: Any) -> None:
+        self.log.append("prepared")
+
+    def check(self, request: Any, context: Any) -> Any:
+        self.log.append(f"checked {request.instance}")
+        return super().check(request, context)
+
+
+def test_what_a_check_prepares_is_done_for_all_before_any_is_checked(bench: Any) -> None:
+    log: list[str] = []
+    use(bench, Prepared("relay", SERVED, log))
+    bench.engine.decide_all(mails(bench, 2))
+    assert log == ["prepared", "prepared", "checked i0", "checked i1"]
+
+
+def test_nothing_is_prepared_for_a_check_that_does_not_run(bench: Any) -> None:
+    log: list[str] = []
+    use(bench, Stub("relay", SERVED), Prepared("greylist", KNOWN, log))
+    bench.decide(policy_context="relay")
+    bench.decide(protocol_state="DATA")
+    assert log == []
+
+
+def test_a_fault_in_preparing_leaves_the_check_to_decide(bench: Any) -> None:
+    class Failing(Prepared):
+        def prepare(self, context: Any) -> None:
+            raise RuntimeError("bug")
+
+    use(bench, Failing("greylist", NEW, []))
+    assert bench.decide().reason == "greylist-new"
+    assert bench.failures == []
 
 
 def test_a_fault_in_recognising_a_client_is_greylistings_alone(bench: Any, monkeypatch: Any) -> None:
