@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     lists.set_defaults(run=_lists)
 
     quarantine.add_commands(commands, _command, _settings)
-    macros.add_commands(commands, _command)
+    macros.add_commands(commands, _command, _settings)
     learning.add_commands(commands, _command, _settings)
     tuning.add_commands(commands, _command, _settings_or_none)
     rules.add_commands(commands, _command, _settings_or_none)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import product
-from pathlib import Path
 from typing import Any, Protocol
 
 from contentfilter.macros.entry import Entry, entry_of
 from contentfilter.macros.file import change, read
 from mailbase.commandline import duration, giver, moment
-from mailbase.config import load
+from mailbase.config import Settings
 from mailbase.printing import wants_json, write
 
 OK, NEGATIVE, USAGE = 0, 1, 2
@@ -26,8 +25,12 @@ class Command(Protocol):
     def __call__(self, commands: Any, name: str, text: str, example: str) -> argparse.ArgumentParser: ...
 
 
-def add_commands(commands: Any, command: Command) -> None:
-    """Add them to the subcommands of contentfilter."""
+def add_commands(commands: Any, command: Command, settings: Callable[[argparse.Namespace], Settings]) -> None:
+    """Add them to the subcommands of contentfilter.
+
+    Arguments:
+        settings: reads the configuration that the arguments name.
+    """
     macros = commands.add_parser("macros", help="allow macros by the digest of their code")
     verbs = macros.add_subparsers(metavar="COMMAND", required=True)
     allow = command(
@@ -45,18 +48,18 @@ def add_commands(commands: Any, command: Command) -> None:
     end.add_argument("--until", type=moment, metavar="TIME", help="such as 2030-12-24 or 2030-12-24T18:00")
     allow.add_argument("--by", help="who wants it so; default: who you are")
     allow.add_argument("--why", default="", help="for whoever wonders later")
-    allow.set_defaults(run=_allow)
+    allow.set_defaults(run=lambda options: _allow(options, settings(options)))
 
     listing = command(verbs, "list", "list all allowed macros", "contentfilter macros list")
     listing.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
-    listing.set_defaults(run=_list)
+    listing.set_defaults(run=lambda options: _list(options, settings(options)))
 
     remove = command(
         verbs, "remove", "allow a macro no longer, from now on", "contentfilter macros remove 3f2a..."
     )
     remove.add_argument("macro", metavar="MACRO", help="digest, or a beginning of it that fits one only")
     _domains(remove, "for which it is allowed no longer; without it, whatever the entry says")
-    remove.set_defaults(run=_remove)
+    remove.set_defaults(run=lambda options: _remove(options, settings(options)))
 
 
 def _domains(parser: argparse.ArgumentParser, what: str) -> None:
@@ -72,11 +75,7 @@ def _domains(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
-def _path(options: argparse.Namespace) -> Path:
-    return load(options.config, options.overrides).contentfilter.allowed_macros
-
-
-def _allow(options: argparse.Namespace) -> int:
+def _allow(options: argparse.Namespace, settings: Settings) -> int:
     now = time.time()
     expires = now + options.duration if options.duration is not None else options.until
     if expires is not None and expires <= now:
@@ -100,20 +99,20 @@ def _allow(options: argparse.Namespace) -> int:
     def add(entries: list[Entry]) -> Iterable[Entry]:
         return {entry.key: entry for entry in (*entries, *new)}.values()
 
-    change(_path(options), add)
+    change(settings.contentfilter.allowed_macros, add)
     for entry in new:
         print(f"allowed: {_sentence(entry)}")
     return OK
 
 
-def _list(options: argparse.Namespace) -> int:
-    rows = [entry.to_dict() for entry in read(_path(options))]
+def _list(options: argparse.Namespace, settings: Settings) -> int:
+    rows = [entry.to_dict() for entry in read(settings.contentfilter.allowed_macros)]
     if not write(sys.stdout, rows, COLUMNS, wants_json(sys.stdout, options.json)):
         print("no macros are allowed", file=sys.stderr)
     return OK
 
 
-def _remove(options: argparse.Namespace) -> int:
+def _remove(options: argparse.Namespace, settings: Settings) -> int:
     prefix = options.macro.strip().lower().removeprefix("#")
     gone: list[Entry] = []
 
@@ -130,7 +129,7 @@ def _remove(options: argparse.Namespace) -> int:
             gone.clear()
         return [entry for entry in entries if entry not in gone]
 
-    change(_path(options), take)
+    change(settings.contentfilter.allowed_macros, take)
     if not gone:
         print("contentfilter: not exactly one macro is meant; contentfilter macros list", file=sys.stderr)
         return NEGATIVE

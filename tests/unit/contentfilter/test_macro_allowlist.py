@@ -271,3 +271,13 @@ def test_check_tells_of_a_damaged_file(tmp_path, path, capsys):
     path.write_text("x")
     assert cli.main(("serve", "--check", "--config", str(config))) == 1
     assert "allowed.json:1:" in capsys.readouterr().err
+
+
+def test_the_usual_configuration_need_not_be_named(tmp_path, path, capsys, monkeypatch):
+    config = tmp_path / "postwarden.yaml"
+    config.write_text(f"contentfilter: {{allowed_macros: {path}}}\n")
+    monkeypatch.setattr(cli, "DEFAULT_CONFIG", config)
+    assert cli.main(("macros", "allow", M, "--to", "a.example")) == 0
+    assert cli.main(("macros", "list")) == 0
+    assert cli.main(("macros", "remove", M)) == 0
+    assert "no longer allowed" in capsys.readouterr().out
