@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,18 @@ from contentfilter.quarantine.entry import QuarantineError
 from contentfilter.rules import commands as rules
 from contentfilter.signing.public import KeyProblem
 from contentfilter.tuning import commands as tuning
-from mailbase.commandline import add_version
-from mailbase.config import ConfigError, Settings, load
+from mailbase.commandline import (
+    BAD_CONFIG,
+    NEGATIVE,
+    OK,
+    STATUSES,
+    USAGE,
+    add_version,
+    finish,
+    flow,
+    whole_number,
+)
+from mailbase.config import Settings, load
 from mailbase.config.places import ListenError
 from mailbase.control import ControlError
 from mailbase.inherited import inherited_sockets
@@ -31,7 +41,6 @@ from mailbase.printing import wants_json
 from mailbase.replies import printable
 from mailbase.vocabulary import Action, Flow
 
-OK, NEGATIVE, USAGE, BAD_CONFIG = 0, 1, 2, 78
 DEFAULT_CONFIG = Path("/etc/postwarden/postwarden.yaml")
 
 
@@ -42,28 +51,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 ok, 1 finding or negative answer, 2 usage or unreadable input, 78 bad
         configuration.
     """
-    options = _parser().parse_args(arguments)
-    run: Callable[[argparse.Namespace], int] = options.run
-    try:
-        return run(options)
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return BAD_CONFIG
-    except KeyProblem as error:
-        print(f"contentfilter: {error}", file=sys.stderr)
-        return BAD_CONFIG
-    except (AllowlistError, ControlError, QuarantineError, ListenError) as error:
-        print(f"contentfilter: {error}", file=sys.stderr)
-        return NEGATIVE
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; Python must not complain about it at exit.
-        sys.stderr.close()
-        return NEGATIVE
+
+    def run() -> int:
+        options = _parser().parse_args(arguments)
+        try:
+            return int(options.run(options))
+        except KeyProblem as error:
+            print(f"contentfilter: {error}", file=sys.stderr)
+            return BAD_CONFIG
+
+    return finish("contentfilter", run, (AllowlistError, ControlError, QuarantineError, ListenError))
 
 
 def _parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
-        prog="contentfilter", description="Scans mail between two Postfix services, and files on demand."
+        prog="contentfilter",
+        description="Scans mail between two Postfix services, and files on demand.",
+        epilog=STATUSES,
     )
     add_version(top)
     commands = top.add_subparsers(metavar="COMMAND", required=True)
@@ -83,15 +87,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     scan.add_argument(
         "--flow",
-        type=Flow,
-        choices=list(Flow),
+        type=flow,
         default=Flow.INBOUND,
         metavar="FLOW",
         help=f"whose policy decides: {', '.join(Flow)}; default: %(default)s",
     )
     scan.add_argument(
         "--jobs",
-        type=_jobs,
+        type=whole_number(1, 256),
         metavar="N",
         help="files at once; default: processors there are, or contentfilter.workers.count if that is more",
     )
@@ -149,12 +152,6 @@ def _id(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "id", metavar="ID", type=quarantine.decision, help="decision id, as in the log and the reply"
     )
-
-
-def _jobs(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 256):
-        raise argparse.ArgumentTypeError("expected 1 to 256")
-    return int(text)
 
 
 def _settings(options: argparse.Namespace) -> Settings:

@@ -1,14 +1,76 @@
-"""What the commands read from their arguments, and who gives them."""
+"""What all commands have in common: how they end, what they read from their arguments, and who gives them."""
 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import pwd
+import signal
+import sys
+from collections.abc import Callable
 from datetime import datetime
 
 from mailbase import __version__
+from mailbase.config import ConfigError
 from mailbase.config.units import parse_duration
+from mailbase.vocabulary import Flow
+
+OK, NEGATIVE, USAGE, BAD_CONFIG = 0, 1, 2, 78
+"""Exit statuses; 78 is EX_CONFIG of sysexits(3)."""
+STATUSES = "Exit status: 0 yes or done, 1 no, nothing found, or failed, 2 wrong usage, 78 bad configuration"
+"""What help says of them."""
+
+
+def finish(program: str, command: Callable[[], int], negative: tuple[type[Exception], ...] = ()) -> int:
+    """Run a command to its end; returns the exit status.
+
+    Whatever ends it early is a line on standard error, and never a traceback: the operator's Ctrl-C, a reader
+    who has seen enough (``| head``), a full disk, a closed standard output.
+
+    Arguments:
+        program: what the operator called.
+        command: does it, and returns the exit status.
+        negative: exceptions whose text says enough.
+    """
+    _prepare()
+    try:
+        status = command()
+        sys.stdout.flush()
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return BAD_CONFIG
+    except negative as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return NEGATIVE
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        _write_no_more()
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        _write_no_more()
+        place = "the output" if error.filename is None else error.filename
+        print(f"{program}: {place}: {error.strerror or error}", file=sys.stderr)
+        return NEGATIVE
+    return status
+
+
+def _prepare() -> None:
+    """Let nothing that is printed fail for the terminal's character set, nor for a closed standard output."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _write_no_more() -> None:
+    """Keep Python from trying once more at exit, which would complain."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except (OSError, ValueError):
+        return
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 def add_version(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +88,30 @@ def duration(text: str) -> float:
         return parse_duration(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def whole_number(low: int, high: int | None = None) -> Callable[[str], int]:
+    """A reader of whole numbers from ``low`` to ``high``; None: without end."""
+    wanted = f"{low} or more" if high is None else f"{low} to {high}"
+
+    def read(text: str) -> int:
+        if text.isascii() and text.isdigit() and low <= int(text) and (high is None or int(text) <= high):
+            return int(text)
+        raise argparse.ArgumentTypeError(f"expected a number, {wanted}, got {text!r}")
+
+    return read
+
+
+def flow(text: str) -> Flow:
+    """The flow of that name.
+
+    Raises:
+        argparse.ArgumentTypeError: there is none.
+    """
+    try:
+        return Flow(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected one of {', '.join(Flow)}, got {text!r}") from None
 
 
 def moment(text: str) -> float:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from mailbase.addresses import pack
 from mailbase.claim import StoreInUse
-from mailbase.commandline import add_version
-from mailbase.config import ConfigError, Settings, load
+from mailbase.commandline import NEGATIVE, OK, STATUSES, USAGE, add_version, duration, finish, whole_number
+from mailbase.config import Settings, load
 from mailbase.config.places import ListenError
-from mailbase.config.units import parse_duration
 from mailbase.control import ControlError
 from mailbase.control.client import ask
 from mailbase.documents.problems import nearest
@@ -28,7 +26,6 @@ from policyd.outgoing import commands as outgoing
 from policyd.protocol.request import ATTRIBUTES, Stage
 from policyd.replay.commands import add_commands
 
-OK, NEGATIVE, USAGE, BAD_CONFIG = 0, 1, 2, 78
 DEFAULT_CONFIG = Path("/etc/postwarden/postwarden.yaml")
 SEARCH_TIMEOUT = 600.0
 """Seconds to wait for a search through millions of entries."""
@@ -54,26 +51,18 @@ SHOW_COLUMNS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: 0 ok, 1 negative answer, 2 usage, 78 bad configuration."""
-    options = _parser().parse_args(arguments)
-    run: Callable[[argparse.Namespace], int] = options.run
-    try:
-        return run(options)
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return BAD_CONFIG
-    except (ControlError, ListenError, StoreInUse) as error:
-        print(f"policyd: {error}", file=sys.stderr)
-        return NEGATIVE
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; Python must not complain about it at exit.
-        sys.stderr.close()
-        return NEGATIVE
+
+    def run() -> int:
+        options = _parser().parse_args(arguments)
+        return int(options.run(options))
+
+    return finish("policyd", run, (ControlError, ListenError, StoreInUse))
 
 
 def _parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="policyd", description="Answers Postfix's check_policy_service.")
+    top = argparse.ArgumentParser(
+        prog="policyd", description="Answers Postfix's check_policy_service.", epilog=STATUSES
+    )
     add_version(top)
     commands = top.add_subparsers(metavar="COMMAND", required=True)
 
@@ -108,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
 
     listing = _command(verbs, "list", "list all entries", "policyd greylist list --kind clients")
     listing.add_argument("--kind", choices=sorted(COLUMNS), default="triplets", help="default: %(default)s")
-    listing.add_argument("--limit", type=_count, help="print at most so many entries")
+    listing.add_argument("--limit", type=whole_number(0), metavar="N", help="print at most so many entries")
     _json(listing)
     listing.set_defaults(run=_list)
 
@@ -126,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         "policyd greylist allow 192.0.2.0/24 --for 30d --comment 'newsletter of the library'",
     )
     allow.add_argument("network", metavar="NETWORK", help="IP address or network")
-    allow.add_argument("--for", dest="duration", type=_duration, metavar="DURATION", help="such as 30d")
+    allow.add_argument("--for", dest="duration", type=duration, metavar="DURATION", help="such as 30d")
     allow.add_argument("--comment", default="", help="why, for whoever wonders later")
     allow.set_defaults(run=_allow)
 
@@ -171,20 +160,6 @@ def _json(parser: argparse.ArgumentParser) -> None:
 
 def _term(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("term", metavar="TERM", help="IP address, network, mail address or domain")
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise ValueError
-    return value
-
-
-def _duration(text: str) -> float:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _settings(options: argparse.Namespace) -> Settings:

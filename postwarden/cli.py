@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mailbase.commandline import add_version
-from mailbase.config import ConfigError
+from mailbase.commandline import STATUSES, add_version, finish
 from postwarden.dkim import commands as dkim
 from postwarden.registry import commands as registry
 from postwarden.usage import add_command
-
-OK, NEGATIVE, USAGE, BAD_CONFIGURATION = 0, 1, 2, 78
-"""Exit statuses; 78 is EX_CONFIG of sysexits.h."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,22 +18,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Arguments:
         arguments: of the command line, without the program's name; ``sys.argv`` if None.
     """
-    options = parser().parse_args(arguments)
-    try:
+
+    def run() -> int:
+        options = parser().parse_args(arguments)
         return int(options.run(options))
-    except ConfigError as error:
-        for problem in error.problems:
-            print(problem, file=sys.stderr)
-        return BAD_CONFIGURATION
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; Python must not complain about it at exit.
-        sys.stderr.close()
-        return OK
+
+    return finish("postwarden", run)
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(prog="postwarden", description="The operator's side of a mail gateway.")
+    top = argparse.ArgumentParser(
+        prog="postwarden", description="The operator's side of a mail gateway.", epilog=STATUSES
+    )
     add_version(top)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
@@ -50,11 +42,11 @@ def parser() -> argparse.ArgumentParser:
     )
     how = show.add_mutually_exclusive_group()
     how.add_argument("--keep", action="store_true", help="go on serving until Ctrl-C")
-    how.add_argument("--exit", action="store_false", dest="keep", help="end after the table (default)")
+    how.add_argument("--exit", action="store_false", dest="keep", help="end after the table; the default")
     show.add_argument(
-        "--folder", type=Path, default=Path(".run"), help="configuration, state, logs (default: .run)"
+        "--folder", type=Path, default=Path(".run"), help="configuration, state, logs; default: .run"
     )
-    show.add_argument("--json", action="store_true", help="print one JSON object a line")
+    show.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
     show.add_argument(
         "--no-sudo",
         action="store_true",

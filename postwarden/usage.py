@@ -15,7 +15,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 def add_command(commands: Commands, name: str, text: str, example: str) -> argparse.ArgumentParser:
     """A command with its one line of help and an example."""
     return commands.add_parser(
-        name, help=text, description=text[0].upper() + text[1:] + ".", epilog=f"example: {example}"
+        name, help=text, description=text[0].upper() + text[1:] + ".", epilog=f"Example: {example}"
     )
 
 
@@ -28,13 +28,11 @@ def add_configuration(command: argparse.ArgumentParser) -> None:
         "--set",
         action="append",
         default=[],
-        metavar="KEY.PATH=VALUE",
-        help="override one setting; repeatable",
+        metavar="KEY=VALUE",
+        help="override a setting, such as registry=other.yaml; repeatable",
     )
 
 
 def add_json(command: argparse.ArgumentParser) -> None:
     """Add ``--json``."""
-    command.add_argument(
-        "--json", action="store_true", help="print one JSON object a line, also on a terminal"
-    )
+    command.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")

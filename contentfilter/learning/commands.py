@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from contentfilter.offline.progress import Progress
+from mailbase.commandline import whole_number
 from mailbase.config import Settings
 from mailbase.control import ControlError
 from mailbase.control.client import ask
@@ -70,7 +71,7 @@ def _paths(parser: argparse.ArgumentParser, number: str = "+") -> None:
         "paths", nargs=number, type=Path, metavar="PATH", help="mail, mbox, Maildir or folder of mails"
     )
     parser.add_argument(
-        "--jobs", type=int, choices=range(1, 257), metavar="N", help="default: processors there are"
+        "--jobs", type=whole_number(1, 256), metavar="N", help="default: processors there are"
     )
 
 

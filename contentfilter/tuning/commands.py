@@ -15,6 +15,7 @@ from contentfilter.offline.progress import Progress
 from contentfilter.tuning.figures import Judged, Sample
 from contentfilter.tuning.plots import PlotsMissing, draw
 from contentfilter.tuning.report import WISHED, Terms, as_json, as_text
+from mailbase.commandline import flow, whole_number
 from mailbase.config import Settings
 from mailbase.replies import printable
 from mailbase.vocabulary import Flow
@@ -44,9 +45,7 @@ def add_commands(
             metavar="PATH",
             help=f"{what}: file or folder",
         )
-    tune.add_argument(
-        "--flow", type=Flow, choices=list(Flow), default=Flow.INBOUND, metavar="FLOW", help="default: inbound"
-    )
+    tune.add_argument("--flow", type=flow, default=Flow.INBOUND, metavar="FLOW", help="default: inbound")
     tune.add_argument(
         "--false-positives",
         dest="wished",
@@ -55,9 +54,7 @@ def add_commands(
         metavar="PERCENT",
         help="name a threshold for this rate of ham above it, such as 0.1; repeatable",
     )
-    tune.add_argument(
-        "--jobs", type=int, choices=range(1, 257), metavar="N", help="default: processors there are"
-    )
+    tune.add_argument("--jobs", type=whole_number(1, 256), metavar="N", help="default: processors there are")
     tune.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     tune.add_argument("--mails", action="store_true", help="with every mail's points and clues in the JSON")
     tune.add_argument(

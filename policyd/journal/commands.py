@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from textwrap import indent
 from typing import Any, Protocol, TextIO
 
+from mailbase.commandline import whole_number
 from mailbase.config import load
 from mailbase.control.client import ask
 from mailbase.printing import wants_json, write
@@ -52,20 +53,17 @@ def add_commands(commands: Any, command: Command) -> None:
         help="decision id, queue id, IP address, network, mail address, domain or user",
     )
     explain.add_argument(
-        "--limit", type=_limit, default=LISTED, metavar="N", help="the latest N decisions (%(default)s)"
+        "--limit",
+        type=whole_number(1, MAX_FOUND),
+        default=LISTED,
+        metavar="N",
+        help="the latest N decisions; default: %(default)s",
     )
     explain.add_argument(
         "--full", action="store_true", help="say all of each decision, not only of one mail's"
     )
     explain.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
     explain.set_defaults(run=_explain)
-
-
-def _limit(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= MAX_FOUND:
-        raise argparse.ArgumentTypeError(f"expected 1 to {MAX_FOUND}")
-    return value
 
 
 def _explain(options: argparse.Namespace) -> int:

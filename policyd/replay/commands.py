@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, Protocol
 
-from mailbase.commandline import duration
+from mailbase.commandline import duration, whole_number
 from mailbase.config import Settings, load
 from mailbase.control import ControlError
 from mailbase.control.client import ask
@@ -37,7 +37,7 @@ def add_commands(commands: Any, command: Command) -> None:
     record.add_argument(
         "--for", dest="duration", type=duration, metavar="DURATION", help="end after so long, such as 1h"
     )
-    record.add_argument("--limit", type=_positive, metavar="N", help="end after so many requests")
+    record.add_argument("--limit", type=whole_number(1), metavar="N", help="end after so many requests")
     record.set_defaults(run=_record)
 
     replay = command(
@@ -119,23 +119,12 @@ def _files(parser: argparse.ArgumentParser) -> None:
         help="so long from the beginning requests are decided and not counted",
     )
     parser.add_argument(
-        "--year", type=_year, help="of the first line of logs without year, where it would be taken wrongly"
+        "--year",
+        type=whole_number(1970, 9999),
+        metavar="YEAR",
+        help="of the first line of logs without year, where it would be taken wrongly",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
-
-
-def _year(text: str) -> int:
-    value = int(text)
-    if not 1970 <= value <= 9999:
-        raise argparse.ArgumentTypeError("expected a year such as 2026")
-    return value
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("expected 1 or more")
-    return value
 
 
 def _settings(options: argparse.Namespace) -> Settings:

@@ -19,7 +19,9 @@ def add(commands: Commands) -> None:
         "postwarden dkim new >> /etc/bind/dkim.zone",
     )
     add_configuration(new)
-    new.add_argument("selector", nargs="?", help="default: the first configured one without a key")
+    new.add_argument(
+        "selector", nargs="?", metavar="SELECTOR", help="default: the first configured one without a key"
+    )
     new.set_defaults(run=_new)
 
     dns = add_command(
@@ -29,7 +31,7 @@ def add(commands: Commands) -> None:
         "postwarden dkim dns mail.inst.example",
     )
     add_configuration(dns)
-    dns.add_argument("server", nargs="*", help="only the CNAMEs for these servers' domains")
+    dns.add_argument("server", nargs="*", metavar="SERVER", help="only the CNAMEs for these servers' domains")
     add_json(dns)
     dns.set_defaults(run=_dns)
 
@@ -40,7 +42,7 @@ def add(commands: Commands) -> None:
         "postwarden dkim check mail.inst.example",
     )
     add_configuration(check)
-    check.add_argument("server", nargs="*", help="only these servers' domains")
+    check.add_argument("server", nargs="*", metavar="SERVER", help="only these servers' domains")
     add_json(check)
     check.set_defaults(run=_check)
 
@@ -51,7 +53,7 @@ def add(commands: Commands) -> None:
         "postwarden dkim rotate && systemctl reload contentfilter",
     )
     add_configuration(rotate)
-    rotate.add_argument("--kind", choices=("rsa", "ed25519"), default="rsa", help="which keys (default: rsa)")
+    rotate.add_argument("--kind", choices=("rsa", "ed25519"), default="rsa", help="which keys; default: rsa")
     rotate.add_argument(
         "--remove", action="store_true", help="remove the old key, if it is not needed any more"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import ssl
 
 from postwarden.registry import acl, contacts, dns
 from postwarden.registry import list as listing
@@ -57,13 +58,13 @@ def _add_contacts(commands: Commands) -> None:
         "--format",
         choices=contacts.FORMATS,
         default="plain",
-        help="an address a line (default), an entry of aliases(5), or JSON with names and servers",
+        help="an address a line, an entry of aliases(5), or JSON with names and servers; default: plain",
     )
     command.add_argument(
         "--name",
         type=_alias_name,
         default=contacts.LIST_NAME,
-        help=f"left side of the alias (default: {contacts.LIST_NAME})",
+        help=f"left side of the alias; default: {contacts.LIST_NAME}",
     )
     command.set_defaults(run=contacts.run)
 
@@ -78,7 +79,7 @@ def _add_dns(commands: Commands) -> None:
     add_configuration(command)
     add_servers(command)
     command.add_argument("--type", choices=dns.TYPES, action="append", help="only these records; repeatable")
-    command.add_argument("--json", action="store_true", help="print one JSON object a line")
+    command.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
     command.set_defaults(run=dns.run)
 
 
@@ -126,11 +127,25 @@ def _add_check(commands: Commands) -> None:
     add_servers(command)
     command.add_argument(
         "--authorities",
+        type=_authorities,
         metavar="FILE",
-        help="certificates that servers' certificates may come from (default: the system's)",
+        help="certificates that servers' certificates may come from; default: the system's",
     )
     add_json(command)
     command.set_defaults(run=_check)
+
+
+def _authorities(path: str) -> str:
+    try:
+        ssl.create_default_context().load_verify_locations(path)
+    except (OSError, ssl.SSLError) as error:
+        reason = (
+            error.strerror
+            if error.filename or not isinstance(error, ssl.SSLError)
+            else "no certificates (PEM)"
+        )
+        raise argparse.ArgumentTypeError(f"{path}: {reason}") from error
+    return path
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -154,4 +169,4 @@ def _interface(text: str) -> str:
 
 def add_servers(command: argparse.ArgumentParser) -> None:
     """Add the names of servers that a command is about."""
-    command.add_argument("server", nargs="*", help="only these servers")
+    command.add_argument("server", nargs="*", metavar="SERVER", help="only these servers")

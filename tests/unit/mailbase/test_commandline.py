@@ -1,15 +1,20 @@
-"""Arguments that both daemons' commands take."""
+"""How commands end, and the arguments that they have in common."""
 
 from __future__ import annotations
 
 import argparse
+import errno
+import io
+import signal
+import sys
 from typing import Any
 
 import pytest
 
 from contentfilter import cli as contentfilter
 from mailbase import __version__
-from mailbase.commandline import duration, giver, moment
+from mailbase.commandline import duration, finish, flow, giver, moment, whole_number
+from mailbase.config import loads
 from policyd import cli as policyd
 from postwarden import cli as postwarden
 
@@ -46,3 +51,72 @@ def test_every_command_tells_its_version(program: Any, capsys: pytest.CaptureFix
         program.main(["--version"])
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"{program.__name__.partition('.')[0]} {__version__}\n"
+
+
+class Denied(Exception):
+    pass
+
+
+def ends(error: BaseException) -> int:
+    def command() -> int:
+        raise error
+
+    return finish("policyd", command, (Denied,))
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [
+        (Denied("not today"), 1, "policyd: not today\n"),
+        (KeyboardInterrupt(), 128 + signal.SIGINT, ""),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), 128 + signal.SIGPIPE, ""),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            1,
+            "policyd: the output: No space left on device\n",
+        ),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), 1, "policyd: /x: Permission denied\n"),
+    ],
+)
+def test_what_ends_a_command_early_is_a_line(
+    capsys: pytest.CaptureFixture[str], error: BaseException, status: int, told: str
+) -> None:
+    assert ends(error) == status
+    assert capsys.readouterr().err == told
+
+
+def test_a_mistake_in_the_configuration_is_78(capsys: pytest.CaptureFixture[str]) -> None:
+    assert finish("policyd", lambda: int(bool(loads("policyd: {lsten: 1}")))) == 78
+    assert "did you mean 'listen'?" in capsys.readouterr().err
+
+
+def test_a_bug_stays_one() -> None:
+    with pytest.raises(ZeroDivisionError):
+        ends(ZeroDivisionError())
+
+
+def test_a_terminal_that_lacks_a_character_shows_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    octets = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(octets, encoding="ascii"))
+    assert finish("policyd", lambda: int(bool(print("--why '…'")))) == 0
+    assert octets.getvalue() == b"--why '?'\n"
+
+
+def test_a_closed_output_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert finish("policyd", lambda: int(sys.stdout.isatty())) == 0
+
+
+def test_numbers_and_flows() -> None:
+    assert (whole_number(0)("7"), whole_number(1, 256)("256"), flow("inbound")) == (7, 256, "inbound")
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "0", "257", "²", "1.5"])
+def test_what_is_no_such_number_is_told(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="expected a number, 1 to 256, got"):
+        whole_number(1, 256)(text)
+
+
+def test_an_unknown_flow_is_told_with_those_there_are() -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=r"one of submission, .*inbound, got 'inbund'"):
+        flow("inbund")

@@ -41,7 +41,7 @@ def test_help_is_there_with_an_example(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main(arguments)
     assert ended.value.code == 0
-    assert len(arguments) == 1 or "example: postwarden" in capsys.readouterr().out
+    assert len(arguments) == 1 or "Example: postwarden" in capsys.readouterr().out
 
 
 def test_set_overrides_the_file(config, tmp_path, capsys):

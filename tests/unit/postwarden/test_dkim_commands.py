@@ -215,7 +215,7 @@ def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("new", "dns", "check", "rotate"):
         with pytest.raises(SystemExit):
             cli.main(["dkim", command, "--help"])
-        assert "example: postwarden dkim" in capsys.readouterr().out
+        assert "Example: postwarden dkim" in capsys.readouterr().out
 
 
 def test_the_keyring_of_a_configuration_that_does_not_sign(tmp_path: Path) -> None:
