@@ -101,7 +101,8 @@ def wired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wired:
 
 def test_callouts_are_turned_on_and_off_by_a_reload(wired: Wired) -> None:
     def checks() -> set[str]:
-        return {check.name for plan in wired.daemon.engine.policy.plan.values() for check in plan}
+        courses = wired.daemon.engine.policy.plan.values()
+        return {check.name for course in courses for check in course.checks}
 
     assert "recipient" not in checks()
     target = "{m.x.example: '127.0.0.1:2525'}"
@@ -394,7 +395,7 @@ def test_the_watch_over_outgoing_mail_follows_a_reload(wired: Wired) -> None:
     wired.write("domain.example", "policyd: {outgoing: {factor: 5, suspend_reply: reject}}")
     wired.reload()
     assert daemon.outgoing.terms is not None
-    assert (daemon.outgoing.terms.factor, daemon.outgoing.terms.suspended) == (5.0, Action.REJECT)
+    assert (daemon.outgoing.terms.factor, daemon.outgoing.watch.terms.suspended) == (5.0, Action.REJECT)
     wired.write("domain.example", "policyd: {outgoing: {factor: many}}")
     wired.reload()
     assert daemon.outgoing.terms.factor == 5.0
