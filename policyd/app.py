@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,10 +28,8 @@ from mailbase.reactor import install
 from mailbase.registry import Registry
 from mailbase.reloading import Reloading
 from mailbase.reloading import Result as Reloaded
-from mailbase.report import Report
 from mailbase.service import Service
 from mailbase.starting import make_log, raise_descriptor_limit
-from mailbase.ticket import Ticket
 from mailbase.wallclock import WallClock
 from policyd.callout.callouts import Callouts
 from policyd.callout.dialling import Dialler
@@ -62,15 +59,8 @@ from policyd.limits.verbs import LimitVerbs
 from policyd.observability.metrics import Metrics
 from policyd.observability.recorder import Recorder
 from policyd.observability.tape import Tape
-from policyd.outgoing.books import OUTGOING, Books
-from policyd.outgoing.counts import Result, Way
-from policyd.outgoing.courier import Courier
-from policyd.outgoing.judging import terms_of as outgoing_terms
+from policyd.outgoing.assembly import Outgoing
 from policyd.outgoing.own_addresses import CONSUMER as OWN_ADDRESS
-from policyd.outgoing.own_addresses import OwnAddresses
-from policyd.outgoing.verbs import OutgoingVerbs
-from policyd.outgoing.watch import Watch
-from policyd.outgoing.ways import Mailer, Poster
 from policyd.reputation.networks import REPUTATION, Reputation
 from policyd.reputation.outcomes import OUTCOMES, Outcomes
 from policyd.reputation.traps import Traps
@@ -151,29 +141,8 @@ class Daemon:
             recorder.limit_refunded,
         )
         traps = Traps(self.reputation, recorder.spamtrap)
-        self._mailer = Mailer(reactor, settings.identity.hostname)
-        self.courier = Courier(
-            reactor, lambda: self._settings, log, self._noticed, self._mailer, Poster(reactor)
-        )
-        self.outgoing = Watch(
-            reactor,
-            Books(
-                self.state.memory(OUTGOING.name),
-                partial(self.state.pages, OUTGOING.name),
-                Deferred.fromCoroutine,
-                reactor.seconds,
-                shared=self.state.shared,
-            ),
-            self.book,
-            None,
-            log,
-            self.courier.tell,
-            Deferred.fromCoroutine,
-            _secret(settings),
-        )
-        self._watch_outgoing(settings)
-        self.own_addresses = OwnAddresses(reactor, self.resolver, log, self.courier.tell)
-        self.metrics.outgoing = lambda: chain(self.outgoing.collect(), self.own_addresses.collect())
+        self.outgoing = Outgoing(settings, self.state, self.book, self.resolver, reactor, log)
+        self.metrics.outgoing = self.outgoing.collect
         self.engine = Engine(
             policy,
             tickets,
@@ -183,7 +152,7 @@ class Daemon:
             transactions=transactions,
             charges=charges,
             trapped=traps.sprung,
-            own=self.outgoing,
+            own=self.outgoing.watch,
         )
         self.limits = LimitVerbs(self.state.limits, lambda: self.engine.policy.limits, reactor)
         self.mails = MailGreylisting(
@@ -197,7 +166,7 @@ class Daemon:
             lambda: self.engine.policy.deadline,
         )
         self.reports = Reports(tickets, charges, reactor.seconds)
-        self.reports.hooks += [traps.reported, self.outcomes.reported, self.outgoing.reported]
+        self.reports.hooks += [traps.reported, self.outcomes.reported, self.outgoing.watch.reported]
         self.learning = Learning(settings.statistics, self.state, reactor, log)
         self.metrics.learning = self.learning.collect
         self.server = PolicyServer(self.engine, recorder)
@@ -205,8 +174,8 @@ class Daemon:
         self.exceptions = ExceptionVerbs(self.book, reactor.seconds, log)
         self.journal = build_journal(settings, reactor, log)
         if self.journal is not None:
-            recorder.journal = self.outgoing.journal = self.journal.note
-            self.reports.hooks.append(self._reported)
+            recorder.journal = self.outgoing.watch.journal = self.journal.note
+            self.reports.hooks.append(self.journal.reported)
             self.metrics.journal = partial(collect, self.journal)
         self.tape = Tape(recorder, reactor.seconds, log, pseudonymised=settings.privacy.pseudonymise)
         self.verbs = Verbs(reactor, self.engine, self.ledger, tickets, self.callouts.forget)
@@ -253,7 +222,7 @@ class Daemon:
         self.book.start()
         self._watch_lists()
         self.learning.start()
-        self.own_addresses.configure(self._settings)
+        self.outgoing.start()
         if self.journal is not None:
             self.journal.start()
         service = Service(
@@ -286,7 +255,7 @@ class Daemon:
                     **self.lists.table(),
                     **self.learning.verbs.table(),
                     **self.learning.bulk.table(),
-                    **OutgoingVerbs(self.outgoing, self.book, self._reactor).table(),
+                    **self.outgoing.verbs.table(),
                 },
                 self._reactor,
                 self._log,
@@ -299,18 +268,6 @@ class Daemon:
             http: Any = site(registry, lambda: "")
             service.listen(settings.metrics, http)
         return service
-
-    def _reported(self, ticket: Ticket, report: Report, final: bool) -> None:
-        if self.journal is not None:
-            seconds = report.content["seconds"].get("total", 0.0) if report.content is not None else 0.0
-            self.journal.outcome(
-                report.id,
-                report.action.value,
-                reply=report.reply,
-                findings=report.findings,
-                seconds=seconds,
-                content=report.content,
-            )
 
     async def _drain(self) -> None:
         self.maps.finish()
@@ -337,9 +294,8 @@ class Daemon:
         self.metrics.know_limits(policy.limits)
         self.learning.configure(settings.statistics)
         self._remember(settings)
-        self._watch_outgoing(settings)
         self.resolver.reconfigure(servers_of(settings.dns), settings.dns)
-        self.own_addresses.configure(settings)
+        self.outgoing.configure(settings)
         self._watch_lists()
         self._warn(policy)
         self._log.info("reloaded", domains=len(policy.registry.domains), servers=len(policy.registry.servers))
@@ -370,18 +326,9 @@ class Daemon:
         self.reputation.prefixes = (greylist.network_v4, greylist.network_v6)
         self.outcomes.prefixes = self.reputation.prefixes
 
-    def _watch_outgoing(self, settings: Settings) -> None:
-        outgoing = settings.policyd.outgoing
-        self.outgoing.terms = outgoing_terms(outgoing) if outgoing.enabled else None
-        self._mailer.hostname = settings.identity.hostname
-
-    def _noticed(self, way: Way, result: Result) -> None:
-        self.outgoing.counts.noticed(way, result)
-
     def stop(self) -> None:
         """End what goes on behind the requests; after the sockets are closed."""
-        self.own_addresses.stop()
-        self.courier.stop()
+        self.outgoing.stop()
         self.lists.stop()
         if self.server.readers is not None:
             self.server.readers.close()
@@ -407,14 +354,6 @@ class Daemon:
     def _warn(self, policy: Policy) -> None:
         for problem in policy.warnings:
             self._log.warning("allowlist", problem=str(problem))
-
-
-def _secret(settings: Settings) -> bytes:
-    """By what recipients are hashed: a secret that outlives the daemon, or none."""
-    privacy = settings.privacy
-    if not privacy.pseudonymise or privacy.key_file is None:
-        return b""
-    return privacy.key_file.read_bytes().strip()[:64]
 
 
 def _fixed(settings: Settings) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The journal as the reactor sees it: a list to append to, and a thread that does the rest.
 
-Interface: :meth:`Journal.note` for each decision, :meth:`Journal.outcome` for what became of a mail,
-:meth:`Journal.explain` for the operator; :attr:`Journal.status` for the metrics.
+Interface: :meth:`Journal.note` for each decision, :meth:`Journal.reported` and :meth:`Journal.outcome` for
+what became of a mail, :meth:`Journal.explain` for the operator; :attr:`Journal.status` for the metrics.
 Diagnostics: a warning when writing begins to fail and with each later attempt, an info when all is well
 again, an error when a damaged file was moved aside, a warning once a minute while entries are dropped.
 """
@@ -18,9 +18,10 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 
 from mailbase.logs import Log
-from mailbase.report import Content
+from mailbase.report import Content, Report
 from mailbase.store.errors import StoreError, describe
 from mailbase.store.worker import ThreadWorker, Worker
+from mailbase.ticket import Ticket
 from mailbase.vocabulary import Action
 from policyd.engine.decision import Decision
 from policyd.journal.entry import Noted, Outcome
@@ -169,6 +170,18 @@ class Journal:
         outcome = Outcome(self._now(), decision_id, action, reply, queue_id, findings, seconds, content)
         self._outcomes.append(outcome)
         self._wake()
+
+    def reported(self, ticket: Ticket, report: Report, final: bool) -> None:
+        """See :data:`policyd.end_of_data.reports.Hook`. Each report counts, final or not."""
+        seconds = report.content["seconds"].get("total", 0.0) if report.content is not None else 0.0
+        self.outcome(
+            report.id,
+            report.action.value,
+            reply=report.reply,
+            findings=report.findings,
+            seconds=seconds,
+            content=report.content,
+        )
 
     async def explain(self, term: str, limit: int) -> list[dict[str, Any]]:
         """What is known of ``term``; see :meth:`~policyd.journal.file.JournalFile.find`.

@@ -390,15 +390,15 @@ def test_limits_traps_and_memory_follow_a_reload(wired: Wired) -> None:
 
 def test_the_watch_over_outgoing_mail_follows_a_reload(wired: Wired) -> None:
     daemon = wired.daemon
-    terms = daemon.outgoing.terms
+    terms = daemon.outgoing.watch.terms
     assert terms is not None
     wired.write("domain.example", "policyd: {outgoing: {factor: 5, suspend_reply: reject}}")
     wired.reload()
-    assert daemon.outgoing.terms is not None
-    assert (daemon.outgoing.terms.factor, daemon.outgoing.watch.terms.suspended) == (5.0, Action.REJECT)
+    assert daemon.outgoing.watch.terms is not None
+    assert (daemon.outgoing.watch.terms.factor, daemon.outgoing.watch.terms.suspended) == (5.0, Action.REJECT)
     wired.write("domain.example", "policyd: {outgoing: {factor: many}}")
     wired.reload()
-    assert daemon.outgoing.terms.factor == 5.0
+    assert daemon.outgoing.watch.terms.factor == 5.0
     wired.write("domain.example", "policyd: {outgoing: {enabled: false}}")
     wired.reload()
-    assert daemon.outgoing.terms is None
+    assert daemon.outgoing.watch.terms is None

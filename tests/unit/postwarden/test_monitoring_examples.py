@@ -73,7 +73,7 @@ def _policyd(folder: Path, store: str) -> CollectorRegistry:
     settings = load(path, overrides)
     daemon = Daemon(Reactor(), path, overrides, settings, Log("policyd", stream=io.StringIO()))
     daemon.lists.adopt(daemon.engine.policy.dns_lists, settings.policyd.list_health)
-    daemon.own_addresses.configure(settings)
+    daemon.outgoing.start()
     registry = new_registry("policyd")
     registry.register(daemon.metrics)
     return registry

@@ -133,7 +133,7 @@ def mail_of_a_user(wired: Wired, mails: int = 1) -> None:
 
 
 def mails_of_a_thief(wired: Wired) -> None:
-    wired.daemon.courier._send = _taken
+    wired.daemon.outgoing.courier._send = _taken
     mail_of_a_user(wired, 46)
 
 
@@ -148,8 +148,8 @@ def thief_who_goes_on(wired: Wired) -> None:
 
 
 def thief_who_is_suspended(wired: Wired) -> None:
-    wired.daemon.outgoing.terms = replace(
-        wired.daemon.outgoing.terms,
+    wired.daemon.outgoing.watch.terms = replace(
+        wired.daemon.outgoing.watch.terms,
         levels=levels_of("policyd: {outgoing: {users: {suspend: {messages: 46}}}}"),
     )
     mails_of_a_thief(wired)
