@@ -30,7 +30,7 @@ _MEDIA = re.compile(
 )
 _DISPOSITION = re.compile(rb"\s*+(?:attachment|inline)?\s*+(?:;|\Z)", re.IGNORECASE)
 _CHARSET = re.compile(rb"charset[*0]{0,3}\s*=\s*[\"']{0,2}([\w.:-]{1,40})", re.IGNORECASE)
-_BEFORE = re.compile(rb"[\r\n][\0-\x20:]{1,80}\Z")
+_BEFORE = re.compile(rb"(?:\A|[\r\n])[\0-\x20:]{1,80}\Z")
 _LINES = re.compile(
     rb"(?:>?From [^\n]*\n)?(?:[!-9;-~]{1,200}[ \t]*:[^\n]*(?:\n|\Z)|[ \t]+[^\s][^\n]*(?:\n|\Z))*"
 )

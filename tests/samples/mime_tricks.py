@@ -335,6 +335,8 @@ def breaks(data: bytes) -> Iterator[tuple[str, bytes]]:
         "a From line first": b"From me Thu Jan  1 00:00:00 1970\r\n",
     }.items():
         yield name, first + head + b"\r\n" + body
+    yield "encoding first, after a blank", b" " + CTE + b"base64\r\n" + KIND + NAMED + b"\r\n" + body
+    yield "encoding alone, after a blank", b" " + CTE + b"base64\r\n\r\n" + body
     yield "encoding first", CTE + b"base64\r\n" + KIND + NAMED + b"\r\n" + body
 
 
