@@ -244,4 +244,5 @@ def media_type(value: bytes) -> str:
     if b"(" in value:
         value = without_comments(value)
     head = value.split(b";", 1)[0].strip(b" \t\r\n\"'").lower()
-    return head.split(None, 1)[0].decode("latin-1") if head else ""
+    words = head.split(None, 1)
+    return words[0].decode("latin-1") if words else ""

@@ -34,6 +34,12 @@ def test_mail_of_header_alone():
     assert parts(b"From: a@b\r\n") == [("1", b"")]
 
 
+@pytest.mark.parametrize("value", [b"", b"\x0b", b"\x0c; charset=utf-8", b'""', b"\x0b'"])
+def test_content_type_that_says_nothing(value: bytes):
+    mail = b"MIME-Version: 1.0\r\nContent-Type:" + value + b"\r\n\r\nhello\r\n"
+    assert [item.data for item in read(mail) if isinstance(item, Part)] == [b"hello\r\n"]
+
+
 def test_mail_that_begins_with_an_empty_line():
     assert parts(b"\r\nhello") == [("1", b"hello")]
 
