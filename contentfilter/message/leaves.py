@@ -204,7 +204,7 @@ class Leaves:
             case "quoted-printable":
                 return [encodings.quoted_printable(self.wire, start, end)]
             case "uuencode":
-                return [uuencode_body(self.wire.text(start, end))]
+                return [*uuencode_body(self.wire.text(start, end))]
             case "binhex":
                 return [content for _name, content in binhexed(self._short_text(start, end)) if content]
             case _:

@@ -22,10 +22,13 @@ _JUNK = bytes(set(range(256)) - set(_ALPHABET + b"="))
 
 _UU_BEGIN = re.compile(
     rb"(?:\A|[\r\n])begin(-base64)?[ \t]++(?:([0-9]{3,7})(?=[ \t\r\n]))?[ \t]*+([^\r\n]{0,2000}+)"
-    rb"(?:\r\n|\r|\n)(?(1)|(?=[\r\n\x20-\x60]))"
+    rb"(?:\r\n|\r|\n)(?(1)|(?(2)(?!begin[ \t])|(?=[\r\n\x20-\x60])))"
 )
-"""Some programs take any number for a mode, and do without a name, or without a mode. Behind it there are
-characters of the encoding."""
+"""Some programs take any number for a mode, and do without a name, or without a mode. Then characters of the
+encoding stand behind it."""
+_UU_CANDIDATE = re.compile(rb"(?:\A|[\r\n])(?:[ \t]{0,4}([!-M][\x20-\x60]{2,90})|end[ \t]*)(?=[\r\n]|\Z)")
+_UU_TWICE = MIB
+"""Octets of one text that are read once more where other text stands among the lines of data."""
 _UU_FULL_LINE = re.compile(rb"M[\x20-\x60]{60}")
 _YENC_BEGIN = re.compile(
     rb"(?:\A|\n)=ybegin [^\r\n]{0,300}?name=([^\r\n]{1,300})\r?\n(?:=ypart [^\r\n]*\r?\n)?"
@@ -87,7 +90,7 @@ def uuencoded(data: Content) -> Iterator[tuple[bytes, bytes]]:
     A line that looks like a beginning and has no data after it yields empty content. Where it has no mode, as
     words may begin, there must be a full line of data.
     """
-    at = 0
+    at, left = 0, _UU_TWICE
     while match := _UU_BEGIN.search(data, at):
         in_base64, mode, name = match.groups()
         at, content = match.end() - 1, b""
@@ -99,15 +102,47 @@ def uuencoded(data: Content) -> Iterator[tuple[bytes, bytes]]:
             at = max(at, end)
             content = quads(bytes(data[match.end() : end]).translate(None, _JUNK).split(b"=")[0])
         else:
-            end, content = _uu_lines(data, match.end())
+            start = match.end()
+            end, content, regular = _uu_lines(data, start)
             # The line that is no data may be the true beginning, and the line end before it belongs to it.
             at = max(at, end - 1)
+            if not regular and left > 0 and (content or not _UU_BEGIN.match(data, at)):
+                read, other = _uu_among_others(data, start, left)
+                left -= read
+                if other != content:
+                    yield name, content
+                    content = other
         yield name, content
 
 
-def _uu_lines(data: Content, at: int) -> tuple[int, bytes]:
-    """The lines of data from ``at`` on, decoded, and where the first one begins that is none."""
-    out, decode, following = [], binascii.a2b_uu, at
+def _uu_among_others(data: Content, start: int, most: int) -> tuple[int, bytes]:
+    """The lines that are data by their length, whatever stands between them, up to the end that is said: how
+    many octets were read, ``most`` at most, and what they hold."""
+    out, stop = [], min(len(data), start + most)
+    for match in _UU_CANDIDATE.finditer(data, max(0, start - 1), stop):
+        line = match[1]
+        if line is None:
+            stop = match.end()
+            break
+        if _is_uu_line(line):
+            out.append(binascii.a2b_uu(line[: 1 + _uu_size(line)]))
+    return stop - start, b"".join(out)
+
+
+def _uu_size(line: bytes) -> int:
+    """How many characters of data a line should have by the first one."""
+    return (((line[0] - 32) & 63) + 2) // 3 * 4
+
+
+def _is_uu_line(line: bytes) -> bool:
+    """Whether a line is as long as its first character says, but for blanks cut off or a sum added."""
+    return -3 < len(line) - 1 - _uu_size(line) < 4
+
+
+def _uu_lines(data: Content, at: int) -> tuple[int, bytes, bool]:
+    """The lines of data from ``at`` on, decoded, where the first one begins that is none, and whether they
+    are as long as they should be and go on to the end."""
+    out, decode, following, regular = [], binascii.a2b_uu, at, True
     while following < len(data):
         at = following
         stop = data.find(b"\n", at)
@@ -118,6 +153,7 @@ def _uu_lines(data: Content, at: int) -> tuple[int, bytes]:
             continue
         if line.startswith(b"end") and len(line.rstrip()) == 3:
             break
+        regular = regular and _is_uu_line(line)
         try:
             out.append(decode(line))
         except binascii.Error:
@@ -125,18 +161,20 @@ def _uu_lines(data: Content, at: int) -> tuple[int, bytes]:
             try:
                 out.append(decode(line[: 1 + ((((line[0] - 32) & 63) * 4 + 2) // 3)]))
             except binascii.Error:
+                regular = False
                 break
     else:
         at = len(data)
-    return at, b"".join(out)
+    return at, b"".join(out), regular
 
 
-def uuencode_body(data: Content) -> bytes:
-    """A body whose Content-Transfer-Encoding says uuencode; the begin line may be missing."""
-    for _name, content in uuencoded(data):
-        if content:
-            return content
-    return _uu_lines(data, 0)[1]
+def uuencode_body(data: Content) -> list[bytes]:
+    """What a body holds whose Content-Transfer-Encoding says uuencode; the begin line may be missing."""
+    if contents := [content for _name, content in uuencoded(data) if content]:
+        return contents
+    _end, content, regular = _uu_lines(data, 0)
+    other = b"" if regular else _uu_among_others(data, 0, _UU_TWICE)[1]
+    return [content, other] if other and other != content else [content]
 
 
 def yencoded(data: Content) -> Iterator[tuple[bytes, bytes]]:

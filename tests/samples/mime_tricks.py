@@ -292,6 +292,20 @@ def other_encodings(data: bytes) -> Iterator[tuple[str, bytes]]:
         "uuencode whose name is a path",
         b"Content-Type: text/plain\r\n\r\n" + uuencoded(data, b"../../x y.doc"),
     )
+    coded = uuencoded(data)
+    first, rest = coded.split(b"\r\n", 1)
+    for label, text in {
+        "words first": first + b"\r\nsee below:\r\n" + rest,
+        "words in capitals first": first + b"\r\nSEE BELOW\r\n" + rest,
+        "words between": coded[:700] + coded[700:].replace(b"\r\n", b"\r\nand so on\r\n", 3),
+        "another beginning between": coded[:700] + coded[700:].replace(b"\r\n", b"\r\nbegin 644 x\r\n", 1),
+        "a table": first
+        + b"\r\ntable\r\n !#$%&'()*+,-./0123456789:;<=>?\r\n@ABCDEFGHIJKLMNOPQRSTUVWXYZ\r\n"
+        + rest,
+        "indented": re.sub(rb"(?m)^(?!begin|end)", b" ", coded),
+    }.items():
+        yield f"uuencode with {label}", b"Content-Type: text/plain\r\n\r\nsee:\r\n" + text
+        yield f"uuencode with {label}, announced", part(text, CTE + b"x-uuencode\r\n")
     yield "BinHex in text", b"Content-Type: text/plain\r\n\r\nsee:\r\n" + binhexed(data)
     for word in (b"binhex", b"binhex40", b"mac-binhex40", b"x-binhex"):
         yield f"{word.decode()}, announced", part(binhexed(data), CTE + word + b"\r\n")
