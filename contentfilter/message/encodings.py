@@ -39,14 +39,14 @@ def quoted_printable(wire: Wire, start: int, end: int) -> bytes | bytearray:
     return out
 
 
-def with_line_feeds(text: bytes, encoding: str) -> bytes:
+def with_line_feeds(text: bytes, encoding: str) -> list[bytes]:
     """What programs make of ``text`` that keep mail with LF alone: they do not put CR back where lines end.
 
     Arguments:
         encoding: ``quoted-printable``, or any that is not decoded.
     """
     text = text.replace(b"\r\n", b"\n")
-    return binascii.a2b_qp(text) if encoding == "quoted-printable" else text
+    return [binascii.a2b_qp(text), *other_readings(text)[0]] if encoding == "quoted-printable" else [text]
 
 
 def other_readings(text: bytes) -> tuple[list[bytes], bool]:

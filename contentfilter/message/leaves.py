@@ -98,22 +98,23 @@ class Leaves:
         """``items``, whose contents are known from now on."""
         for item in items:
             if isinstance(item, Part):
-                self.known[-1].add(_digest(item.data))
+                self.known[-1].update(_digests(item.data))
             yield item
 
     def doubted(self, items: Iterator[Found], number: str, why: str) -> Iterator[Found]:
         """What is new in ``items``, a reading that only some clients have, and that it is."""
-        surprise, new = False, set()
+        surprise, new = False, set[bytes]()
         before = len(self.known)
         # A reading within it has its own memory, so that what it notes is still new out here.
         self.known.append(set())
         for item in items:
             if isinstance(item, Part):
-                digest = _digest(item.data)
-                if digest in new or any(digest in known for known in self.known[:before]):
+                exact, cleared = _digests(item.data)
+                known = (new, *self.known[:before])
+                if any(exact in digests for digests in known):
                     continue
-                new.add(digest)
-                surprise = surprise or not self.plain
+                surprise = surprise or not (self.plain or any(cleared in digests for digests in known))
+                new |= {exact, cleared}
             yield item
         del self.known[before:]
         self.known[-1] |= new
@@ -168,8 +169,8 @@ class Leaves:
                 if doubtful:
                     yield self.ambiguous(number, "broken quoted-printable")
             if encoding in _WITH_LINES and any(b"\r\n" in data and _minds_lines(data) for data in readings):
-                other = encodings.with_line_feeds(self._short_text(start, end), encoding)
-                readings += [other] if other and other not in readings else []
+                others = encodings.with_line_feeds(self._short_text(start, end), encoding)
+                readings += [other for other in others if other and other not in readings]
         name, charset, media = header.name, header.charset, header.media_type
         while readings:
             data = readings.pop(0)
@@ -344,6 +345,9 @@ def _minds_lines(data: Content) -> bool:
     return data.startswith(b"%PDF") or _is_binary(data)
 
 
-def _digest(data: Content) -> bytes:
-    """Tells contents apart, but not by the octets that :mod:`contentfilter.message.variants` clears away."""
-    return hashlib.blake2b(data.translate(None, b"\r\n\0"), digest_size=16).digest()
+def _digests(data: Content) -> tuple[bytes, bytes]:
+    """Tells contents apart: by all of it, and but for the octets that :mod:`contentfilter.message.variants`
+    clears away. In text they make no difference to anybody; a program begins elsewhere without them."""
+    cleared = data.translate(None, b"\r\n\0")
+    digest = hashlib.blake2b(cleared, digest_size=16).digest()
+    return hashlib.blake2b(data, digest_size=16, person=b"exact").digest(), digest

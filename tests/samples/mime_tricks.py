@@ -224,6 +224,14 @@ QUOTED: dict[str, Callable[[bytes], bytes]] = {
     "half an escape and a letter before": lambda data: escaped(data, b"=0X=%02X"),
     "two letters before": lambda data: escaped(data, b"=XX=%02X"),
     "a blank before": lambda data: escaped(data, b"= =%02X"),
+    "a NUL first": lambda data: b"\0" + escaped(data),
+    "NUL here and there": lambda data: escaped(data).replace(b"=\r\n", b"\0=\r\n"),
+    "line ends as they are, blanks before the others": lambda data: escaped(data, end=b"= \r\n").replace(
+        b"=0A", b"\r\n"
+    ),
+    "line ends as they are, escapes cut": lambda data: re.sub(
+        rb"=(.)(.)(?=(?:=..)*=\r)", rb"=\1=\r\n\2", escaped(data).replace(b"=0A", b"\r\n")
+    ),
     "long lines": lambda data: escaped(data, width=5000),
     "a form feed before the line end": lambda data: escaped(data, end=b"=\x0c\r\n"),
     "escapes cut by line ends": lambda data: re.sub(rb"=(.)(.)", rb"=\1=\r\n\2", escaped(data, end=b"")),
