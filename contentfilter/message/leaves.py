@@ -21,9 +21,11 @@ AMBIGUOUS = "mime-ambiguous"
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _HEAD_STEP = 8 * KIB
 _HIDDEN = re.compile(
-    rb"[\r\n][ \t\v\f:]{0,20}content-(?:type|transfer-encoding|disposition)"
-    rb"[ \t]*(?:\([^()\r\n]{0,60}\))?[ \t]*:"
+    rb"[\r\n](?:[ \t\v\f:]{0,20}|--[^\r\n]{1,250}?)(content-(?:type|transfer-encoding|disposition)"
+    rb"[ \t]*(?:\([^()\r\n]{0,60}\))?(?:[ \t]|\r?\n[ \t]){0,40}:)"
 )
+_MAX_SIGNATURES = 50
+"""Lines of two hyphens, as stand before signatures, that are passed over."""
 _FIRST_WINDOW, _WINDOW = 4 * KIB, MIB
 _PIECE_WORK = KIB
 """What a piece of base64 that is decoded by itself counts for, against the bound on work."""
@@ -279,8 +281,7 @@ class Leaves:
             header, body, _large = self.header(line, end)
             following = self._find_header(max(body - 1, line + 9), end)
             stop = following if following >= 0 else end
-            hyphens = self.wire.find(b"\n--", max(line, body - 1), stop)
-            stop = hyphens if hyphens >= 0 else stop
+            stop = self._find_hyphens(max(line, body - 1), stop)
             early = line + header.early_end if header.early_end > 0 else body
             for begin in dict.fromkeys((body, early)):
                 for encoding in header.encodings:
@@ -288,15 +289,26 @@ class Leaves:
                         yield from self.content(header, begin, stop, encoding, number)
             line = following
 
+    def _find_hyphens(self, start: int, end: int) -> int:
+        """Where the line end stands that may belong to a delimiter; the end for none."""
+        for _signature in range(_MAX_SIGNATURES):
+            at = self.wire.find(b"\n--", start, end)
+            if at < 0:
+                return end
+            if self.wire.raw(at + 3, min(end, at + 80)).split(b"\n", 1)[0].strip():
+                return at
+            start = at + 1
+        return start - 1
+
     def _find_header(self, start: int, end: int) -> int:
-        """Where the first line after start begins that is a Content field; -1 for none."""
+        """Where the first Content field begins in a line after start; -1 for none."""
         size = _FIRST_WINDOW
         while start < end:
             stop = min(end, start + size)
             size = min(4 * size, _WINDOW)
             window = self.wire.raw(start, min(end, stop + 60)).lower()
             if b"content-" in window and (match := _HIDDEN.search(window)):
-                return start + match.start() + 1
+                return start + match.start(1)
             start = stop
         return -1
 

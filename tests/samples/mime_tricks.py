@@ -530,8 +530,23 @@ def wrapped(data: bytes) -> Iterator[tuple[str, bytes]]:
         "closing delimiter with text": b"--b1--xyz",
     }.items():
         yield name, delimited(mark)
+    coded = b64(data)
+    yield (
+        "delimiter and header in one line",
+        mail(plain + b"b1", b"b1", TEXT).replace(
+            b"--b1--", b"--b1" + part(coded, b"", CTE + b"base64\r\n") + b"\r\n--b1--"
+        ),
+    )
     yield "delimiter that ends in a bare CR", delimited(b"--b1").replace(b"--b1\r\n" + KIND, b"--b1\r" + KIND)
     yield "after the closing delimiter", mail(plain + b"b1", b"b1", TEXT) + leaf
+    yield (
+        "after the closing delimiter, a colon in the next line",
+        mail(plain + b"b1", b"b1", TEXT) + part(b64(data), b"", CTE[:-2] + b"\r\n : base64\r\n" + KIND),
+    )
+    yield (
+        "after the closing delimiter, uuencode behind a signature",
+        mail(plain + b"b1", b"b1", TEXT) + TEXT + b"-- \r\nme\r\n" + uuencoded(data),
+    )
     yield "after the closing delimiter, with one", mail(plain + b"b1", b"b1", TEXT) + body_of(b"b1", leaf)
     yield "after the closing delimiter, with another", mail(plain + b"b1", b"b1", TEXT) + body_of(b"b2", leaf)
     yield "before the first delimiter", head + plain + b"b1\r\n\r\n" + leaf + body_of(b"b1", TEXT)
