@@ -4,10 +4,10 @@ Interface: :meth:`Callouts.ask` for the check, :meth:`Callouts.forget` for the o
 begun goes on to its end behind the request that began it, so that the next one is answered from memory.
 
 Diagnostics: a warning when a server counts as down, with what it failed by, and an info when it answers
-again; a warning when a registered server must not be called, and when it refuses an address that is
-registered as existing, with an info when it takes that again. A result is used for as long as it lives and no
-longer, also while its server is down: a positive one would else let mail through to an account that was
-closed.
+again; a warning when a registered server must not be called, and when it refuses all addresses that are
+registered as existing, or the first of several, with an info when it takes one again. A result is used for as
+long as it lives and no longer, also while its server is down: a positive one would else let mail through to
+an account that was closed.
 """
 
 from __future__ import annotations
@@ -86,6 +86,8 @@ class Callouts:
         self._in_flight = 0
         self._refusing: set[str] = set()
         """Domains whose existing addresses were refused when they were asked for last."""
+        self._closed: set[str] = set()
+        """Domains with an existing address that was refused while another one was not."""
         self.metrics = CalloutMetrics()
         self.metrics.now = self._now
         self.configure(settings)
@@ -198,8 +200,8 @@ class Callouts:
             return Result.OVER_BUDGET
         if not await self._take(of_server):
             return Result.OVER_BUDGET
-        existing = self._servers.existing(target)
-        control = forward_path(*existing) if existing is not None else None
+        existing = [forward_path(*one) for one in self._servers.existing(target)]
+        controls = [one for one in existing if one is not None]
         result = Result.TEMPORARY
         until = flight.began + self._terms.deadline
         for position, name in enumerate(names):
@@ -207,7 +209,7 @@ class Callouts:
             probe = None
             if position == 0 and self._terms.catch_all and not flight.known.tested:
                 probe = forward_path(self._made_up(), target.domain)
-            script = Script(self._hello, (path,), probe or b"", not path.isascii(), control=control or b"")
+            script = Script(self._hello, (path,), probe or b"", not path.isascii(), controls=controls)
             flight.called = True
             said = await self._ask_server(name, script, self._share(until, len(names) - position - 1))
             if isinstance(said, Outcome):
@@ -325,11 +327,12 @@ class Callouts:
 
     def _refuses_all(self, target: Target, outcome: Outcome) -> bool:
         """Whether the server refused who exists as well: its word on the recipient is then worth nothing."""
-        reply, domain = outcome.replies[1], target.domain
+        reply, domain = outcome.replies[-1], target.domain
         if reply.code < 500:
             if domain in self._refusing and reply.code < 300:
                 self._refusing.discard(domain)
                 self._log.info("callout-existing-accepted", server=target.server, domain=domain)
+            self._note_closed(target, closed=len(outcome.replies) > 2)
             return False
         self.metrics.existing_refused += 1
         if domain not in self._refusing:
@@ -342,6 +345,20 @@ class Callouts:
                 advice="as long as it refuses whom the registration calls existing, its word is not believed",
             )
         return True
+
+    def _note_closed(self, target: Target, closed: bool) -> None:
+        """Of several addresses that should exist, the first is refused, or is not."""
+        if not closed:
+            self._closed.discard(target.domain)
+        elif target.domain not in self._closed:
+            self._closed.add(target.domain)
+            self._log.warning(
+                "callout-existing-closed",
+                server=target.server,
+                domain=target.domain,
+                advice="it refuses one that the registration calls existing and takes another: register one "
+                "that is not closed; postwarden registry check names it",
+            )
 
     def _budgets(self, server: str, client: bytes | None) -> tuple[Ask, Ask | None]:
         """The server's budget, and the client's if it has one."""

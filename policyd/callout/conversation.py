@@ -24,7 +24,7 @@ class Script:
         hello: our name.
         recipients: paths with angle brackets, for RCPT; none: the conversation ends after EHLO.
         probe: one more, asked only if the last of them is accepted.
-        control: likewise, only if that is refused for good.
+        controls: likewise, one after the other, only if that is refused for good, until one is not.
         smtputf8: whether a path is not ASCII.
         tls: whether TLS is turned on where it is offered.
     """
@@ -34,7 +34,7 @@ class Script:
     probe: bytes = b""
     smtputf8: bool = False
     tls: bool = True
-    control: bytes = b""
+    controls: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Conversation:
         self._stage = _Stage.CONNECT
         self._keywords: dict[str, tuple[str, ...]] = {}
         self._unasked = list(script.recipients)
-        self._probe, self._control = script.probe, script.control
+        self._probe, self._controls = script.probe, list(script.controls)
         self._replies: list[Reply] = []
         self._tls = False
         self._shaking_hands = False
@@ -212,9 +212,11 @@ class Conversation:
             return self.fail(str(reply), reply)
         self._replies.append(reply)
         if not self._unasked:
-            more = self._probe if reply.code < 300 else self._control if reply.code >= 500 else b""
-            self._unasked = [more] if more else []
-            self._probe = self._control = b""
+            if reply.code < 300:
+                self._unasked, self._controls = [self._probe] if self._probe else [], []
+            elif reply.code >= 500:
+                self._unasked, self._controls = self._controls[:1], self._controls[1:]
+            self._probe = b""
         return self._next() if self._unasked else self._finish("", polite=True)
 
     def _command(self, stage: _Stage, line: bytes) -> list[Doing]:

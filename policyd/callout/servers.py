@@ -16,6 +16,8 @@ from policyd.callout.result import Target
 PORT = 25
 MAX_ADDRESSES = 4
 """Addresses of one server that are tried."""
+MAX_EXISTING = 3
+"""Addresses that exist which a server is asked for beside one that it refuses; many hang up at more."""
 
 
 class Place(NamedTuple):
@@ -67,17 +69,18 @@ class Servers:
         backup = registered.backup if registered is not None else ""
         return tuple(name for name in (server, backup) if name and name not in self._own_names)
 
-    def existing(self, target: Target) -> tuple[str, str] | None:
-        """Local part and domain of an address beside ``target`` that its domain's registration says exists.
+    def existing(self, target: Target) -> list[tuple[str, str]]:
+        """Local part and domain of addresses beside ``target`` that its domain's registration says exist.
 
-        One that is not ASCII is left out: not every server can be asked for it.
+        Those that are not ASCII are left out: not every server can be asked for them.
         """
         domain = self._registry.domain(target.domain)
+        found = []
         for address in () if domain is None else domain.existing:
             local, _, name = address.rpartition("@")
             if local.isascii() and (name, local.lower()) != target.key:
-                return local, name
-        return None
+                found.append((local, name))
+        return found[:MAX_EXISTING]
 
     def __contains__(self, name: str) -> bool:
         return name in self._registry.servers or self._registry.host_system(name) is not None

@@ -111,10 +111,12 @@ class World:
 
     def _usual(self, call: Call) -> Outcome:
         replies = [self._reply(path) for path in call.script.recipients]
-        if call.script.probe and replies[-1].code == 250:
-            replies.append(self._reply(call.script.probe))
-        if call.script.control and replies[-1].code == 550:
-            replies.append(self._reply(call.script.control))
+        if replies[-1].code == 250:
+            replies += [self._reply(probe) for probe in (call.script.probe,) if probe]
+        else:
+            for control in call.script.controls:
+                if replies[-1].code == 550:
+                    replies.append(self._reply(control))
         return Outcome(tuple(replies), stage="rcpt")
 
     def _reply(self, path: bytes) -> Reply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -220,7 +221,9 @@ def test_the_stages_are_named_for_the_log() -> None:
     assert all(one != other for one, other in pairwise(stages))
 
 
-CONTROL = Script("mx.gate.example", (b"<eve@inst.example>",), b"<made-up@x>", control=b"<ada@inst.example>")
+CONTROL = Script(
+    "mx.gate.example", (b"<eve@inst.example>",), b"<made-up@x>", controls=[b"<ada@inst.example>"]
+)
 
 
 @pytest.mark.parametrize(
@@ -240,6 +243,17 @@ def test_after_the_control_nobody_else_is_asked_for() -> None:
     talk = Talk(CONTROL).hear(*PLAIN, b"550 5.1.1 no\r\n", b"250 ok\r\n")
     assert talk.written[-1] == b"QUIT\r\n"
     assert [reply.code for reply in talk.outcome.replies] == [550, 250]
+
+
+def test_controls_are_asked_for_until_one_is_not_refused() -> None:
+    controls = [b"<a@inst.example>", b"<b@inst.example>", b"<c@inst.example>"]
+    talk = Talk(replace(CONTROL, controls=controls)).hear(*PLAIN, *[b"550 5.1.1 no\r\n"] * 2)
+    assert talk.written[-1] == b"RCPT TO:<b@inst.example>\r\n"
+    talk.hear(b"250 ok\r\n")
+    assert talk.written[-1] == b"QUIT\r\n"
+    assert [reply.code for reply in talk.outcome.replies] == [550, 550, 250]
+    talk = Talk(replace(CONTROL, controls=controls)).hear(*PLAIN, *[b"550 5.1.1 no\r\n"] * 4)
+    assert [reply.code for reply in talk.outcome.replies] == [550] * 4
 
 
 def test_a_control_that_is_cut_off_leaves_the_first_answer() -> None:

@@ -13,7 +13,7 @@ from ..callouts import ADA, ALL, CATCH_ALL, DOWN, KNOWN, TEMPORARY, UNKNOWN, Wor
 def test_a_server_that_refuses_who_exists_refuses_nobody(world: World, bench: Any) -> None:
     world.answers["192.0.2.41"] = replies("550 no such user", "550 no such user")
     assert world.ask("someone@sure.example") is TEMPORARY
-    assert world.calls[0].script.control == b"<ada@sure.example>"
+    assert world.calls[0].script.controls == [b"<ada@sure.example>", b"<eve@sure.example>"]
     world.clock.advance(31)
     assert world.ask("someone@sure.example") is TEMPORARY
     assert bench.stream.getvalue().count("event=callout-existing-refused") == 1
@@ -24,10 +24,34 @@ def test_a_server_that_refuses_who_exists_refuses_nobody(world: World, bench: An
     assert bench.stream.getvalue().count("event=callout-existing-accepted") == 1
 
 
+def test_a_second_address_that_exists_speaks_for_a_server_where_the_first_was_closed(
+    world: World, bench: Any
+) -> None:
+    world.answers["192.0.2.41"] = replies("550 no such user", "550 no such user", "250 ok")
+    assert world.ask("someone@sure.example") is UNKNOWN
+    assert world.calls[0].script.controls == [b"<ada@sure.example>", b"<eve@sure.example>"]
+    world.clock.advance(601)
+    assert world.ask("someone@sure.example") is UNKNOWN
+    assert bench.stream.getvalue().count("event=callout-existing-closed") == 1
+    assert world.metrics.existing_refused == 0
+    # It is told again once it was in order.
+    world.clock.advance(601)
+    world.answers["192.0.2.41"] = replies("550 no such user", "250 ok")
+    assert world.ask("someone@sure.example") is UNKNOWN
+    world.clock.advance(601)
+    world.answers["192.0.2.41"] = replies("550 no such user", "550 no such user", "250 ok")
+    assert world.ask("someone@sure.example") is UNKNOWN
+    assert bench.stream.getvalue().count("event=callout-existing-closed") == 2
+    world.clock.advance(601)
+    world.answers["192.0.2.41"] = replies(*["550 no such user"] * 3)
+    assert world.ask("someone@sure.example") is TEMPORARY
+    assert world.metrics.existing_refused == 1
+
+
 def test_the_existing_address_is_tested_by_another_one(world: World) -> None:
     world.users.add("eve@sure.example")
     assert world.ask("ada@sure.example") is UNKNOWN
-    assert world.calls[0].script.control == b"<eve@sure.example>"
+    assert world.calls[0].script.controls == [b"<eve@sure.example>"]
 
 
 @pytest.mark.parametrize("second", ["450 later", "252 perhaps"])
@@ -43,7 +67,7 @@ def test_a_server_that_hangs_up_behind_its_refusal_is_believed(world: World) -> 
 
 def test_without_an_existing_address_the_server_is_believed(world: World) -> None:
     assert world.ask("someone@lone.example") is UNKNOWN
-    assert world.calls[0].script.control == b""
+    assert world.calls[0].script.controls == []
 
 
 # ---- servers that take everything --------------------------------------------------------------------
