@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -120,48 +121,45 @@ class Checking:
             wanted, lacking = trials(domain)
             asked += wanted
             found += lacking
-        if not self._servers.names(server.name):
-            # It is the gateway itself.
-            return found
-        places = await self._servers.places(server.name, self._until())
+        # Without any it is the gateway itself.
+        for name in self._servers.names(server.name):
+            there = await self._host(server, name, asked)
+            found += there if name == server.name else _of_backup(name, there)
+        return found
+
+    async def _host(self, server: Server, name: str, asked: Sequence[Trial]) -> list[Finding]:
+        """What the server, or its backup, says at each of its addresses."""
+        places = await self._servers.places(name, self._until())
         if not places.places:
-            found.append(
-                Finding(
-                    server.name,
-                    server.name,
-                    Check.CONNECTION,
-                    Severity.ERROR,
-                    places.detail,
-                    "register its addresses, or set its name in DNS",
-                )
-            )
-            return found
+            change = "register its addresses, or set its name in DNS"
+            return [
+                Finding(server.name, name, Check.CONNECTION, Severity.ERROR, places.detail, change),
+            ]
+        found: list[Finding] = []
         answering: tuple[Place, bool] | None = None
         for place in places.places:
             script = Script(self._hello)
-            outcome, certificate = await self._talk(place, script, server.name, self._until())
+            outcome, certificate = await self._talk(place, script, name, self._until())
             found += judge_connection(server, place, outcome, certificate, self._seconds())
             if outcome.handshake_failed:
-                outcome, _ = await self._talk(
-                    place, Script(self._hello, tls=False), server.name, self._until()
-                )
+                outcome, _ = await self._talk(place, Script(self._hello, tls=False), name, self._until())
                 rest = judge_connection(server, place, outcome, None, self._seconds())
                 found += [one for one in rest if one.check is not Check.STARTTLS]
             if answering is None and not outcome.failure:
                 answering = place, outcome.tls
         if answering is not None:
-            found += await self._recipients(server, *answering, asked)
+            found += await self._recipients(server, name, *answering, asked)
         return found
 
     async def _recipients(
-        self, server: Server, place: Place, tls: bool, asked: Sequence[Trial]
+        self, server: Server, name: str, place: Place, tls: bool, asked: Sequence[Trial]
     ) -> list[Finding]:
         found: list[Finding] = []
         for group in _groups(asked):
             paths = [path for _, path in group]
             smtputf8 = not all(path.isascii() for path in paths)
             script = Script(self._hello, paths, smtputf8=smtputf8, tls=tls)
-            outcome, _ = await self._talk(place, script, server.name, self._until())
+            outcome, _ = await self._talk(place, script, name, self._until())
             for number, (trial, _) in enumerate(group):
                 reply = outcome.replies[number] if number < len(outcome.replies) else None
                 found += judge_recipient(server.name, trial, reply, outcome.failure)
@@ -169,6 +167,12 @@ class Checking:
 
     def _until(self) -> float:
         return self._seconds() + self._settings.policyd.callout.deadline
+
+
+def _of_backup(name: str, found: Sequence[Finding]) -> Iterator[Finding]:
+    """What was found at a backup: it is asked, and mail goes there, while its server does not answer."""
+    for one in found:
+        yield replace(one, found=f"the backup {name}: {one.found}")
 
 
 def _groups(asked: Sequence[Trial]) -> Iterator[list[tuple[Trial, bytes]]]:

@@ -76,7 +76,11 @@ def judge_recipient(server: str, trial: Trial, reply: Reply | None, failure: str
     if result is Result.TEMPORARY:
         yield finding(f"neither known nor unknown: {reply}", "let the server trust the gateway")
     elif trial.exists and result is Result.UNKNOWN:
-        yield finding(f"should exist, and is refused: {reply}", "correct the registration, or the server")
+        yield finding(
+            f"should exist, and is refused: {reply}",
+            "register an address that exists, or correct the server: unless another one is registered, "
+            f"nobody at {trial.domain} is refused as unknown until then, such mail hears 450",
+        )
     elif not trial.exists and result is Result.KNOWN:
         yield finding(
             f"should not exist, and is accepted: {reply}",

@@ -324,6 +324,46 @@ def test_recipients_that_are_not_as_registered(world: World) -> None:
     ]
 
 
+def test_an_address_that_was_closed_has_its_consequence_told(world: World) -> None:
+    world.users = {"jörg@new.example"}
+    (finding,) = (one for one in world.run("mail") if one.subject == "ada@inst.example")
+    assert finding.severity is Severity.ERROR
+    assert "nobody at inst.example is refused as unknown until then" in finding.change
+
+
+BACKED_UP = """
+servers:
+  mail.inst.example:
+    addresses: [192.0.2.25]
+    backup: mail2.inst.example
+    domains:
+      inst.example: {existing: ada@inst.example, unknown: nobody@inst.example}
+    systems: [mail2.inst.example]
+"""
+
+
+def test_the_backup_is_looked_at_likewise(tmp_path: Path) -> None:
+    world = World(tmp_path, BACKED_UP)
+    world.resolver.set("mail2.inst.example", "A", "192.0.2.99")
+    world.by_host = {"192.0.2.99": Outcome(keywords={"SIZE": ("1024",)}, tls=True)}
+    begun = "192.0.2.99 size: the backup mail2.inst.example: takes messages up to 1024 octets only"
+    assert [text for text in world.texts() if "backup" in text] == [begun]
+    asked = [(place.host, script.recipients, name) for place, script, name in world.talks]
+    recipients = [b"<ada@inst.example>", b"<nobody@inst.example>"]
+    assert asked[-1] == ("192.0.2.99", recipients, "mail2.inst.example")
+    world.by_host = {"192.0.2.99": Outcome(failure="timed out", stage="banner")}
+    assert (
+        "192.0.2.99 connection: the backup mail2.inst.example: no SMTP: timed out (at banner)"
+        in world.texts()
+    )
+
+
+def test_a_backup_that_nobody_can_find(tmp_path: Path) -> None:
+    texts = World(tmp_path, BACKED_UP).texts()
+    name = "mail2.inst.example"
+    assert f"{name} connection: the backup {name}: no address in DNS: nxdomain" in texts
+
+
 def test_recipients_that_cannot_be_asked_for(world: World) -> None:
     world.reply = lambda address: Reply.relayed([b"450 4.7.1 greylisted"])  # type: ignore[method-assign]
     assert "ada@inst.example callout: neither known nor unknown: 450 4.7.1 greylisted" in world.texts()
