@@ -10,6 +10,8 @@ from contentfilter.content.part import Context, Found, Part
 from contentfilter.message.filename import worst
 
 _PREFIX = "__substg1.0_"
+_NAMED = "__nameid_version1.0"
+"""Lists named properties (MS-OXMSG 2.2.3), in streams that are called like properties and are none."""
 _DATA = "37010102"
 _NAMES = ("3707", "3704", "3001")
 """Long file name, short file name, name that is shown."""
@@ -31,7 +33,7 @@ class Outlook:
             return
         folders: dict[Entry | None, dict[str, Entry]] = {}
         for stream in file.streams:
-            if stream.key.startswith(_PREFIX):
+            if stream.key.startswith(_PREFIX) and not (stream.parent and stream.parent.key == _NAMED):
                 folders.setdefault(stream.parent, {})[stream.key.removeprefix(_PREFIX)] = stream
         room = context.options.members
         for number, streams in enumerate(folders.values()):

@@ -107,6 +107,13 @@ def test_honest_outlook_messages():
     assert "1.0" not in " ".join(finding.part for finding in result.findings)
 
 
+def test_the_list_of_named_properties_holds_no_properties():
+    listed = {stream("10090102"): b"\x54\x85\0\0\x08\0\5\0", stream("10130102"): b"<script>" * 2}
+    tree = outlook_tree(t1000001F="hello".encode("utf-16-le")) | {"__nameid_version1.0": listed}
+    result = scanned(compound_file(tree), "mail.msg")
+    assert (result.findings, result.unscanned) == ((), ())
+
+
 def test_a_message_without_its_table_of_properties():
     assert found(compound_file({"a": {stream("37010102"): PROGRAM}})) == {"executable"}
 
