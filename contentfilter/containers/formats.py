@@ -36,12 +36,14 @@ class Format:
         formats: of libarchive.
         filters: likewise; all that may lie around such an archive.
         single: one compressed file, not an archive of several.
+        options: as ``archive_read_set_options(3)`` takes them.
     """
 
     kind: str
     formats: tuple[str, ...]
     filters: tuple[str, ...] = ()
     single: bool = False
+    options: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,9 @@ RAR4 = Format("RAR", ("rar",))
 RAR5 = Format("RAR 5", ("rar5",))
 CAB = Format("CAB", ("cab",))
 ISO = Format("ISO 9660", ("iso9660",))
-LHA = Format("LHA", ("lha",))
+LHA = Format("LHA", ("lha",), options="lha:hdrcharset=ISO-8859-1")
+"""Names are in the charset of whoever made it, mostly Japanese. libarchive gives an archive up if it cannot
+decode a name; in this charset every octet is a character, and those of a suffix are what they are."""
 CPIO = Format("cpio", ("cpio",))
 TAR = Format("TAR", ("tar",))
 ARJ = Format("ARJ", ())

@@ -94,8 +94,9 @@ def members(
         wanted: the format.
         data: the archive, as a rule the part's own octets.
         start: where in ``data`` it begins.
-        options: for libarchive.
+        options: for libarchive, beside the format's own.
     """
+    options = ",".join(filter(None, (wanted.options, options)))
     try:
         with Reader(data, wanted.formats, wanted.filters, start=start, options=options) as reader:
             yield from _entries(reader, unpacking, wanted.single)

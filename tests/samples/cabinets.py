@@ -39,11 +39,11 @@ def _mszip(content: bytes, at: int) -> bytes:
     return b"CK" + stream.compress(content[at : at + 0x8000]) + stream.flush()
 
 
-def lha(members: Mapping[str, bytes], method: bytes = b"-lh0-") -> bytes:
+def lha(members: Mapping[str, bytes], method: bytes = b"-lh0-", charset: str = "utf-8") -> bytes:
     """An archive with headers of level 0."""
     out = b""
     for name, data in members.items():
-        raw = name.encode()
+        raw = name.encode(charset)
         body = method + struct.pack("<IIIBB", len(data), len(data), 0x210000, 0x20, 0)
         body += bytes([len(raw)]) + raw + struct.pack("<H", _crc16(data))
         out += bytes([len(body), sum(body) & 0xFF]) + body + data

@@ -48,6 +48,14 @@ ARCHIVES = {
 }
 
 
+@pytest.mark.parametrize("charset", ["cp932", "euc-jp", "utf-8", "cp1252"])
+def test_names_in_any_charset_keep_lha_readable(charset: str):
+    name = "müll.txt" if charset == "cp1252" else "報告.txt"
+    result = scan(lha({name: b"text", "x" + name[:2] + ".js": b"WScript.Echo(1)"}, charset=charset))
+    assert {finding.name for finding in result.findings} == {"executable"}
+    assert not result.unscanned
+
+
 @pytest.mark.parametrize("kind", ARCHIVES)
 def test_members_are_scanned(kind: str):
     result = scan(ARCHIVES[kind])
