@@ -34,6 +34,7 @@ from contentfilter.scanners.tar import Tar
 from contentfilter.scanners.tnef import Tnef
 from contentfilter.scanners.unsupported import Unsupported
 from contentfilter.scanners.vba import Vba
+from contentfilter.scanners.visio import Visio
 from contentfilter.scanners.wide_text import WideText
 from contentfilter.scanners.xdp import Xdp
 
@@ -66,6 +67,7 @@ SCANNERS: dict[str, Scanner] = {
         OldFiles(),
         Zip(),
         OleObjects(),
+        Visio(),
         Outlook(),
         OneNote(),
         Cards(),

@@ -1,0 +1,61 @@
+"""Visio's binary drawings: macros and documents in the streams within their stream."""
+
+from __future__ import annotations
+
+import pytest
+
+from contentfilter.containers import visio
+from contentfilter.content.scan import scan_document
+from tests.samples.compound import compound_file
+from tests.samples.office import EMPTY, MACRO, TAME, doc, vba_project
+from tests.samples.visio import drawing, lzss, vsd
+
+
+def scanned(data: bytes) -> tuple[set[str], set[str]]:
+    result = scan_document("plan.vsd", data)
+    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
+    return {finding.name for finding in result.findings}, {item.reason for item in result.unscanned}
+
+
+@pytest.mark.parametrize("version", [5, 6, 11])
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("piece", [512, 8192, 1 << 20])
+def test_macros_of_a_drawing(version: int, packed: bool, piece: int):
+    stream = drawing(vba_project(TAME), version=version, packed=packed, piece=piece)
+    assert scanned(vsd(stream)) == ({"office-macro"}, set())
+    result = scan_document("plan.vsd", vsd(stream))
+    assert all(finding.digest for finding in result.findings)
+    assert "Module1" in " ".join(finding.detail for finding in result.findings)
+
+
+def test_documents_in_a_drawing():
+    assert "office-macro" in scanned(vsd(drawing(doc(None), doc(MACRO))))[0]
+    assert "office-macro" in scanned(drawing(doc(MACRO)))[0]
+
+
+def test_honest_drawings():
+    assert scanned(vsd(drawing())) == (set(), set())
+    assert scanned(vsd(drawing(doc(None), vba_project(EMPTY)))) == (set(), set())
+
+
+def test_drawings_that_are_damaged():
+    assert scanned(vsd(drawing(vba_project(TAME), damaged=True))) == (set(), {"malformed"})
+    assert scanned(vsd(drawing(vba_project(TAME))[:40])) == (set(), {"malformed"})
+    assert scanned(compound_file({"VisioDocument": b""})) == (set(), {"malformed"})
+
+
+def test_a_drawing_that_is_larger_than_what_is_looked_at(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(visio, "_MAX_STREAMS", 3)
+    assert "too-large" in scanned(vsd(drawing(*[doc(None)] * 4)))[0]
+
+
+@pytest.mark.parametrize("size", [0, 1, 3, 4095, 4096, 4097, 20_000])
+def test_what_is_compressed_comes_out_again(size: int):
+    plain = (bytes(range(256)) + b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" + bytes(500)) * 40
+    assert visio.expand(lzss(plain[:size]), 1 << 20) == plain[:size]
+    assert visio.expand(lzss(plain[:size]), 1000) == plain[:size][:1000]
+
+
+def test_places_in_the_ring_before_the_text():
+    # The first octets may refer to zeros that were never written.
+    assert visio.expand(b"\0\0\0", 100) == bytes(3)
