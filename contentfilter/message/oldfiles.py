@@ -125,13 +125,18 @@ def _uu_among_others(data: Content, start: int, most: int) -> tuple[int, bytes]:
             stop = match.end()
             break
         if _is_uu_line(line):
-            out.append(binascii.a2b_uu(line[: 1 + _uu_size(line)]))
+            out.append(_a2b_uu(line))
     return stop - start, b"".join(out)
 
 
 def _uu_size(line: bytes) -> int:
     """How many characters of data a line should have by the first one."""
     return (((line[0] - 32) & 63) + 2) // 3 * 4
+
+
+def _a2b_uu(line: bytes) -> bytes:
+    """A line of data, whatever its last quad is padded with: encoders differ there."""
+    return binascii.a2b_uu(line[: 1 + (((line[0] - 32) & 63) * 4 + 2) // 3])
 
 
 def _is_uu_line(line: bytes) -> bool:
@@ -157,9 +162,8 @@ def _uu_lines(data: Content, at: int) -> tuple[int, bytes, bool]:
         try:
             out.append(decode(line))
         except binascii.Error:
-            # Encoders differ in how they pad the last quad (as in Python's own uu module).
             try:
-                out.append(decode(line[: 1 + ((((line[0] - 32) & 63) * 4 + 2) // 3)]))
+                out.append(_a2b_uu(line))
             except binascii.Error:
                 regular = False
                 break

@@ -173,6 +173,18 @@ def test_uuencode_of_encoders_that_differ():
         assert list(oldfiles.uuencoded(text)) == [(b"f", data)]
 
 
+@pytest.mark.parametrize("size", range(1, 46))
+def test_uuencode_among_other_lines_whatever_it_is_padded_with(size: int):
+    import binascii
+
+    data, spare = b"\xaa" * size, -size % 3
+    line = binascii.b2a_uu(data).rstrip(b"\n")
+    for padding in (b" ", b"`", b"!"):
+        text = line[: len(line) - spare] + padding * spare
+        found = oldfiles.uuencoded(b"begin 644 f\nand here it is\n" + text + b"\n`\nend\n")
+        assert (b"f", data) in list(found)
+
+
 def test_uuencode_that_breaks_off_gives_what_was_there():
     assert list(oldfiles.uuencoded(b"begin 644 f\n%:&5L;&\\\nnothing of the kind\n")) == [(b"f", b"hello")]
 
