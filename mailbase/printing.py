@@ -23,12 +23,19 @@ def wants_json(stream: TextIO, asked: bool) -> bool:
     return asked or not stream.isatty()
 
 
-def write(stream: TextIO, rows: Iterable[Mapping[str, Any]], columns: Sequence[str], as_json: bool) -> int:
+def write(
+    stream: TextIO,
+    rows: Iterable[Mapping[str, Any]],
+    columns: Sequence[str],
+    as_json: bool,
+    widest: int = MAX_CELL,
+) -> int:
     """Print ``rows``; returns how many there were.
 
     Arguments:
         columns: fields that the table shows.
         as_json: all fields, one JSON object a line.
+        widest: characters of a cell in a table.
     """
     if as_json:
         count = 0
@@ -37,13 +44,13 @@ def write(stream: TextIO, rows: Iterable[Mapping[str, Any]], columns: Sequence[s
             count += 1
         return count
     iterator = iter(rows)
-    sample = [_cells(row, columns) for row in islice(iterator, SAMPLE)]
+    sample = [_cells(row, columns, widest) for row in islice(iterator, SAMPLE)]
     if not sample:
         return 0
     widths = [max(len(column), *(len(cells[i]) for cells in sample)) for i, column in enumerate(columns)]
     count = 0
     stream.write(_line([column.upper() for column in columns], widths))
-    for cells in chain(sample, (_cells(row, columns) for row in iterator)):
+    for cells in chain(sample, (_cells(row, columns, widest) for row in iterator)):
         stream.write(_line(cells, widths))
         count += 1
     return count
@@ -53,13 +60,13 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip() + "\n"
 
 
-def _cells(row: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
-    return [_cell(column, row.get(column)) for column in columns]
+def _cells(row: Mapping[str, Any], columns: Sequence[str], widest: int) -> list[str]:
+    return [_cell(column, row.get(column), widest) for column in columns]
 
 
-def _cell(column: str, value: Any) -> str:
-    if value is None:
+def _cell(column: str, value: Any, widest: int) -> str:
+    if value is None or value == "":
         return "-"
     if column in TIMES and isinstance(value, int):
         return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))
-    return printable(str(value), MAX_CELL)
+    return printable(str(value), widest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NotRequired, TypedDict
@@ -26,16 +27,22 @@ MAX_STAGES = 20
 MAX_CLUES = 30
 MAX_SEEN = 120
 """Characters of a clue's detail."""
+_DIGEST = re.compile(r"[0-9a-f]{40}")
 KINDS = ("finding", "unscanned", "failure")
 
 
 class ContentFact(TypedDict):
-    """What a scanner established: a finding, a part that was not scanned, or a scanner that failed."""
+    """What a scanner established: a finding, a part that was not scanned, or a scanner that failed.
+
+    Attributes:
+        digest: of a macro, by which it can be allowed; apart from ``detail``, which may hold foreign text.
+    """
 
     kind: str
     name: str
     part: str
     detail: str
+    digest: NotRequired[str]
 
 
 class ContentClue(TypedDict):
@@ -187,12 +194,15 @@ def _list(value: Any) -> list[Any]:
 def _fact(data: Any) -> ContentFact:
     if not isinstance(data, Mapping) or data.get("kind") not in KINDS:
         raise TypeError("expected a fact")
-    return ContentFact(
+    fact = ContentFact(
         kind=data["kind"],
         name=_text(data["name"])[:MAX_NAME],
         part=_text(data["part"])[:MAX_TEXT],
         detail=_text(data["detail"])[:MAX_TEXT],
     )
+    if _DIGEST.fullmatch(digest := _text(data.get("digest", ""))):
+        fact["digest"] = digest
+    return fact
 
 
 def _number(value: Any) -> float:

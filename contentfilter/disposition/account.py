@@ -114,4 +114,7 @@ def _fact(fact: Fact) -> ContentFact:
             kind = "unscanned"
         case ScanFailed(part, name, detail):
             kind = "failure"
-    return ContentFact(kind=kind, name=name, part=part[:MAX_TEXT], detail=printable(detail, MAX_TEXT))
+    told = ContentFact(kind=kind, name=name, part=part[:MAX_TEXT], detail=printable(detail, MAX_TEXT))
+    if isinstance(fact, Finding) and fact.digest:
+        told["digest"] = fact.digest
+    return told

@@ -60,7 +60,9 @@ def explain(settings: Settings, decision_id: str, stream: TextIO, as_json: bool)
         write(stream, rows, (), True)
     else:
         tell(stream, rows)
-        stream.write(f"\n  policyd explain {decision_id}    # what was decided before the content came\n")
+        stream.write(
+            f"\n  policyd explain {decision_id}    # what came before, and what would make an exception\n"
+        )
     return OK
 
 
@@ -102,7 +104,7 @@ def _tell(stream: TextIO, row: Mapping[str, Any]) -> None:
         if rows:
             stream.write("\n")
             table = io.StringIO()
-            write(table, rows, columns, False)
+            write(table, rows, columns, False, MAX_WIDTH)
             stream.write(indent(table.getvalue(), "  "))
 
 

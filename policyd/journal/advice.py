@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mailbase.vocabulary import Action
+from mailbase.addresses import domain_of
+from mailbase.config import FINDING_NAMES
+from mailbase.vocabulary import Action, Flow
 
 TOTAL = "points"
 """Names the cause where contentfilter's total decided."""
+_BY_DOMAIN = FINDING_NAMES - {"virus", "archive-bomb"}
+"""What a domain may want to have all the same."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,120}")
 _NOT_BY_EXCEPTION = {
     "relay": "relaying is granted by the registry alone: register the domain, or the client as a system",
@@ -58,15 +62,47 @@ def advice(decision: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield _command("allow", recipient, " --as recipient"), "let everybody reach this recipient"
 
 
-def advice_on_total(
-    outcome: Mapping[str, Any], decisions: Iterable[Mapping[str, Any]]
+def advice_on_content(
+    outcome: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]
 ) -> Iterator[tuple[str, str]]:
-    """The same for what was done with a mail's content, if its total decided.
+    """The same for what was done with a mail's content.
 
     Arguments:
         outcome: as :func:`policyd.journal.entry.describe_outcome` tells it.
         decisions: those that are told with it.
     """
+    if outcome["action"] == Action.QUARANTINE:
+        yield f"contentfilter quarantine release {outcome['id']}", "deliver it after all"
+    yield from _on_total(outcome, decisions)
+    if outcome["action"] not in (Action.QUARANTINE, Action.REJECT):
+        return
+    content = outcome.get("content") or {}
+    domains = _domains(outcome, decisions)
+    digests = dict.fromkeys(fact["digest"] for fact in content.get("facts", ()) if fact.get("digest"))
+    for digest in digests:
+        to = "".join(f" --to {shlex.quote(domain)}" for domain in domains) or " --to DOMAIN"
+        told = f"contentfilter macros allow {digest}{to} --for 180d --why '…'"
+        yield told, "let this one macro through to these recipients; read it first"
+    cause = re.match(r"[a-z-]+", content.get("cause", ""))
+    name = cause.group() if cause else ""
+    if not digests and name in _BY_DOMAIN and content.get("flow") in (Flow.INBOUND, Flow.UPSTREAM):
+        for domain in domains:
+            told = f"domains.{domain}.actions: {{{name}: tag}}"
+            yield told, "in the registry: all mail with this passes to that domain, marked"
+
+
+def _domains(outcome: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Those of the mail's recipients, each once."""
+    instances = {one["instance"] for one in decisions if one["id"] == outcome["id"]}
+    same = (one for one in decisions if one["instance"] in instances)
+    known = (domain_of(_known(one, "recipient", "")) for one in same)
+    return list(dict.fromkeys(filter(None, known)))
+
+
+def _on_total(
+    outcome: Mapping[str, Any], decisions: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[str, str]]:
+    """What would change the total, if that decided."""
     content = outcome.get("content") or {}
     cause = content.get("cause", "")
     # With pseudonyms no cause is kept, for it may name a file.

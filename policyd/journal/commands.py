@@ -16,7 +16,7 @@ from mailbase.control.client import ask
 from mailbase.printing import wants_json, write
 from mailbase.replies import printable
 from mailbase.report import QUEUED, TAKEN_OUT
-from policyd.journal.advice import advice, advice_on_total
+from policyd.journal.advice import advice, advice_on_content
 from policyd.journal.verbs import MAX_FOUND
 
 OK, NEGATIVE = 0, 1
@@ -94,7 +94,12 @@ def _listed(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     content = {row["id"]: row["action"] for row in outcomes}
     for row in rows:
         if row["kind"] == "decision":
-            yield {**row, "time": int(row["time"]), "content": content.get(row["id"])}
+            yield {
+                **row,
+                "time": int(row["time"]),
+                "sender": row["sender"] or "<>",
+                "content": content.get(row["id"]),
+            }
 
 
 def _is_one_mail(rows: Sequence[Mapping[str, Any]]) -> bool:
@@ -111,7 +116,7 @@ def _with_advice(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> d
 def _advice(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     if row["kind"] == "decision":
         return advice(row)
-    return advice_on_total(row, (one for one in rows if one["kind"] == "decision"))
+    return advice_on_content(row, [one for one in rows if one["kind"] == "decision"])
 
 
 def tell(stream: TextIO, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -110,7 +110,7 @@ def test_a_mail_is_told_to_a_person(daemons: dict[str, Any]) -> None:
     assert ["recipients", "reject", "2,", "tag", "1"] in lines
     assert ["time", "workers", "12.3", "ms,", "clamd", "2.5", "s"] in lines
     assert ["finding", "office-macro", "2/a.docm", "module", "ThisDocument"] in lines
-    assert ["unscanned", "encrypted", "3/x.7z"] in lines
+    assert ["unscanned", "encrypted", "3/x.7z", "-"] in lines
     assert ["failure", "timed-out", "clamd", "no", "answer"] in lines
     assert "queued as 4XYZ" in printed
     assert f"policyd explain {ID}" in printed
@@ -212,3 +212,18 @@ def test_that_it_was_released_is_told(daemons: dict[str, Any]) -> None:
     _, printed = explain(as_json=False)
     assert f"{ID}  released from the quarantine, queued as 4XYZ\n" in printed
     assert f"{ID}  deleted from the quarantine\n" in printed
+
+
+def test_a_macros_digest_is_told_apart_from_foreign_text_and_in_whole(daemons: dict[str, Any]) -> None:
+    digest = "3753cf91bd3e95e99fb908e30691d8e2fa7fd43a"
+    finding = Finding("office-macro", "2/a.docm", f"VBA in {'x' * 60} #{digest[::-1]}", digest)
+    share = Share(Verdict(ID, Flow.INBOUND, Action.REJECT, finding, (finding,)), (0,))
+    account = content(Told(0.0, Flow.INBOUND, [share], "", 1, {}))
+    report = Report(ID, "192.0.2.1", "a@x.example", Action.REJECT, reply="554 no", content=account)
+    known = Report.from_dict(json.loads(json.dumps(report.to_dict())))
+    assert known.content is not None
+    assert known.content["facts"][0]["digest"] == digest
+    daemons["policyd"] = [{**ROW, "content": known.content}]
+    assert f"#{digest}\n" in explain(as_json=False)[1]
+    account["facts"][0]["digest"] = "x"
+    assert "digest" not in Report.from_dict(report.to_dict()).content["facts"][0]  # type: ignore[index]

@@ -187,6 +187,46 @@ def test_what_would_make_an_exception_to_a_total_stands_behind_it(daemon: Daemon
         assert "flows.inbound.points" not in run("2xh8m627722vw")[1]
 
 
+DIGEST = "3753cf91bd3e95e99fb908e30691d8e2fa7fd43a"
+
+
+def content(name: str, **fact: str) -> dict[str, Any]:
+    facts = [{"kind": "finding", "name": name, "part": "2/a", "detail": f"#{DIGEST[::-1]}", **fact}]
+    return {"flow": "inbound", "cause": f"{name}:2/a", "facts": facts * 2}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "commands"),
+    [
+        (
+            {"content": content("office-macro", digest=DIGEST)},
+            [f"contentfilter macros allow {DIGEST} --to open.example --for 180d --why '…'"],
+        ),
+        (
+            {"content": content("office-macro", digest=DIGEST), "action": "quarantine"},
+            [
+                "contentfilter quarantine release 2xh8m627722vw",
+                f"contentfilter macros allow {DIGEST} --to open.example --for 180d --why '…'",
+            ],
+        ),
+        ({"content": content("office-macro")}, ["domains.open.example.actions: {office-macro: tag}"]),
+        ({"content": content("executable")}, ["domains.open.example.actions: {executable: tag}"]),
+        ({"content": {**content("executable"), "flow": "outbound"}}, []),
+        ({"content": content("executable"), "action": "tag"}, []),
+        ({"content": content("virus")}, []),
+        ({"content": None}, []),
+    ],
+)
+def test_what_would_make_an_exception_to_a_finding(
+    daemon: Daemon, run: Any, outcome: dict[str, Any], commands: list[str]
+) -> None:
+    other = {**REFUSED, "instance": "1b.1.0", "recipient": "x@elsewhere.example"}
+    daemon.rows = [other, {**ACCEPTED, "stage": "DATA"}, {**OUTCOME, **outcome}]
+    _, told = run("eve@open.example", "--json")
+    advice = json.loads(told.splitlines()[-1]).get("advice", [])
+    assert [one["command"] for one in advice] == commands
+
+
 def test_several_mails_are_listed(daemon: Daemon, run: Any) -> None:
     daemon.rows = [REFUSED, {**ACCEPTED, "instance": "1b.1.0"}, OUTCOME]
     _, told = run("198.18.0.9")
