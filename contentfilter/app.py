@@ -6,7 +6,7 @@ import gc
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import compress
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -19,7 +19,7 @@ from contentfilter.authentication.assembly import build_authentication
 from contentfilter.authentication.metrics import AuthenticationMetrics
 from contentfilter.control import Verbs
 from contentfilter.disposition.splits import Splits
-from contentfilter.engines.assembly import Engines, missing
+from contentfilter.engines.assembly import Engines
 from contentfilter.inspector import Backends, MailInspector
 from contentfilter.learning.bulk import BulkAssessor, is_counted
 from contentfilter.learning.student import Student
@@ -29,8 +29,8 @@ from contentfilter.macros.file import AllowlistError
 from contentfilter.macros.file import read as read_allowed
 from contentfilter.metrics import Metrics
 from contentfilter.milter.server import MilterFactory
-from contentfilter.origin.upstream import Investigator
 from contentfilter.panel import Panel
+from contentfilter.peer import Peer
 from contentfilter.pool.confinement import hide_memory
 from contentfilter.pool.heap import keep_memory
 from contentfilter.pool.pool import Pool
@@ -40,20 +40,16 @@ from contentfilter.quarantine.entry import QuarantineError
 from contentfilter.quarantine.folder import prepare
 from contentfilter.quarantine.housekeeping import Housekeeper
 from contentfilter.quarantine.keeper import Quarantine
+from contentfilter.readiness import Readiness
 from contentfilter.recall import Recall
+from contentfilter.reinjection.own_mail import OwnMail
 from contentfilter.reinjection.reinjection import ReinjectionPort
-from contentfilter.reporting import Reporter
 from contentfilter.rules.own import OwnRules
-from contentfilter.session.envelope import Envelope
 from contentfilter.session.intake import Intake
 from contentfilter.session.server import Front, ProxyFactory, Shared, filter_name
 from contentfilter.signing.public import KeyProblem, PublicKey
 from contentfilter.signing.service import Signing, read_keys
-from contentfilter.smtp.client import Job
-from contentfilter.smtp.client import Result as Delivery
 from contentfilter.spamengines.assessor import SpamEngine
-from contentfilter.spool.spool import Spool
-from contentfilter.spool.unstuffing import stuffed
 from contentfilter.urls.assembly import UrlWatch
 from mailbase.config import (
     FINDING_NAMES,
@@ -62,11 +58,9 @@ from mailbase.config import (
     Settings,
     load,
 )
-from mailbase.control.peer import ControlClient, ask_once
 from mailbase.control.server import ControlServer
 from mailbase.dns import build_resolver, servers_of
 from mailbase.dns.upstreams import Upstream
-from mailbase.evidence import VERB as EVIDENCE
 from mailbase.lists.board import CONSUMER as LIST_TEST
 from mailbase.logs import Log
 from mailbase.metrics import new_registry, site
@@ -76,7 +70,6 @@ from mailbase.replies import Reply
 from mailbase.service import Service
 from mailbase.spamtraps import Spamtraps
 from mailbase.starting import make_log, raise_descriptor_limit
-from mailbase.vocabulary import Action, Flow
 
 NEEDS_RESTART = ("listeners", "control", "metrics", "message_size_limit", "spool", "timeouts")
 """Settings of ``contentfilter`` that a reload does not change."""
@@ -84,10 +77,6 @@ WHO_ASKS_DNS = ("authentication", "signing", "urls", LIST_TEST)
 """Consumers of DNS, in the metrics."""
 DRAIN_EXTRA = 15.0
 """Seconds beyond the longest a mail may take that stopping waits for."""
-OWN_MAIL = 16 << 20
-"""Octets of a mail of our own that stay in memory; a digest is bounded far below."""
-SENDING = 60.0
-"""Seconds for Postfix to take a mail of our own."""
 T = TypeVar("T")
 _Read: TypeAlias = tuple[Settings, tuple[PublicKey, ...], OwnRules]
 """What a reload reads."""
@@ -139,11 +128,11 @@ class Daemon:
         self._authenticated = AuthenticationMetrics(self.registry)
         self.signing = Signing(reactor, self.resolver, log, self.registry, self._in_thread, time.time)
         self.signing.configure(settings, read_keys(settings))
-        self._connect(settings)
+        self.peer = self._peer(settings)
         self.student = Student(
             reactor,
             self.pool,
-            lambda *question: self._reports.request(*question),
+            lambda *question: self.peer.reports.request(*question),
             Deferred.fromCoroutine,
             time.time,
             log,
@@ -156,15 +145,6 @@ class Daemon:
         self._allowed.refresh()
         self.quarantine = Quarantine(content.quarantine, self._in_thread)
         self.metrics.watch_quarantine(lambda: self.quarantine.usage)
-        self.housekeeper = Housekeeper(
-            reactor,
-            self._in_thread,
-            time.time,
-            lambda: (self.settings, self.quarantine),
-            self._send,
-            log,
-            self.metrics,
-        )
         self.splits = Splits(reactor.seconds, self._is_upstream, self.metrics.split)
         self.recall = Recall(reactor.seconds, content.workers.remember, self.metrics)
         self.inspector = MailInspector(
@@ -177,20 +157,41 @@ class Daemon:
             for listener in content.listeners
         ]
         smtp = (listener.protocol != "lmtp" for listener in content.listeners)
-        # For mail of our own.
-        self._way_back = next(compress(self.ports, smtp), self.ports[0])
+        own = OwnMail(
+            reactor,
+            next(compress(self.ports, smtp), self.ports[0]),
+            lambda: self.settings.contentfilter.spool.folder,
+            log,
+        )
+        self.housekeeper = Housekeeper(
+            reactor,
+            self._in_thread,
+            time.time,
+            lambda: (self.settings, self.quarantine),
+            own.send,
+            log,
+            self.metrics,
+        )
         self.factories = [
             self._front(content, listener, port)
             for listener, port in zip(content.listeners, self.ports, strict=True)
         ]
+        proxied = (listener.protocol != "milter" for listener in content.listeners)
+        self.readiness = Readiness(
+            self.pool,
+            self.signing,
+            self.engines,
+            [*compress(self.ports, proxied)],
+            lambda: self.settings,
+        )
         self.verbs = Verbs(
             self.pool,
-            self.problem,
+            self.readiness.problem,
             self.inspector.recent,
             log,
             self.metrics.quarantine_removed,
             self._measure,
-            lambda *told: self._reporter.unquarantined(*told),
+            lambda *told: self.peer.reporter.unquarantined(*told),
         )
         self.reload = Reloading(
             log,
@@ -206,7 +207,7 @@ class Daemon:
         self, content: ContentfilterSettings, listener: ListenerSettings, port: ReinjectionPort
     ) -> Front:
         def delivered(decision_id: str, reply: Reply) -> None:
-            self._reporter.delivered(decision_id, reply)
+            self.peer.reporter.delivered(decision_id, reply)
 
         shared = Shared(self.inspector, self.intake, self._log, self.metrics, delivered, self.splits)
         if listener.protocol == "milter":
@@ -246,7 +247,7 @@ class Daemon:
             ),
         )
         if content.metrics:
-            http: Any = site(self.registry, self.problem)
+            http: Any = site(self.registry, self.readiness.problem)
             service.listen(content.metrics, http)
         self._reactor.callWhenRunning(self._begin)
         return service
@@ -276,43 +277,11 @@ class Daemon:
         self.urls.stop()
         await self.signing.stop()
         self.resolver.stop()
-        self._disconnect()
-
-    def problem(self) -> str:
-        """Why no mail can be taken now; empty if it can."""
-        if not self.pool.able:
-            return "no scan worker is ready"
-        if why := self.signing.problem():
-            return why
-        for factory, port in zip(self.factories, self.ports, strict=True):
-            # What came to a milter stays with Postfix.
-            if not port.ready and isinstance(factory, ProxyFactory):
-                return f"the reinjection port {port.address} has not answered yet"
-        gone = missing(self.engines.active)
-        if gone and _all_waits(self.settings, "engine-failed"):
-            return f"the virus engine {gone} does not answer, or misses the test virus"
-        gone = missing(self.engines.spam)
-        if gone and _all_waits(self.settings, "spam-engine-failed"):
-            return f"the spam engine {gone} does not answer"
-        return ""
+        self.peer.close()
 
     def _measure(self) -> None:
         """Find out what is in the quarantine; where that fails, the next round says so."""
         self._in_thread(self.quarantine.measure).addErrback(lambda failure: None)
-
-    async def _send(self, envelope: Envelope, message: bytes) -> bool:
-        """Hand a mail of our own to Postfix, behind the filter; whether it took it."""
-        spool = Spool(self.settings.contentfilter.spool.folder, OWN_MAIL)
-        try:
-            spool.write(b"".join(stuffed([message])))
-            not_after = self._reactor.seconds() + SENDING
-            delivered = await self._way_back.deliver(Job(envelope), b"", spool, not_after).outcome
-        finally:
-            spool.close()
-        refused = [str(reply) for reply in delivered.replies if not reply.positive]
-        if refused:
-            self._log.warning("own-mail-refused", recipients=len(refused), reply=refused[0])
-        return delivered.result is Delivery.DELIVERED
 
     # Configuration
 
@@ -324,21 +293,14 @@ class Daemon:
         starter = launcher(self._reactor, settings, self._rules, self._log)
         self.pool.reconfigure(settings.contentfilter.workers, starter)
 
-    def _connect(self, settings: Settings) -> None:
-        path = settings.policyd.control
-        self._policyd = ControlClient(self._reactor, path)
-        # A connection of its own: policyd answers in order, and no mail should wait behind a report.
-        self._reports = ControlClient(self._reactor, path)
-        self._reporter = Reporter(self._reports, Deferred.fromCoroutine, self.metrics.reported)
-
-        def ask(question: dict[str, Any], timeout: float) -> Awaitable[dict[str, Any]]:
-            return ask_once(self._reactor, path, EVIDENCE, question, timeout)
-
-        self._investigator = Investigator(ask, self._log, self.metrics.looked_at)
-
-    def _disconnect(self) -> None:
-        self._policyd.close()
-        self._reports.close()
+    def _peer(self, settings: Settings) -> Peer:
+        return Peer(
+            self._reactor,
+            settings.policyd.control,
+            self._log,
+            self.metrics.reported,
+            self.metrics.looked_at,
+        )
 
     def _backends(self, settings: Settings) -> Backends:
         content: Any = settings.contentfilter
@@ -349,10 +311,10 @@ class Daemon:
             settings=settings,
             pool=self.pool,
             engines=self.engines.active,
-            policyd=self._policyd,
+            policyd=self.peer.questions,
             quarantine=self.quarantine,
-            reporter=self._reporter,
-            investigator=self._investigator,
+            reporter=self.peer.reporter,
+            investigator=self.peer.investigator,
             traps=Spamtraps(settings.spamtraps.addresses),
             panel=Panel(
                 self._reactor,
@@ -371,7 +333,7 @@ class Daemon:
         traps = Spamtraps(settings.spamtraps.addresses)
         if not is_counted(settings):
             return []
-        return [BulkAssessor(self._policyd.request, traps, self._reactor.seconds, self._log)]
+        return [BulkAssessor(self.peer.questions.request, traps, self._reactor.seconds, self._log)]
 
     def _is_upstream(self, address: bytes) -> bool:
         return self.settings.registry.is_upstream(address)
@@ -386,8 +348,8 @@ class Daemon:
         settings, keys, rules = read
         old, content = self.settings, settings.contentfilter
         if settings.policyd.control != old.policyd.control:
-            self._disconnect()
-            self._connect(settings)
+            self.peer.close()
+            self.peer = self._peer(settings)
         same = content.workers == old.contentfilter.workers and rules == self._rules
         if not same or is_counted(settings) != is_counted(old):
             self._rules = rules
@@ -422,11 +384,6 @@ class Daemon:
 
     def _in_thread(self, work: Callable[[], T]) -> Deferred[T]:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)
-
-
-def _all_waits(settings: Settings, reason: str) -> bool:
-    """Whether mail that an engine could not look at, so ``reason``, is deferred in every flow."""
-    return all(settings.flows.of(flow).unscanned[reason] is Action.DEFER for flow in Flow)
 
 
 def launcher(reactor: Any, settings: Settings, rules: OwnRules, log: Log) -> ProcessLauncher:

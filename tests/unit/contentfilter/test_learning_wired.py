@@ -65,7 +65,7 @@ def test_a_spamtraps_mail_is_answered_before_anybody_reads_it_to_learn(school: S
         asked.append({"verb": verb, **about})
         return {}
 
-    school.patch.setattr(school.daemon._reports, "request", ask)
+    school.patch.setattr(school.daemon.peer.reports, "request", ask)
     school.pass_time(EVERY + 1, 1)
     (one,) = asked
     assert (one["verb"], one["spam"], one["source"], one["mails"]) == ("learn", True, "spamtrap", [LESSON])

@@ -98,7 +98,7 @@ def test_a_mail_goes_on_without_the_opinion_of_one_that_is_gone(scene: Scene) ->
     assert scene.samples("contentfilter_panel")[
         "contentfilter_panel_total", frozenset({("name", "rspamd"), ("result", "failed")})
     ]
-    assert not scene.daemon.problem()
+    assert not scene.daemon.readiness.problem()
 
 
 def test_where_mail_must_be_looked_at_it_waits(scene: Scene) -> None:
@@ -111,11 +111,11 @@ def test_where_mail_must_be_looked_at_it_waits(scene: Scene) -> None:
     scene.notice()
     assert scene.mail().startswith("451 4.3.0 ")
     assert scene.mail(client=UPSTREAM).startswith("451 4.3.0 ")
-    assert scene.daemon.problem() == "the spam engine spamassassin does not answer"
+    assert scene.daemon.readiness.problem() == "the spam engine spamassassin does not answer"
     scene.spamd.there = True
     scene.pass_time(4)
     assert scene.mail().startswith("250 ")
-    assert not scene.daemon.problem()
+    assert not scene.daemon.readiness.problem()
 
 
 def test_a_mail_that_is_too_large_for_one_is_assessed_by_the_other(scene: Scene) -> None:
