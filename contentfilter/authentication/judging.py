@@ -80,7 +80,7 @@ class Authenticator:
         while len(self._judged) > MAX_KEPT:
             self._judged.popitem(last=False)
         self._meter.authenticated(judged)
-        self._log.info("authenticated", id=mail.id, **_told(judged))
+        self._log.info("authenticated", id=mail.id, **_told(judged, self._log.pseudonym))
         return Assessment(tuple(clues_of(judged)))
 
     async def stamp(self, mail: Mail, shares: Sequence[Share]) -> bytes:
@@ -129,20 +129,25 @@ def spf_of(mail: Mail) -> Spf:
     return Spf("", domain, helo)
 
 
-def _told(judged: Judged) -> dict[str, str]:
+def _told(judged: Judged, name: Callable[[str], str]) -> dict[str, str]:
+    """For the log.
+
+    Arguments:
+        name: how a domain is written there; one may be a person's.
+    """
     dmarc, chain = judged.dmarc, judged.found.chain
     signatures = [
-        f"{one.result}:{one.domain}" + (f" ({one.reason})" if one.reason else "")
+        f"{one.result}:{name(one.domain)}" + (f" ({one.reason})" if one.reason else "")
         for one in judged.found.signatures
     ]
     told = {
-        "author": ",".join(judged.found.authors),
-        "spf": f"{judged.spf.result or 'unknown'}:{judged.spf.domain}",
+        "author": ",".join(map(name, judged.found.authors)),
+        "spf": f"{judged.spf.result or 'unknown'}:{name(judged.spf.domain)}",
         "dkim": ", ".join(signatures) or "none",
         "arc": f"{chain.result}: {chain.reason}" if chain.reason else chain.result,
         "dmarc": dmarc.result,
         "policy": dmarc.published if dmarc.record else "",
-        "aligned": dmarc.by,
-        "forwarder": judged.forwarder,
+        "aligned": name(dmarc.by),
+        "forwarder": name(judged.forwarder),
     }
-    return {name: text for name, text in told.items() if text}
+    return {field: text for field, text in told.items() if text}

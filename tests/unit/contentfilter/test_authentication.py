@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -345,15 +346,18 @@ class Room:
     """An authenticator, and mail for it."""
 
     def __init__(
-        self, folder: Path, table: TableResolver, enforcement: Enforcement = Enforcement.POINTS
+        self,
+        folder: Path,
+        table: TableResolver,
+        enforcement: Enforcement = Enforcement.POINTS,
+        pseudonym_key: bytes | None = None,
     ) -> None:
         self.output = io.StringIO()
+        log = Log("test", stream=self.output, pseudonym_key=pseudonym_key)
         self.folder = folder
         self.judged: list[Judged] = []
         flows = dict.fromkeys(Flow, Enforcement.OFF) | {Flow.INBOUND: enforcement}
-        self.it = Authenticator(
-            table, lambda: 0.0, Log("test", stream=self.output), self, "mx.example", ("list.example",), flows
-        )
+        self.it = Authenticator(table, lambda: 0.0, log, self, "mx.example", ("list.example",), flows)
 
     def authenticated(self, judged: Judged) -> None:
         self.judged.append(judged)
@@ -407,6 +411,20 @@ def test_a_forwarder_that_is_trusted(tmp_path: Path) -> None:
     assert room.assess(room.mail(other)).clues[0].finding == "dmarc-reject"
     several = replace(sealed, authors=("example.org", "second.example"))
     assert room.assess(room.mail(several)).clues[0].finding == "dmarc-reject"
+
+
+def test_with_pseudonyms_the_log_names_no_domain(tmp_path: Path) -> None:
+    table = TableResolver({("_dmarc.example.org", "TXT"): "v=DMARC1; p=reject"})
+    room = Room(tmp_path, table, pseudonym_key=b"k" * 16)
+    sealed = Chain("pass", "", (Sealed("lists.list.example", "pass"),))
+    found = signed_by(Signature("pass", "example.org", "s"), chain=sealed)
+    room.assess(room.mail(found, ("spf.pass",)))
+    room.assess(room.mail(replace(found, signatures=()), ("spf.pass",)))
+    written = room.output.getvalue()
+    assert written.count("event=authenticated") == 2
+    assert not re.search(r"example|list", written)
+    for name in ("author", "spf=[a-z]+:", "dkim=pass:", "aligned", "forwarder"):
+        assert re.search(rf" {name}=?[0-9a-f]{{16}}", written), name
 
 
 def test_nothing_is_said_where_it_is_off_or_nothing_was_verified(tmp_path: Path) -> None:
