@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import clamav
 import milters
@@ -23,9 +24,13 @@ DIRECT, NULL, OURS = "direct", "null proxy", "contentfilter"
 ALONE, POSTFIX_NULL, POSTFIX_OURS = "Postfix alone", "Postfix + null proxy", "Postfix + contentfilter"
 POSTFIX_MILTER = "Postfix + contentfilter as milter"
 POSTFIX_RSPAMD = "Postfix + rspamd as milter"
-SCANNERS = "contentfilter, scanners alone"
-"""What reads parts, containers and documents; no rules against spam, no signatures, no DMARC."""
 OURS_CLAMD, CLAMSMTP = "contentfilter + clamd", "clamsmtp + clamd"
+ALONE_SUFFIX = ", scanners alone"
+"""With what reads parts, containers and documents; no rules against spam, no signatures, no DMARC."""
+SCANNERS, SCANNERS_CLAMD = OURS + ALONE_SUFFIX, OURS_CLAMD + ALONE_SUFFIX
+POSTFIX_SCANNERS, POSTFIX_MILTER_SCANNERS = POSTFIX_OURS + ALONE_SUFFIX, POSTFIX_MILTER + ALONE_SUFFIX
+INSIDE = (POSTFIX_OURS, POSTFIX_SCANNERS, POSTFIX_MILTER, POSTFIX_MILTER_SCANNERS)
+"""contentfilter before a real Postfix's queue, in each way."""
 HALF_LOAD = "W1, half load"
 """Half of what Postfix with contentfilter carries of W1."""
 WORKERS = WorkerSettings().count
@@ -88,56 +93,85 @@ def _start(programs: Programs, folder: Path, with_postfix: bool, stack: ExitStac
     ports = stack.enter_context(PortReservation())
     sink = ports.take()
     stack.callback(programs.server("smtpsink", sink).stop)
+    return {
+        **_direct(programs, folder, ports, sink, stack),
+        **(_inside(programs, folder, ports, sink, stack) if with_postfix else {}),
+    }
+
+
+def _direct(
+    programs: Programs, folder: Path, ports: PortReservation, sink: int, stack: ExitStack
+) -> dict[str, int]:
+    """Start what sends straight to the sink."""
     null = ports.take()
     stack.callback(programs.server("nullproxy", null, sink).stop)
-    settings = {"contentfilter": {"workers": {"count": WORKERS, "backlog": 1000}}}
-    gateway = stack.enter_context(Gateway(folder / "contentfilter", settings=settings))
-    gateway.write_config(Rewired(reinject_before=sink, reinject_after=sink))
-    gateway.start_contentfilter()
-    scanning = {
-        "contentfilter": {**settings["contentfilter"], "rules": {"shipped": False}},
-        "flows": {"inbound": {"authentication": "off"}},
-    }
-    bare = stack.enter_context(Gateway(folder / "contentfilter-scanners", settings=scanning))
-    bare.write_config(Rewired(reinject_before=sink, reinject_after=sink))
-    bare.start_contentfilter()
-    ways = {DIRECT: sink, NULL: null, OURS: gateway.ports.before, SCANNERS: bare.ports.before}
-    if socket := clamav.clamd(programs, stack):
-        engine = {"addresses": [f"unix:{socket}"], "max_size": "100MiB"}
-        with_clamd = {"contentfilter": {**settings["contentfilter"], "clamd": engine}}
-        other = stack.enter_context(Gateway(folder / "contentfilter-with-clamd", settings=with_clamd))
-        other.write_config(Rewired(reinject_before=sink, reinject_after=sink))
-        other.start_contentfilter()
-        ways[OURS_CLAMD] = other.ports.before
-        if port := clamav.clamsmtp(programs, socket, ports, sink, stack):
-            ways[CLAMSMTP] = port
-    if not with_postfix:
-        return ways
-    empty = GatewayPorts(0, 0, 0, 0, 0, 0, 0, 0, 0, sink)
+    ways = {DIRECT: sink, NULL: null}
+    filters = {way: _contentfilter(way, folder, sink, stack) for way in (OURS, SCANNERS)}
+    socket = clamav.clamd(programs, stack)
+    if socket:
+        for way in (OURS_CLAMD, SCANNERS_CLAMD):
+            filters[way] = _contentfilter(way, folder, sink, stack, clamd=socket)
+    for way, gateway in filters.items():
+        gateway.start_contentfilter()
+        ways[way] = gateway.ports.before
+    if socket and (port := clamav.clamsmtp(programs, socket, ports, sink, stack)):
+        ways[CLAMSMTP] = port
+    return ways
+
+
+def _inside(
+    programs: Programs, folder: Path, ports: PortReservation, sink: int, stack: ExitStack
+) -> dict[str, int]:
+    """Start Postfixes, and what they ask."""
 
     def postfix(name: str, before: int, back: int, milter: int = 0) -> int:
+        empty = GatewayPorts(0, 0, 0, 0, 0, 0, 0, 0, 0, sink)
         wires = replace(empty, mx=ports.take(), reinject_before=back, before=before)
         main = gateway_main(wires, f"{name}.bench.example", ("dst.example",))
         if milter:
             main["smtpd_milters"] = f"inet:127.0.0.1:{milter}"
         listening = [wires.mx, back] if back else [wires.mx]
-        instance = PrivatePostfix(name, main, gateway_services(wires), listening, gateway.guard)
+        instance = PrivatePostfix(name, main, gateway_services(wires), listening, programs.guard)
         stack.callback(instance.remove)
         instance.start()
         return wires.mx
 
-    ways[ALONE] = postfix("alone", 0, 0)
-    proxied, back_null, back_ours = ports.take(), ports.take(), ports.take()
-    stack.callback(programs.server("nullproxy", proxied, back_null).stop)
-    ways[POSTFIX_NULL] = postfix("null", proxied, back_null)
-    inner = stack.enter_context(Gateway(folder / "contentfilter-in-postfix", settings=settings))
-    inner.write_config(Rewired(reinject_before=back_ours, reinject_after=back_ours))
-    ways[POSTFIX_OURS] = postfix("ours", inner.ports.before, back_ours)
-    asked = stack.enter_context(Gateway(folder / "contentfilter-as-milter", settings=settings, milter=True))
-    asked.write_config(Rewired(reinject_before=back_ours, reinject_after=back_ours))
-    asked.start_contentfilter()
-    ways[POSTFIX_MILTER] = postfix("milter", 0, 0, asked.ports.before)
-    if milter := milters.rspamd(programs, folder / "rspamd", ports, stack):
-        ways[POSTFIX_RSPAMD] = postfix("rspamd", 0, 0, milter)
-    inner.start_contentfilter()  # after Postfix: it is ready when the port behind it answers
+    ways = {ALONE: postfix("alone", 0, 0)}
+    proxied, back = ports.take(), ports.take()
+    stack.callback(programs.server("nullproxy", proxied, back).stop)
+    ways[POSTFIX_NULL] = postfix("null", proxied, back)
+    for name, way in (("ours", POSTFIX_OURS), ("scanners", POSTFIX_SCANNERS)):
+        back = ports.take()
+        gateway = _contentfilter(way, folder, back, stack)
+        ways[way] = postfix(name, gateway.ports.before, back)
+        gateway.start_contentfilter()  # after Postfix: it is ready when the port behind it answers
+    for name, way in (("milter", POSTFIX_MILTER), ("milter-scanners", POSTFIX_MILTER_SCANNERS)):
+        gateway = _contentfilter(way, folder, sink, stack, milter=True)
+        gateway.start_contentfilter()
+        ways[way] = postfix(name, 0, 0, gateway.ports.before)
+    if asked := milters.rspamd(programs, folder / "rspamd", ports, stack):
+        ways[POSTFIX_RSPAMD] = postfix("rspamd", 0, 0, asked)
     return ways
+
+
+def _contentfilter(
+    way: str, folder: Path, behind: int, stack: ExitStack, *, milter: bool = False, clamd: Path | None = None
+) -> Gateway:
+    """One for ``way``, with its configuration, not started.
+
+    Arguments:
+        behind: port that takes its mail.
+        clamd: its socket.
+    """
+    settings: dict[str, Any] = {"workers": {"count": WORKERS, "backlog": 1000}}
+    flows: dict[str, Any] = {}
+    if way.endswith(ALONE_SUFFIX):
+        settings["rules"] = {"shipped": False}
+        flows["inbound"] = {"authentication": "off"}
+    if clamd:
+        settings["clamd"] = {"addresses": [f"unix:{clamd}"], "max_size": "100MiB"}
+    place = folder / way.replace(",", "").replace(" ", "-")
+    gateway = Gateway(place, settings={"contentfilter": settings, "flows": flows}, milter=milter)
+    stack.enter_context(gateway)
+    gateway.write_config(Rewired(reinject_before=behind, reinject_after=behind))
+    return gateway

@@ -169,35 +169,41 @@ def _proxy_aims(results: list[dict]) -> Iterator[Aim]:
         for way in (proxy.OURS, proxy.SCANNERS):
             if (rate := median(results, "msgs_per_s", way=way, workload=name)) is not None:
                 yield Aim(f"{way}, {name}", f"{rate:,.1f}/s", f">= {least}/s", rate >= least)
-        ours = median(results, "msgs_per_s", way=proxy.OURS_CLAMD, workload=name)
         theirs = median(results, "msgs_per_s", way=proxy.CLAMSMTP, workload=name)
-        if ours is not None and theirs and name != "W5":
-            yield from _share(f"contentfilter with clamd, {name}, of clamsmtp", ours, theirs, 1.0)
+        for way in (proxy.OURS_CLAMD, proxy.SCANNERS_CLAMD):
+            ours = median(results, "msgs_per_s", way=way, workload=name)
+            yield from _share(f"{way}, {name}, of {proxy.CLAMSMTP}", ours, theirs, 1.0)
     for name, wanted in RSPAMD_SHARE.items():
-        alone = median(results, "msgs_per_s", way=proxy.ALONE, workload=name)
-        ours = median(results, "msgs_per_s", way=proxy.POSTFIX_OURS, workload=name)
-        null = median(results, "msgs_per_s", way=proxy.POSTFIX_NULL, workload=name)
-        if not alone or ours is None or not null:
-            continue
-        share = ours / alone
-        yield from _share(f"Postfix + contentfilter, {name}, of the null proxy", ours, null, NULL_SHARE)
-        if (rspamd := median(results, "msgs_per_s", way=proxy.POSTFIX_RSPAMD, workload=name)) is not None:
-            yield from _share(f"Postfix + contentfilter, {name}, of rspamd as milter", ours, rspamd, 1.0)
-            asked = median(results, "msgs_per_s", way=proxy.POSTFIX_MILTER, workload=name)
-            yield from _share(f"{proxy.POSTFIX_MILTER}, {name}, of rspamd as milter", asked, rspamd, 1.0)
-            continue
-        yield Aim(
-            f"Postfix + contentfilter, {name}, of Postfix alone",
-            f"{share:.0%}",
-            f"> {wanted:.0%} (rspamd's share)",
-            share > wanted,
-        )
-
+        yield from _inside_aims(results, name, wanted)
     slow = median(results, "eod_ms_p99", way=proxy.POSTFIX_OURS, workload=proxy.HALF_LOAD)
     base = median(results, "eod_ms_p99", way=proxy.ALONE, workload=proxy.HALF_LOAD)
     if slow is not None and base is not None:
         added = slow - base
         yield Aim("p99 added to W1 at half load", f"{added:.1f} ms", f"<= {ADDED:g} ms", added <= ADDED)
+
+
+def _inside_aims(results: list[dict], name: str, wanted: float) -> Iterator[Aim]:
+    """What is to remain of a Postfix's rate.
+
+    Arguments:
+        name: of the workload.
+        wanted: the share that rspamd left, where it was not measured in this run.
+    """
+
+    def rate(way: str) -> float | None:
+        return median(results, "msgs_per_s", way=way, workload=name)
+
+    for way in (proxy.POSTFIX_OURS, proxy.POSTFIX_SCANNERS):
+        yield from _share(
+            f"{way}, {name}, of the null proxy", rate(way), rate(proxy.POSTFIX_NULL), NULL_SHARE
+        )
+    if rspamd := rate(proxy.POSTFIX_RSPAMD):
+        for way in proxy.INSIDE:
+            yield from _share(f"{way}, {name}, of rspamd as milter", rate(way), rspamd, 1.0)
+    elif (ours := rate(proxy.POSTFIX_OURS)) is not None and (alone := rate(proxy.ALONE)):
+        share = ours / alone
+        what = f"{proxy.POSTFIX_OURS}, {name}, of Postfix alone"
+        yield Aim(what, f"{share:.0%}", f"> {wanted:.0%} (rspamd's share)", share > wanted)
 
 
 def aims_table(found: list[Aim], width: int) -> str:
