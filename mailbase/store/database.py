@@ -108,17 +108,7 @@ class Database:
             connection.close()
 
     def _bring_to_schema(self, connection: sqlite3.Connection) -> None:
-        present = {
-            table.name: {name for _, name, *_ in connection.execute(f"PRAGMA table_info({table.name})")}
-            for table in self.tables
-        }
-        wanted = [
-            statement
-            for table in self.tables
-            for statement in (
-                table.add_missing(present[table.name]) if present[table.name] else table.create()
-            )
-        ]
+        wanted = [statement for table in self.tables for statement in _lacking(connection, table)]
         if not wanted:
             # Nothing is written when there is nothing to do: a full disk must not keep us from starting.
             return
@@ -144,3 +134,14 @@ class Database:
             except FileNotFoundError:
                 continue
         return aside
+
+
+def _lacking(connection: sqlite3.Connection, table: TableSpec) -> list[str]:
+    """Statements that bring what is in the file to the description of a table."""
+    present = {name for _, name, *_ in connection.execute(f"PRAGMA table_info({table.name})")}
+    if not present:
+        return [table.create()]
+    # Earlier versions had an index of when rows expire.
+    indexes = {name for _, name, *_ in connection.execute(f"PRAGMA index_list({table.name})")}
+    former = f"{table.name}_expires"
+    return [*table.add_missing(present), *([f"DROP INDEX {former}"] if former in indexes else [])]

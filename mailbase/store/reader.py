@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from mailbase.store.database import Database
 from mailbase.store.errors import StoreError, describe, is_corrupt
-from mailbase.store.tables import Row, TableSpec
+from mailbase.store.tables import Row, TableSpec, Value
 
 RETRY_AFTER = 1.0
 """Seconds after a failure in which reads fail at once: a dead disk must not cost every request a time-out."""
@@ -51,12 +51,12 @@ class Reader:
         return found
 
     def scan(self, table: TableSpec) -> Iterator[Row]:
-        """All rows as key and all columns, in the order of the groups that brought them; read in pages.
+        """All rows as key and all columns, in the order of the table; read in pages.
 
         Raises:
             StoreError: cannot be read now.
         """
-        last = -1
+        last: Value = table.beginning
         while True:
             self._cursor or self._open()
             assert self._connection is not None
@@ -64,8 +64,8 @@ class Reader:
                 page = self._connection.execute(table.scan(), (last, ROWS_PER_PAGE)).fetchall()
             except sqlite3.Error as error:
                 raise self._error(error) from error
-            for rowid, *row in page:
-                last = rowid
+            for place, *row in page:
+                last = place
                 yield tuple(row)
             if len(page) < ROWS_PER_PAGE:
                 return
@@ -90,7 +90,7 @@ class Reader:
         """
         cursor = self._cursor or self._open()
         try:
-            (rows,) = cursor.execute(table.last_rowid()).fetchone()
+            (rows,) = cursor.execute(table.size()).fetchone()
         except sqlite3.Error as error:
             raise self._error(error) from error
         return int(rows)

@@ -44,6 +44,10 @@ class TableSpec:
         mostly_absent: whether most look-ups are for keys that are not there: an octet or two of memory for
             each row then answer those without the disk.
         opaque: whether keys are hashes or random, and say nothing of a person.
+        clustered: whether rows are kept in the order of their keys, in one tree: for rows hardly larger than
+            their keys, half the work and half the disk. Else they are appended in the order in which they
+            come: only a narrow index of keys is touched at random, and a miss never reads a row. An older
+            file keeps what it has.
 
     Raises:
         ValueError: a name that is no identifier, or a hot column after one that is not.
@@ -54,6 +58,7 @@ class TableSpec:
     cached: int = 20_000
     mostly_absent: bool = False
     opaque: bool = False
+    clustered: bool = False
 
     def __post_init__(self) -> None:
         for name in (self.name, *(column.name for column in self.columns)):
@@ -79,18 +84,25 @@ class TableSpec:
         """The names of a whole row, as :meth:`Table.scan` yields it, without the key."""
         return (*(column.name for column in self.columns), "expires")
 
-    def create(self) -> list[str]:
-        """Statements that make the table and its index; both may be there already."""
+    @property
+    def order(self) -> str:
+        """The column in whose order all rows are gone through."""
+        return "key" if self.clustered else "rowid"
+
+    @property
+    def beginning(self) -> bytes | int:
+        """What stands before the first row in that order."""
+        return b"" if self.clustered else 0
+
+    def create(self) -> str:
+        """The statement that makes the table."""
         columns = "".join(
             f", {column.name} {column.kind} NOT NULL DEFAULT {_EMPTY[column.kind]}" for column in self.columns
         )
-        return [
-            # A rowid table on purpose: rows are appended in the order of their age, only the narrow index
-            # of keys is touched at random, and a miss never reads a row.
-            f"CREATE TABLE IF NOT EXISTS {self.name} "
-            f"(key BLOB PRIMARY KEY NOT NULL{columns}, expires INTEGER NOT NULL)",
-            f"CREATE INDEX IF NOT EXISTS {self.name}_expires ON {self.name} (expires)",
-        ]
+        return (
+            f"CREATE TABLE {self.name} (key BLOB PRIMARY KEY NOT NULL{columns}, expires INTEGER NOT NULL)"
+            f"{' WITHOUT ROWID' if self.clustered else ''}"
+        )
 
     def add_missing(self, present: set[str]) -> list[str]:
         """Statements that add the columns that an older version did not have."""
@@ -107,19 +119,20 @@ class TableSpec:
         return f"SELECT {', '.join([*names, 'expires'])} FROM {self.name} WHERE key = ?"  # noqa: S608
 
     def scan(self) -> str:
-        """The next rows after a rowid: rowid, key, all columns."""
+        """The next rows after one, in :attr:`order`: the column of that, key, all columns."""
         return (
-            f"SELECT rowid, key, {', '.join(self.names)} FROM {self.name} "  # noqa: S608
-            "WHERE rowid > ? ORDER BY rowid LIMIT ?"
+            f"SELECT {self.order}, key, {', '.join(self.names)} FROM {self.name} "  # noqa: S608
+            f"WHERE {self.order} > ? ORDER BY {self.order} LIMIT ?"
         )
 
     def keys(self) -> str:
         """The next keys after a key; read from the index alone."""
         return f"SELECT key FROM {self.name} WHERE key > ? ORDER BY key LIMIT ?"  # noqa: S608
 
-    def last_rowid(self) -> str:
-        """How many rows there are, or a little more: rows are numbered as they come."""
-        return f"SELECT coalesce(max(rowid), 0) FROM {self.name}"  # noqa: S608
+    def size(self) -> str:
+        """How many rows there are, or a little more: those that are appended are numbered as they come."""
+        counted = "count(*)" if self.clustered else "coalesce(max(rowid), 0)"
+        return f"SELECT {counted} FROM {self.name}"  # noqa: S608
 
     def upsert(self, rows: int) -> str:
         """Insert or replace ``rows`` rows in one statement."""
@@ -135,9 +148,19 @@ class TableSpec:
         """Delete ``rows`` rows by key."""
         return f"DELETE FROM {self.name} WHERE key IN ({', '.join('?' * rows)})"  # noqa: S608
 
-    def purge(self) -> str:
-        """Delete some rows that have expired."""
+    def stretch(self) -> str:
+        """The last of some rows after one, in :attr:`order`; NULL where there are none."""
         return (
-            f"DELETE FROM {self.name} WHERE rowid IN "  # noqa: S608
-            f"(SELECT rowid FROM {self.name} WHERE expires <= ? ORDER BY expires LIMIT ?)"
+            f"SELECT max({self.order}) FROM (SELECT {self.order} FROM {self.name} "  # noqa: S608
+            f"WHERE {self.order} > ? ORDER BY {self.order} LIMIT ?)"
+        )
+
+    def purge(self) -> str:
+        """Delete some of the rows after one, up to another, that have expired.
+
+        Without an index of when they do: each row that is written would pay for it.
+        """
+        return (
+            f"DELETE FROM {self.name} WHERE {self.order} IN (SELECT {self.order} FROM {self.name} "  # noqa: S608
+            f"WHERE {self.order} > ? AND {self.order} <= ? AND expires <= ? LIMIT ?)"
         )

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from mailbase.store.database import Database
 from mailbase.store.errors import is_corrupt
-from mailbase.store.tables import Row, TableSpec
+from mailbase.store.tables import Row, TableSpec, Value
 
 LARGEST = 1024
 """Rows in one statement at most. Groups are cut into powers of two: few statements, so that SQLite keeps them
@@ -40,6 +40,8 @@ class Writer:
         self._database = database
         self._tables = {table.name: table for table in database.tables}
         self._connection: sqlite3.Connection | None = None
+        self._looked_at: dict[str, Value] = {}
+        """Up to where each table was looked through for what has expired."""
         self.moved_aside: deque[str] = deque()
         """Names of damaged files; the store takes them out and logs them."""
         self.dropped: deque[str] = deque()
@@ -118,8 +120,15 @@ class Writer:
                     self.dropped.append(f"{name}: {error!r}")
         cursor.execute("COMMIT")
 
-    def purge(self, now: float, limit: int) -> int:
-        """Delete up to ``limit`` expired rows of each table; returns how many.
+    def purge(self, now: float, look: int, limit: int) -> tuple[int, bool]:
+        """Look at the next rows of each table and delete those that have expired; after the last, begin anew.
+
+        Arguments:
+            look: rows to look at in each.
+            limit: rows to delete in each at most.
+
+        Returns:
+            How many were deleted, and whether there are more among those.
 
         Raises:
             sqlite3.Error: none was deleted.
@@ -127,16 +136,31 @@ class Writer:
         try:
             self.open()
             assert self._connection is not None
-            return sum(
-                max(0, self._connection.execute(table.purge(), (int(now), limit)).rowcount)
-                for table in self._tables.values()
-            )
+            deleted = [
+                self._purge(self._connection, table, now, look, limit) for table in self._tables.values()
+            ]
         except sqlite3.Error as error:
             self.close()
             if not is_corrupt(error):
                 raise
             self.begin_anew()
+            return 0, False
+        return sum(deleted), limit in deleted
+
+    def _purge(
+        self, connection: sqlite3.Connection, table: TableSpec, now: float, look: int, limit: int
+    ) -> int:
+        last: Value | None = None
+        for start in (self._looked_at.get(table.name, table.beginning), table.beginning):
+            (last,) = connection.execute(table.stretch(), (start, look)).fetchone()
+            if last is not None:
+                break
+        else:
             return 0
+        deleted = connection.execute(table.purge(), (start, last, int(now), limit)).rowcount
+        if deleted < limit:
+            self._looked_at[table.name] = last
+        return deleted
 
     def close(self) -> None:
         """Close the connection; what was not committed is rolled back."""

@@ -25,6 +25,7 @@ CLIENTS = TableSpec(
     (Column("retries", "INTEGER"), Column("last", "INTEGER")),
     cached=60_000,
     mostly_absent=True,
+    clustered=True,
 )
 """Key: an identity, see :mod:`policyd.greylist.identity`. The first columns are a Client."""
 

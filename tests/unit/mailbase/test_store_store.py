@@ -6,6 +6,7 @@ import io
 import sqlite3
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,8 @@ FULL = sqlite_error(sqlite3.SQLITE_FULL, "database or disk is full")
 
 
 class Bed:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, spec: TableSpec = SPEC) -> None:
+        self.spec = spec
         self.path = folder / "state.sqlite"
         self.clock = Clock()
         self.clock.advance(1_000_000)
@@ -115,7 +117,7 @@ class Bed:
         self.worker = ManualWorker()
         log = Log("test", stream=self.stream)
         store = Store(
-            Database(self.path, [SPEC, OTHER], self.disk.connect),
+            Database(self.path, [self.spec, OTHER], self.disk.connect),
             self.clock,
             log,
             worker=self.worker,
@@ -147,9 +149,9 @@ class Bed:
         self.store._reader.close()
 
 
-@pytest.fixture
-def bed(tmp_path: Path) -> Iterator[Bed]:
-    bed = Bed(tmp_path)
+@pytest.fixture(params=[False, True], ids=["appended", "clustered"])
+def bed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bed]:
+    bed = Bed(tmp_path, replace(SPEC, clustered=request.param))
     yield bed
     bed.disk.error = bed.disk.read_error = None
     bed.store.close()
@@ -301,6 +303,21 @@ def test_purge_deletes_expired_rows_in_steps_and_nothing_else(
     bed.tick(store_module.PURGE_AGAIN)
     bed.tick(store_module.PURGE_AGAIN)
     assert [row[0] for row in bed.on_disk()] == [b"stays"]
+    assert bed.store.status.purged == 25
+
+
+def test_purge_looks_at_some_rows_a_step_and_begins_anew_after_the_last(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "PURGE_LOOK", 10)
+    for number in range(25):
+        bed.things.put(b"%02d" % number, (number, "", "", int(bed.now + (20 if number % 2 else 5))))
+    bed.tick()
+    left = []
+    for _ in range(5):
+        bed.tick(store_module.PURGE_IDLE)
+        left.append(len(bed.on_disk()))
+    assert left == [20, 10, 5, 0, 0], "of the first ten half, all of the others, and then the first again"
     assert bed.store.status.purged == 25
 
 
@@ -469,7 +486,7 @@ def test_a_row_that_sqlite_cannot_take_does_not_hold_up_the_others(bed: Bed) -> 
 def test_a_column_added_by_a_later_version_is_added_to_the_file(bed: Bed) -> None:
     bed.things.put(b"k", (1, "n", "t", NEVER))
     bed.store.close()
-    later = TableSpec("things", (*SPEC.columns, Column("extra", "INTEGER", hot=False)))
+    later = replace(bed.spec, columns=(*SPEC.columns, Column("extra", "INTEGER", hot=False)))
     log, worker = Log("test", stream=bed.stream), ManualWorker()
     store = Store(Database(bed.path, [later]), bed.clock, log, worker=worker, copier=ManualWorker())
     store.start()
