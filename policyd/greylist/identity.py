@@ -48,8 +48,9 @@ class Caller:
 
     def proves(self, identity: str) -> bool:
         """Whether the caller may be known again by ``identity``, which is one of its own."""
-        if not identity.startswith(BY_NAME):
-            return True
+        return not identity.startswith(BY_NAME) or self._is_named()
+
+    def _is_named(self) -> bool:
         if self._proven is None:
             self._proven = self._names_organisation(self.name, self.address)
         return self._proven
@@ -58,6 +59,13 @@ class Caller:
     def proven(self) -> tuple[str, ...]:
         """The identities by which the caller may be known again."""
         return tuple(identity for identity in self.identities if self.proves(identity))
+
+    @property
+    def proven_keys(self) -> list[bytes]:
+        """The keys of :attr:`proven` in the table of clients."""
+        if not self.name or self._is_named():
+            return self.keys
+        return [client_key(identity) for identity in self.proven]
 
     def is_one_of(self, noted: str) -> bool:
         """Whether the caller is known by an identity in a text of :func:`together`."""

@@ -85,6 +85,19 @@ _fact = Remembered(_make_fact, 1024).__getitem__
 """The fact, always the same object for the same outcome and seconds to wait."""
 
 
+def _client_row(client: Client, lifetime: float) -> Row:
+    return client + (client.last + int(lifetime) + 1,)  # noqa: RUF005 - quicker than one unpacked
+
+
+def _make_first_retry(second_and_lifetime: tuple[int, float]) -> Row:
+    second, lifetime = second_and_lifetime
+    return _client_row(good_retry(None, second), lifetime)
+
+
+_first_retry = Remembered(_make_first_retry, 8).__getitem__
+"""The row of who had no good retry before: the same for all that come within a second."""
+
+
 class Ledger(Protocol):
     """Remembers triplets; the answer may come at once or, from another machine, later."""
 
@@ -262,25 +275,25 @@ class StoreLedger:
         """Count what is not counted yet; where the store takes no more, it counts that, and nobody waits."""
         good, self._good = self._good, []
         self._uncounted.clear()
+        get = self.clients.get
+        rows: dict[bytes, Row] = {}
         for caller, now in good:
+            first = _first_retry((int(now), self.terms.auto_allow_lifetime))
             try:
-                self._count_good_retry(caller, now)
+                for key in caller.proven_keys:
+                    known = rows.get(key) or get(key, now)
+                    # Most are new by all their identities.
+                    rows[key] = first if known is None else self._one_more(known, now)
             except StoreError:
                 continue
+        try:
+            self.clients.put_all(rows)
+        except StoreError:
+            return
 
-    def _count_good_retry(self, caller: Caller, now: float) -> None:
-        """Count one more good retry of the caller, by each identity that it proves."""
-        first: Row | None = None
-        for number, key in enumerate(caller.keys):
-            if number and not caller.proves(caller.identities[number]):
-                continue
-            known = self.clients.get(key, now)
-            if known is not None:
-                row = self._client_row(good_retry(_tuple(Client, known[:2]), now))
-            else:
-                # Most are new by all their identities.
-                row = first = first or self._client_row(good_retry(None, now))
-            self.clients.put(key, row)
+    def _one_more(self, row: Row, now: float) -> Row:
+        """The row of an identity after one more good retry."""
+        return self._client_row(good_retry(_tuple(Client, row[:2]), now))
 
     def _held(self, pair: bytes, key: bytes, row: Row | None, caller: Caller, now: float) -> _Held:
         """What is remembered of the caller and this pair, and where it stands or is to stand.
@@ -322,6 +335,9 @@ class StoreLedger:
             number: of the identity by which it is known.
             row: of that identity.
         """
+        if row[0] < self.terms.auto_allow_after:  # type: ignore[operator]
+            # Most of those with history: of them nothing more is asked.
+            return False
         client, identity = _tuple(Client, row[:2]), caller.identities[number]
         if not is_allowed(client, now, self.terms) or not caller.proves(identity):
             return False
@@ -339,7 +355,7 @@ class StoreLedger:
         return until is not None
 
     def _client_row(self, client: Client) -> Row:
-        return client + (client.last + int(self.terms.auto_allow_lifetime) + 1,)  # noqa: RUF005 - as above
+        return _client_row(client, self.terms.auto_allow_lifetime)
 
     def load_allowed(self, now: float) -> None:
         """Read the networks that were allowed by command; to be called at start and after each change.

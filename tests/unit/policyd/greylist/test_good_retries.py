@@ -77,7 +77,7 @@ def test_a_fault_in_counting_keeps_nothing_from_the_disk(bench: Any, monkeypatch
         raise RuntimeError("bug")
 
     retry_well(bench, 3)
-    monkeypatch.setattr(bench.ledger, "_count_good_retry", fail)
+    monkeypatch.setattr("policyd.greylist.ledger._first_retry", fail)
     bench.clock.advance(1)
     bench.worker.run()
     assert not bench.store.pending
