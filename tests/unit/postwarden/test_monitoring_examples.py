@@ -197,3 +197,26 @@ def test_panels_are_complete_and_do_not_overlap() -> None:
         assert not cells & taken, panel["title"]
         taken |= cells
         assert panel["type"] == "row" or panel["targets"]
+
+
+def test_every_metric_is_documented_with_its_labels(exported: Series) -> None:
+    page = (EXAMPLES.parent / "docs" / "metrics.md").read_text()
+    both = page[page.index("## Both") :]
+    rows = [
+        (daemon + name, set(re.findall(r"`(\w+)`", labels)))
+        for part, daemons in ((page[: -len(both)], ("",)), (both, ("policyd_", "contentfilter_")))
+        for name, labels in re.findall(r"^\| `(\w+)` \| ([^|]*)\|", part, re.M)
+        for daemon in daemons
+    ]
+    documented = dict(rows)
+    assert len(documented) == len(rows)
+    added = {"le", "job", "instance", *_static_labels("policyd")}
+    expected: dict[str, set[str]] = {}
+    for name, series in exported.items():
+        base = re.sub("_(bucket|sum|count)$", "", name)
+        base = base if f"{base}_bucket" in exported else name
+        if base.startswith(("policyd_", "contentfilter_")) and not base.endswith("_created"):
+            expected.setdefault(base, set()).update(
+                label for one in series for label in one if label not in added
+            )
+    assert documented == expected
