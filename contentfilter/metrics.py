@@ -75,20 +75,25 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
         self.messages = Counter(
-            "contentfilter_messages", "Mails decided on.", ["flow", "action"], registry=registry
+            "contentfilter_messages", "Mails decided on.", {"flow": Flow, "action": Action}, registry=registry
         )
         self.message_bytes = Counter(
             "contentfilter_message_bytes", "Octets of mails decided on, un-stuffed.", registry=registry
         )
-        self.findings = Counter("contentfilter_findings", "Findings in mails.", ["name"], registry=registry)
+        self.findings = Counter(
+            "contentfilter_findings", "Findings in mails.", {"name": sorted(FINDING_NAMES)}, registry=registry
+        )
         self.unscanned = Counter(
-            "contentfilter_unscanned", "Parts that were not scanned.", ["reason"], registry=registry
+            "contentfilter_unscanned",
+            "Parts that were not scanned.",
+            {"reason": sorted(UNSCANNED_REASONS)},
+            registry=registry,
         )
         self.parts = Counter("contentfilter_parts", "Parts and members visited.", registry=registry)
         self.seconds = Histogram(
             "contentfilter_scan_seconds",
             "Time of each stage; total: from end-of-data to the verdict.",
-            ["stage"],
+            {"stage": STAGES},
             buckets=_SECONDS,
             registry=registry,
         )
@@ -101,26 +106,26 @@ class Metrics:
         self.engine_scans = Counter(
             "contentfilter_engine_scans",
             "Mails that an engine was given, by what it said.",
-            ["engine", "result"],
+            {"engine": VIRUS, "result": EXAMINED},
             registry=registry,
         )
         self.panel = Counter(
             "contentfilter_panel",
             "Questions to other filters, name servers and the signer, by who was asked.",
-            ["name", "result"],
+            {"name": PANEL, "result": ("answered", "failed")},
             registry=registry,
         )
         self.panel_seconds = Histogram(
             "contentfilter_panel_seconds",
             "Time that each of them took.",
-            ["name"],
+            {"name": PANEL},
             buckets=_SECONDS,
             registry=registry,
         )
         self.self_tests = Counter(
             "contentfilter_engine_self_tests",
             "Tests whether an engine finds the test virus.",
-            ["engine", "result"],
+            {"engine": VIRUS, "result": SELF_TESTS},
             registry=registry,
         )
         self.quarantine_failures = Counter(
@@ -129,55 +134,61 @@ class Metrics:
         self.quarantine_removed = Counter(
             "contentfilter_quarantine_removed",
             "Mails that left the quarantine: released, deleted by command, or kept long enough.",
-            ["how"],
+            {"how": ("released", "deleted", "expired")},
             registry=registry,
         )
         self.digests = Counter(
             "contentfilter_digests",
             "Digests of the quarantine for the administrators of a domain.",
-            ["result"],
+            {"result": ("sent", "failed")},
             registry=registry,
         )
         self.tickets = Counter(
-            "contentfilter_tickets", "Tickets asked for at policyd.", ["result"], registry=registry
+            "contentfilter_tickets", "Tickets asked for at policyd.", {"result": TICKETS}, registry=registry
         )
         self.reports = Counter(
-            "contentfilter_reports", "Mails whose outcome policyd was told.", ["result"], registry=registry
+            "contentfilter_reports",
+            "Mails whose outcome policyd was told.",
+            {"result": REPORTED},
+            registry=registry,
         )
         self.evidence = Counter(
             "contentfilter_evidence",
             "Mails of upstream relays whose client was asked about.",
-            ["result"],
+            {"result": EVIDENCE},
             registry=registry,
         )
         self.by_points = Counter(
             "contentfilter_by_points",
             "Mails with which something was done for their total.",
-            ["flow", "action"],
+            {"flow": Flow, "action": (Action.TAG, Action.QUARANTINE, Action.DEFER, Action.REJECT)},
             registry=registry,
         )
         self.score = Histogram(
             "contentfilter_score",
             "Points that mails came to.",
-            ["flow"],
+            {"flow": Flow},
             buckets=_POINTS,
             registry=registry,
         )
         self.clues = Counter(
             "contentfilter_clues",
             "What mails have points for, by who states it; shadows are not added.",
-            ["source", "kind"],
+            {"source": CLUE_SOURCES, "kind": CLUE_KINDS},
             registry=registry,
         )
         self.deferrals = Counter(
             "contentfilter_deferrals",
             "Mails that were to wait for their total: told so, or taken since they have waited, need not, or "
             "policyd could not be asked.",
-            ["result"],
+            {"result": DEFERRALS},
             registry=registry,
         )
         self.recipients = Counter(
-            "contentfilter_recipients", "Recipients decided on.", ["flow", "action"], registry=registry
+            "contentfilter_recipients",
+            "Recipients decided on.",
+            {"flow": Flow, "action": Action},
+            registry=registry,
         )
         self.unprotected = Counter(
             "contentfilter_unprotected_recipients",
@@ -188,28 +199,31 @@ class Metrics:
             "contentfilter_splits",
             "Mails whose recipients need different answers on SMTP: told to come again, recipients put off, "
             "mails answered as one since that came to nothing.",
-            ["event"],
+            {"event": SPLITS},
             registry=registry,
         )
         self.spamtraps = Counter(
             "contentfilter_spamtrap_recipients", "Spamtraps that got no mail.", registry=registry
         )
         self.workers_ended = Counter(
-            "contentfilter_workers_ended", "Worker processes that ended.", ["fate"], registry=registry
+            "contentfilter_workers_ended", "Worker processes that ended.", {"fate": FATES}, registry=registry
         )
         self.reloads = Counter(
-            "contentfilter_reloads", "Configurations put in force, or refused.", ["result"], registry=registry
+            "contentfilter_reloads",
+            "Configurations put in force, or refused.",
+            {"result": ("ok", "refused")},
+            registry=registry,
         )
         self.transactions = Counter(
             "contentfilter_transactions",
             "Transactions that reached DATA, by how they ended.",
-            ["protocol", "end"],
+            {"protocol": PROTOCOLS, "end": End},
             registry=registry,
         )
         self.transaction_seconds = Histogram(
             "contentfilter_transaction_seconds",
             "Time from DATA to our reply.",
-            ["protocol"],
+            {"protocol": PROTOCOLS},
             buckets=_SECONDS,
             registry=registry,
         )
@@ -219,25 +233,25 @@ class Metrics:
         self.refused = Counter(
             "contentfilter_connections_refused",
             "Connections turned away: too many, not ready, or shutting down.",
-            ["protocol"],
+            {"protocol": PROTOCOLS},
             registry=registry,
         )
         self.mails_kept_out = Counter(
             "contentfilter_messages_kept_out",
             "Messages not let in: too many wait for a worker, or too much is on its way.",
-            ["shortage"],
+            {"shortage": SHORTAGES},
             registry=registry,
         )
         self.scans_recalled = Counter(
             "contentfilter_scans_recalled",
             "Messages not scanned again: what is in them was known, or that they end workers.",
-            ["what"],
+            {"what": RECALLED},
             registry=registry,
         )
         self.lessons = Counter(
             "contentfilter_lessons",
             "Mails that were to be learned: workers told what is seen in them, had no time, or could not.",
-            ["result"],
+            {"result": READINGS},
             registry=registry,
         )
         self.bodies = Counter(
@@ -251,7 +265,10 @@ class Metrics:
             registry=registry,
         )
         self.probes = Counter(
-            "contentfilter_reinjection_probes", "Probes of reinjection ports.", ["result"], registry=registry
+            "contentfilter_reinjection_probes",
+            "Probes of reinjection ports.",
+            {"result": ("answered", "failed")},
+            registry=registry,
         )
         # Nine times for each mail.
         self._took = {stage: self.seconds.labels(stage).observe for stage in STAGES}
@@ -261,57 +278,11 @@ class Metrics:
             for answered in (True, False)
         }
         self._answered_in = {name: self.panel_seconds.labels(name).observe for name in PANEL}
-        self._initialise()
-
-    def _initialise(self) -> None:
-        for flow in Flow:
-            for action in Action:
-                self.messages.labels(flow, action)
-                self.recipients.labels(flow, action)
-            for action in (Action.TAG, Action.QUARANTINE, Action.DEFER, Action.REJECT):
-                self.by_points.labels(flow, action)
-            self.score.labels(flow)
-        for source in CLUE_SOURCES:
-            for kind in CLUE_KINDS:
-                self.clues.labels(source, kind)
         for scanner, reasons in FAILURES.items():
             for reason in reasons:
                 self.failures.labels(scanner, reason)
-        for engine in VIRUS:
-            for result in EXAMINED:
-                self.engine_scans.labels(engine, result)
-            for outcome in SELF_TESTS:
-                self.self_tests.labels(engine, outcome)
-        for name in PANEL:
-            for result in ("answered", "failed"):
-                self.panel.labels(name, result)
         for protocol in PROTOCOLS:
             self.connections.labels(protocol)
-            self.refused.labels(protocol)
-            self.transaction_seconds.labels(protocol)
-            for end in End:
-                self.transactions.labels(protocol, end)
-        for counter, values in (
-            (self.findings, sorted(FINDING_NAMES)),
-            (self.unscanned, sorted(UNSCANNED_REASONS)),
-            (self.seconds, STAGES),
-            (self.tickets, TICKETS),
-            (self.quarantine_removed, ("released", "deleted", "expired")),
-            (self.digests, ("sent", "failed")),
-            (self.splits, SPLITS),
-            (self.deferrals, DEFERRALS),
-            (self.reports, REPORTED),
-            (self.panel_seconds, PANEL),
-            (self.evidence, EVIDENCE),
-            (self.workers_ended, FATES),
-            (self.reloads, ("ok", "refused")),
-            (self.probes, ("answered", "failed")),
-            (self.mails_kept_out, SHORTAGES),
-            (self.scans_recalled, RECALLED),
-            (self.lessons, READINGS),
-        ):
-            for value in values:
-                counter.labels(value)
 
     # The panel's, see contentfilter.panel.Meter
 
@@ -362,6 +333,10 @@ class Metrics:
                 said = "found" if findings else "clean"
         self.engine_scans.labels(engine, said).inc()
 
+    def took(self, stage: Stage, seconds: float) -> None:
+        """A stage of deciding on a mail took so long."""
+        self._took[stage](max(0.0, seconds))
+
     # The engines'
 
     def tested(self, engine: EngineName, outcome: SelfTested) -> None:
@@ -375,6 +350,8 @@ class Metrics:
             engines: tells which are in force.
         """
         self._registry.register(EngineCollector(engines))
+
+    # What is asked of others
 
     def watch_dns(self, dns: DnsMetrics) -> None:
         """Show what the resolver counts."""
@@ -392,10 +369,6 @@ class Metrics:
         """A report to policyd has ended."""
         self.reports.labels(fate).inc()
 
-    def took(self, stage: Stage, seconds: float) -> None:
-        """A stage of deciding on a mail took so long."""
-        self._took[stage](max(0.0, seconds))
-
     # The pool's
 
     def watch(self, pool: Pool[ScanResult]) -> None:
@@ -405,6 +378,18 @@ class Metrics:
         tasks.labels("idle").set_function(lambda: pool.idle)
         waiting = Gauge("contentfilter_workers_queue", "Mails waiting for a worker.", registry=self._registry)
         waiting.set_function(lambda: pool.waiting)
+
+    def worker_ended(self, fate: Fate) -> None:
+        """See :class:`contentfilter.pool.crew.Observer`."""
+        self.workers_ended.labels(fate).inc()
+
+    def recalled(self, what: Recalled) -> None:
+        """See :class:`contentfilter.recall.Recall`."""
+        self.scans_recalled.labels(what).inc()
+
+    def lesson_read(self, how: LessonRead) -> None:
+        """See :class:`contentfilter.learning.student.Student`."""
+        self.lessons.labels(how).inc()
 
     # The quarantine's
 
@@ -430,10 +415,6 @@ class Metrics:
     def digested(self, sent: bool) -> None:
         self.digests.labels("sent" if sent else "failed").inc()
 
-    def worker_ended(self, fate: Fate) -> None:
-        """See :class:`contentfilter.pool.crew.Observer`."""
-        self.workers_ended.labels(fate).inc()
-
     # The proxy's, see contentfilter.metering.ProxyMeter
 
     def connected(self, protocol: str) -> None:
@@ -444,14 +425,6 @@ class Metrics:
 
     def turned_away(self, protocol: str) -> None:
         self.refused.labels(protocol).inc()
-
-    def recalled(self, what: Recalled) -> None:
-        """See :class:`contentfilter.recall.Recall`."""
-        self.scans_recalled.labels(what).inc()
-
-    def lesson_read(self, how: LessonRead) -> None:
-        """See :class:`contentfilter.learning.student.Student`."""
-        self.lessons.labels(how).inc()
 
     def kept_out(self, shortage: Shortage) -> None:
         self.mails_kept_out.labels(shortage).inc()

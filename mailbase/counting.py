@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
+from typing import Generic, TypeAlias, TypeVar
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 C = TypeVar("C")
+Labels: TypeAlias = "Sequence[str] | Mapping[str, Iterable[str]]"
+"""Names; or names with the values that each may have: then every series is there from the start, at 0."""
 
 
 class Count:
@@ -59,16 +62,19 @@ class _Family(Collector, Generic[C]):
     Arguments:
         name: without suffix.
         text: its help.
-        label_names: none for a single series.
+        labels: none for a single series.
         registry: that shows it.
     """
 
-    def __init__(self, name: str, text: str, label_names: Sequence[str], registry: CollectorRegistry) -> None:
+    def __init__(self, name: str, text: str, labels: Labels, registry: CollectorRegistry) -> None:
         self._name = name
         self._text = text
-        self._label_names = label_names
+        self._label_names = tuple(labels)
         self._children: dict[tuple[str, ...], C] = {}
-        if not label_names:
+        if isinstance(labels, Mapping):
+            for values in product(*labels.values()):
+                self.labels(*values)
+        elif not labels:
             self.labels()
         registry.register(self)
 
@@ -94,10 +100,8 @@ class _Family(Collector, Generic[C]):
 class Counter(_Family[Count]):
     """See :class:`_Family`."""
 
-    def __init__(
-        self, name: str, text: str, label_names: Sequence[str] = (), *, registry: CollectorRegistry
-    ) -> None:
-        super().__init__(name, text, label_names, registry)
+    def __init__(self, name: str, text: str, labels: Labels = (), *, registry: CollectorRegistry) -> None:
+        super().__init__(name, text, labels, registry)
 
     def inc(self, amount: float = 1) -> None:
         """Count in the single series of a counter without labels."""
@@ -128,14 +132,14 @@ class Histogram(_Family[Times]):
         self,
         name: str,
         text: str,
-        label_names: Sequence[str] = (),
+        labels: Labels = (),
         *,
         buckets: Sequence[float],
         registry: CollectorRegistry,
     ) -> None:
         self._bounds = tuple(buckets)
         self._names = [*(repr(float(bound)) for bound in buckets), "+Inf"]
-        super().__init__(name, text, label_names, registry)
+        super().__init__(name, text, labels, registry)
 
     def observe(self, amount: float) -> None:
         """Note one in the single series of a histogram without labels."""

@@ -40,38 +40,35 @@ class SigningMetrics:
     def __init__(self, registry: CollectorRegistry, states: Callable[[], Sequence[KeyState]]) -> None:
         self._states = states
         self.signatures = Counter(
-            "contentfilter_signatures", "DKIM signatures that were made.", ["algorithm"], registry=registry
+            "contentfilter_signatures",
+            "DKIM signatures that were made.",
+            {"algorithm": ALGORITHMS},
+            registry=registry,
         )
         self.unsigned_mails = Counter(
             "contentfilter_unsigned",
             "Mails of registered systems and users that went without a signature.",
-            ["reason"],
+            {"reason": REASONS},
             registry=registry,
         )
         self.looks = Counter(
             "contentfilter_signing_looks",
             "Looks at the DKIM records of registered domains.",
-            ["result"],
+            {"result": [sight.value for sight in Sight]},
             registry=registry,
         )
         self.changes = Counter(
             "contentfilter_signing_changes",
             "Domains that can sign with a key from now on, or no longer.",
-            ["change"],
+            {"change": ("gained", "lost")},
             registry=registry,
         )
         self.signers_ended = Counter(
-            "contentfilter_signers_ended", "Signer processes that ended.", ["fate"], registry=registry
+            "contentfilter_signers_ended",
+            "Signer processes that ended.",
+            {"fate": get_args(Fate)},
+            registry=registry,
         )
-        for counter, values in (
-            (self.signatures, ALGORITHMS),
-            (self.unsigned_mails, REASONS),
-            (self.looks, tuple(sight.value for sight in Sight)),
-            (self.changes, ("gained", "lost")),
-            (self.signers_ended, get_args(Fate)),
-        ):
-            for value in values:
-                counter.labels(value)
         registry.register(self)
 
     def collect(self) -> Iterator[Metric]:

@@ -67,6 +67,16 @@ def test_what_was_not_moved_is_shown_from_zero_once_it_is_named() -> None:
     assert registry.get_sample_value("x_mails_total", {"colour": "blue"}) is None
 
 
+def test_with_the_values_of_its_labels_every_series_is_shown_from_the_start() -> None:
+    registry = CollectorRegistry()
+    counter = Counter("x_mails", "Mails.", {"colour": Colour, "kind": iter("ab")}, registry=registry)
+    for colour in Colour:
+        for kind in "ab":
+            assert registry.get_sample_value("x_mails_total", {"colour": colour, "kind": kind}) == 0
+    counter.labels("red", "b").inc(2)
+    assert registry.get_sample_value("x_mails_total", {"colour": "red", "kind": "b"}) == 2
+
+
 def test_a_member_of_an_enumeration_is_its_text() -> None:
     registry = CollectorRegistry()
     counter = Counter("x_mails", "Mails.", ["colour"], registry=registry)
