@@ -23,6 +23,12 @@ _EMPTY = re.compile(r"'|rem(?: |\Z)|option [\w ]+\Z|sub main ?(?:\( ?\) ?)?\Z|en
 _SCRIPT = re.compile(rb"scripts/(?:[^/]+/)+[^/]+\.(?:py|bsh|js|java|class|jar)\Z", re.IGNORECASE)
 _STARTING = re.compile(r"dom:load|on-?load|on-?open|startapp|mouse-?over|prepare|focus", re.IGNORECASE)
 _MACRO_URL = re.compile(r"\s*(?:vnd\.sun\.star\.script|macro|script):", re.IGNORECASE)
+_OFFICE_S_OWN = re.compile(
+    r"\s*(?:application:Template\.\w+\.\w+"
+    r"|vnd\.sun\.star\.script:Template\.\w+\.\w+\?language=Basic&location=application)\s*\Z"
+)
+"""Macros that come with the office suite and that its templates and wizards for letters call. Nothing in a
+document changes them, and a name in Basic leads nowhere else."""
 _STAR_BASIC = frozenset({"starbasic", "basicmanager2"})
 _SIGNS = Needles(b"encryption-data", b"StarBasic", b"source-code", b"office:document", b"event")
 """Without all of these there is nothing."""
@@ -47,7 +53,7 @@ class OpenDocument:
         data = as_utf8(part.data)
         if data is None or not _SIGNS.stand_in(data):
             return
-        if b"encryption-data" in data and b"manifest" in data[:4096].lower():
+        if b"encryption-data" in data and b"manifest" in data[:4096].lower() and _is_locked(data):
             yield part.found("office-encrypted", "OpenDocument")
             yield part.unscanned("encrypted", "OpenDocument")
         if b"StarBasic" in data or b"source-code" in data:
@@ -67,6 +73,11 @@ def _scripts(part: Part, context: Context) -> Iterator[Found]:
         if _SCRIPT.match(member.name):
             yield part.found("office-macro", f"script {member.text_name[-100:]}")
             return
+
+
+def _is_locked(data: Content) -> bool:
+    """Whether the manifest has the element, and does not speak of it."""
+    return any(True for _match in elements(data, b"encryption-data"))
 
 
 def _basic(part: Part, data: Content) -> Iterator[Found]:
@@ -104,6 +115,8 @@ def _events(part: Part, data: Content) -> Iterator[Found]:
         target = values.get(b"href", "") or values.get(b"macro-name", "")
         language = values.get(b"language", "")
         if not (_MACRO_URL.match(target) or (target and "basic" in language.lower())):
+            continue
+        if _OFFICE_S_OWN.match(target):
             continue
         event = values.get(b"event-name", "")
         yield part.found("office-macro", f"event {event[:60]} runs {target[:160]}")

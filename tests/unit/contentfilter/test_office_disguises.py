@@ -177,6 +177,7 @@ def event(name: str, target: str) -> bytes:
     ).encode()
 
 
+OWN = "vnd.sun.star.script:Template.Correspondence.Main?language=Basic&amp;location=application"
 OLD_EVENT = b'<script:event script:language="StarBasic" script:event-name="on-load" script:macro-name="M.x"/>'
 CLICK = b'<p:event-listener script:event-name="dom:click" p:action="%s" xlink:href="x"/>'
 BASIC = b"<script:module script:language='StarBasic'>%s</script:module>"
@@ -194,6 +195,12 @@ URL = "vnd.sun.star.script:../../program/pydoc.py$tempfilepager?language=Python&
         ({"content.xml": event("dom:load", URL)}, {"office-macro", "office-macro-suspicious"}),
         ({"content.xml": event("form:performaction", URL)}, {"office-macro"}),
         ({"content.xml": event("dom:load", "#page2")}, set()),
+        # LibreOffice's own templates for letters.
+        ({"content.xml": event("office:new", "application:Template.Correspondence.Placeholder")}, set()),
+        ({"content.xml": event("office:new", OWN)}, set()),
+        ({"content.xml": event("office:new", OWN.replace("application", "user"))}, {"office-macro"}),
+        ({"content.xml": event("office:new", OWN.replace("Template", "Gimmicks"))}, {"office-macro"}),
+        ({"content.xml": event("office:new", OWN.replace("Main", "../Main"))}, {"office-macro"}),
         ({"content.xml": OLD_EVENT}, {"office-macro", "office-macro-suspicious"}),
         ({"content.xml": CLICK % b"execute"}, {"office-dde"}),
         ({"content.xml": CLICK % b"show"}, set()),

@@ -277,6 +277,18 @@ def test_locked_documents(data: bytes):
     assert "encrypted" in unscanned(data)
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"<html><title>manifest.py</title><pre>encryption-data = Element(...)</pre></html>",
+        b"<manifest><p>a manifest has &lt;manifest:encryption-data&gt; where something is locked</p></manifest>",
+        b"<manifest:manifest><x:encryption-data-2/></manifest:manifest>",
+    ],
+)
+def test_what_only_speaks_of_locked_documents(page: bytes):
+    assert found(page) == set()
+
+
 def test_default_password_is_told_and_the_inside_scanned():
     assert found(encrypted_ooxml(docm(), "VelvetSweatshop")) == SUSPICIOUS | {"office-default-password"}
     assert found(encrypted_ooxml(docx(), "VelvetSweatshop")) == {"office-default-password"}
