@@ -53,8 +53,12 @@ _TELLING = re.compile(
 
 def is_pdf(data: Content) -> bool:
     """Whether programs would open ``data`` as PDF or FDF: by its header near the start, or its end."""
-    head = data[: HEADER_WITHIN + 4]
-    return b"%PDF" in head or is_form_data(data) or b"startxref" in data[-_TAIL:]
+    return has_header(data) or is_form_data(data) or b"startxref" in data[-_TAIL:]
+
+
+def has_header(data: Content) -> bool:
+    """Whether the header is where readers look for it."""
+    return b"%PDF" in data[: HEADER_WITHIN + 4]
 
 
 def is_form_data(data: Content) -> bool:

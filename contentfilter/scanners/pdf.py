@@ -9,11 +9,13 @@ from collections.abc import Iterator
 
 import pikepdf
 
+from contentfilter.containers.cfb import MAGIC as OLE
 from contentfilter.content.limits import MIB
 from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.pdf import syntax
 from contentfilter.pdf.objects import ERRORS, Fact, File, Trouble, Walk, message
 from contentfilter.pdf.streams import set_bounds
+from mailbase.vocabulary import Unscanned
 
 _ATTEMPT, _ATTEMPT_MIB = 3_000, 20_000
 """Microseconds that an attempt to open a document takes, and for each MiB of it."""
@@ -28,6 +30,8 @@ _LAST = 900
 _MAX_WARNINGS = 2_000
 _DAMAGED = ("file is damaged", "error decoding stream data")
 _BOMB = "memory limit exceeded"
+_CARRIERS = (OLE, b"PK\3\4", b"\x78\x9f\x3e\x22")
+_PICTURE = (40, b" EMF")
 
 set_bounds()
 
@@ -41,6 +45,12 @@ class Pdf:
     def scan(self, part: Part, context: Context) -> Iterator[Found]:
         if not syntax.is_pdf(part.data):
             return
+        carried = _is_carried(part.data)
+        for item in self._document(part, context):
+            if not (carried and isinstance(item, Unscanned) and item.reason == "malformed"):
+                yield item
+
+    def _document(self, part: Part, context: Context) -> Iterator[Found]:
         # What is a piece already has no pieces: the last one may hold a million headers.
         pieces, many = syntax.documents(part.data) if part.inside != _ONE_OF_SEVERAL else ([], False)
         for start, end in pieces:
@@ -58,6 +68,17 @@ class Pdf:
         else:
             with document:
                 yield from _opened(part, document, context)
+
+
+def _is_carried(data: Content) -> bool:
+    """Whether a document seems to lie in another file: an OLE file, ZIP archive, TNEF or picture.
+
+    As a document by itself it is damaged then, which says nothing: its offsets count from elsewhere, and
+    more stands behind it. As a member it is looked at by itself.
+    """
+    if data[_PICTURE[0] : _PICTURE[0] + len(_PICTURE[1])] == _PICTURE[1]:
+        return True
+    return data.startswith(_CARRIERS) and not syntax.has_header(data)
 
 
 def _open(data: Content, password: str = "") -> pikepdf.Pdf:

@@ -72,13 +72,18 @@ def archive(
     return body + directory + end + comment
 
 
-def plain_zip(members: dict[str, bytes]) -> bytes:
+def plain_zip(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     """An archive as honest programs make it."""
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive_file:
+    with zipfile.ZipFile(out, "w", method) as archive_file:
         for name, content in members.items():
             archive_file.writestr(name, content)
     return out.getvalue()
+
+
+def stored_zip(members: dict[str, bytes]) -> bytes:
+    """An archive whose members are not compressed."""
+    return plain_zip(members, zipfile.ZIP_STORED)
 
 
 def with_end64(data: bytes, offset: int, size: int, count: int, extra: bytes = b"") -> bytes:

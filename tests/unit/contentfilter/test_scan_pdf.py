@@ -15,7 +15,9 @@ import pytest
 from contentfilter.content.scan import ScanOptions, scan_document, scan_message
 from contentfilter.pdf.streams import lzw
 from contentfilter.pdf.syntax import documents, encrypted_revisions, is_pdf, telling_names
+from tests.samples.archives import stored_zip
 from tests.samples.bombs import deflated_zeros
+from tests.samples.compound import compound_file
 from tests.samples.messages import attachment, message, multipart, text
 from tests.samples.office import MACRO, docm
 from tests.samples.pdf import PAGE, pdf, raw_pdf, stream, with_object_stream
@@ -425,7 +427,7 @@ def test_stored_document_in_a_document_is_none_in_a_row():
 
 
 def test_polyglots():
-    from tests.samples.archives import plain_zip
+    from tests.samples.archives import stored_zip
 
     archive = plain_zip({"a.docm": PROGRAM})
     for data in (raw_pdf() + archive, archive + raw_pdf(b"/OpenAction" + SCRIPT)):
@@ -553,6 +555,28 @@ def test_locked_document_cut_anywhere_is_no_pass(data: bytes):
 
 
 # The pieces.
+
+
+EMF = b"\1\0\0\0".ljust(40, b"\0") + b" EMF".ljust(124, b"\0")
+IN_OTHERS = {
+    "OLE": lambda data: compound_file({"pad": b"x" * 5000, "CONTENTS": data}),
+    "ZIP": lambda data: stored_zip({"pad.txt": b"x" * 5000, "a.pdf": data}),
+    "EMF": lambda data: EMF + data + b"\1" * 3000,
+}
+
+
+@pytest.mark.parametrize("kind", IN_OTHERS)
+def test_a_document_in_another_file_is_no_damaged_one(kind: str):
+    pad = {4: b"(%s)" % (b"x" * 5000)}
+    carry = IN_OTHERS[kind]
+    names, reasons = scanned(carry(raw_pdf(objects=pad)))
+    assert (names, reasons & {"malformed"}) == (set(), set())
+    assert "pdf-launch" in scanned(carry(raw_pdf(b"/OpenAction<</S/Launch/F(cmd.exe)>>", pad)))[0]
+    assert "pdf-encrypted" in scanned(carry(locked("secret")))[0]
+
+
+def test_a_document_that_begins_like_another_file_is_damaged_all_the_same():
+    assert "malformed" in scanned(b"PK\3\4" + raw_pdf()[:-40])[1]
 
 
 def test_which_files_are_taken_for_pdf():
