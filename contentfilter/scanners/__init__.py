@@ -13,6 +13,7 @@ from contentfilter.scanners.email import Email
 from contentfilter.scanners.encrypted_file import EncryptedFile
 from contentfilter.scanners.encrypted_office import EncryptedOffice
 from contentfilter.scanners.executable import Executable
+from contentfilter.scanners.hangul import Hangul
 from contentfilter.scanners.html_smuggling import HtmlSmuggling
 from contentfilter.scanners.legacy_office import LegacyOffice
 from contentfilter.scanners.macintosh import Macintosh
@@ -68,6 +69,7 @@ SCANNERS: dict[str, Scanner] = {
         Zip(),
         OleObjects(),
         Visio(),
+        Hangul(),
         Outlook(),
         OneNote(),
         Cards(),

@@ -281,7 +281,7 @@ def test_locked_documents(data: bytes):
     "page",
     [
         b"<html><title>manifest.py</title><pre>encryption-data = Element(...)</pre></html>",
-        b"<manifest><p>a manifest has &lt;manifest:encryption-data&gt; where something is locked</p></manifest>",
+        b"<manifest><p>a manifest has &lt;manifest:encryption-data&gt; where it is locked</p></manifest>",
         b"<manifest:manifest><x:encryption-data-2/></manifest:manifest>",
     ],
 )

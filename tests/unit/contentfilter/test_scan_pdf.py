@@ -427,7 +427,7 @@ def test_stored_document_in_a_document_is_none_in_a_row():
 
 
 def test_polyglots():
-    from tests.samples.archives import stored_zip
+    from tests.samples.archives import plain_zip
 
     archive = plain_zip({"a.docm": PROGRAM})
     for data in (raw_pdf() + archive, archive + raw_pdf(b"/OpenAction" + SCRIPT)):
