@@ -297,7 +297,7 @@ class MailInspector:
         if any(share.action is Action.QUARANTINE for share in shares):
             shares, kept = await watch.of("quarantine", self._keep(case, shares))
         content, contact = backends.settings.contentfilter, backends.settings.identity.contact
-        disposition = dispose(shares, traps, content.tag_header, contact, kept, stamps)
+        disposition = dispose(shares, traps, content.tag_header, contact, kept, stamps, content.replies)
         if shares[0].action is not Action.DEFER:
             self._splits.answered(envelope)
         return shares, disposition

@@ -14,7 +14,7 @@ from contentfilter.disposition.recipients import Share
 from contentfilter.disposition.splits import EVENTS as SPLITS
 from contentfilter.disposition.splits import Event as Split
 from contentfilter.disposition.total import REST, Item
-from contentfilter.disposition.verdict import POINTS, Verdict
+from contentfilter.disposition.verdict import Verdict
 from contentfilter.engines.engine import Engine
 from contentfilter.engines.metrics import EngineCollector
 from contentfilter.engines.seat import VIRUS
@@ -37,6 +37,7 @@ from contentfilter.session.steps import End
 from mailbase.config import FINDING_NAMES
 from mailbase.config.evidence import DEFAULT_POINTS
 from mailbase.config.points import CLUE_POINTS
+from mailbase.config.replies import POINTS
 from mailbase.counting import Counter, Histogram
 from mailbase.deferral import WHYS as DEFERRALS
 from mailbase.dns import DnsMetrics

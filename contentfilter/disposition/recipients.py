@@ -7,7 +7,7 @@ mail is not must come apart: the client hears 451 and brings them one after anot
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from contentfilter.content.clues import Clue
@@ -167,6 +167,7 @@ def dispose(
     contact: str = "",
     kept: str = "",
     stamps: bytes = b"",
+    own: Mapping[str, str] | None = None,
 ) -> Disposition:
     """What the proxy is to do.
 
@@ -177,7 +178,9 @@ def dispose(
         contact: URL or text for those who want to ask.
         kept: name of the quarantine's file, if some of the mail went there.
         stamps: header lines of others for the top of what is delivered.
+        own: the operator's texts for refusals, ``contentfilter.replies``.
     """
+    own = own or {}
     apart = dict.fromkeys(left_out, LEFT_OUT)
     delivered = [share for share in shares if share.action in (Action.ACCEPT, Action.TAG)]
     # Who is delivered to is delivered to at once: the lines on top state facts, and say the same to all.
@@ -189,9 +192,9 @@ def dispose(
         )
     for share in shares:
         if share is not main and share not in delivered:
-            apart |= dict.fromkeys(share.places, share.verdict.reply(contact))
+            apart |= dict.fromkeys(share.places, share.verdict.reply(contact, own))
     if delivered:
         return Deliver(main.verdict.header(header_prefix) + stamps, apart, kept)
     if main.action is Action.DISCARD:
         return Answer(main.verdict.reply())
-    return Answer(main.verdict.reply(contact), apart)
+    return Answer(main.verdict.reply(contact, own), apart)

@@ -6,7 +6,7 @@ actions is named as the cause. Which scanner finished first plays no part.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -15,7 +15,8 @@ from contentfilter.disposition.policy import STRANGERS, Policy
 from contentfilter.disposition.reasons import BY_DMARC, REASONS, UNSCANNED, Reason, spam_text
 from contentfilter.disposition.total import Total
 from contentfilter.engines.seat import SPAM, VIRUS
-from mailbase.replies import MAX_REPLY_TEXT, Reply, header_line, name, printable
+from mailbase.config.replies import POINTS, REFUSED, WAITING
+from mailbase.replies import MAX_NAME, MAX_REPLY_TEXT, Reply, header_line, name, printable
 from mailbase.scripts import suffix_of
 from mailbase.vocabulary import SEVERITY, Action, Finding, Flow, Unscanned, fold
 
@@ -23,8 +24,7 @@ Fact: TypeAlias = Finding | Unscanned | ScanFailed
 
 MAX_LISTED = 20
 """Facts in one header line."""
-POINTS = "points"
-"""Names the cause where the total decided."""
+_NONE: Mapping[str, str] = {}
 _PREFIX_ROOM = len("554 5.7.1 ")
 
 
@@ -57,21 +57,22 @@ class Verdict:
         """Whether the mail has to wait for its total, and nothing else."""
         return self.action is Action.DEFER and isinstance(self.cause, Finding) and self.cause.name == POINTS
 
-    def reply(self, contact: str = "") -> Reply:
+    def reply(self, contact: str = "", own: Mapping[str, str] = _NONE) -> Reply:
         """What the client is told, if it is not the reinjection port's reply.
 
         Arguments:
             contact: URL or text for those who want to ask.
+            own: the operator's texts, ``contentfilter.replies``.
         """
         match self.action:
             case Action.REJECT:
                 # RFC 9989 7.4 has 550 for what its author's domain wants refused.
                 code = 550 if isinstance(self.cause, Finding) and self.cause.name in BY_DMARC else 554
-                return Reply(code, "5.7.1", _told(self._refusal(), contact, self.id))
+                return Reply(code, "5.7.1", self._told(self._refusal(), contact, own, self._key(), REFUSED))
             case Action.DEFER if self.waits:
                 when = f"in {self.wait} s" if self.wait else "later"
                 text = f"This message looks like spam and has to wait, please try again {when}"
-                return Reply(451, "4.7.1", _told(text, contact, self.id))
+                return Reply(451, "4.7.1", self._told(text, contact, own, WAITING))
             case Action.DEFER if isinstance(self.cause, ScanFailed) and self.cause.reason == "overload":
                 return Reply(
                     451, "4.3.2", _told("Too busy to check this message, try again later", "", self.id)
@@ -84,6 +85,29 @@ class Verdict:
                 return Reply(250, "2.0.0", _told("Ok, quarantined", "", self.id))
             case Action.ACCEPT | Action.TAG | Action.DISCARD:
                 return Reply(250, "2.0.0", _told("Ok", "", self.id))
+
+    def _key(self) -> str:
+        """Where the operator's text for a refusal stands."""
+        return "" if self.cause is None else _name(self.cause)
+
+    def _told(self, text: str, contact: str, own: Mapping[str, str], *keys: str) -> str:
+        """A reply's text: the operator's under the first of ``keys`` that has one, else ours.
+
+        The operator's gives way where it comes out longer than a reply may be, so that no id is cut off.
+        """
+        template = next((own[key] for key in keys if key in own), None)
+        if template is not None:
+            values = {
+                "text": text,
+                "id": self.id,
+                "contact": contact.replace("{id}", self.id),
+                "attachment": _attachment(self.cause),
+                "wait": str(self.wait),
+            }
+            told = template.format_map(values).rstrip()
+            if len(told) <= MAX_REPLY_TEXT - _PREFIX_ROOM:
+                return printable(told, MAX_REPLY_TEXT - _PREFIX_ROOM)
+        return _told(text, contact, self.id)
 
     def _refusal(self) -> str:
         if self.total is not None and isinstance(self.cause, Finding) and self.cause.name == POINTS:
@@ -283,6 +307,13 @@ def _subject(part: str) -> str:
     if len(names) == 1:
         return f"The attachment {name(names[0])}"
     return f"{name(names[-1])} in the attachment {name(names[0])}"
+
+
+def _attachment(cause: Fact | None) -> str:
+    """The name of what the cause was found in, bounded; empty where that is the message itself."""
+    part = cause.part if isinstance(cause, (Finding, Unscanned)) else ""
+    names = [item for item in part.split("/") if item and not item.isdigit()]
+    return printable(names[-1], MAX_NAME) if names else ""
 
 
 def _told(text: str, contact: str, decision_id: str) -> str:

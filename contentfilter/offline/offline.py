@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +141,7 @@ class Scan(Run[dict[str, Any]]):
     ) -> None:
         super().__init__(reactor, pool, jobs, show, complain)
         self._contact = settings.identity.contact
+        self._own = settings.contentfilter.replies
         self._policy = Policies(settings).of_flow(flow)
         self._flow = flow
         self._ids = IdSource()
@@ -151,17 +152,23 @@ class Scan(Run[dict[str, Any]]):
         total = add_up(read.clues, read.findings, None, self._policy.points)
         verdict = decide(self._ids.next(), self._flow, self._policy, [result], total)
         self.objectionable |= verdict.action is not Action.ACCEPT or bool(read.findings)
-        return describe(path, result, verdict, seconds, self._contact)
+        return describe(path, result, verdict, seconds, self._contact, self._own)
 
 
 def describe(
-    path: Path, result: ScanResult | ScanFailed, verdict: Verdict, seconds: float, contact: str
+    path: Path,
+    result: ScanResult | ScanFailed,
+    verdict: Verdict,
+    seconds: float,
+    contact: str,
+    own: Mapping[str, str],
 ) -> dict[str, Any]:
     """One line of the output, as JSON types.
 
     Arguments:
         seconds: from handing the file over to the answer.
         contact: for the reply's text.
+        own: the operator's texts.
     """
     if isinstance(result, ScanFailed):
         gap = Unscanned("", "timed-out" if result.reason == "timed-out" else "failed")
@@ -169,7 +176,7 @@ def describe(
     return {
         "path": str(path),
         "disposition": verdict.action,
-        "reply": str(verdict.reply(contact)),
+        "reply": str(verdict.reply(contact, own)),
         "score": 0.0 if verdict.total is None else verdict.total.points,
         "seconds": round(seconds, 3),
         "findings": [

@@ -12,12 +12,13 @@ from pydantic import AfterValidator, Field
 from mailbase.addresses import normal_address
 from mailbase.config.engines import ClamdSettings, CommandSettings
 from mailbase.config.places import ConnectPlace, FilePath, ListenPlace, OptionalListenPlace, SocketPath
+from mailbase.config.replies import content_reply_key, content_reply_text
 from mailbase.config.rules import RuleSettings
 from mailbase.config.signing import SigningSettings
 from mailbase.config.spam_engines import RspamdSettings, SpamassassinSettings
 from mailbase.config.units import Duration, Size, between
 from mailbase.config.url_lists import UrlSettings
-from mailbase.documents import Count, FilledListing, Flag, Section, Text
+from mailbase.documents import Count, FilledListing, Flag, Section, Table, Text
 from mailbase.documents.problems import shown
 from mailbase.vocabulary import Flow
 
@@ -142,5 +143,10 @@ class ContentfilterSettings(Section):
     """The macros that the postmaster allows; ``contentfilter macros`` writes it."""
     complaints: Literal["quarantine", "tag"] = "quarantine"
     """What is done for abuse@ and the like (``policyd.greylist.exempt``) where others are refused."""
+    replies: Table[
+        Annotated[str, AfterValidator(content_reply_key)],
+        Annotated[Text, AfterValidator(content_reply_text)],
+    ] = {}
+    """What was found, or ``refused``, ``points``, ``waiting`` → text in place of ours."""
     tag_header: Annotated[Text, AfterValidator(_header_name)] = "X-Postwarden"
     """Prefix of our header lines."""

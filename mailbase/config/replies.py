@@ -1,23 +1,25 @@
-"""``policyd.replies``: the operator's own words for what policyd answers."""
+"""``policyd.replies`` and ``contentfilter.replies``: the operator's own words for what is answered."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from string import Formatter
-from typing import TYPE_CHECKING
 
 from mailbase.config.evidence import DEFAULT_POINTS, LIST_CHECKS
+from mailbase.config.flows import FINDING_NAMES, FlowsSettings
 from mailbase.config.lists import ListKind, ListSettings, known_facts
 from mailbase.documents.problems import Location, nearest, shown
-from mailbase.vocabulary import Flow
-
-if TYPE_CHECKING:
-    from mailbase.config.flows import FlowsSettings
+from mailbase.vocabulary import UNSCANNED_REASONS, Flow
 
 PLACEHOLDERS = frozenset(
     {"text", "id", "contact", "client", "client_name", "helo", "sender", "recipient", "wait"}
 )
+CONTENT_PLACEHOLDERS = frozenset({"text", "id", "contact", "attachment", "wait"})
+"""The same, in what contentfilter answers."""
+REFUSED, POINTS, WAITING = "refused", "points", "waiting"
+"""Keys of texts for any refusal, for one by the total, and for mail that has to wait for its total.
+``POINTS`` also names the cause where the total decided."""
 DECIDING = frozenset({"exceptions", "relay", "rate", "points", "greylist", "recipient", *DEFAULT_POINTS})
 """Checks that a reply can come from."""
 MAX_TEXT = 400
@@ -44,11 +46,33 @@ def reply_reason(value: str) -> str:
 
 
 def reply_text(value: str) -> str:
-    """A text with placeholders.
+    """A text of policyd's, with placeholders.
 
     Raises:
         ValueError: with the message for the operator.
     """
+    return _text(value, PLACEHOLDERS)
+
+
+def content_reply_text(value: str) -> str:
+    """A text of contentfilter's, likewise."""
+    return _text(value, CONTENT_PLACEHOLDERS)
+
+
+def content_reply_key(value: str) -> str:
+    """A finding, a reason why a part was not scanned, or one of the words above.
+
+    Raises:
+        ValueError: with the message for the operator.
+    """
+    known = {REFUSED, POINTS, WAITING, *FINDING_NAMES, *UNSCANNED_REASONS}
+    if value not in known:
+        words = "a finding, a reason why something is unscanned"
+        raise ValueError(f"expected {words}, {REFUSED}, {POINTS} or {WAITING}" + nearest(value, known))
+    return value
+
+
+def _text(value: str, placeholders: Collection[str]) -> str:
     if not (0 < len(value) <= MAX_TEXT and value.isascii() and value.isprintable()):
         raise ValueError(f"expected 1 to {MAX_TEXT} characters of printable ASCII, got {shown(value)}")
     try:
@@ -58,8 +82,8 @@ def reply_text(value: str) -> str:
     for _, name, form, conversion in pieces:
         if name is None:
             continue
-        if name not in PLACEHOLDERS or form or conversion:
-            known = ", ".join(sorted(PLACEHOLDERS))
+        if name not in placeholders or form or conversion:
+            known = ", ".join(sorted(placeholders))
             raise ValueError(f"expected one of the placeholders {known}, got {{{name}}}")
     return value
 

@@ -56,6 +56,15 @@ def test_clean_mail_is_delivered_with_its_decision_on_top(scene):
     assert scene.count("contentfilter_message_bytes_total") == 21
 
 
+def test_a_macro_is_refused_in_the_operators_words(tmp_path):
+    texts = "contentfilter: {replies: {office-macro: 'Keine Makros: {attachment} {contact} [{id}]'}}"
+    scene = Scene(tmp_path, configuration=texts)
+    scene.pool.result = ScanResult((MACRO,))
+    decision, disposition = scene.inspect()
+    assert disposition.reply.text == f"Keine Makros: a.docm https://help.example [{decision}]"
+    assert f"Keine Makros: a.docm https://help.example [{decision}]" in scene.output.getvalue()
+
+
 def test_a_macro_is_refused_with_name_contact_and_id(scene):
     scene.pool.result = ScanResult((MACRO,), (Unscanned("3", "encrypted"),), 5)
     decision, disposition = scene.inspect()

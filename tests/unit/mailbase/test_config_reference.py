@@ -58,7 +58,7 @@ def keys(model: type[BaseModel], path: str = "") -> Iterator[str]:
 
 def documented(key: str) -> str:
     key = re.sub(r"\b(SERVER|DOMAIN)\b", "NAME", key)
-    key = re.sub(r"^(policyd\.replies)\.REASON$", r"\1", key)
+    key = re.sub(r"^((?:policyd|contentfilter)\.replies)\.(?:REASON|NAME)$", r"\1", key)
     return re.sub(
         r"^flows\.FLOW\.(actions|unscanned|points|checks\.\w+\.(points|actions))\.\w+$", r"flows.FLOW.\1", key
     )
