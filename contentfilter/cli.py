@@ -21,6 +21,7 @@ from contentfilter.quarantine.entry import QuarantineError
 from contentfilter.rules import commands as rules
 from contentfilter.signing.public import KeyProblem
 from contentfilter.tuning import commands as tuning
+from mailbase.arguments import DEFAULT_CONFIG, add_command, add_configuration, add_json
 from mailbase.commandline import (
     BAD_CONFIG,
     NEGATIVE,
@@ -40,8 +41,6 @@ from mailbase.lists.showing import show
 from mailbase.printing import wants_json
 from mailbase.replies import printable
 from mailbase.vocabulary import Action, Flow
-
-DEFAULT_CONFIG = Path("/etc/postwarden/postwarden.yaml")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="files at once; default: processors there are, or contentfilter.workers.count if that is more",
     )
-    _json(scan)
+    add_json(scan)
     scan.set_defaults(run=_scan)
 
     explain = _command(
@@ -108,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         "contentfilter explain 0g8p2k4x6c1zq",
     )
     _id(explain)
-    _json(explain)
+    add_json(explain)
     explain.set_defaults(run=_explain)
 
     lists = _command(
@@ -117,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         "show the DNS lists of links, and which of them are asked",
         "contentfilter lists",
     )
-    _json(lists)
+    add_json(lists)
     lists.set_defaults(run=_lists)
 
     quarantine.add_commands(commands, _command, _settings)
@@ -129,23 +128,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(commands: Any, name: str, text: str, example: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=text, description=text[0].upper() + text[1:] + ".", epilog=f"Example: {example}"
-    )
-    parser.add_argument("--config", type=Path, metavar="FILE", help=f"default: {DEFAULT_CONFIG}")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override a setting, such as contentfilter.workers.count=4; repeatable",
-    )
+    parser = add_command(commands, name, text, example)
+    add_configuration(parser, "contentfilter.workers.count=4", None)
     return parser
-
-
-def _json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
 
 
 def _id(parser: argparse.ArgumentParser) -> None:

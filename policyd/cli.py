@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from mailbase.addresses import pack
+from mailbase.arguments import add_command, add_configuration, add_json
 from mailbase.claim import StoreInUse
 from mailbase.commandline import NEGATIVE, OK, STATUSES, USAGE, add_version, duration, finish, whole_number
 from mailbase.config import Settings, load
@@ -26,7 +26,6 @@ from policyd.outgoing import commands as outgoing
 from policyd.protocol.request import ATTRIBUTES, Stage
 from policyd.replay.commands import add_commands
 
-DEFAULT_CONFIG = Path("/etc/postwarden/postwarden.yaml")
 SEARCH_TIMEOUT = 600.0
 """Seconds to wait for a search through millions of entries."""
 
@@ -77,11 +76,11 @@ def _parser() -> argparse.ArgumentParser:
         "policyd query client_address=192.0.2.1 sender=a@example.org recipient=b@inst.example",
     )
     query.add_argument("attributes", nargs="+", metavar="NAME=VALUE", help="attributes of a policy request")
-    _json(query)
+    add_json(query)
     query.set_defaults(run=_query)
 
     lists = _command(commands, "lists", "show the DNS lists, and which of them are asked", "policyd lists")
-    _json(lists)
+    add_json(lists)
     lists.set_defaults(run=_lists)
     forget = _command(
         commands,
@@ -98,14 +97,14 @@ def _parser() -> argparse.ArgumentParser:
     listing = _command(verbs, "list", "list all entries", "policyd greylist list --kind clients")
     listing.add_argument("--kind", choices=sorted(COLUMNS), default="triplets", help="default: %(default)s")
     listing.add_argument("--limit", type=whole_number(0), metavar="N", help="print at most so many entries")
-    _json(listing)
+    add_json(listing)
     listing.set_defaults(run=_list)
 
     show = _command(
         verbs, "show", "show the entries that have to do with TERM", "policyd greylist show 192.0.2.0/24"
     )
     _term(show)
-    _json(show)
+    add_json(show)
     show.set_defaults(run=_show)
 
     allow = _command(
@@ -137,25 +136,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(commands: Any, name: str, text: str, example: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=text, description=text[0].upper() + text[1:] + ".", epilog=f"Example: {example}"
-    )
-    parser.add_argument(
-        "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help="default: %(default)s"
-    )
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override a setting, such as policyd.greylist.delay=1m; repeatable",
-    )
+    parser = add_command(commands, name, text, example)
+    add_configuration(parser, "policyd.greylist.delay=1m")
     return parser
-
-
-def _json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
 
 
 def _term(parser: argparse.ArgumentParser) -> None:

@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from mailbase.arguments import add_command, add_json
 from mailbase.commandline import STATUSES, add_version, finish
 from postwarden.dkim import commands as dkim
 from postwarden.registry import commands as registry
-from postwarden.usage import add_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument(
         "--folder", type=Path, default=Path(".run"), help="configuration, state, logs; default: .run"
     )
-    show.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
+    add_json(show)
     show.add_argument(
         "--no-sudo",
         action="store_true",

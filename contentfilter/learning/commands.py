@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from contentfilter.offline.progress import Progress
+from mailbase.arguments import Command, add_json
 from mailbase.commandline import whole_number
 from mailbase.config import Settings
 from mailbase.control import ControlError
@@ -24,8 +25,6 @@ OK, NEGATIVE, USAGE = 0, 1, 2
 COLUMNS = ("run", "kind", "source", "mails", "added")
 TIMEOUT = 60.0
 """Seconds for policyd to take some mails."""
-
-Command = Callable[[Any, str, str, str], argparse.ArgumentParser]
 
 
 def add_commands(commands: Any, command: Command, settings: Callable[[argparse.Namespace], Settings]) -> None:
@@ -56,7 +55,7 @@ def add_commands(commands: Any, command: Command, settings: Callable[[argparse.N
     status.set_defaults(run=lambda options: _status(options, settings(options)))
 
     runs = command(verbs, "runs", "list what was learned together", "contentfilter learn runs")
-    runs.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
+    add_json(runs)
     runs.set_defaults(run=lambda options: _runs(options, settings(options)))
 
     forget = command(verbs, "forget", "forget what was learned", "contentfilter learn forget --automatic")

@@ -7,22 +7,17 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from itertools import product
-from typing import Any, Protocol
+from typing import Any
 
 from contentfilter.macros.entry import Entry, entry_of
 from contentfilter.macros.file import change, read
+from mailbase.arguments import Command, add_json
 from mailbase.commandline import duration, giver, moment
 from mailbase.config import Settings
 from mailbase.printing import wants_json, write
 
 OK, NEGATIVE, USAGE = 0, 1, 2
 COLUMNS = ("macro", "to", "from", "expires", "by", "why", "added")
-
-
-class Command(Protocol):
-    """Adds a subcommand with the arguments that all have."""
-
-    def __call__(self, commands: Any, name: str, text: str, example: str) -> argparse.ArgumentParser: ...
 
 
 def add_commands(commands: Any, command: Command, settings: Callable[[argparse.Namespace], Settings]) -> None:
@@ -51,7 +46,7 @@ def add_commands(commands: Any, command: Command, settings: Callable[[argparse.N
     allow.set_defaults(run=lambda options: _allow(options, settings(options)))
 
     listing = command(verbs, "list", "list all allowed macros", "contentfilter macros list")
-    listing.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
+    add_json(listing)
     listing.set_defaults(run=lambda options: _list(options, settings(options)))
 
     remove = command(

@@ -12,11 +12,12 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from contentfilter.quarantine.entry import Entry, QuarantineError, came, entries, find, locked, remove
 from contentfilter.quarantine.release import release
 from mailbase.addresses import domain_of, plain_address, split_mailbox
+from mailbase.arguments import Command, add_json
 from mailbase.config import ContentfilterSettings, Settings
 from mailbase.control import ControlError
 from mailbase.control.client import ask
@@ -28,12 +29,6 @@ OK, NEGATIVE = 0, 1
 COLUMNS = ("time", "id", "flow", "sender", "recipients", "size", "findings", "expires")
 VERB = "quarantine"
 """Of contentfilter's control socket: what was taken out of the quarantine."""
-
-
-class Command(Protocol):
-    """Adds a subcommand with the arguments that all have."""
-
-    def __call__(self, commands: Any, name: str, text: str, example: str) -> argparse.ArgumentParser: ...
 
 
 def add_commands(commands: Any, command: Command, settings: Callable[[argparse.Namespace], Settings]) -> None:
@@ -53,7 +48,7 @@ def add_commands(commands: Any, command: Command, settings: Callable[[argparse.N
     )
     listing.add_argument("--to", metavar="ADDRESS", help="only what is for this address, or domain")
     listing.add_argument("--from", dest="sender", metavar="ADDRESS", help="only what is from it, likewise")
-    listing.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
+    add_json(listing)
     listing.set_defaults(run=lambda options: _list(options, settings(options)))
 
     show = command(

@@ -6,8 +6,9 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from mailbase.arguments import Command, add_json
 from mailbase.config import Settings
 from mailbase.printing import wants_json, write
 from mailbase.replies import printable
@@ -25,12 +26,6 @@ _LISTED = ("rule", "points", "note", "place", "description")
 _FIRED = ("mail", "points", "rule", "where", "seen", "description")
 
 
-class Command(Protocol):
-    """Adds a subcommand with the arguments that all have."""
-
-    def __call__(self, commands: Any, name: str, text: str, example: str) -> argparse.ArgumentParser: ...
-
-
 def add_commands(commands: Any, command: Command, settings: Callable[[argparse.Namespace], Settings]) -> None:
     """Add them to the subcommands of contentfilter.
 
@@ -41,11 +36,11 @@ def add_commands(commands: Any, command: Command, settings: Callable[[argparse.N
     verbs = rules.add_subparsers(metavar="COMMAND", required=True)
 
     listing = command(verbs, "list", "list all rules with their points", "contentfilter rules list")
-    listing.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
+    add_json(listing)
     listing.set_defaults(run=lambda options: _list(_rules(settings(options)), options.json))
 
     facts = command(verbs, "facts", "list the facts that rules can ask for", "contentfilter rules facts")
-    facts.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
+    add_json(facts)
     facts.set_defaults(run=lambda options: _facts(options.json))
 
     checking = command(
@@ -63,7 +58,7 @@ def add_commands(commands: Any, command: Command, settings: Callable[[argparse.N
         "contentfilter rules test suspicious.eml",
     )
     trying.add_argument("paths", nargs="+", type=Path, metavar="MAIL", help="file that holds one message")
-    trying.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
+    add_json(trying)
     trying.set_defaults(run=lambda options: _test(_rules(settings(options)), options.paths, options.json))
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from typing import Any, Protocol
+from typing import Any
 
+from mailbase.arguments import Command, add_json
 from mailbase.commandline import duration, giver, moment
 from mailbase.config import load
 from mailbase.control.client import ask
@@ -15,12 +16,6 @@ from policyd.evidence.facts import Effect, Named
 
 OK, NEGATIVE, USAGE = 0, 1, 2
 COLUMNS = ("effect", "as", "what", "expires", "by", "why", "added")
-
-
-class Command(Protocol):
-    """Adds a subcommand with the arguments that all have."""
-
-    def __call__(self, commands: Any, name: str, text: str, example: str) -> argparse.ArgumentParser: ...
 
 
 def add_commands(commands: Any, command: Command) -> None:
@@ -43,7 +38,7 @@ def add_commands(commands: Any, command: Command) -> None:
     exceptions = commands.add_parser("exceptions", help="list and take back what allow and deny have set")
     verbs = exceptions.add_subparsers(metavar="COMMAND", required=True)
     listing = command(verbs, "list", "list all exceptions", "policyd exceptions list")
-    listing.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
+    add_json(listing)
     listing.set_defaults(run=_list)
     remove = command(
         verbs, "remove", "take back an exception, from now on", "policyd exceptions remove 192.0.2.0/24"

@@ -8,8 +8,9 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from textwrap import indent
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
+from mailbase.arguments import Command, add_json
 from mailbase.commandline import whole_number
 from mailbase.config import load
 from mailbase.control.client import ask
@@ -31,12 +32,6 @@ _ROOMS = {QUEUED: "queue"} | dict.fromkeys(TAKEN_OUT, "quarantine")
 _SAID = frozenset({"check", "fact", "points", "seconds", "shadow"})
 MAX_WIDTH = 200
 """Characters of a line about somebody."""
-
-
-class Command(Protocol):
-    """Adds a subcommand with the arguments that all have."""
-
-    def __call__(self, commands: Any, name: str, text: str, example: str) -> argparse.ArgumentParser: ...
 
 
 def add_commands(commands: Any, command: Command) -> None:
@@ -62,7 +57,7 @@ def add_commands(commands: Any, command: Command) -> None:
     explain.add_argument(
         "--full", action="store_true", help="say all of each decision, not only of one mail's"
     )
-    explain.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
+    add_json(explain)
     explain.set_defaults(run=_explain)
 
 

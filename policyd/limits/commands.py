@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any, Protocol
+from typing import Any
 
+from mailbase.arguments import Command, add_json
 from mailbase.config import load
 from mailbase.control.client import ask
 from mailbase.printing import wants_json, write
@@ -16,22 +17,16 @@ SEARCH_TIMEOUT = 600.0
 """Seconds to wait for a search through millions of entries."""
 
 
-class Command(Protocol):
-    """Adds a subcommand with the arguments that all have."""
-
-    def __call__(self, commands: Any, name: str, text: str, example: str) -> argparse.ArgumentParser: ...
-
-
 def add_commands(commands: Any, command: Command) -> None:
     """Add it to the subcommands of policyd."""
     limits = commands.add_parser("limits", help="look into and set free what is used of limits")
     verbs = limits.add_subparsers(metavar="COMMAND", required=True)
     listing = command(verbs, "list", "list all that is in use", "policyd limits list")
-    _json(listing)
+    add_json(listing)
     listing.set_defaults(run=_show, term=None)
     show = command(verbs, "show", "show what TERM has in use", "policyd limits show anna")
     _term(show)
-    _json(show)
+    add_json(show)
     show.set_defaults(run=_show)
     forget = command(verbs, "forget", "set free what TERM has in use", "policyd limits forget 192.0.2.0/24")
     _term(forget)
@@ -40,10 +35,6 @@ def add_commands(commands: Any, command: Command) -> None:
 
 def _term(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("term", metavar="TERM", help="IP address, network, user, domain, or a limit's name")
-
-
-def _json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
 
 
 def _path(options: argparse.Namespace) -> str:

@@ -6,8 +6,9 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
+from mailbase.arguments import Command, add_json
 from mailbase.commandline import giver
 from mailbase.config import load
 from mailbase.control.client import ask
@@ -32,12 +33,6 @@ COLUMNS = (
 FIGURES = ("counted", "last_hour", "most_in_an_hour", "last_day", "most_in_a_day")
 
 
-class Command(Protocol):
-    """Adds a subcommand with the arguments that all have."""
-
-    def __call__(self, commands: Any, name: str, text: str, example: str) -> argparse.ArgumentParser: ...
-
-
 def add_commands(commands: Any, command: Command) -> None:
     """Add it to the subcommands of policyd."""
     outgoing = commands.add_parser("outgoing", help="what users and registered systems send")
@@ -46,11 +41,11 @@ def add_commands(commands: Any, command: Command) -> None:
         verbs, "list", "list who sent anything lately, and what is usual", "policyd outgoing list"
     )
     listing.add_argument("--odd", action="store_true", help="only those who were noticed or suspended")
-    _json(listing)
+    add_json(listing)
     listing.set_defaults(run=_list)
     show = command(verbs, "show", "show all that is counted of a user or system", "policyd outgoing show ada")
     _name(show)
-    _json(show)
+    add_json(show)
     show.set_defaults(run=_show)
     lift = command(
         verbs,
@@ -72,10 +67,6 @@ def add_commands(commands: Any, command: Command) -> None:
 
 def _name(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="user, or registered system as the registry has it")
-
-
-def _json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
 
 
 def _path(options: argparse.Namespace) -> str:

@@ -8,8 +8,9 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from mailbase.arguments import Command, add_json
 from mailbase.commandline import duration, whole_number
 from mailbase.config import Settings, load
 from mailbase.control import ControlError
@@ -17,12 +18,6 @@ from mailbase.control.client import ask
 from mailbase.vocabulary import Flow
 
 OK, NEGATIVE, USAGE = 0, 1, 2
-
-
-class Command(Protocol):
-    """Adds a subcommand with the arguments that all have."""
-
-    def __call__(self, commands: Any, name: str, text: str, example: str) -> argparse.ArgumentParser: ...
 
 
 def add_commands(commands: Any, command: Command) -> None:
@@ -124,7 +119,7 @@ def _files(parser: argparse.ArgumentParser) -> None:
         metavar="YEAR",
         help="of the first line of logs without year, where it would be taken wrongly",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
+    add_json(parser)
 
 
 def _settings(options: argparse.Namespace) -> Settings:

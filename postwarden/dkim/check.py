@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
     """
 
     def work() -> int:
-        ring = keyring.read(options.config, options.set)
+        ring = keyring.read(options.config, options.overrides)
         if not ring.keys:
             return complain([f"no key in {ring.folder} yet: 'postwarden dkim new' makes one"])
         settings = ring.settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from postwarden.usage import Commands, add_command, add_configuration, add_json
+from mailbase.arguments import Commands, add_command, add_configuration, add_json
 
 
 def add(commands: Commands) -> None:
@@ -18,7 +18,7 @@ def add(commands: Commands) -> None:
         "make a key, and print the record to publish",
         "postwarden dkim new >> /etc/bind/dkim.zone",
     )
-    add_configuration(new)
+    add_configuration(new, "registry=other.yaml")
     new.add_argument(
         "selector", nargs="?", metavar="SELECTOR", help="default: the first configured one without a key"
     )
@@ -30,7 +30,7 @@ def add(commands: Commands) -> None:
         "print the gateway's TXT records and the customers' CNAMEs, as lines of a zone file",
         "postwarden dkim dns mail.inst.example",
     )
-    add_configuration(dns)
+    add_configuration(dns, "registry=other.yaml")
     dns.add_argument("server", nargs="*", metavar="SERVER", help="only the CNAMEs for these servers' domains")
     add_json(dns)
     dns.set_defaults(run=_dns)
@@ -41,7 +41,7 @@ def add(commands: Commands) -> None:
         "ask DNS whether the records fit the keys and every domain's CNAMEs are set; print what to change",
         "postwarden dkim check mail.inst.example",
     )
-    add_configuration(check)
+    add_configuration(check, "registry=other.yaml")
     check.add_argument("server", nargs="*", metavar="SERVER", help="only these servers' domains")
     add_json(check)
     check.set_defaults(run=_check)
@@ -52,7 +52,7 @@ def add(commands: Commands) -> None:
         "take the next step of a key's rollover, or say what it waits for",
         "postwarden dkim rotate && systemctl reload contentfilter",
     )
-    add_configuration(rotate)
+    add_configuration(rotate, "registry=other.yaml")
     rotate.add_argument("--kind", choices=("rsa", "ed25519"), default="rsa", help="which keys; default: rsa")
     rotate.add_argument(
         "--remove", action="store_true", help="remove the old key, if it is not needed any more"

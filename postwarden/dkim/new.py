@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
     """
 
     def work() -> int:
-        ring = keyring.read(options.config, options.set)
+        ring = keyring.read(options.config, options.overrides)
         kinds = dict(ring.selectors)
         free = [selector for selector in kinds if ring.of(selector) is None]
         selector = options.selector or next(iter(free), "")

@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
     """
 
     def work() -> int:
-        ring = keyring.read(options.config, options.set)
+        ring = keyring.read(options.config, options.overrides)
         servers, unknown = choose(ring.settings.registry, options.server)
         identity = ring.settings.identity
         found = [] if options.server else [own_record(key, identity) for key in ring.keys]

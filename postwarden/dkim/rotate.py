@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     """
 
     def work() -> int:
-        ring = keyring.read(options.config, options.set)
+        ring = keyring.read(options.config, options.overrides)
         algorithm: Algorithm = next(name for name in ALGORITHMS if name.startswith(options.kind))
         selectors = [name for name, kind in ring.selectors if kind == algorithm]
         if not selectors:

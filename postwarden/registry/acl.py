@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ConfigError: the configuration or the registry has mistakes.
     """
-    settings = load(options.config, options.set)
+    settings = load(options.config, options.overrides)
     relays: dict[str, tuple[str, ...]] = dict.fromkeys(settings.identity.relay_names, ())
     if options.relay:
         relays = {"the gateway": tuple(dict.fromkeys(options.relay))}

@@ -6,9 +6,9 @@ import argparse
 import re
 import ssl
 
+from mailbase.arguments import Commands, add_command, add_configuration, add_json
 from postwarden.registry import acl, contacts, dns
 from postwarden.registry import list as listing
-from postwarden.usage import Commands, add_command, add_configuration, add_json
 
 
 def add(commands: Commands) -> None:
@@ -29,7 +29,7 @@ def _add_list(commands: Commands) -> None:
         "print what is registered",
         "postwarden registry list --admin berg@inst.example --kind system",
     )
-    add_configuration(command)
+    add_configuration(command, "registry=other.yaml")
     add_servers(command)
     command.add_argument(
         "--admin",
@@ -52,7 +52,7 @@ def _add_contacts(commands: Commands) -> None:
         "print the administrators and deputies, each once, for a mailing list",
         "postwarden registry contacts --format aliases > /etc/postfix/mail-administrators",
     )
-    add_configuration(command)
+    add_configuration(command, "registry=other.yaml")
     add_servers(command)
     command.add_argument(
         "--format",
@@ -76,10 +76,10 @@ def _add_dns(commands: Commands) -> None:
         "print the MX, SPF and DKIM records to set, as lines of a zone file",
         "postwarden registry dns mail.inst.example --type mx",
     )
-    add_configuration(command)
+    add_configuration(command, "registry=other.yaml")
     add_servers(command)
     command.add_argument("--type", choices=dns.TYPES, action="append", help="only these records; repeatable")
-    command.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
+    add_json(command)
     command.set_defaults(run=dns.run)
 
 
@@ -90,7 +90,7 @@ def _add_acl(commands: Commands) -> None:
         "print packet-filter rules that let mail from outside reach registered servers only",
         "postwarden registry acl --format nftables --interface wan0 | nft -f -",
     )
-    add_configuration(command)
+    add_configuration(command, "registry=other.yaml")
     command.add_argument("--format", choices=acl.FORMATS, required=True, help="nftables, or Cisco IOS")
     command.add_argument(
         "--interface",
@@ -123,7 +123,7 @@ def _add_check(commands: Commands) -> None:
         "ask DNS and every registered server whether they are as registered; print what to change",
         "postwarden registry check mail.inst.example",
     )
-    add_configuration(command)
+    add_configuration(command, "registry=other.yaml")
     add_servers(command)
     command.add_argument(
         "--authorities",

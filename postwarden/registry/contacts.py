@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ConfigError: the configuration or the registry has mistakes.
     """
-    settings = load(options.config, options.set)
+    settings = load(options.config, options.overrides)
     servers, problems = choose(settings.registry, options.server)
     found = contacts(servers)
     match options.format:

@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ConfigError: the configuration or the registry has mistakes.
     """
-    settings = load(options.config, options.set)
+    settings = load(options.config, options.overrides)
     servers, unknown = choose(settings.registry, options.server)
     wanted = options.type or TYPES
     found = list(own_records(settings.identity, wanted)) if not options.server else []

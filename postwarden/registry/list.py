@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ConfigError: the configuration or the registry has mistakes.
     """
-    settings = load(options.config, options.set)
+    settings = load(options.config, options.overrides)
     servers, unknown = choose(settings.registry, options.server, options.admin)
     rows = list(entries(settings.registry, servers, options.kind or KINDS))
     if options.json or not sys.stdout.isatty():

@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ConfigError: the configuration or the registry has mistakes.
     """
-    settings = load(options.config, options.set)
+    settings = load(options.config, options.overrides)
     servers, unknown = choose(settings.registry, options.server)
     progress = Progress(sys.stderr)
     findings = in_reactor(

@@ -1,15 +1,21 @@
-"""What the commands of ``postwarden`` have in common on the command line."""
+"""What the command lines have in common: how a command is added, and the arguments that most of them take."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 DEFAULT_CONFIG = Path("/etc/postwarden/postwarden.yaml")
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 """What ``add_subparsers`` gives."""
+
+
+class Command(Protocol):
+    """Adds a subcommand with the arguments that all of a program have."""
+
+    def __call__(self, commands: Any, name: str, text: str, example: str) -> argparse.ArgumentParser: ...
 
 
 def add_command(commands: Commands, name: str, text: str, example: str) -> argparse.ArgumentParser:
@@ -19,17 +25,25 @@ def add_command(commands: Commands, name: str, text: str, example: str) -> argpa
     )
 
 
-def add_configuration(command: argparse.ArgumentParser) -> None:
-    """Add ``--config`` and ``--set``."""
+def add_configuration(
+    command: argparse.ArgumentParser, example: str, default: Path | None = DEFAULT_CONFIG
+) -> None:
+    """Add ``--config`` and ``--set``, which becomes ``overrides``.
+
+    Arguments:
+        example: of a setting, ``key.path=value``.
+        default: None where it makes a difference whether a file is named.
+    """
     command.add_argument(
-        "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help=f"default: {DEFAULT_CONFIG}"
+        "--config", type=Path, default=default, metavar="FILE", help=f"default: {DEFAULT_CONFIG}"
     )
     command.add_argument(
         "--set",
+        dest="overrides",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="override a setting, such as registry=other.yaml; repeatable",
+        help=f"override a setting, such as {example}; repeatable",
     )
 
 
