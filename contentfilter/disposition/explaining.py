@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from textwrap import indent
 from typing import Any, TextIO
 
+from mailbase.commandline import NEGATIVE, OK
 from mailbase.config import Settings
 from mailbase.control import ControlError
 from mailbase.control.client import ask
@@ -27,7 +28,6 @@ MAX_WIDTH = 200
 """Characters of a line of text."""
 FACTS = ("kind", "name", "part", "detail")
 CLUES = ("points", "name", "detail", "shadow")
-OK, NEGATIVE = 0, 1
 
 
 def find(settings: Settings, decision_id: str) -> tuple[list[dict[str, Any]], list[str]]:

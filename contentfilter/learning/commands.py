@@ -13,7 +13,7 @@ from typing import Any
 
 from contentfilter.offline.progress import Progress
 from mailbase.arguments import Command, add_json
-from mailbase.commandline import whole_number
+from mailbase.commandline import NEGATIVE, OK, USAGE, whole_number
 from mailbase.config import Settings
 from mailbase.control import ControlError
 from mailbase.control.client import ask
@@ -21,7 +21,6 @@ from mailbase.printing import wants_json, write
 from mailbase.replies import printable
 from mailbase.statistics.verbs import FORGET, LEARN, MAX_MAILS, RUNS, STATUS, UNDO
 
-OK, NEGATIVE, USAGE = 0, 1, 2
 COLUMNS = ("run", "kind", "source", "mails", "added")
 TIMEOUT = 60.0
 """Seconds for policyd to take some mails."""

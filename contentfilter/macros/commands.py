@@ -12,11 +12,10 @@ from typing import Any
 from contentfilter.macros.entry import Entry, entry_of
 from contentfilter.macros.file import change, read
 from mailbase.arguments import Command, add_json
-from mailbase.commandline import duration, giver, moment
+from mailbase.commandline import NEGATIVE, OK, USAGE, duration, giver, moment
 from mailbase.config import Settings
 from mailbase.printing import wants_json, write
 
-OK, NEGATIVE, USAGE = 0, 1, 2
 COLUMNS = ("macro", "to", "from", "expires", "by", "why", "added")
 
 

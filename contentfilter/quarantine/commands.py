@@ -18,6 +18,7 @@ from contentfilter.quarantine.entry import Entry, QuarantineError, came, entries
 from contentfilter.quarantine.release import release
 from mailbase.addresses import domain_of, plain_address, split_mailbox
 from mailbase.arguments import Command, add_json
+from mailbase.commandline import NEGATIVE, OK
 from mailbase.config import ContentfilterSettings, Settings
 from mailbase.control import ControlError
 from mailbase.control.client import ask
@@ -25,7 +26,6 @@ from mailbase.ids import is_id
 from mailbase.printing import wants_json, write
 from mailbase.replies import printable
 
-OK, NEGATIVE = 0, 1
 COLUMNS = ("time", "id", "flow", "sender", "recipients", "size", "findings", "expires")
 VERB = "quarantine"
 """Of contentfilter's control socket: what was taken out of the quarantine."""

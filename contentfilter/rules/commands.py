@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mailbase.arguments import Command, add_json
+from mailbase.commandline import NEGATIVE, OK, USAGE
 from mailbase.config import Settings
 from mailbase.printing import wants_json, write
 from mailbase.replies import printable
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from contentfilter.rules.reading import Reading
     from contentfilter.rules.ruling import RuleSet, Ruling
 
-OK, NEGATIVE, USAGE = 0, 1, 2
 MAX_MAIL = 64 << 20
 """Octets of a mail that is tried."""
 _LISTED = ("rule", "points", "note", "place", "description")

@@ -15,12 +15,11 @@ from contentfilter.offline.progress import Progress
 from contentfilter.tuning.figures import Judged, Sample
 from contentfilter.tuning.plots import PlotsMissing, draw
 from contentfilter.tuning.report import WISHED, Terms, as_json, as_text
-from mailbase.commandline import flow, whole_number
+from mailbase.commandline import NEGATIVE, OK, USAGE, flow, whole_number
 from mailbase.config import Settings
 from mailbase.replies import printable
 from mailbase.vocabulary import Flow
 
-OK, NEGATIVE, USAGE = 0, 1, 2
 THRESHOLDS = ("tag_at", "defer_at", "quarantine_at", "reject_at")
 
 

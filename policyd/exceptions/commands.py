@@ -8,13 +8,12 @@ import time
 from typing import Any
 
 from mailbase.arguments import Command, add_json
-from mailbase.commandline import duration, giver, moment
+from mailbase.commandline import NEGATIVE, OK, USAGE, duration, giver, moment
 from mailbase.config import load
 from mailbase.control.client import ask
 from mailbase.printing import wants_json, write
 from policyd.evidence.facts import Effect, Named
 
-OK, NEGATIVE, USAGE = 0, 1, 2
 COLUMNS = ("effect", "as", "what", "expires", "by", "why", "added")
 
 

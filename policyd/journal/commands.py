@@ -11,7 +11,7 @@ from textwrap import indent
 from typing import Any, TextIO
 
 from mailbase.arguments import Command, add_json
-from mailbase.commandline import whole_number
+from mailbase.commandline import NEGATIVE, OK, whole_number
 from mailbase.config import load
 from mailbase.control.client import ask
 from mailbase.printing import wants_json, write
@@ -20,7 +20,6 @@ from mailbase.report import QUEUED, TAKEN_OUT
 from policyd.journal.advice import advice, advice_on_content
 from policyd.journal.verbs import MAX_FOUND
 
-OK, NEGATIVE = 0, 1
 SEARCH_TIMEOUT = 60.0
 """Seconds to wait for the answer."""
 LISTED = 20

@@ -7,11 +7,11 @@ import sys
 from typing import Any
 
 from mailbase.arguments import Command, add_json
+from mailbase.commandline import NEGATIVE, OK
 from mailbase.config import load
 from mailbase.control.client import ask
 from mailbase.printing import wants_json, write
 
-OK, NEGATIVE = 0, 1
 COLUMNS = ("limit", "subject", "of", "used", "allowed", "expires")
 SEARCH_TIMEOUT = 600.0
 """Seconds to wait for a search through millions of entries."""

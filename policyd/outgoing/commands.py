@@ -9,12 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mailbase.arguments import Command, add_json
-from mailbase.commandline import giver
+from mailbase.commandline import NEGATIVE, OK, giver
 from mailbase.config import load
 from mailbase.control.client import ask
 from mailbase.printing import wants_json, write
 
-OK, NEGATIVE = 0, 1
 SEARCH_TIMEOUT = 600.0
 """Seconds to wait for a search through all records."""
 COLUMNS = (

@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from mailbase.arguments import Command, add_json
-from mailbase.commandline import duration, whole_number
+from mailbase.commandline import NEGATIVE, OK, USAGE, duration, whole_number
 from mailbase.config import Settings, load
 from mailbase.control import ControlError
 from mailbase.control.client import ask
 from mailbase.vocabulary import Flow
-
-OK, NEGATIVE, USAGE = 0, 1, 2
 
 
 def add_commands(commands: Any, command: Command) -> None:
