@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from mailbase.control import ControlError
 from mailbase.replies import Reply
@@ -23,7 +23,7 @@ _QUEUE_ID = re.compile(r"queued as ([0-9A-Za-z]{1,40})\b")
 """In Postfix's answer to the end of data."""
 
 Fate = Literal["taken", "failed", "dropped"]
-FATES: tuple[Fate, ...] = ("taken", "failed", "dropped")
+FATES: tuple[Fate, ...] = get_args(Fate)
 
 
 class Policyd(Protocol):

@@ -13,7 +13,7 @@ a few tries is to be answered as one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar, get_args
 
 from contentfilter.session.envelope import Envelope
 from mailbase.addresses import pack, plain_address
@@ -35,7 +35,7 @@ NEARLY = 2_048
 """Octets by which a SIZE may differ between two tries of a client; others may not at all."""
 
 Event: TypeAlias = Literal["mail", "recipient", "given-up"]
-EVENTS: tuple[Event, ...] = ("mail", "recipient", "given-up")
+EVENTS: tuple[Event, ...] = get_args(Event)
 """A mail was told to come again; a recipient was put off; neither, since that came to nothing before."""
 
 _Key = TypeVar("_Key")

@@ -7,7 +7,7 @@ blind: it gets no mail until it finds it again, for to ask it would be to pass a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from twisted.internet.defer import Deferred
 
@@ -25,7 +25,7 @@ PATIENCE = 60.0
 """Seconds for an engine to answer: right after its start it may still be loading signatures."""
 
 Outcome = Literal["passed", "missed", "failed"]
-OUTCOMES: tuple[Outcome, ...] = ("passed", "missed", "failed")
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 """The test virus was found; it was not; there was no answer."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from contentfilter.origin.received import Hop, client_of, received_lines
 from contentfilter.session.envelope import Envelope
@@ -21,7 +21,7 @@ GRACE = 1.0
 """Seconds beyond policyd's own deadline that its answer may take."""
 
 Result = Literal["found", "unreadable", "unavailable"]
-RESULTS: tuple[Result, ...] = ("found", "unreadable", "unavailable")
+RESULTS: tuple[Result, ...] = get_args(Result)
 """policyd told; no line names a client for certain; policyd did not answer, or too many were asked about."""
 
 Ask = Callable[[dict[str, Any], float], Awaitable[dict[str, Any]]]

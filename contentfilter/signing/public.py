@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 Algorithm: TypeAlias = Literal["rsa-sha256", "ed25519-sha256"]
-ALGORITHMS: tuple[Algorithm, ...] = ("rsa-sha256", "ed25519-sha256")
+ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 
 
 class KeyProblem(Exception):

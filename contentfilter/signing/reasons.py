@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 Reason: TypeAlias = Literal[
     "no-from",
@@ -14,15 +14,7 @@ Reason: TypeAlias = Literal[
     "unforeseeable",
 ]
 
-REASONS: tuple[Reason, ...] = (
-    "no-from",
-    "several-from",
-    "unclear-from",
-    "foreign-from",
-    "unknown-sender",
-    "not-set-up",
-    "unforeseeable",
-)
+REASONS: tuple[Reason, ...] = get_args(Reason)
 """No author; several; an address that programs read in different ways; one that is not of the sender's
 registration; a sender of no registration; a domain whose records in DNS have not been seen; a message of
 which nobody knows how it will arrive."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from mailbase.control import ControlError
 from mailbase.control.server import Handler
@@ -19,7 +19,7 @@ MAX_CLOSED = 20_000
 """Tickets of which is remembered, in one of two generations, that the last word was spoken."""
 
 Result = Literal["final", "deferred", "again", "unknown"]
-RESULTS: tuple[Result, ...] = ("final", "deferred", "again", "unknown")
+RESULTS: tuple[Result, ...] = get_args(Result)
 """The last word on a mail; it will come again; it was reported before; nobody has such a ticket."""
 
 Hook = Callable[[Ticket, Report, bool], None]

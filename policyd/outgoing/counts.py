@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
@@ -11,9 +11,9 @@ from policyd.outgoing.judging import Against
 from policyd.outgoing.measures import JUDGED, Kind, Measure
 
 Way = Literal["mail", "webhook"]
-WAYS: tuple[Way, ...] = ("mail", "webhook")
+WAYS: tuple[Way, ...] = get_args(Way)
 Result = Literal["sent", "failed"]
-RESULTS: tuple[Result, ...] = ("sent", "failed")
+RESULTS: tuple[Result, ...] = get_args(Result)
 _JUMPS = (Against.USUAL, Against.QUOTA, Against.LIMIT)
 
 

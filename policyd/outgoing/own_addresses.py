@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from twisted.internet.defer import Deferred
@@ -34,7 +34,7 @@ SAY_AGAIN = 86400.0
 """Seconds until it is said again of an address that it is still listed."""
 
 Result = Literal["clean", "listed", "failed"]
-RESULTS: tuple[Result, ...] = ("clean", "listed", "failed")
+RESULTS: tuple[Result, ...] = get_args(Result)
 
 
 @dataclass(slots=True)
