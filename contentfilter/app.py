@@ -59,8 +59,7 @@ from mailbase.config import (
     load,
 )
 from mailbase.control.server import ControlServer
-from mailbase.dns import build_resolver, servers_of
-from mailbase.dns.upstreams import Upstream
+from mailbase.dns import build_resolver, servers_of, told_to
 from mailbase.lists.board import CONSUMER as LIST_TEST
 from mailbase.logs import Log
 from mailbase.metrics import new_registry, site
@@ -121,7 +120,7 @@ class Daemon:
         self.engines = Engines(reactor, log, self.metrics.tested)
         self.engines.configure(content)
         self.metrics.watch_engines(lambda: self.engines.all)
-        self.resolver = build_resolver(reactor, settings.dns, WHO_ASKS_DNS, self._dns_server_changed)
+        self.resolver = build_resolver(reactor, settings.dns, WHO_ASKS_DNS, told_to(log))
         self.metrics.watch_dns(self.resolver.metrics)
         self.urls = UrlWatch(reactor, self.resolver, log, time.time)
         self.metrics.watch_url_lists(self.urls.collect)
@@ -374,13 +373,6 @@ class Daemon:
 
     def _reloaded(self, result: Result) -> None:
         self.metrics.reloads.labels(result).inc()
-
-    def _dns_server_changed(self, server: Upstream) -> None:
-        place = f"{server.address.host} port {server.address.port}"
-        if server.down:
-            self._log.warning("dns-server-down", server=place)
-        else:
-            self._log.info("dns-server-up", server=place)
 
     def _in_thread(self, work: Callable[[], T]) -> Deferred[T]:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)

@@ -18,7 +18,7 @@ from mailbase.config import Settings, load
 from mailbase.config.places import ListenError
 from mailbase.config.store import MEMORY, StoreSettings
 from mailbase.control.server import ControlServer
-from mailbase.dns import build_resolver, servers_of
+from mailbase.dns import build_resolver, servers_of, told_to
 from mailbase.lists.board import CONSUMER, Board
 from mailbase.lists.metrics import collect as collect_lists
 from mailbase.lists.roster import Roster
@@ -105,7 +105,7 @@ class Daemon:
         self.state = open_state(settings, reactor, log)
         self.ledger = self.state.ledger
         self.resolver = build_resolver(
-            reactor, settings.dns, (*EVIDENCE, CONSUMER, OWN_ADDRESS, "callout"), self._dns_server_changed
+            reactor, settings.dns, (*EVIDENCE, CONSUMER, OWN_ADDRESS, "callout"), told_to(log)
         )
         self.metrics.dns = self.resolver.metrics
         self._gatherer = Gatherer(self.resolver, reactor.seconds, recorder, time.perf_counter)
@@ -343,13 +343,6 @@ class Daemon:
         self.metrics.count_facts((one.kind, fact) for one in lists for fact in one.facts)
         self.lists.adopt(lists, self._settings.policyd.list_health)
         self.resolver.looked_up = self.lists.heard if lists else None
-
-    def _dns_server_changed(self, server: Any) -> None:
-        place = f"{server.address.host} port {server.address.port}"
-        if server.down:
-            self._log.warning("dns-server-down", server=place)
-        else:
-            self._log.info("dns-server-up", server=place)
 
     def _warn(self, policy: Policy) -> None:
         for problem in policy.warnings:

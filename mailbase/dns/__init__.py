@@ -13,7 +13,7 @@ from mailbase.dns.answers import (
     Temporary,
     TimedOut,
 )
-from mailbase.dns.assembly import build_resolver, servers_of
+from mailbase.dns.assembly import build_resolver, servers_of, told_to
 from mailbase.dns.caching import CachingResolver
 from mailbase.dns.exchange import Address
 from mailbase.dns.metrics import DnsMetrics
@@ -42,4 +42,5 @@ __all__ = [
     "reverse_name",
     "reversed_address",
     "servers_of",
+    "told_to",
 ]

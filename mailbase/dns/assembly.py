@@ -13,6 +13,7 @@ from mailbase.dns.metrics import DnsMetrics
 from mailbase.dns.resolv_conf import PATH, system_servers
 from mailbase.dns.sockets import Sockets
 from mailbase.dns.upstreams import Upstream
+from mailbase.logs import Log
 
 
 def servers_of(settings: DnsSettings, resolv_conf: Path = PATH) -> list[Address]:
@@ -20,6 +21,19 @@ def servers_of(settings: DnsSettings, resolv_conf: Path = PATH) -> list[Address]
     if not settings.servers:
         return system_servers(resolv_conf)
     return [Address(*parse_server(text)) for text in settings.servers]
+
+
+def told_to(log: Log) -> Callable[[Upstream], None]:
+    """What tells ``log`` of a server that went down or came back."""
+
+    def tell(server: Upstream) -> None:
+        place = f"{server.address.host} port {server.address.port}"
+        if server.down:
+            log.warning("dns-server-down", server=place)
+        else:
+            log.info("dns-server-up", server=place)
+
+    return tell
 
 
 def build_resolver(
@@ -34,7 +48,7 @@ def build_resolver(
         reactor: with sockets and time.
         settings: the configuration's ``dns``.
         consumers: who will ask, for the metrics.
-        changed: called with a server that went down or came back (``server.address``, ``server.down``).
+        changed: called with a server that went down or came back; see :func:`told_to`.
     """
     return CachingResolver(
         reactor, Sockets(reactor), servers_of(settings), settings, DnsMetrics(consumers), changed
