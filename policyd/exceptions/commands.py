@@ -43,6 +43,7 @@ def add_commands(commands: Any, command: Command) -> None:
         verbs, "remove", "take back an exception, from now on", "policyd exceptions remove 192.0.2.0/24"
     )
     _what(remove)
+    remove.add_argument("--by", help="who wants it so; default: who you are")
     remove.set_defaults(run=_remove)
 
 
@@ -100,7 +101,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _remove(options: argparse.Namespace) -> int:
-    arguments = {"what": options.what}
+    arguments = {"what": options.what, "by": options.by or giver()}
     if options.named is not None:
         arguments["as"] = options.named
     path = load(options.config, options.overrides).policyd.control

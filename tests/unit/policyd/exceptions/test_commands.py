@@ -129,13 +129,16 @@ def test_exceptions_are_listed(daemon: Daemon, run: Any, capsys: Any) -> None:
     assert "there are no exceptions" in capsys.readouterr().err
 
 
-def test_exceptions_are_taken_back(daemon: Daemon, run: Any, capsys: Any) -> None:
+def test_exceptions_are_taken_back(
+    daemon: Daemon, run: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUDO_USER", "ada")
     daemon.final = {"removed": RULE}
     assert run("exceptions", "remove", "192.0.2.0/24", "--as", "client") == 0
     assert capsys.readouterr().out == "taken back: client 192.0.2.0/24 is allowed for ever\n"
     daemon.final = {"removed": None}
-    assert run("exceptions", "remove", "192.0.2.0/24") == 1
+    assert run("exceptions", "remove", "192.0.2.0/24", "--by", "abuse team") == 1
     assert [arguments for _, arguments in daemon.asked] == [
-        {"what": "192.0.2.0/24", "as": "client"},
-        {"what": "192.0.2.0/24"},
+        {"what": "192.0.2.0/24", "by": "ada", "as": "client"},
+        {"what": "192.0.2.0/24", "by": "abuse team"},
     ]
