@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 from contentfilter.quarantine.entry import Entry, QuarantineError, came, entries, find, locked, remove
@@ -103,7 +104,9 @@ def decision(text: str) -> str:
     """
     text = text.lower()
     if not is_id(text):
-        raise argparse.ArgumentTypeError(f"{printable(text, 40)!r} is no decision id")
+        raise argparse.ArgumentTypeError(
+            f"{printable(text, 40)!r} is no decision id; policyd explain finds it by queue id or address"
+        )
     return text
 
 
@@ -127,7 +130,7 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
                 continue
             row = _row(entry, quarantine.keep)
             # Lists stand in a cell as people write them.
-            yield row if as_json else {key: _cell(value) for key, value in row.items()}
+            yield row if as_json else {key: _cell(key, value) for key, value in row.items()}
 
     if not write(sys.stdout, rows(), COLUMNS, as_json):
         what = "nothing of it" if options.to or options.sender else "nothing"
@@ -135,7 +138,13 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
     return OK
 
 
-def _cell(value: Any) -> Any:
+def _cell(column: str, value: Any) -> Any:
+    if column == "time" and isinstance(value, str):
+        # Local time, as that of every other table and of the end beside it.
+        try:
+            return int(datetime.fromisoformat(value).timestamp())
+        except ValueError:
+            return value
     return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,8 @@ def test_a_person_gets_a_table(config, quarantined, capsys, monkeypatch):
     monkeypatch.setattr(commands, "wants_json", lambda *_args: False)
     assert run("quarantine", "list", "--config", config) == 0
     head, row = capsys.readouterr().out.splitlines()
+    # Both times are local.
+    assert row.startswith(time.strftime("%Y-%m-%d %H:%M:%S  ", time.localtime(1795312800)))
     assert head.split() == ["TIME", "ID", "FLOW", "SENDER", "RECIPIENTS", "SIZE", "FINDINGS", "EXPIRES"]
     assert "r@y.example" in row
     assert "[" not in row
