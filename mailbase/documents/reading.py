@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,11 +68,18 @@ def read(path: Path) -> Document:
         raise _failure(source, "is a folder; expected a file") from None
     except PermissionError:
         raise _failure(
-            source, "no permission to read it; give the daemon's user or group read access"
+            source, f"{_user()} may not read it; let that user or its group read it, or be root"
         ) from None
     except (OSError, ValueError) as error:
         raise _failure(source, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
     return parse(content, source)
+
+
+def _user() -> str:
+    try:
+        return f"the user {pwd.getpwuid(os.geteuid()).pw_name}"
+    except KeyError:
+        return f"the user {os.geteuid()}"
 
 
 def parse(content: bytes, source: str) -> Document:

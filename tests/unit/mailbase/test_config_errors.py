@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -395,9 +396,11 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     path = tmp_path / "x.yaml"
     monkeypatch.setattr(Path, "open", refuse)
-    assert file_complaint(path) == (
-        f"{path}: no permission to read it; give the daemon's user or group read access"
-    )
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    told = "may not read it; let that user or its group read it, or be root"
+    assert file_complaint(path) == f"{path}: the user root {told}"
+    monkeypatch.setattr(os, "geteuid", lambda: 4_000_000_000)
+    assert file_complaint(path) == f"{path}: the user 4000000000 {told}"
 
 
 def test_a_file_in_another_encoding(tmp_path: Path) -> None:
