@@ -73,9 +73,9 @@ class Service:
         try:
             port = self._listen(address, factory, mode)
         except CannotListenError as error:
-            raise ListenError(f"cannot listen on {address}: {_advice(error.socketError)}") from error
+            raise ListenError(f"cannot listen on {address}: {_advice(error.socketError, address)}") from error
         except OSError as error:
-            raise ListenError(f"cannot listen on {address}: {_advice(error)}") from error
+            raise ListenError(f"cannot listen on {address}: {_advice(error, address)}") from error
         self._ports.append(port)
         self._log.info("listening", at=address)
         return port
@@ -256,11 +256,12 @@ def notify(state: str) -> None:
             return
 
 
-def _advice(error: OSError) -> str:
+def _advice(error: OSError, address: str) -> str:
+    kind = "lx" if address.startswith("unix:") else "ltn"
     text = error.strerror or str(error)
     match error.errno:
         case errno.EADDRINUSE:
-            return f"{text}; another program has it (ss -ltnp shows which), or another instance runs"
+            return f"{text}; another program has it (ss -{kind}p shows which), or another instance runs"
         case errno.EACCES | errno.EPERM:
             return f"{text}; the user the daemon runs as may not open it"
         case errno.EADDRNOTAVAIL:

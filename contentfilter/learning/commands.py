@@ -138,6 +138,8 @@ def _undo(options: argparse.Namespace, settings: Settings) -> int:
     if unreadable is None:
         return NEGATIVE
     print(f"undone: {undone} mails")
+    if options.of_run and not undone:
+        print("contentfilter: no such run; contentfilter learn runs", file=sys.stderr)
     return USAGE if unreadable else OK if undone else NEGATIVE
 
 

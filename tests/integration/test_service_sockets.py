@@ -279,3 +279,11 @@ def test_an_address_that_is_taken_says_how_to_find_the_holder(start):
         daemon = start(f"127.0.0.1:{taken.getsockname()[1]}")
         assert daemon.process.wait(10) == 1
         assert "ss -ltnp" in daemon.end()
+
+
+def test_a_socket_that_is_taken_says_so_too(tmp_path, start):
+    first = start(f"unix:{tmp_path}/echo.sock")
+    assert first.heard() == "READY=1"
+    second = start(f"unix:{tmp_path}/echo.sock")
+    assert second.process.wait(10) == 1
+    assert "ss -lxp" in second.end()
