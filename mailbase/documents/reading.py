@@ -75,6 +75,18 @@ def read(path: Path) -> Document:
     return parse(content, source)
 
 
+def _slip(line: str, column: int) -> str:
+    """What postmasters write that is no YAML, in their words; empty for anything else."""
+    if _TAB_INDENT.match(line):
+        return "a tab; indent with spaces"
+    here = line[column : column + 1]
+    if here and here in "@%`":
+        return f"a value that begins with {here}; put it in quotes"
+    if here == ":" and set(":[") & set(line[:column]):
+        return "a colon in a value; put the value in quotes"
+    return ""
+
+
 def _user() -> str:
     try:
         return f"the user {pwd.getpwuid(os.geteuid()).pw_name}"
@@ -106,8 +118,8 @@ def parse(content: bytes, source: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         message = ", ".join(part for part in (error.problem, error.context) if part)
-        if mark and _TAB_INDENT.match(_line(text, mark.line)):
-            message = "a tab; indent with spaces"
+        if mark:
+            message = _slip(_line(text, mark.line), mark.column) or message
         raise _failure(source, f"not valid YAML: {message}", mark.line + 1 if mark else 1) from None
     except yaml.YAMLError as error:
         raise _failure(source, "not valid YAML: " + " ".join(str(error).split()), 1) from None
