@@ -39,6 +39,7 @@ _AROUND = 80
 _NO_TEXT = bytes((*range(0x09), *range(0x0E, 0x1B), *range(0x1C, 0x20)))
 _SYLK_MACRO = re.compile(rb"(?:\A|\n)O;(?:[^\r\n]*;)?E(?:;|\r|\n|\Z)")
 _SYLK_NAME = re.compile(rb"(?:\A|\n)NN;N(?:auto_|AUTO_|Auto_)")
+_LINE_END = re.compile(rb"[\r\n]")
 _QUERY = re.compile(rb"\s{0,100}WEB\r?\n\d{1,9}\r?\n\s{0,100}([^\r\n]{1,2000})", re.IGNORECASE)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MAX_WIDE = 32 * MIB
@@ -58,14 +59,15 @@ class SheetText:
         if data.startswith(_BYTE_ORDER_MARK):
             # Not otherwise: that would copy it all.
             data = data.removeprefix(_BYTE_ORDER_MARK)
-        if data.startswith(b"ID;") and (_SYLK_MACRO.search(data) or _SYLK_NAME.search(data)):
+        sylk = data.startswith(b"ID;")
+        if sylk and (_SYLK_MACRO.search(data) or _SYLK_NAME.search(data)):
             yield part.found("office-xlm-macro", "SYLK")
         if (query := _QUERY.match(data)) and is_remote(target := query[1].decode("latin-1")):
             yield part.found("office-remote-template", f"web query {target[:200]}")
-        yield from _formulas(part, data)
+        yield from _formulas(part, data, sylk)
 
 
-def _formulas(part: Part, data: Content) -> Iterator[Found]:
+def _formulas(part: Part, data: Content, sylk: bool) -> Iterator[Found]:
     end = len(data)
     if end > _BINARY_SEARCHED:
         head = data[: 4 * KIB]
@@ -76,8 +78,10 @@ def _formulas(part: Part, data: Content) -> Iterator[Found]:
                 yield part.unscanned("too-large", "links in a table")
                 return
             bar = link.start()
-            if field := _FIELD.search(data[max(0, bar - _BEFORE) : bar]):
-                yield part.found("office-dde", f"formula {_shown(field[0] + link[0])!r}")
+            before = data[max(0, bar - _BEFORE) : bar]
+            match = _FIELD.search(before)
+            if field := match[0] if match else _sylk_field(before) if sylk else b"":
+                yield part.found("office-dde", f"formula {_shown(field + link[0])!r}")
                 return
     for number, at in enumerate(_calls(data, end)):
         if number == _LINKS:
@@ -87,6 +91,13 @@ def _formulas(part: Part, data: Content) -> Iterator[Found]:
             shown = _shown(data[function.start() : function.start() + 200])
             yield part.found("office-dde", f"formula {shown!r}")
             return
+
+
+def _sylk_field(before: Content) -> Content:
+    """A cell's formula in SYLK up to the bar, ``;Eprogram``: it needs no equals sign; empty if none."""
+    line = _LINE_END.split(before)[-1]
+    at = max(line.rfind(b";E"), line.rfind(b";e"))
+    return line[at + 2 :] if at >= 0 else b""
 
 
 def _calls(data: Content, end: int) -> Iterator[int]:
