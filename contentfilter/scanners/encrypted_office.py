@@ -43,6 +43,8 @@ _FIB_ENCRYPTED = 0x0100
 _WORD_MAGIC = (b"\xec\xa5", b"\xdc\xa5", b"\xdb\xa5", b"\x5e\xa6")
 _WORD_ALONE = (b"\xdb\xa5\x2d\0", b"\x9b\xa5\x21\0", b"\xfe\x37\0\x23")
 """Word 1, 2 and 5 kept the same header in a file without containers."""
+_WORD_PERFECT, _KEY_AT = b"\xffWPC", 12
+"""A checksum of the password stands in the header of WordPerfect 5 and later, zero if there is none."""
 _RIGHTS = ("\tdrmcontent", "\tdrmviewercontent", "drmencrypteddataspace", "drmencryptedtransform")
 _RIGHTS_ALONE = b".pfile"
 _RIGHTS_MESSAGE = b"\x76\xe8\x04\x60\xc4\x11\xe3\x86"
@@ -119,6 +121,8 @@ def _lock(part: Part, context: Context) -> Lock | None:
         return Lock("Excel", open=lambda password: open_default(data) if password == EXCEL else None)
     if data.startswith(_WORD_ALONE) and int.from_bytes(data[10:12], "little") & _FIB_ENCRYPTED:
         return Lock("Word")
+    if data.startswith(_WORD_PERFECT) and any(data[_KEY_AT : _KEY_AT + 2]):
+        return Lock("WordPerfect")
     if data.startswith(_RIGHTS_ALONE):
         return Lock("rights management")
     return None

@@ -44,6 +44,12 @@ def test_documents_of_iwork():
     assert scanned(plain_zip({"notes about .iwpv2 files": b"x"})) == (set(), set())
 
 
+def test_documents_of_wordperfect():
+    head = b"\xffWPC\x10\0\0\0\x01\x0a\x02\x01"
+    assert scanned(head + b"\x34\x12" + bytes(500)) == ({"office-encrypted"}, {"encrypted"})
+    assert scanned(head + bytes(502)) == (set(), set())
+
+
 def xdp(*documents: bytes, form: bytes = b"") -> bytes:
     head = b'<?xml version="1.0"?><xdp:xdp xmlns:xdp="http://ns.adobe.com/xdp/">' + form
     chunks = b"".join(b"<chunk>\n" + base64.encodebytes(document) + b"</chunk>" for document in documents)
