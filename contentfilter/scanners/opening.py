@@ -23,9 +23,13 @@ _ANY_MARK = tuple(mark for mark, _charset in _MARKS)
 _BLANK = b" \t\r\n\v\f\0"
 
 
-def opening(data: Content) -> bytes:
-    """The first characters as ASCII, lower case, without byte order mark and blanks in front."""
-    head = bytes(data[:HEAD])
+def opening(data: Content, size: int = HEAD) -> bytes:
+    """The first characters as ASCII, lower case, without byte order mark and blanks in front.
+
+    Arguments:
+        size: octets that are looked at.
+    """
+    head = bytes(data[:size])
     charset = ""
     if head.startswith(_ANY_MARK):
         mark, charset = next(known for known in _MARKS if head.startswith(known[0]))

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 from contentfilter.content.filename import suffix, suffixes
+from contentfilter.content.limits import KIB
 from contentfilter.content.needles import Needles
 from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.scanners.opening import TO_READ, opening
@@ -71,8 +72,10 @@ _MARKUP = (
 )
 """What stands in it, the element that tells, and what opens it."""
 _MARKUP_SIGNS = Needles(*dict.fromkeys(sign for sign, _pattern, _kind in _MARKUP))
-_ENTRY_FILES = frozenset({"url", "website", "scf", "desktop"})
-"""Such files may begin with other sections or comments."""
+_ACCESS = frozenset({"mad", "maf", "mag", "mam", "maq", "mar", "mas", "mat", "mau", "mav", "maw"})
+_ENTRY_FILES = frozenset({"url", "website", "scf", "desktop", "theme"}) | _ACCESS
+_ENTRIES = 64 * KIB
+"""Such files may begin with other sections or comments; octets of them that are looked at."""
 _REGISTRY = (b"windows registry editor version ", b"regedit4")
 _CLICK_ONCE = re.compile(rb"[^\r\n#]{1,1000}#[^\r\n]{1,500}publickeytoken=")
 _AWAY = rb"file:|[\\/]{2}|search-ms:|ms-[\w-]+:|javascript:|vbscript:|data:|mhtml:|shell:"
@@ -82,6 +85,10 @@ _SHORTCUT = re.compile(
     re.MULTILINE,
 )
 _COMMAND = re.compile(rb"^[ \t]*(?:command|iconfile)[ \t]*=", re.MULTILINE)
+_THEME = re.compile(
+    rb"^[ \t]*(?:path|wallpaper|scrnsave\.exe|item\d+path|imagesrootpath)[ \t]*=[ \t]*\"?(?:file:|[\\/]{2})",
+    re.MULTILINE,
+)
 _DESKTOP = re.compile(
     rb"^exec(?:\[[^\]\r\n]{0,20}\])?[ \t]*=[^\r\n]{0,2000}?"
     rb"(?:\b(?:ba|da|z|k|c)?sh['\"]?[ \t]+-\w*c\b|\bcurl\b|\bwget\b|\bbase64\b|\bpython[\d.]*['\"]?[ \t]+-c\b"
@@ -127,7 +134,9 @@ def script(data: Content, name: str) -> str:
     ends = frozenset(suffixes(name))
     if ends & TO_READ:
         return ""
-    if first == b"[" or ends & _ENTRY_FILES:
+    if ends & _ENTRY_FILES:
+        return _entries(opening(data, _ENTRIES))
+    if first == b"[":
         return _entries(head)
     if first == b"<":
         return _markup(head)
@@ -151,6 +160,10 @@ def _entries(head: bytes) -> str:
         return "shortcut to a file or program"
     if b"[shell]" in head and _COMMAND.search(head):
         return "Explorer command"
+    if b"[shortcut properties]" in head and b"accessshortcutversion" in head:
+        return "shortcut into a database of Access"
+    if (b"[theme]" in head or b"[visualstyles]" in head) and _THEME.search(head):
+        return "theme from another machine"
     if b"[desktop entry]" in head and (match := _DESKTOP.search(head)):
         return f"desktop entry {match[0][:100].decode('latin-1')!r}"
     return ""

