@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mailbase.arguments import add_command, add_json
+from mailbase.arguments import add_command, add_configuration, add_json
 from mailbase.commandline import STATUSES, add_version, finish
 from postwarden.dkim import commands as dkim
 from postwarden.registry import commands as registry
@@ -54,9 +54,31 @@ def parser() -> argparse.ArgumentParser:
     )
     show.set_defaults(run=_demo)
 
+    doctor = add_command(
+        commands,
+        "doctor",
+        "look at the gateway itself: its names in DNS, Postfix's settings, the daemons; print what to change",
+        "postwarden doctor",
+    )
+    add_configuration(doctor, "dns.servers=[192.0.2.53]")
+    doctor.add_argument(
+        "--postfix",
+        type=Path,
+        metavar="FOLDER",
+        help="Postfix's configuration; default: what postconf takes",
+    )
+    add_json(doctor)
+    doctor.set_defaults(run=_doctor)
+
     registry.add(commands)
     dkim.add(commands)
     return top
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from postwarden.doctor.command import run  # with it comes all of Twisted
+
+    return run(options)
 
 
 def _demo(options: argparse.Namespace) -> int:
