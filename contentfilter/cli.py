@@ -21,7 +21,7 @@ from contentfilter.quarantine.entry import QuarantineError
 from contentfilter.rules import commands as rules
 from contentfilter.signing.public import KeyProblem
 from contentfilter.tuning import commands as tuning
-from mailbase.arguments import DEFAULT_CONFIG, add_command, add_configuration, add_json
+from mailbase.arguments import DEFAULT_CONFIG, add_command, add_configuration, add_form
 from mailbase.commandline import (
     BAD_CONFIG,
     NEGATIVE,
@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="files at once; default: processors there are, or contentfilter.workers.count if that is more",
     )
-    add_json(scan)
+    add_form(scan)
     scan.set_defaults(run=_scan)
 
     explain = _command(
@@ -107,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         "contentfilter explain 0g8p2k4x6c1zq",
     )
     _id(explain)
-    add_json(explain)
+    add_form(explain)
     explain.set_defaults(run=_explain)
 
     lists = _command(
@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         "show the DNS lists of links, and which of them are asked",
         "contentfilter lists",
     )
-    add_json(lists)
+    add_form(lists)
     lists.set_defaults(run=_lists)
 
     quarantine.add_commands(commands, _command, _settings)

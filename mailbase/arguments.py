@@ -48,5 +48,20 @@ def add_configuration(
 
 
 def add_json(command: argparse.ArgumentParser) -> None:
-    """Add ``--json``."""
-    command.add_argument("--json", action="store_true", help="one JSON object a line, also on a terminal")
+    """Add ``--json`` to a command that prints text wherever its output goes."""
+    command.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def add_form(command: argparse.ArgumentParser) -> None:
+    """Add ``--json`` and ``--table``, which become ``json``; None where the output decides."""
+    form = command.add_mutually_exclusive_group()
+    form.add_argument(
+        "--json", action="store_true", default=None, help="one JSON object a line, also on a terminal"
+    )
+    form.add_argument(
+        "--table",
+        dest="json",
+        action="store_false",
+        default=None,
+        help="text to read, also where the output is no terminal",
+    )

@@ -18,9 +18,9 @@ TIMES = frozenset({"first", "last", "added", "expires", "time", "since", "tested
 """Fields in seconds since the epoch."""
 
 
-def wants_json(stream: TextIO, asked: bool) -> bool:
-    """Whether to print JSON: asked for, or nobody is looking."""
-    return asked or not stream.isatty()
+def wants_json(stream: TextIO, asked: bool | None) -> bool:
+    """Whether to print JSON: as it was asked for; None: if nobody is looking."""
+    return not stream.isatty() if asked is None else asked
 
 
 def write(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mailbase.addresses import pack
-from mailbase.arguments import add_command, add_configuration, add_json
+from mailbase.arguments import add_command, add_configuration, add_form
 from mailbase.claim import StoreInUse
 from mailbase.commandline import NEGATIVE, OK, STATUSES, USAGE, add_version, duration, finish, whole_number
 from mailbase.config import Settings, load
@@ -76,11 +76,11 @@ def _parser() -> argparse.ArgumentParser:
         "policyd query client_address=192.0.2.1 sender=a@example.org recipient=b@inst.example",
     )
     query.add_argument("attributes", nargs="+", metavar="NAME=VALUE", help="attributes of a policy request")
-    add_json(query)
+    add_form(query)
     query.set_defaults(run=_query)
 
     lists = _command(commands, "lists", "show the DNS lists, and which of them are asked", "policyd lists")
-    add_json(lists)
+    add_form(lists)
     lists.set_defaults(run=_lists)
     forget = _command(
         commands,
@@ -97,14 +97,14 @@ def _parser() -> argparse.ArgumentParser:
     listing = _command(verbs, "list", "list all entries", "policyd greylist list --kind clients")
     listing.add_argument("--kind", choices=sorted(COLUMNS), default="triplets", help="default: %(default)s")
     listing.add_argument("--limit", type=whole_number(0), metavar="N", help="print at most so many entries")
-    add_json(listing)
+    add_form(listing)
     listing.set_defaults(run=_list)
 
     show = _command(
         verbs, "show", "show the entries that have to do with TERM", "policyd greylist show 192.0.2.0/24"
     )
     _term(show)
-    add_json(show)
+    add_form(show)
     show.set_defaults(run=_show)
 
     allow = _command(

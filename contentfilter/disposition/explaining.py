@@ -48,7 +48,7 @@ def find(settings: Settings, decision_id: str) -> tuple[list[dict[str, Any]], li
     return found, problems
 
 
-def explain(settings: Settings, decision_id: str, stream: TextIO, as_json: bool) -> int:
+def explain(settings: Settings, decision_id: str, stream: TextIO, as_json: bool | None) -> int:
     """Print what is known of a mail; returns the exit status."""
     rows, problems = find(settings, decision_id)
     for problem in problems:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from contentfilter.offline.progress import Progress
-from mailbase.arguments import Command, add_json
+from mailbase.arguments import Command, add_form
 from mailbase.commandline import NEGATIVE, OK, USAGE, whole_number
 from mailbase.config import Settings
 from mailbase.control import ControlError
@@ -50,11 +50,11 @@ def add_commands(commands: Any, command: Command, settings: Callable[[argparse.N
     status = command(
         verbs, "status", "say what is known, and how well it judges", "contentfilter learn status"
     )
-    status.add_argument("--json", action="store_true", help="one JSON object, also on a terminal")
+    add_form(status)
     status.set_defaults(run=lambda options: _status(options, settings(options)))
 
     runs = command(verbs, "runs", "list what was learned together", "contentfilter learn runs")
-    add_json(runs)
+    add_form(runs)
     runs.set_defaults(run=lambda options: _runs(options, settings(options)))
 
     forget = command(verbs, "forget", "forget what was learned", "contentfilter learn forget --automatic")

@@ -11,7 +11,7 @@ from typing import Any
 
 from contentfilter.macros.entry import Entry, entry_of
 from contentfilter.macros.file import change, read
-from mailbase.arguments import Command, add_json
+from mailbase.arguments import Command, add_form
 from mailbase.commandline import NEGATIVE, OK, USAGE, duration, giver, moment
 from mailbase.config import Settings
 from mailbase.printing import wants_json, write
@@ -45,7 +45,7 @@ def add_commands(commands: Any, command: Command, settings: Callable[[argparse.N
     allow.set_defaults(run=lambda options: _allow(options, settings(options)))
 
     listing = command(verbs, "list", "list all allowed macros", "contentfilter macros list")
-    add_json(listing)
+    add_form(listing)
     listing.set_defaults(run=lambda options: _list(options, settings(options)))
 
     remove = command(

@@ -18,7 +18,7 @@ from typing import Any
 from contentfilter.quarantine.entry import Entry, QuarantineError, came, entries, find, locked, remove
 from contentfilter.quarantine.release import release
 from mailbase.addresses import domain_of, plain_address, split_mailbox
-from mailbase.arguments import Command, add_json
+from mailbase.arguments import Command, add_form
 from mailbase.commandline import NEGATIVE, OK
 from mailbase.config import ContentfilterSettings, Settings
 from mailbase.control import ControlError
@@ -49,7 +49,7 @@ def add_commands(commands: Any, command: Command, settings: Callable[[argparse.N
     )
     listing.add_argument("--to", metavar="ADDRESS", help="only what is for this address, or domain")
     listing.add_argument("--from", dest="sender", metavar="ADDRESS", help="only what is from it, likewise")
-    add_json(listing)
+    add_form(listing)
     listing.set_defaults(run=lambda options: _list(options, settings(options)))
 
     show = command(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mailbase.arguments import Command, add_json
+from mailbase.arguments import Command, add_form
 from mailbase.commandline import NEGATIVE, OK, USAGE
 from mailbase.config import Settings
 from mailbase.printing import wants_json, write
@@ -36,11 +36,11 @@ def add_commands(commands: Any, command: Command, settings: Callable[[argparse.N
     verbs = rules.add_subparsers(metavar="COMMAND", required=True)
 
     listing = command(verbs, "list", "list all rules with their points", "contentfilter rules list")
-    add_json(listing)
+    add_form(listing)
     listing.set_defaults(run=lambda options: _list(_rules(settings(options)), options.json))
 
     facts = command(verbs, "facts", "list the facts that rules can ask for", "contentfilter rules facts")
-    add_json(facts)
+    add_form(facts)
     facts.set_defaults(run=lambda options: _facts(options.json))
 
     checking = command(
@@ -58,7 +58,7 @@ def add_commands(commands: Any, command: Command, settings: Callable[[argparse.N
         "contentfilter rules test suspicious.eml",
     )
     trying.add_argument("paths", nargs="+", type=Path, metavar="MAIL", help="file that holds one message")
-    add_json(trying)
+    add_form(trying)
     trying.set_defaults(run=lambda options: _test(_rules(settings(options)), options.paths, options.json))
 
 
@@ -68,7 +68,7 @@ def _rules(settings: Settings) -> RuleSet:
     return OwnRules.read(settings.contentfilter.rules).ruleset(checked=True)
 
 
-def _list(rules: RuleSet, as_json: bool) -> int:
+def _list(rules: RuleSet, as_json: bool | None) -> int:
     rows = (
         {
             "rule": ruling.name,
@@ -83,7 +83,7 @@ def _list(rules: RuleSet, as_json: bool) -> int:
     return OK
 
 
-def _facts(as_json: bool) -> int:
+def _facts(as_json: bool | None) -> int:
     from contentfilter.rules.facts import FACTS
 
     rows = ({"fact": name, "holds": _sentence(fact.__doc__)} for name, fact in FACTS.items())
@@ -116,7 +116,7 @@ def _check(rules: RuleSet) -> int:
     return NEGATIVE if failures else OK
 
 
-def _test(rules: RuleSet, paths: list[Path], as_json: bool) -> int:
+def _test(rules: RuleSet, paths: list[Path], as_json: bool | None) -> int:
     from contentfilter.content.scan import read_letter
     from contentfilter.rules.matcher import Matcher
     from contentfilter.rules.reading import Reading

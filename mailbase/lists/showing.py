@@ -13,7 +13,7 @@ COLUMNS = ("list", "kind", "zone", "state", "since", "lookups", "hits", "trouble
 """Of the table."""
 
 
-def show(control: str, stream: TextIO, as_json: bool) -> bool:
+def show(control: str, stream: TextIO, as_json: bool | None) -> bool:
     """Print the lists that the daemon at a control socket watches; whether all are well.
 
     Raises:

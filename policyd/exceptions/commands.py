@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any
 
-from mailbase.arguments import Command, add_json
+from mailbase.arguments import Command, add_form
 from mailbase.commandline import NEGATIVE, OK, USAGE, duration, giver, moment
 from mailbase.config import load
 from mailbase.control.client import ask
@@ -37,7 +37,7 @@ def add_commands(commands: Any, command: Command) -> None:
     exceptions = commands.add_parser("exceptions", help="list and take back what allow and deny have set")
     verbs = exceptions.add_subparsers(metavar="COMMAND", required=True)
     listing = command(verbs, "list", "list all exceptions", "policyd exceptions list")
-    add_json(listing)
+    add_form(listing)
     listing.set_defaults(run=_list)
     remove = command(
         verbs, "remove", "take back an exception, from now on", "policyd exceptions remove 192.0.2.0/24"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from textwrap import indent
 from typing import Any, TextIO
 
-from mailbase.arguments import Command, add_json
+from mailbase.arguments import Command, add_form
 from mailbase.commandline import NEGATIVE, OK, whole_number
 from mailbase.config import load
 from mailbase.control.client import ask
@@ -56,7 +56,7 @@ def add_commands(commands: Any, command: Command) -> None:
     explain.add_argument(
         "--full", action="store_true", help="say all of each decision, not only of one mail's"
     )
-    add_json(explain)
+    add_form(explain)
     explain.set_defaults(run=_explain)
 
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from mailbase.arguments import Command, add_json
+from mailbase.arguments import Command, add_form
 from mailbase.commandline import NEGATIVE, OK
 from mailbase.config import load
 from mailbase.control.client import ask
@@ -22,11 +22,11 @@ def add_commands(commands: Any, command: Command) -> None:
     limits = commands.add_parser("limits", help="look into and set free what is used of limits")
     verbs = limits.add_subparsers(metavar="COMMAND", required=True)
     listing = command(verbs, "list", "list all that is in use", "policyd limits list")
-    add_json(listing)
+    add_form(listing)
     listing.set_defaults(run=_show, term=None)
     show = command(verbs, "show", "show what TERM has in use", "policyd limits show anna")
     _term(show)
-    add_json(show)
+    add_form(show)
     show.set_defaults(run=_show)
     forget = command(verbs, "forget", "set free what TERM has in use", "policyd limits forget 192.0.2.0/24")
     _term(forget)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mailbase.arguments import Command, add_json
+from mailbase.arguments import Command, add_form
 from mailbase.commandline import NEGATIVE, OK, giver
 from mailbase.config import load
 from mailbase.control.client import ask
@@ -40,11 +40,11 @@ def add_commands(commands: Any, command: Command) -> None:
         verbs, "list", "list who sent anything lately, and what is usual", "policyd outgoing list"
     )
     listing.add_argument("--odd", action="store_true", help="only those who were noticed or suspended")
-    add_json(listing)
+    add_form(listing)
     listing.set_defaults(run=_list)
     show = command(verbs, "show", "show all that is counted of a user or system", "policyd outgoing show ada")
     _name(show)
-    add_json(show)
+    add_form(show)
     show.set_defaults(run=_show)
     lift = command(
         verbs,

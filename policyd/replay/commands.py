@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mailbase.arguments import Command, add_json
+from mailbase.arguments import Command, add_form
 from mailbase.commandline import NEGATIVE, OK, USAGE, duration, whole_number
 from mailbase.config import Settings, load
 from mailbase.control import ControlError
@@ -117,7 +117,7 @@ def _files(parser: argparse.ArgumentParser) -> None:
         metavar="YEAR",
         help="of the first line of logs without year, where it would be taken wrongly",
     )
-    add_json(parser)
+    add_form(parser)
 
 
 def _settings(options: argparse.Namespace) -> Settings:

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from mailbase.dns import build_resolver
+from mailbase.printing import wants_json
 from postwarden.dkim import keyring
 from postwarden.dkim.checking import CONSUMER, DkimChecking, DkimFinding
 from postwarden.dkim.postfix import ask_postconf, judge
@@ -40,8 +41,8 @@ def run(options: argparse.Namespace) -> int:
         if found is None:
             return complain(["interrupted"])
         findings += found
-        write(sys.stdout, findings, options.json or not sys.stdout.isatty())
-        if not findings and not unknown and sys.stdout.isatty():
+        write(sys.stdout, findings, wants_json(sys.stdout, options.json))
+        if not findings and not unknown and not wants_json(sys.stdout, options.json):
             print("all records are as they should be")
         return complain(unknown) or int(bool(findings))
 

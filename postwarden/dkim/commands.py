@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from mailbase.arguments import Commands, add_command, add_configuration, add_json
+from mailbase.arguments import Commands, add_command, add_configuration, add_form, add_json
 
 
 def add(commands: Commands) -> None:
@@ -43,7 +43,7 @@ def add(commands: Commands) -> None:
     )
     add_configuration(check, "registry=other.yaml")
     check.add_argument("server", nargs="*", metavar="SERVER", help="only these servers' domains")
-    add_json(check)
+    add_form(check)
     check.set_defaults(run=_check)
 
     rotate = add_command(

@@ -6,7 +6,7 @@ import argparse
 import re
 import ssl
 
-from mailbase.arguments import Commands, add_command, add_configuration, add_json
+from mailbase.arguments import Commands, add_command, add_configuration, add_form, add_json
 from postwarden.registry import acl, contacts, dns
 from postwarden.registry import list as listing
 
@@ -41,7 +41,7 @@ def _add_list(commands: Commands) -> None:
     command.add_argument(
         "--kind", choices=listing.KINDS, action="append", help="only these kinds of entry; repeatable"
     )
-    add_json(command)
+    add_form(command)
     command.set_defaults(run=listing.run)
 
 
@@ -131,7 +131,7 @@ def _add_check(commands: Commands) -> None:
         metavar="FILE",
         help="certificates that servers' certificates may come from; default: the system's",
     )
-    add_json(command)
+    add_form(command)
     command.set_defaults(run=_check)
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from mailbase.config import load
+from mailbase.printing import wants_json
 from mailbase.registry import Registry, Server
 from postwarden import table
 from postwarden.registry.choice import choose, complain
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     settings = load(options.config, options.overrides)
     servers, unknown = choose(settings.registry, options.server, options.admin)
     rows = list(entries(settings.registry, servers, options.kind or KINDS))
-    if options.json or not sys.stdout.isatty():
+    if wants_json(sys.stdout, options.json):
         for row in rows:
             print(json.dumps(row, separators=(",", ":")))
     elif rows:

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from mailbase.config import Settings, load
 from mailbase.dns import build_resolver
+from mailbase.printing import wants_json
 from mailbase.replies import printable
 from policyd.callout.conversation import Outcome, Script
 from policyd.callout.dialling import call
@@ -50,8 +51,8 @@ def run(options: argparse.Namespace) -> int:
     progress.end()
     if findings is None:
         return complain(["interrupted"])
-    write(sys.stdout, findings, options.json or not sys.stdout.isatty())
-    if not findings and not unknown and sys.stdout.isatty():
+    write(sys.stdout, findings, wants_json(sys.stdout, options.json))
+    if not findings and not unknown and not wants_json(sys.stdout, options.json):
         print(f"{len(servers)} servers are as they are registered")
     return complain(unknown) or int(bool(findings))
 

@@ -43,7 +43,8 @@ def test_all_options_are_explained_in_the_same_words(command: argparse.ArgumentP
         assert options["--set"].metavar == "KEY=VALUE"
         assert str(options["--set"].help).startswith("override a setting, such as ")
     if "--json" in options and options["--json"].nargs == 0:
-        assert "also on a terminal" in str(options["--json"].help)
+        assert str(options["--json"].help).startswith("one JSON object a line")
+        assert ("--table" in options) == ("also on a terminal" in str(options["--json"].help))
     for name in (action.metavar for action in command._actions if not action.option_strings):
         assert isinstance(name, str)
         assert name == name.upper()
