@@ -1,4 +1,4 @@
-"""A mail's authentication from its head to the line on its top: keys, judgement, clues, results."""
+"""Authentication in the daemon: judged once for each mail, told, remembered, and off where it is off."""
 
 from __future__ import annotations
 
@@ -11,333 +11,35 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from authres import all_features
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 
 from contentfilter.analysis import Analysis, Knowledge
 from contentfilter.assessing import Assessment, Mail
 from contentfilter.authentication.assembly import build_authentication
-from contentfilter.authentication.dmarc import Dmarc, Spf
-from contentfilter.authentication.given import verified
-from contentfilter.authentication.judged import Judged, clues_of
+from contentfilter.authentication.dmarc import Spf
+from contentfilter.authentication.judged import Judged
 from contentfilter.authentication.judging import FAILED, Authenticator, spf_of
-from contentfilter.authentication.outcome import EMPTY, Authentication, Chain, Sealed, Signature
-from contentfilter.authentication.preparing import MAX_OCTETS, MAX_RECORDS, PATIENCE, KeyPreparer
-from contentfilter.authentication.results_line import results_line
-from contentfilter.content.clues import Clue, is_clue
+from contentfilter.authentication.outcome import Authentication, Chain, Sealed, Signature
+from contentfilter.authentication.preparing import KeyPreparer
+from contentfilter.content.clues import Clue
 from contentfilter.content.results import ScanResult
 from contentfilter.content.scan import scan_message
 from contentfilter.content.traits import Traits
-from contentfilter.message.wire import BytesWire
 from contentfilter.origin.received import Hop
 from contentfilter.recall import Recall, Recalled
 from contentfilter.session.envelope import Client, Envelope
 from contentfilter.session.envelope import Path as MailPath
 from contentfilter.spool.spool import Spool
-from contentfilter.together import Awaited
 from mailbase.config import loads
-from mailbase.config.authentication import AUTHENTICATION_POINTS, Enforcement
+from mailbase.config.authentication import Enforcement
 from mailbase.dns import TableResolver, Temporary
 from mailbase.evidence import Evidence
 from mailbase.logs import Log
 from mailbase.vocabulary import Flow
-from tests.samples.signed import PLAIN, ed25519_key, record, rsa_key, seal, sign
+from tests.samples.signed import PLAIN, record, rsa_key, seal, sign
 
+from .vouched import AUTHOR, GOOD, KEY, NOW, signed_by
 from .wired import Wired
-
-KEY = "s._domainkey.example.org"
-NOW = 1_800_000_000.0
-FAIL = Spf("fail", "bulk.example")
-GOOD = Signature("pass", "example.org", "s", "", "rsa-sha256", 2048, tag="abcdefgh")
-AUTHOR = Authentication((), authors=("example.org",), from_fields=1)
-REJECT = Dmarc("fail", "example.org", "reject", "reject", "example.org")
-
-
-def signed_by(*signatures: Signature, **more: Any) -> Authentication:
-    return replace(AUTHOR, signatures=signatures, **more)
-
-
-def names(judged: Judged) -> set[str]:
-    clues = list(clues_of(judged))
-    assert all(is_clue(clue.name) for clue in clues)
-    known = {f"{source}.{fact}" for source, facts in AUTHENTICATION_POINTS.items() for fact in facts}
-    assert known.issuperset(clue.name for clue in clues)
-    return {clue.name for clue in clues}
-
-
-@pytest.mark.parametrize(
-    ("judged", "expected"),
-    [
-        (Judged(AUTHOR, FAIL, Dmarc("none", "example.org")), {"dkim.none", "dmarc.none"}),
-        (Judged(signed_by(GOOD), FAIL, Dmarc("pass", "example.org")), {"dkim.pass", "dmarc.pass"}),
-        (
-            Judged(signed_by(Signature("fail", "a.example"), GOOD), FAIL, Dmarc("pass", "example.org")),
-            {"dkim.pass", "dmarc.pass"},
-        ),
-        (
-            Judged(signed_by(Signature("fail"), Signature("temperror")), FAIL, Dmarc("temperror")),
-            {"dkim.temperror", "dmarc.temperror"},
-        ),
-        (
-            Judged(signed_by(Signature("permerror"), Signature("policy")), FAIL, Dmarc("none")),
-            {"dkim.policy", "dmarc.none"},
-        ),
-        (
-            Judged(signed_by(Signature("fail", testing=True)), FAIL, Dmarc("none")),
-            {"dkim.none", "dmarc.none"},
-        ),
-        (
-            Judged(signed_by(replace(GOOD, bits=1024)), FAIL, Dmarc("none")),
-            {"dkim.pass", "dkim.short-key", "dmarc.none"},
-        ),
-        (
-            Judged(
-                signed_by(replace(GOOD, algorithm="ed25519-sha256", bits=256), replace(GOOD, bits=1024)),
-                FAIL,
-                Dmarc("none"),
-            ),
-            {"dkim.pass", "dmarc.none"},
-        ),
-        (
-            Judged(signed_by(Signature("policy", unsigned=7)), FAIL, Dmarc("none")),
-            {"dkim.policy", "dkim.partial", "dmarc.none"},
-        ),
-        # Once a policy is to be applied, what it rests on does not count again.
-        (Judged(signed_by(Signature("fail")), FAIL, REJECT), {"dmarc.reject"}),
-        (Judged(AUTHOR, FAIL, replace(REJECT, policy="quarantine")), {"dmarc.quarantine"}),
-        (Judged(AUTHOR, FAIL, replace(REJECT, policy="none")), {"dmarc.fail", "dkim.none"}),
-        (Judged(AUTHOR, FAIL, REJECT, "list.example"), {"dmarc.forwarded", "dkim.none"}),
-        (Judged(AUTHOR, Spf(), Dmarc("unjudged")), {"dmarc.unjudged", "dkim.none"}),
-        (
-            Judged(signed_by(GOOD, chain=Chain("pass", "", (Sealed("a.example"),))), FAIL, Dmarc("none")),
-            {"dkim.pass", "dmarc.none", "arc.pass"},
-        ),
-        (
-            Judged(signed_by(GOOD, chain=Chain("fail", "no")), FAIL, Dmarc("none"), "", True),
-            {"dkim.pass", "dmarc.none", "arc.fail", "auth.foreign-results"},
-        ),
-        (
-            Judged(replace(AUTHOR, from_fields=2, authors=("a.example", "b.example")), FAIL, Dmarc("none")),
-            {"dkim.none", "dmarc.none", "auth.several-from", "auth.several-authors"},
-        ),
-        (Judged(EMPTY, FAIL, Dmarc("permerror")), {"dkim.none", "dmarc.permerror"}),
-    ],
-)
-def test_clues(judged: Judged, expected: set[str]) -> None:
-    assert names(judged) == expected
-
-
-def test_which_clues_are_findings() -> None:
-    def findings(judged: Judged) -> list[tuple[str, str]]:
-        return [(clue.finding, clue.detail) for clue in clues_of(judged) if clue.finding]
-
-    assert findings(Judged(AUTHOR, FAIL, REJECT)) == [("dmarc-reject", "example.org")]
-    quarantine = replace(REJECT, policy="quarantine")
-    assert findings(Judged(AUTHOR, FAIL, quarantine)) == [("dmarc-quarantine", "example.org")]
-    assert findings(Judged(AUTHOR, FAIL, replace(REJECT, policy="none"))) == []
-    assert findings(Judged(AUTHOR, FAIL, REJECT, "list.example")) == []
-    assert findings(Judged(AUTHOR, FAIL, Dmarc("pass"), forged=True)) == [("foreign-results", "")]
-
-
-# Authentication-Results
-
-
-def test_the_line_says_it_all_and_can_be_read_again() -> None:
-    judged = Judged(
-        signed_by(
-            replace(GOOD, identity="@mail.example.org"),
-            Signature(
-                "fail", "list.example", "x", "a b@list.example", "ed25519-sha256", 256, "body (x)", True, "zz"
-            ),
-            chain=Chain("pass", "", (Sealed("list.example"),)),
-        ),
-        Spf("pass", "example.org"),
-        Dmarc("pass", "example.org", "reject", "none", "example.org", "example.org"),
-    )
-    line = results_line("mx.gate.example", judged)
-    assert line == (
-        b"Authentication-Results: mx.gate.example;\r\n"
-        b"\tspf=pass smtp.mailfrom=example.org;\r\n"
-        b"\tdkim=pass (2048-bit key) header.d=example.org header.i=@mail.example.org header.s=s"
-        b" header.a=rsa-sha256 header.b=abcdefgh;\r\n"
-        b"\tdkim=fail (body ?x?, in testing) header.d=list.example header.s=x header.a=ed25519-sha256"
-        b" header.b=zz;\r\n"
-        b"\tarc=pass header.as-d=list.example;\r\n"
-        b"\tdmarc=pass (p=reject) header.from=example.org\r\n"
-    )
-    read = all_features().parse(line.decode().replace("\r\n", ""))
-    assert read.authserv_id == "mx.gate.example"
-    assert [result.result for result in read.results] == ["pass", "pass", "fail", "pass", "pass"]
-
-
-@pytest.mark.parametrize(
-    ("judged", "line"),
-    [
-        (None, b"mx.example;\r\n\tnone\r\n"),
-        (
-            Judged(AUTHOR, Spf("none", "h.example", helo=True), Dmarc("none", "example.org")),
-            b"mx.example;\r\n\tspf=none smtp.helo=h.example;\r\n\tdkim=none;\r\n"
-            b"\tdmarc=none header.from=example.org\r\n",
-        ),
-        (Judged(AUTHOR, Spf(), Dmarc("unjudged", "example.org")), b"mx.example;\r\n\tdkim=none\r\n"),
-        (
-            Judged(AUTHOR, Spf(), REJECT, "list.example"),
-            b"mx.example;\r\n\tdkim=none;\r\n\tdmarc=fail (p=reject, forwarded by list.example)"
-            b" header.from=example.org\r\n",
-        ),
-        (
-            Judged(EMPTY, Spf(), Dmarc("permerror", reason="there is no author's domain")),
-            b"mx.example;\r\n\tdkim=none;\r\n\tdmarc=permerror (there is no author's domain)\r\n",
-        ),
-    ],
-)
-def test_lines(judged: Judged | None, line: bytes) -> None:
-    assert results_line("mx.example", judged) == b"Authentication-Results: " + line
-
-
-@pytest.mark.parametrize(
-    ("tag", "told"), [("xyzXYZ12", b"xyzXYZ12"), ("a/b+c==", b'"a/b+c=="'), ("a b", b"")]
-)
-def test_each_mail_has_the_beginning_of_its_own_signature(tag: str, told: bytes) -> None:
-    """What else stands there is kept from mail to mail."""
-    for one in (GOOD, replace(GOOD, tag=tag)):
-        line = results_line("mx.example", Judged(signed_by(one), Spf(), Dmarc("none", "example.org")))
-    begin = b"\tdkim=pass (2048-bit key) header.d=example.org header.s=s header.a=rsa-sha256"
-    assert line.splitlines()[1] == begin + (b" header.b=" + told if told else b"") + b";"
-
-
-def test_nothing_from_outside_can_add_a_line() -> None:
-    evil = "a\r\nX-Evil: 1; dkim=pass ("
-    judged = Judged(
-        signed_by(
-            Signature("fail", evil, evil, evil, evil, 1, evil, False, evil[:8]),
-            chain=Chain("fail", evil),
-        ),
-        Spf("pass", evil),
-        Dmarc("fail", evil, "reject", "reject", evil),
-        evil,
-    )
-    lines = results_line("mx.example", judged).split(b"\r\n")
-    assert lines.pop() == b""
-    assert all(line.startswith((b"Authentication-Results:", b"\t")) for line in lines)
-    assert not any(b"header.d" in line or b"smtp.mailfrom" in line for line in lines)
-    assert (
-        max(
-            map(
-                len,
-                results_line(
-                    "mx", Judged(signed_by(*[replace(GOOD, selector="s" * 255)] * 8), FAIL, REJECT)
-                ).split(),
-            )
-        )
-        < 998
-    )
-
-
-# Keys
-
-
-OFF = (Flow.SUBMISSION, Flow.OUTBOUND)
-
-
-def prepared(
-    resolver: TableResolver, head: bytes, clock: Clock | None = None, flow: Flow | None = Flow.INBOUND
-) -> Any:
-    clock = clock or Clock()
-    preparer = KeyPreparer(resolver, clock.seconds, lambda: NOW, OFF)
-    done: list[Mapping[str, Any]] = []
-
-    known: Awaited[Flow | None] = Awaited()
-    work = Deferred.fromCoroutine(preparer.prepare(head, known))
-    known.tell(flow)
-    work.addCallback(done.append)
-    clock.pump([1.0] * 6)
-    (given,) = done
-    return json.loads(json.dumps(given))
-
-
-@pytest.mark.parametrize("flow", [*Flow, None])
-def test_no_key_is_looked_up_where_nobody_asks_who_vouches_for_the_mail(flow: Flow | None) -> None:
-    table = TableResolver({(KEY, "TXT"): record(rsa_key())})
-    given = prepared(table, sign(PLAIN, rsa_key()), flow=flow)
-    assert (given == {}) is (flow in OFF)
-    assert bool(table.asked) is (flow not in OFF)
-
-
-def test_the_flow_is_waited_for_only_where_there_is_something_to_look_up() -> None:
-    table = TableResolver({(KEY, "TXT"): record(rsa_key())})
-    flow: Awaited[Flow | None] = Awaited()
-
-    def given(head: bytes, off: Sequence[Flow] = OFF) -> list[Any]:
-        done: list[Any] = []
-        preparer = KeyPreparer(table, lambda: 0.0, lambda: NOW, off)
-        Deferred.fromCoroutine(preparer.prepare(head, flow)).addCallback(done.append)
-        return done
-
-    signed = sign(PLAIN, rsa_key())
-    assert given(PLAIN) == [{"now": NOW, "keys": {}}]
-    waiting = given(signed)
-    assert (waiting, len(table.asked)) == ([], 0)
-    given(signed, ())
-    assert len(table.asked) == 1
-    flow.tell(Flow.SUBMISSION)
-    assert waiting == [{}]
-    assert len(table.asked) == 1
-    assert given(PLAIN) == [{}], "it is known already"
-    assert given(PLAIN, ()) == [{"now": NOW, "keys": {}}]
-
-
-def test_keys_are_looked_up_and_handed_over() -> None:
-    message = sign(sign(PLAIN, rsa_key()), ed25519_key(), domain=b"lost.example")
-    table = TableResolver(
-        {(KEY, "TXT"): record(rsa_key()), ("s._domainkey.lost.example", "TXT"): Temporary()}
-    )
-    given = prepared(table, message)
-    assert given == {
-        "now": NOW,
-        "keys": {KEY: [record(rsa_key()).decode()], "s._domainkey.lost.example": None},
-    }
-    assert {consumer for _, _, consumer in table.asked} == {"authentication"}
-    found = verified(BytesWire(message), {"authentication": given})
-    assert found is not None
-    assert [one.result for one in found.signatures] == ["temperror", "pass"]
-
-
-def test_a_mail_without_signatures_asks_nothing_and_is_looked_at_all_the_same() -> None:
-    table = TableResolver({})
-    given = prepared(table, PLAIN)
-    assert given == {"now": NOW, "keys": {}}
-    assert table.asked == []
-    assert verified(BytesWire(PLAIN), {"authentication": given}) == AUTHOR
-    assert verified(BytesWire(PLAIN), {}) is None
-
-
-@pytest.mark.parametrize("given", [5, {}, {"keys": {"a": [1]}, "now": 1}, {"keys": [], "now": 1}])
-def test_what_is_given_wrongly_verifies_nothing_and_does_no_harm(given: Any) -> None:
-    assert verified(BytesWire(PLAIN), {"authentication": given}) is None
-
-
-def test_records_that_are_handed_over_are_bounded() -> None:
-    records = [b"v=spf1 -all", b"x" * 5000, *(b"p=%d" % number for number in range(9))]
-    given = prepared(TableResolver({(KEY, "TXT"): records}), sign(PLAIN, rsa_key()))
-    assert given["keys"][KEY] == ["p=0", "p=1", "p=2"]
-    assert len(given["keys"][KEY]) == MAX_RECORDS
-    message = PLAIN
-    rows: dict[tuple[str, str], Any] = {}
-    for number in range(5):
-        message = sign(message, rsa_key(), selector=b"s%d" % number)
-        rows[f"s{number}._domainkey.example.org", "TXT"] = b"p=" + b"A" * 4000
-    keys = prepared(TableResolver(rows), message)["keys"]
-    assert len(keys) == 3
-    assert sum(len(name) + len(found[0]) for name, found in keys.items()) <= MAX_OCTETS
-
-
-def test_a_key_that_comes_late_counts_as_a_failed_look_up() -> None:
-    clock = Clock()
-    slow = TableResolver({(KEY, "TXT"): record(rsa_key())}, clock=clock, slow={KEY: PATIENCE + 1})
-    assert prepared(slow, sign(PLAIN, rsa_key()), clock)["keys"] == {KEY: None}
-
 
 # Judging
 

@@ -12,7 +12,8 @@ from twisted.python.failure import Failure
 from contentfilter.reinjection import idle
 from contentfilter.smtp.client import Result
 from contentfilter.spool.spool import Spool
-from tests.unit.contentfilter.test_reinjection import EHLO, Rig, spooled
+
+from .reinjecting import EHLO, Rig, spooled
 
 SENT = b"MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nDATA\r\n"
 

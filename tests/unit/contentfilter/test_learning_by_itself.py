@@ -1,12 +1,10 @@
-"""What contentfilter learns by itself, what it asks about bulk, and how workers come by another model."""
+"""Mails from which the gateway learns by itself: which, how many, and what may go wrong."""
 
 from __future__ import annotations
 
 import io
 import os
-import random
-import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -14,35 +12,22 @@ import pytest
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
-from contentfilter.assessing import Mail
 from contentfilter.content.results import ScanFailed, ScanResult
 from contentfilter.content.traits import Traits
 from contentfilter.disposition.total import Item, Total
-from contentfilter.learning.bulk import MANY, PAUSE, BulkAssessor, is_counted
 from contentfilter.learning.student import EVERY, MOST_OCTETS, Student
 from contentfilter.learning.watch import EVERY as LOOK_EVERY
 from contentfilter.learning.watch import ModelWatch
 from contentfilter.pool.messages import Task
-from contentfilter.session.envelope import Envelope
-from contentfilter.session.envelope import Path as MailPath
 from contentfilter.spool.spool import Spool
-from contentfilter.statistics.digest import KEYS, VERSION, fuzzy_digest
-from mailbase.config import loads
 from mailbase.config.statistics import AutomaticSettings
 from mailbase.control import ControlError
 from mailbase.logs import Log
-from mailbase.registry import load_registry
-from mailbase.spamtraps import Spamtraps
 from mailbase.statistics.lesson import encode_lesson, pack
 from mailbase.statistics.verbs import MAX_MAILS
-from mailbase.ticket import Ticket
 from mailbase.vocabulary import Flow
 
-ENVELOPE = Envelope(
-    MailPath("s@x.example", b"<s@x.example>"), recipients=[MailPath("r@y.example", b"<r@y.example>")]
-)
 LESSON = encode_lesson(pack([1, 2]))
-
 
 MAIL = b"Subject: win\r\n\r\nnow\r\n"
 
@@ -238,275 +223,6 @@ def test_nothing_is_read_without_statistics(tmp_path: Path) -> None:
     assert school.counts["read"] == 0
 
 
-NO_THRESHOLDS = "{tag_at: null, defer_at: null, quarantine_at: null, reject_at: null}"
-
-
-@pytest.mark.parametrize(
-    ("text", "counted"),
-    [
-        ("", True),
-        ("statistics: {enabled: false}", False),
-        (f"flows: {{inbound: {NO_THRESHOLDS}}}", True),
-        ("flows: {" + ", ".join(f"{flow}: {NO_THRESHOLDS}" for flow in Flow) + "}", False),
-        ("flows: {" + ", ".join(f"{flow}: {{points: {{bulk.many: 0}}}}" for flow in Flow) + "}", True),
-        (
-            "flows: {"
-            + ", ".join(f"{flow}: {{points: {{bulk.many: 0, bulk.trapped: 0}}}}" for flow in Flow)
-            + "}",
-            False,
-        ),
-    ],
-    ids=["default", "disabled", "other-flows", "no-thresholds", "one-has-points", "no-points"],
-)
-def test_bulk_is_counted_where_its_points_can_matter(text: str, counted: bool) -> None:
-    settings = loads(f"identity: {{hostname: mx.example.org, contact: 'https://help.example'}}\n{text}\n")
-    assert is_counted(settings) is counted
-
-
-def test_bulk_is_counted_where_one_domain_has_a_threshold(tmp_path: Path) -> None:
-    flows = ", ".join(f"{flow}: {NO_THRESHOLDS}" for flow in Flow)
-    settings = loads(
-        f"identity: {{hostname: mx.example.org, contact: 'https://help.example'}}\nflows: {{{flows}}}\n"
-    )
-    path = tmp_path / "registry.yaml"
-    servers = (
-        "servers:\n  a.example:\n    addresses: [192.0.2.1]\n    domains:\n      a.example: {tag_at: %s}\n"
-    )
-    for threshold, counted in (("5", True), ("null", False)):
-        path.write_text(servers % threshold)
-        assert is_counted(settings.with_registry(load_registry(path))) is counted
-
-
-class Policyd:
-    def __init__(self, answer: dict[str, Any] | None) -> None:
-        self.answer = answer
-        self.asked: list[dict[str, Any]] = []
-
-    async def ask(self, verb: str, arguments: dict[str, Any], timeout: float) -> dict[str, Any]:
-        self.asked.append(arguments)
-        if self.answer is None:
-            raise ControlError("not reachable")
-        return self.answer
-
-
-def assess(
-    policyd: Policyd,
-    keys: Sequence[str] = ("00" * 8,),
-    trap: str = "",
-    ticket: Ticket | None = None,
-    assessor: BulkAssessor | None = None,
-) -> Any:
-    found: list[Any] = []
-    result = ScanResult(traits=Traits(bulk=tuple(keys)))
-    mail = Mail("id", ENVELOPE, None, Flow.INBOUND, ticket=ticket, result=result)  # type: ignore[arg-type]
-    if assessor is None:
-        traps = Spamtraps([trap] if trap else [])
-        assessor = BulkAssessor(policyd.ask, traps, Clock().seconds, Log("test", stream=io.StringIO()))
-    Deferred.fromCoroutine(assessor.assess(mail)).addBoth(found.append)
-    return found[0]
-
-
-@pytest.mark.parametrize(
-    ("answer", "clues"),
-    [
-        ({"seen": 0, "trapped": False}, []),
-        ({"seen": MANY - 1, "trapped": True}, ["bulk.trapped"]),
-        ({"seen": MANY, "trapped": False}, ["bulk.many"]),
-        ({"seen": "x"}, []),
-    ],
-    ids=["new", "trapped", "many", "odd"],
-)
-def test_bulk_is_stated(answer: dict[str, Any], clues: list[str]) -> None:
-    policyd = Policyd(answer)
-    assert [clue.name for clue in assess(policyd).clues] == clues
-    assert policyd.asked == [{"keys": ["00" * 8], "trapped": False}]
-
-
-def test_a_spamtraps_mail_marks_its_text() -> None:
-    policyd = Policyd({})
-    ticket = Ticket("id", Flow.INBOUND, "192.0.2.1", "", spamtraps=("trap@inst.example",))
-    assess(policyd, ticket=ticket)
-    assess(policyd, trap="/.*/")
-    assert [one["trapped"] for one in policyd.asked] == [True, True]
-
-
-class Outage:
-    """policyd, which may be away, and one who asks it after mails."""
-
-    def __init__(self) -> None:
-        self.clock, self.output = Clock(), io.StringIO()
-        self.policyd = Policyd({"seen": MANY})
-        log = Log("test", stream=self.output)
-        self.assessor = BulkAssessor(self.policyd.ask, Spamtraps([]), self.clock.seconds, log)
-
-    def mail(self) -> Any:
-        return assess(self.policyd, assessor=self.assessor)
-
-
-def test_an_outage_is_logged_once_and_each_mail_that_was_not_counted_says_so() -> None:
-    outage = Outage()
-    outage.policyd.answer = None
-    answers = [outage.mail() for _ in range(5)]
-    assert {answer.failed for answer in answers} == {"not reachable"}
-    assert all(answer.logged and not answer.clues for answer in answers)
-    assert len(outage.policyd.asked) == 1
-    assert outage.output.getvalue().count("event=") == 1
-    assert "bulk-not-counted" in outage.output.getvalue()
-
-
-def test_policyd_is_tried_again_behind_a_mail_that_does_not_wait() -> None:
-    outage = Outage()
-    outage.policyd.answer = None
-    outage.mail()
-    for _ in range(3):
-        outage.clock.advance(PAUSE)
-        assert outage.mail().failed
-        assert outage.mail().failed
-    assert len(outage.policyd.asked) == 1 + 3
-    outage.policyd.answer = {"seen": MANY}
-    outage.clock.advance(PAUSE)
-    assert outage.mail().failed, "it did not wait for the answer"
-    assert [clue.name for clue in outage.mail().clues] == ["bulk.many"]
-    assert "event=bulk-counted-again missed=8" in outage.output.getvalue()
-    outage.policyd.answer = None
-    assert outage.mail().failed
-    assert outage.output.getvalue().count("bulk-not-counted") == 2
-
-
-def test_workers_make_no_digest_while_policyd_is_away_but_for_the_one_who_asks_again() -> None:
-    outage = Outage()
-    assert not outage.assessor.spares()
-    outage.policyd.answer = None
-    outage.mail()
-    assert outage.assessor.spares()
-    undigested = assess(outage.policyd, keys=(), assessor=outage.assessor)
-    assert (undigested.failed, undigested.logged) == ("not reachable", True)
-    outage.clock.advance(PAUSE)
-    assert not outage.assessor.spares()
-    short = assess(outage.policyd, keys=(), assessor=outage.assessor)
-    assert not short.failed, "somebody has looked"
-    outage.policyd.answer = {"seen": MANY}
-    assert outage.mail().failed
-    assert not outage.assessor.spares()
-    assert "event=bulk-counted-again missed=3" in outage.output.getvalue()
-
-
-def test_a_policyd_that_hangs_is_waited_for_by_those_in_hand_and_by_nobody_after_them() -> None:
-    outage = Outage()
-    waiting: list[Deferred[Any]] = []
-
-    def hang(*_question: Any) -> Deferred[Any]:
-        waiting.append(Deferred())
-        return waiting[-1]
-
-    assessor = BulkAssessor(hang, Spamtraps([]), outage.clock.seconds, Log("test", stream=outage.output))
-    found: list[Any] = []
-    result = ScanResult(traits=Traits(bulk=("00" * 8,)))
-    mail = Mail("id", ENVELOPE, None, Flow.INBOUND, result=result)  # type: ignore[arg-type]
-    for _ in range(2):
-        Deferred.fromCoroutine(assessor.assess(mail)).addBoth(found.append)
-    assert found == []
-    for one in waiting:
-        one.errback(ControlError("no answer in time"))
-    outage.clock.advance(PAUSE)
-    Deferred.fromCoroutine(assessor.assess(mail)).addBoth(found.append)
-    assert [answer.failed for answer in found] == ["no answer in time"] * 3
-    assert len(waiting) == 3, "the last asks, and nobody waits for it"
-    assert outage.output.getvalue().count("event=") == 1
-
-
-def test_without_digest_nobody_is_asked_and_silence_is_said() -> None:
-    policyd = Policyd(None)
-    assert assess(policyd, keys=()).failed == ""
-    assert policyd.asked == []
-    assert assess(policyd).failed == "not reachable"
-
-
-def text(seed: int, words: int = 200) -> list[str]:
-    chance = random.Random(seed)
-    return ["".join(chance.choices("abcdefghijklmnop", k=6)) for _ in range(words)]
-
-
-def test_texts_that_differ_in_little_share_keys() -> None:
-    common = 0
-    for seed in range(20):
-        words = text(seed)
-        changed = [*words]
-        changed[50] = "another"
-        one, other = fuzzy_digest([" ".join(words)]), fuzzy_digest([" ".join(changed)])
-        assert len(one) == len(set(one)) == KEYS
-        common += len(set(one) & set(other)) >= 2
-    assert common >= 19
-
-
-def test_other_texts_share_none() -> None:
-    keys = [key for seed in range(50) for key in fuzzy_digest([" ".join(text(seed))])]
-    assert len(set(keys)) == len(keys)
-
-
-def test_addresses_figures_and_links_make_no_difference() -> None:
-    words = " ".join(text(1))
-    mail = "Dear {}, {} http://x.example/?id={} {}"
-    one = mail.format("ada@inst.example", words, "a1b2", "12.50")
-    other = mail.format("bob@inst.example", words, "zz9", "7.99")
-    assert fuzzy_digest([one]) == fuzzy_digest([other])
-
-
-def test_a_text_keeps_its_keys_in_this_version() -> None:
-    """What is counted under them in the store would be lost; of the short text some ranges have no hash."""
-    assert VERSION == 2
-    assert fuzzy_digest([" ".join(text(1, 28))]) == (
-        "0e397a6cdf78077b", "8b462235813a4d19", "5ddc9837bb44edad", "a849acf3365d7ec9",
-    )  # fmt: skip
-    assert fuzzy_digest([" ".join(text(1))]) == (
-        "6138851daae53867", "11b1922649ff5150", "0deb9b27bc2b161e", "bcb1ea4024ab11ee",
-    )  # fmt: skip
-
-
-def test_short_texts_have_no_digest() -> None:
-    assert fuzzy_digest([]) == ()
-    assert fuzzy_digest(["see attached"]) == ()
-    assert fuzzy_digest(["again and again " * 100]) == ()
-
-
-def test_case_spaces_and_marks_make_no_difference() -> None:
-    words = text(2)
-    assert fuzzy_digest([" ".join(words)]) == fuzzy_digest([",\n\n".join(words).upper()])
-
-
-SCRIPTS = {
-    "greek": (0x3B1, 24),
-    "cyrillic": (0x430, 32),
-    "hebrew": (0x5D0, 27),
-    "arabic": (0x627, 36),
-    "hindi": (0x904, 53),
-    "thai": (0xE01, 46),
-    "hiragana": (0x3041, 86),
-    "chinese": (0x4E00, 20_000),
-    "korean": (0xAC00, 11_000),
-}
-
-
-@pytest.mark.parametrize(("first", "letters"), SCRIPTS.values(), ids=SCRIPTS)
-def test_other_scripts_have_digests_too(first: int, letters: int) -> None:
-    chance = random.Random(4)
-    words = ["".join(chr(first + chance.randrange(letters)) for _ in range(5)) for _ in range(150)]
-    changed = [*words[:70], "word", *words[71:]]
-    one, other = fuzzy_digest([" ".join(words)]), fuzzy_digest([" ".join(changed)])
-    assert len(set(one) & set(other)) >= 2
-    assert not set(one) & set(fuzzy_digest([" ".join(words[::-1])]))
-
-
-def test_a_digest_stays_the_same() -> None:
-    """If this fails, texts that are remembered are not known again: ``digest.VERSION`` must grow."""
-    assert fuzzy_digest([" ".join(text(1))])[0] == "6138851daae53867"
-
-
-def test_a_digest_of_much_text_is_bounded() -> None:
-    words = " ".join(text(3, 4000))
-    assert fuzzy_digest([words, "x y z" * 1_000_000]) == fuzzy_digest([words])
-
-
 def test_workers_start_anew_when_there_is_another_model(tmp_path: Path) -> None:
     clock, changes = Clock(), []
     path = tmp_path / "model"
@@ -524,11 +240,3 @@ def test_workers_start_anew_when_there_is_another_model(tmp_path: Path) -> None:
     assert len(changes) == 1
     watch.stop()
     assert not clock.getDelayedCalls()
-
-
-def test_a_word_without_end_takes_no_time() -> None:
-    """A regular expression for addresses went over it again from each of its letters."""
-    for word in ("x" * 24_000, "@" * 24_000, "a." * 12_000, "http://" * 3_000):
-        started = time.process_time()
-        fuzzy_digest([word])
-        assert time.process_time() - started < 0.2

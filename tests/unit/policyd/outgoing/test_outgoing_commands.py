@@ -12,7 +12,7 @@ import pytest
 from policyd import cli
 from policyd.outgoing import commands
 
-from .test_watch import World
+from .watched import World
 
 
 class Answer:
