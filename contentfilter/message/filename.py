@@ -5,17 +5,29 @@ from __future__ import annotations
 import re
 
 from contentfilter.content.filename import suffixes
+from contentfilter.content.limits import KIB
 from contentfilter.message.parameters import decode_words, parameters, without_comments
 from mailbase.scripts import SUFFIXES
 
 _DESCRIBED = frozenset(SUFFIXES) | {"url", "website", "desktop"}
 """What tells by its name alone what it is, or not without one."""
 _DESCRIPTION = re.compile(
-    rb"^content-(?:description|name)[ \t]*:[ \t]*([^\r\n]{0,1000}(?:\r?\n[ \t][^\r\n]{0,1000}){0,4})",
+    rb"^content-(description|name|location)[ \t]*:[ \t]*([^\r\n]{0,1000}(?:\r?\n[ \t][^\r\n]{0,1000}){0,4})",
     re.IGNORECASE | re.MULTILINE,
 )
 _LOOSE = re.compile(rb"name[ \t]*(?:\*[0-9* \t]{0,8})?=\s*\"?([^\";\r\n]{1,2048})", re.IGNORECASE)
-_STRAY = re.compile(rb"^[ \t]*(?:file)?" + _LOOSE.pattern, re.IGNORECASE | re.MULTILINE)
+_STRAY = re.compile(
+    rb"^(?:[ \t\"']|\([^()\r\n]{0,60}\)){0,40}((?:file)?name[ \t]*(?:\*[0-9* \t]{0,8})?\"?=[^\r\n]*)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_FOLD = re.compile(rb"\r?\n[ \t]+")
+_UNPARTED = re.compile(rb"(?<![;\s,])(?>[\s,]+)(?=\"?(?:file)?name[*0-9\"]{0,8}\s*=)", re.IGNORECASE)
+"""Blanks or a comma in front of a name, where a semicolon should be."""
+_BEHIND_QUOTES = re.compile(rb'=\s*"[^"\\]*"\s*[^\s;(]')
+_NAMED = re.compile(rb"(?:file)?name", re.IGNORECASE)
+_MAX_ODD = 8 * KIB
+"""Octets of a value that are read in every form. Of a longer one it is what stands behind the word name."""
+_TO_THE_END = re.compile(rb'(name[*0-9]{0,8}\s*=\s*)"(.*)', re.IGNORECASE | re.DOTALL)
 _MAX_LOOSE = 8
 
 _RUNS = "exe scr com pif msi msp cpl dll jar lnk chm url iso img vhd one"
@@ -36,8 +48,7 @@ def file_names(dispositions: list[bytes], types: list[bytes]) -> list[str]:
             # Some programs take the key of the other field as well.
             with_file = lower.count(b"filename")
             swapped = lower.count(b"name") > with_file if other == "name" else with_file > 0
-            # Most take a comment for a piece of the name.
-            for reading in (value, without_comments(value)) if b"(" in value else (value,):
+            for reading in _readings(value):
                 texts = parameters(reading, key)
                 for text in texts + parameters(reading, other) if swapped else texts:
                     found[_name(text)] = None
@@ -47,18 +58,52 @@ def file_names(dispositions: list[bytes], types: list[bytes]) -> list[str]:
     return [name for name in found if name]
 
 
+def _readings(value: bytes) -> list[bytes]:
+    """The forms of a field's value that programs take names from: as it stands, mostly no other, and as it is
+    for those who mind less how it is written."""
+    # Most take a comment for a piece of the name.
+    plain = [value, without_comments(value)] if b"(" in value else [value]
+    odd = plain[:] if len(value) <= _MAX_ODD else [_around_names(value)]
+    value = odd[0]
+    if value.count(b'"') % 2:
+        odd += [form + b'"' for form in odd]
+    if _BEHIND_QUOTES.search(value):
+        odd += [form.replace(b'"', b"") for form in odd] + [_TO_THE_END.sub(_quoted, value)]
+    if _UNPARTED.search(value):
+        odd += [_UNPARTED.sub(b"; ", form) for form in odd]
+    return list(dict.fromkeys((*plain, *odd)))
+
+
+def _around_names(value: bytes) -> bytes:
+    places = [match.start() for match in _NAMED.finditer(value)]
+    return b"".join(b"; " + value[at : at + _MAX_ODD // 8] for at in (*places[:4], *places[4:][-4:]))
+
+
+def _quoted(match: re.Match[bytes]) -> bytes:
+    return match[1] + b'"' + match[2].replace(b'"', b"") + b'"'
+
+
 def stray_names(text: bytes) -> list[str]:
-    """Names in lines that should have been folded: ``name=`` at the start of one."""
-    return [_name(match[1].decode("utf-8", "replace")) for match in _STRAY.finditer(text)][:_MAX_LOOSE]
+    """Names in lines that should have been folded."""
+    lines = [b"; " + match[1] for match in _STRAY.finditer(_FOLD.sub(b" ", text))][:_MAX_LOOSE]
+    return file_names(lines, []) if lines else []
 
 
-def described_name(block: bytes) -> str:
+def described_name(block: bytes, attached: bool) -> str:
     """The name that an attachment without one gets from its description, by Outlook (MS-OXCMAIL 2.2.3.4.1.1),
-    or from Content-Name, by Thunderbird.
+    or from Content-Name, by Thunderbird; some take Content-Location.
 
     Most descriptions are words for people. Empty unless it is the name of a script or shortcut.
+
+    Arguments:
+        attached: it is to be offered as a file. Pages that are sent whole tell by Content-Location where
+            their pieces come from.
     """
-    names = (_name(match[1].decode("utf-8", "replace").strip()) for match in _DESCRIPTION.finditer(block))
+    names = (
+        _name(match[2].decode("utf-8", "replace").strip())
+        for match in _DESCRIPTION.finditer(block)
+        if attached or match[1].lower() != b"location"
+    )
     return next((name for name in names if _DESCRIBED.intersection(suffixes(name))), "")
 
 

@@ -30,6 +30,7 @@ _MEDIA = re.compile(
 )
 _DISPOSITION = re.compile(rb"\s*+(?:attachment|inline)?\s*+(?:;|\Z)", re.IGNORECASE)
 _CHARSET = re.compile(rb"charset[*0]{0,3}\s*=\s*[\"']{0,2}([\w.:-]{1,40})", re.IGNORECASE)
+_NAMING = (b"content-description", b"content-name", b"content-location")
 _BEFORE = re.compile(rb"(?:\A|[\r\n])[\0-\x20:]{1,80}\Z")
 _LINES = re.compile(
     rb"(?:>?From [^\n]*\n)?(?:[!-9;-~]{1,200}[ \t]*:[^\n]*(?:\n|\Z)|[ \t]+[^\s][^\n]*(?:\n|\Z))*"
@@ -150,8 +151,8 @@ def parse(block: bytes) -> Header:
         _look_at_end(header, block, regular.end())
     if b"name" in lower or _ENCODED in header.oddities:
         _read_names(header, block, cut)
-    if not header.names and (b"content-description" in lower or b"content-name" in lower):
-        name = described_name(block)
+    if not header.names and any(field in lower for field in _NAMING):
+        name = described_name(block, header.attached)
         header.names = [name] if name else []
     if block.startswith(b"--") or b"\n--" in block:
         header.oddities.append("a delimiter in the header")

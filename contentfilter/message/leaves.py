@@ -100,7 +100,7 @@ class Leaves:
         """``items``, whose contents are known from now on."""
         for item in items:
             if isinstance(item, Part):
-                self.known[-1].update(_digests(item.data))
+                self.known[-1].update(_digests(item))
             yield item
 
     def doubted(self, items: Iterator[Found], number: str, why: str) -> Iterator[Found]:
@@ -111,7 +111,7 @@ class Leaves:
         self.known.append(set())
         for item in items:
             if isinstance(item, Part):
-                exact, cleared = _digests(item.data)
+                exact, cleared = _digests(item)
                 known = (new, *self.known[:before])
                 if any(exact in digests for digests in known):
                     continue
@@ -357,9 +357,11 @@ def _minds_lines(data: Content) -> bool:
     return data.startswith(b"%PDF") or _is_binary(data)
 
 
-def _digests(data: Content) -> tuple[bytes, bytes]:
-    """Tells contents apart: by all of it, and but for the octets that :mod:`contentfilter.message.variants`
-    clears away. In text they make no difference to anybody; a program begins elsewhere without them."""
-    cleared = data.translate(None, b"\r\n\0")
-    digest = hashlib.blake2b(cleared, digest_size=16).digest()
-    return hashlib.blake2b(data, digest_size=16, person=b"exact").digest(), digest
+def _digests(part: Part) -> tuple[bytes, bytes]:
+    """Tells parts apart: by their name and all of their content, and by the content but for the octets that
+    :mod:`contentfilter.message.variants` clears away. In text they make no difference to anybody; a program
+    begins elsewhere without them. What runs is told by its name alone where it is text."""
+    exact = hashlib.blake2b(part.data, digest_size=16, person=b"exact")
+    exact.update(b"\n" + part.name.encode("utf-8", "replace"))
+    cleared = part.data.translate(None, b"\r\n\0")
+    return exact.digest(), hashlib.blake2b(cleared, digest_size=16).digest()

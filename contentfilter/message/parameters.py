@@ -10,12 +10,13 @@ import urllib.parse
 MAX_RAW_NAME = 2048
 _MAX_PARAMETERS = 2000
 
-_PARAMETER = re.compile(rb';\s*([^\s=;"]{1,80})\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.DOTALL)
+_PARAMETER = re.compile(rb';\s*"?([^\s=;"]{1,80})"?\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.DOTALL)
+"""Some programs take a name in quotes for one."""
 _COMMENT = re.compile(rb"\([^()]{0,1000}\)")
 _COMMENT_OR_QUOTED = re.compile(rb'("(?:[^"\\]|\\.)*+")|\([^()]{0,1000}\)', re.DOTALL)
 _MAX_QUOTED = 2048
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
-_WORD = re.compile(r"=\?([^?\s]{1,40})\?([bBqQ])\?([^?]{0,2000})\?=(?:\s+(?==\?))?")
+_WORD = re.compile(r"=\?([^?\r\n]{1,40})\?([bBqQ])\?([^?]{0,2000})\?=(?:\s+(?==\?))?")
 _CONTINUED = re.compile(r"(.+?)\*(\d{1,3})(\*?)\Z", re.DOTALL)
 
 
@@ -73,7 +74,8 @@ def parameters(value: bytes, key: str) -> list[str]:
     if pieces:
         by_number = "".join(pieces[number] for number in sorted(pieces))
         # Some take the pieces as they stand, some the last of two with one number.
-        joined = (by_number, "".join(written), "".join(written[1:]), pieces[min(pieces)])
+        bare = "".join(text.strip() for text in written)
+        joined = (by_number, "".join(written), "".join(written[1:]), pieces[min(pieces)], bare)
         found = [_decode_extended(text[:MAX_RAW_NAME], extended) for text in dict.fromkeys(joined)]
     return [text for text in dict.fromkeys((*found[:1], *plain, *found[1:])) if text]
 
@@ -130,12 +132,13 @@ def decode_words(text: str) -> str:
         return text
 
     def word(match: re.Match[str]) -> str:
-        charset = match[1].split("*")[0]
+        charset = match[1].split("*")[0].strip()
+        coded = match[3].encode("utf-8", "replace")
         try:
             if match[2] in "bB":
-                raw = base64.b64decode(match[3] + "===")
+                raw = base64.b64decode(coded + b"===")
             else:
-                raw = binascii.a2b_qp(match[3], header=True)
+                raw = binascii.a2b_qp(coded, header=True)
         except (binascii.Error, ValueError):
             return match[0]
         return _decode_charset(raw, charset)

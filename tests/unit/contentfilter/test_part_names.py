@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,7 @@ from contentfilter.content.limits import Budget, ScanOptions
 from contentfilter.content.part import MAX_RAW_NAME, Context, Found, Part, clean_name
 from contentfilter.content.scan import scan_document, scan_message
 from contentfilter.message import BytesWire, MessageReader
+from contentfilter.message.header import parse
 from tests.samples.archives import plain_zip
 from tests.samples.messages import attachment, message, multipart, text
 
@@ -110,12 +112,80 @@ def test_names_that_only_some_programs_read(field: bytes, name: str):
         b"Content-Description: a.js",
         b"Content-Description: =?utf-8?q?a=2ejs?=",
         b"content-name: a.js",
+        b"Content-Location: a.js\r\nContent-Disposition: attachment",
+        b'Content-Disposition: attachment;\r\nfilename*0="a."; filename*1=js',
+        b"Content-Disposition: attachment;\r\n(to open) filename*0=a.;\r\n filename*1=js",
+        b'Content-Disposition: attachment; filename*0="a. "; filename*1="js "',
     ],
 )
 def test_where_else_programs_look_for_a_name(field: bytes):
     mail = b"Content-Type: a/b\r\n" + field + b"\r\n\r\nx\r\n"
     assert "a.js" in names_in(mail)
     assert "executable" in {finding.name for finding in scan_message(mail).findings}
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (b'; "name"="a.js"', "a.js"),
+        (b"; charset=utf-8 name=a.js", "a.js"),
+        (b'; charset=utf-8, name*1="js"; name*0="a."', "a.js"),
+        (b'; name="a;b.js', "a;b.js"),
+        (b'; name="a".js', "a.js"),
+        (b'; name="a.j"s"', "a.js"),
+        (b'; name="a"x"; b.js"', "ax; b.js"),
+        (b'; name="=?iso-8859-1?q?\xc3\xa9=2Ej?=s"', "\xc3\xa9.js"),
+        (b'; name="=?iso-8859-1?b?YS5qcw\xe4?="', "a.js"),
+        (b'; name="=? 8bit?q?a=2Ejs?="', "a.js"),
+    ],
+)
+def test_a_name_that_some_programs_read_where_others_read_another(value: bytes, name: str):
+    fields = b"Content-Type: a/b" + value + b'\r\nContent-Disposition: attachment; filename="x.txt"\r\n'
+    assert name in parse(fields).names
+    result = scan_message(fields + b"\r\nx\r\n")
+    assert {finding.name for finding in result.findings} == {"executable", "mime-ambiguous"}
+
+
+def test_a_name_that_some_programs_read_far_behind_others():
+    value = b"; name=x.txt" + b";\r\n x=y" * 2000 + b';\r\n "name"="a".js'
+    assert "a.js" in parse(b"Content-Type: a/b" + value + b"\r\n").names
+
+
+@pytest.mark.parametrize(
+    "piece", [b",", b", ", b"name", b'; name="a" x', b' name*1=a, name*0="b"x;', b'="a"b', b"="]
+)
+def test_names_are_read_in_linear_time(piece: bytes):
+    value = b"; name=x" + piece * (120_000 // len(piece))
+    started = time.perf_counter()
+    parse(b"Content-Type: a/b" + value + b"\r\n")
+    assert time.perf_counter() - started < 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'; name="offer "of the summer".pdf"',
+        b'; name="screen 27".pdf"',
+        b'; name="a; b (1), c=d.pdf"',
+        b"; name=a name=b.pdf",
+        b'; name="=?utf-8?q?a=3B_b.pdf?="; size="1"',
+        b'; charset="utf-8" name="a.pdf"',
+        b'; name="a.pdf',
+    ],
+)
+def test_names_that_are_badly_written_and_no_harm(value: bytes):
+    fields = (
+        b"Content-Type: a/b"
+        + value
+        + b"\r\nContent-Disposition: attachment"
+        + value.replace(b" name", b" filename")
+    )
+    assert not scan_message(fields + b"\r\n\r\nx\r\n").findings
+
+
+def test_a_name_that_only_those_read_who_clear_away_bare_cr():
+    fields = b"Content-Type: text/plain;\r' \r name=a.js\r\nContent-Disposition: attachment\r\n"
+    assert "executable" in {finding.name for finding in scan_message(fields + b"\r\nx\r\n").findings}
 
 
 def test_the_type_names_the_file_too():
