@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mailbase.arguments import add_command, add_configuration, add_json
+from mailbase.arguments import add_command, add_configuration, add_form, add_json
 from mailbase.commandline import STATUSES, add_version, finish
 from postwarden.dkim import commands as dkim
 from postwarden.registry import commands as registry
@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="Postfix's configuration; default: what postconf takes",
     )
-    add_json(doctor)
+    add_form(doctor)
     doctor.set_defaults(run=_doctor)
 
     registry.add(commands)

@@ -9,6 +9,7 @@ from typing import Any
 
 from mailbase.config import Settings, load
 from mailbase.dns import build_resolver
+from mailbase.printing import wants_json
 from postwarden.doctor import health, parameters, wiring
 from postwarden.doctor.looking import CONSUMER, Looking
 from postwarden.doctor.postfix import NoPostfix, ask_postconf
@@ -36,8 +37,8 @@ def run(options: argparse.Namespace) -> int:
     if outside is None:
         return complain(["interrupted"])
     found = [*outside, *_postfix(options, settings), *health.judge(settings)]
-    write(sys.stdout, found, options.json or not sys.stdout.isatty())
-    if not found and sys.stdout.isatty():
+    write(sys.stdout, found, wants_json(sys.stdout, options.json))
+    if not found and not wants_json(sys.stdout, options.json):
         print("the gateway is in order")
     return int(bool(found))
 
