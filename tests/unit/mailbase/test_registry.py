@@ -76,8 +76,6 @@ def test_domains_match_exactly(registry: Registry) -> None:
         True,
         ("berg@inst.example",),
         ("no-such-user@inst.example",),
-        3,
-        6,
     )
     assert registry.domain("lehrstuhl.inst.example") == Domain("lehrstuhl.inst.example", "mail.inst.example")
     assert registry.domain("other.inst.example") is None
@@ -131,6 +129,17 @@ def test_where_nothing_is_registered_nobody_may_anything() -> None:
     assert EMPTY.domain("example.org") is None
     assert EMPTY.host_system("example.org") is None
     assert not EMPTY.servers
+
+
+def test_a_domain_may_have_thresholds_of_its_own(tmp_path: Path) -> None:
+    registry = load(tmp_path, "servers:\n  a.example: {domains: {b.example: {defer_at: 3, reject_at: 6}}}\n")
+    domain = registry.domain("b.example")
+    assert domain is not None
+    assert (domain.defer_at, domain.reject_at) == (3, 6)
+
+
+def test_who_copies_the_example_gets_the_flows_thresholds(registry: Registry) -> None:
+    assert {(one.defer_at, one.reject_at, one.tag_at) for one in registry.domains.values()} == {("flow",) * 3}
 
 
 def test_the_smaller_of_two_networks_counts(tmp_path: Path) -> None:
