@@ -50,13 +50,17 @@ def expand(
         yield Expanded(b"", "too-large" if member.start >= 0 else "malformed")
         return
     end = min(member.end, len(data))
-    whole = False
+    whole = right = False
+    known = bool(member.crc) and not member.encrypted
     for method in dict.fromkeys(member.methods):
         for result in _by_method(data, member, end, method, limit, note, late):
             whole = whole or not result.problem
+            right = right or (known and not result.problem and zlib.crc32(result.data) == member.crc)
             yield result
-    if not whole and not member.encrypted and member.crc:
+    if not whole and known:
         yield from _by_checksum(data, member, end, limit, note)
+    elif not right and known:
+        yield Expanded(b"", "malformed", detail="wrong checksum")
 
 
 def _by_method(

@@ -75,11 +75,13 @@ class Expanded:
         data: what came out.
         problem: what keeps it from being whole; ``too-large``, ``malformed`` or ``unsupported``.
         used: octets of packed data that it came from.
+        detail: of the problem, in words.
     """
 
     data: Content
     problem: str = ""
     used: int = 0
+    detail: str = ""
 
 
 def inflate(data: Content, start: int, end: int, limit: int, wbits: int = -15) -> Expanded:

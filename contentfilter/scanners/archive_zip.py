@@ -101,7 +101,8 @@ class Zip:
                     yield child.found("archive-bomb", f"{result.used} octets hold {limit} and more")
                 yield child.unscanned("too-large", "expands to more than is looked at")
             elif result.problem and not (member.encrypted or member.stray or member.elsewhere):
-                yield child.unscanned(result.problem, f"ZIP member, method {member.methods[0]}")
+                detail = result.detail or f"method {member.methods[0]}"
+                yield child.unscanned(result.problem, f"ZIP member, {detail}")
             if result.data:
                 yield child
 

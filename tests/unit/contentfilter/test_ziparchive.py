@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 
 from contentfilter.containers.ziparchive import ZipArchive
+from contentfilter.content.scan import scan_document
 from tests.samples.archives import DEFLATED, STORED, Item, archive, deflated, item, plain_zip, with_end64
 from tests.samples.written import compressed
 
@@ -421,3 +422,20 @@ def test_damaged_data_is_not_taken_for_content():
     entry = item(b"a", b"", packed=300, size=9000, crc=5).local
     found = opened(archive([Item(entry, entry, b"\xff" * 300)]))
     assert contents(found) == set()
+
+
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_content_that_is_not_what_its_checksum_says(method: int):
+    """A damaged member that unpacks all the same, as most octets of a stored one do."""
+    whole = plain_zip({"word/document.xml": bytes(range(256)) * 9}, method)
+    crc = zlib.crc32(bytes(range(256)) * 9).to_bytes(4, "little")
+    assert whole.count(crc) == 2
+    changed = scan_document("a.docx", whole.replace(crc, b"\1\2\3\4"))
+    assert [(item.reason, item.detail) for item in changed.unscanned] == [
+        ("malformed", "ZIP member, wrong checksum")
+    ]
+    assert not scan_document("a.docx", whole).unscanned
+    # A checksum that nobody filled in says nothing.
+    assert not scan_document("a.docx", whole.replace(crc, bytes(4))).unscanned
