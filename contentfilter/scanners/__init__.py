@@ -9,6 +9,7 @@ from contentfilter.scanners.archive_zip import Zip
 from contentfilter.scanners.archives import Archives
 from contentfilter.scanners.cards import Cards
 from contentfilter.scanners.compressed import Compressed
+from contentfilter.scanners.displaced import Displaced
 from contentfilter.scanners.email import Email
 from contentfilter.scanners.encrypted_file import EncryptedFile
 from contentfilter.scanners.encrypted_office import EncryptedOffice
@@ -69,6 +70,7 @@ SCANNERS: dict[str, Scanner] = {
         Zip(),
         OleObjects(),
         Visio(),
+        Displaced(),
         Hangul(),
         Outlook(),
         OneNote(),

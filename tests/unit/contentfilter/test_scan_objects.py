@@ -17,7 +17,7 @@ from contentfilter.scanners.appended import program_behind
 from tests.samples.archives import plain_zip
 from tests.samples.compound import compound_file
 from tests.samples.messages import attachment, message, multipart, text
-from tests.samples.office import docm, docx
+from tests.samples.office import MACRO, doc, docm, docx, vba_project
 from tests.samples.outlook import (
     attached,
     invitation,
@@ -330,3 +330,24 @@ def test_what_is_no_disk_image(data: bytes):
 def test_outlook_message_in_a_mail():
     mail = message(multipart(text(), attachment(outlook_message(attached(PROGRAM, "a.exe")), "mail.msg")))
     assert {finding.part for finding in scan_message(mail).findings} == {"2/mail.msg/a.exe"}
+
+
+# OLE files behind something else.
+
+
+@pytest.mark.parametrize("front", [b"\r\n", b"\xef\xbb\xbf", bytes(512), b"x" * 4000])
+def test_ole_file_behind_something_else(front: bytes):
+    assert "office-macro" in found(front + doc(MACRO))
+    assert "office-encrypted" in found(front + doc(None, flags=0x0100))
+    assert found(front + doc(None)) == set()
+
+
+def test_ole_files_in_a_drawing_of_autocad():
+    project = vba_project(MACRO)
+    assert "office-macro" in found(b"AC1015" + bytes(9000) + doc(None) + b"\1\2\3" + project + bytes(99))
+    assert found(b"AC1015" + bytes(9000) + doc(None)) == set()
+    assert "too-large" in found(b"AC1015" + (doc(None)[:1024] + b"\1") * 51)
+
+
+def test_what_only_resembles_an_ole_file_is_none():
+    assert scanned(b"a" + doc(MACRO)[:28] + b"\0\0" + doc(MACRO)[30:]).parts == 1
