@@ -46,7 +46,11 @@ def with_line_feeds(text: bytes, encoding: str) -> list[bytes]:
         encoding: ``quoted-printable``, or any that is not decoded.
     """
     text = text.replace(b"\r\n", b"\n")
-    return [binascii.a2b_qp(text), *other_readings(text)[0]] if encoding == "quoted-printable" else [text]
+    if encoding != "quoted-printable":
+        return [text]
+    bare = _TRAILING.sub(b"", text)
+    found = [binascii.a2b_qp(form) for form in dict.fromkeys((text, bare))]
+    return [*found, binascii.a2b_qp(_SOFT_BREAK.sub(b"", bare))] if _CUT.search(bare) else found
 
 
 def other_readings(text: bytes) -> tuple[list[bytes], bool]:

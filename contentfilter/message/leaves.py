@@ -113,9 +113,10 @@ class Leaves:
             if isinstance(item, Part):
                 exact, cleared = _digests(item)
                 known = (new, *self.known[:before])
-                if any(exact in digests for digests in known):
+                alike = any(cleared in digests for digests in known)
+                if alike and (self.plain or any(exact in digests for digests in known)):
                     continue
-                surprise = surprise or not (self.plain or any(cleared in digests for digests in known))
+                surprise = surprise or not (self.plain or alike)
                 new |= {exact, cleared}
             yield item
         del self.known[before:]
@@ -358,10 +359,13 @@ def _minds_lines(data: Content) -> bool:
 
 
 def _digests(part: Part) -> tuple[bytes, bytes]:
-    """Tells parts apart: by their name and all of their content, and by the content but for the octets that
+    """Tells parts apart: by their name and content, and by content but for the octets that
     :mod:`contentfilter.message.variants` clears away. In text they make no difference to anybody; a program
-    begins elsewhere without them. What runs is told by its name alone where it is text."""
-    exact = hashlib.blake2b(part.data, digest_size=16, person=b"exact")
-    exact.update(b"\n" + part.name.encode("utf-8", "replace"))
+    begins elsewhere without them. What runs is told by its name alone where it is text.
+
+    Within containers they never count: readings within readings of some hundred octets would be thousands.
+    """
     cleared = part.data.translate(None, b"\r\n\0")
+    exact = hashlib.blake2b(cleared if part.depth else part.data, digest_size=16, person=b"exact")
+    exact.update(b"\n" + part.name.encode("utf-8", "replace"))
     return exact.digest(), hashlib.blake2b(cleared, digest_size=16).digest()
