@@ -1,9 +1,7 @@
-"""What DNS and servers say, and what is to be changed for it."""
+"""Registered servers looked at as the command does it: DNS, dialogues and recipients together."""
 
 from __future__ import annotations
 
-import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,191 +11,14 @@ from twisted.internet.task import Clock
 
 from mailbase.config import loads
 from mailbase.dns import TableResolver
-from mailbase.dns.answers import Found, Mx, NoData, NxDomain, Temporary
-from mailbase.registry import Server
+from mailbase.dns.answers import NxDomain, Temporary
 from mailbase.replies import Reply
 from policyd.callout.conversation import Outcome, Script
 from policyd.callout.servers import Place, Servers
-from postwarden.registry.check import mx
-from postwarden.registry.check.certificate import Certificate
 from postwarden.registry.check.checking import AT_ONCE, TOGETHER, Checking
-from postwarden.registry.check.command import Progress, write
 from postwarden.registry.check.finding import Check, Finding, Severity
-from postwarden.registry.check.server import SIZE, SOON, judge_connection
 
-NOW = 1_800_000_000.0
-RELAYS = ("mx1.gate.example", "mx2.gate.example")
-SERVER = Server("mail.inst.example", ("192.0.2.25",), "mail2.inst.example")
-
-
-def judged(*records: tuple[int, str]) -> list[str]:
-    answer = Found(tuple(Mx(*record) for record in records), 300.0, "inst.example")
-    return [f"{one.severity}: {one.found}" for one in mx.judge(SERVER, "inst.example", answer, RELAYS)]
-
-
-@pytest.mark.parametrize(
-    "records",
-    [
-        [(10, "mx1.gate.example"), (10, "mx2.gate.example")],
-        [(0, "mx2.gate.example"), (0, "mx1.gate.example")],
-        [(10, "mail.inst.example")],
-        [(10, "mail.inst.example"), (20, "mail2.inst.example")],
-    ],
-)
-def test_mx_records_that_are_right(records: list[tuple[int, str]]) -> None:
-    assert judged(*records) == []
-
-
-@pytest.mark.parametrize(
-    ("records", "found"),
-    [
-        (
-            [(10, RELAYS[0]), (10, RELAYS[1]), (20, "mail.inst.example")],
-            ["warning: leads to mail.inst.example as well, behind the relays: mail gets around the gateway"],
-        ),
-        (
-            [(10, RELAYS[0]), (10, RELAYS[1]), (10, "mail.inst.example")],
-            ["error: mail.inst.example is preferred to a relay, or its equal"],
-        ),
-        ([(10, RELAYS[0])], ["error: does not lead to mx2.gate.example"]),
-        (
-            [(10, RELAYS[0]), (20, RELAYS[1])],
-            ["error: the relays have different preferences: 10 mx1.gate.example, 20 mx2.gate.example"],
-        ),
-        ([(10, "mail2.inst.example")], ["error: leads to the backup mail2.inst.example alone"]),
-        ([(10, "spam.example")], ["error: leads to spam.example"]),
-        (
-            [(10, RELAYS[0]), (10, RELAYS[1]), (5, "old.example"), (99, "older.example")],
-            ["error: leads to old.example, older.example"],
-        ),
-        ([(0, "")], ["error: leads to ."]),
-        # The lower one of two records for the same host counts.
-        (
-            [(10, RELAYS[0]), (10, RELAYS[1]), (30, "mail.inst.example"), (5, "mail.inst.example")],
-            ["error: mail.inst.example is preferred to a relay, or its equal"],
-        ),
-    ],
-)
-def test_mx_records_that_are_wrong(records: list[tuple[int, str]], found: list[str]) -> None:
-    assert judged(*records) == found
-
-
-@pytest.mark.parametrize(
-    ("answer", "found"),
-    [
-        (NoData(), "no MX record"),
-        (NxDomain(), "the name is not in DNS"),
-        (Temporary(), "DNS could not tell (temporary)"),
-    ],
-)
-def test_without_mx_records(answer: Any, found: str) -> None:
-    (finding,) = mx.judge(SERVER, "inst.example", answer, RELAYS)
-    assert (finding.found, finding.severity) == (found, Severity.ERROR)
-    if found == "no MX record":
-        assert finding.change == (
-            "set inst.example. MX 10 mx1.gate.example., inst.example. MX 10 mx2.gate.example."
-        )
-
-
-# ---- the dialogue ------------------------------------------------------------------------------------
-
-GOOD = Certificate(NOW - 86400, NOW + 90 * 86400, True)
-TLS = {"SIZE": (str(SIZE),), "8BITMIME": ()}
-
-
-def connection(outcome: Outcome, certificate: Certificate | None = None) -> list[tuple[Check, Severity, str]]:
-    findings = judge_connection(SERVER, Place("192.0.2.25", 25), outcome, certificate, NOW)
-    return [(one.check, one.severity, one.found) for one in findings]
-
-
-def test_a_server_in_order() -> None:
-    assert connection(Outcome(keywords=TLS, tls=True), GOOD) == []
-
-
-@pytest.mark.parametrize("size", [("0",), (), ("104857600",), (str(SIZE), "X"), ("1" * 30,), ("x",)])
-def test_sizes_that_are_enough_or_say_nothing(size: tuple[str, ...]) -> None:
-    assert connection(Outcome(keywords={"SIZE": size}, tls=True), GOOD) == []
-
-
-@pytest.mark.parametrize(
-    ("outcome", "certificate", "check", "severity", "found"),
-    [
-        (
-            Outcome(failure="timed out", stage="banner"),
-            None,
-            "connection",
-            "error",
-            "no SMTP: timed out (at banner)",
-        ),
-        (
-            Outcome(keywords={"SIZE": ("10485760",)}, tls=True),
-            GOOD,
-            "size",
-            "error",
-            "takes messages up to 10485760",
-        ),
-        (Outcome(tls=True), GOOD, "size", "warning", "SIZE is not announced"),
-        (Outcome(keywords=TLS), None, "starttls", "warning", "STARTTLS is not offered"),
-        (
-            Outcome(keywords={**TLS, "STARTTLS": ()}),
-            None,
-            "starttls",
-            "warning",
-            "STARTTLS is offered and refused",
-        ),
-        (
-            Outcome(failure="lost", handshake_failed=True),
-            None,
-            "starttls",
-            "warning",
-            "TLS comes to nothing: lost",
-        ),
-        (
-            Outcome(keywords=TLS, tls=True),
-            Certificate(0, NOW + SOON, False),
-            "certificate",
-            "warning",
-            "is for another",
-        ),
-        (
-            Outcome(keywords=TLS, tls=True),
-            Certificate(0, NOW, True),
-            "certificate",
-            "warning",
-            "ended 2027-01-15",
-        ),
-        (
-            Outcome(keywords=TLS, tls=True),
-            Certificate(0, NOW + SOON, True),
-            "certificate",
-            "warning",
-            "ends 2027-01-29",
-        ),
-        (
-            Outcome(keywords=TLS, tls=True),
-            Certificate(NOW + 86400, NOW + 9e6, True),
-            "certificate",
-            "warning",
-            "begins 2027-01-16",
-        ),
-        (
-            Outcome(keywords=TLS, tls=True),
-            Certificate(0, NOW + 9e6, True, "its issuer is not trusted here"),
-            "certificate",
-            "warning",
-            "not trusted: its issuer",
-        ),
-    ],
-)
-def test_a_server_that_is_not(
-    outcome: Outcome, certificate: Certificate | None, check: str, severity: str, found: str
-) -> None:
-    first, *_ = connection(outcome, certificate)
-    assert first[:2] == (check, severity)
-    assert found in first[2]
-
-
-# ---- everything together -----------------------------------------------------------------------------
+from .looked_at import GOOD, NOW, TLS
 
 REGISTRY = """
 servers:
@@ -469,42 +290,3 @@ def test_many_recipients_come_in_several_conversations(tmp_path: Path) -> None:
     world = World(tmp_path, f"servers: {{m.example: {{addresses: 192.0.2.5, domains: {domain}}}}}")
     world.run("m.example")
     assert [len(script.recipients) for _, script, _ in world.talks] == [0, TOGETHER, TOGETHER, 1]
-
-
-# ---- output ------------------------------------------------------------------------------------------
-
-FINDING = Finding("s.example", "x.example", Check.SIZE, Severity.ERROR, "a\x1b[31m\nb", "c")
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_json_and_table_hold_nothing_foreign_as_it_is() -> None:
-    stream = io.StringIO()
-    write(stream, [FINDING], True)
-    assert json.loads(stream.getvalue()) == {
-        "server": "s.example",
-        "subject": "x.example",
-        "check": "size",
-        "severity": "error",
-        "found": "a?[31m?b",
-        "change": "c",
-    }
-    stream = io.StringIO()
-    write(stream, [FINDING], False)
-    assert "server" in stream.getvalue().splitlines()[0]
-    assert "\x1b" not in stream.getvalue()
-    write(stream := io.StringIO(), [], False)
-    assert stream.getvalue() == ""
-
-
-def test_progress_is_shown_on_a_terminal_alone_and_leaves_no_trace() -> None:
-    terminal, pipe = Terminal(), io.StringIO()
-    for stream in (terminal, pipe):
-        progress = Progress(stream)
-        progress.show(3, 10)
-        progress.end()
-    assert pipe.getvalue() == ""
-    assert terminal.getvalue() == "\rchecked 3 of 10\r" + " " * 15 + "\r"
