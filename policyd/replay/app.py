@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.error import ReactorNotRunning
 from twisted.python.failure import Failure
 
 from mailbase.config import Settings
@@ -76,7 +78,9 @@ def run(settings: Settings, work: Callable[[LiveDns], Coroutine[Any, Any, None]]
 
     def end(result: Failure | None) -> None:
         ended.append(result)
-        reactor.stop()
+        # Who pressed Ctrl-C at the very end has stopped it already.
+        with suppress(ReactorNotRunning):
+            reactor.stop()
 
     reactor.callWhenRunning(lambda: Deferred.fromCoroutine(work(dns)).addBoth(end))
     reactor.run()
