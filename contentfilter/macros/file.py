@@ -77,7 +77,10 @@ def change(path: Path, work: Callable[[list[Entry]], Iterable[Entry]]) -> None:
                 raise AllowlistError(f"{path} has {MAX_ENTRIES} entries already; remove some")
             _replace(path, "".join(json.dumps(entry.to_dict()) + "\n" for entry in entries).encode("ascii"))
     except OSError as error:
-        raise AllowlistError(f"{path} cannot be written: {error.strerror}") from error
+        who = (
+            "; run this as the user of the daemon, or with sudo" if isinstance(error, PermissionError) else ""
+        )
+        raise AllowlistError(f"{path} cannot be written: {error.strerror}{who}") from error
 
 
 @contextlib.contextmanager

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
+from pathlib import Path
 
 import pytest
 
 from contentfilter import cli
 from contentfilter.content.results import ScanFailed, ScanResult
+from contentfilter.macros import file as macro_file
 from contentfilter.macros.allowlist import ALLOWED, Allowlist
 from contentfilter.macros.entry import Entry, entry_from, entry_of
 from contentfilter.macros.file import MAX_ENTRIES, AllowlistError, change, read
@@ -185,6 +188,15 @@ def test_a_change_that_fails_leaves_the_old_file(path):
     assert len(read(path)) == 1
     with pytest.raises(AllowlistError, match="cannot be written"):
         change(path.parent / "none" / "x", lambda old: old)
+
+
+def test_who_may_not_change_it_is_told_who_may(path, monkeypatch):
+    def refuse(_path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(macro_file, "_lock", refuse)
+    with pytest.raises(AllowlistError, match="or with sudo"):
+        change(path, list)
 
 
 @pytest.mark.parametrize(
