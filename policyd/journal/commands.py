@@ -29,6 +29,8 @@ FACTS = ("check", "fact", "points", "seconds", "shadow", "note")
 _ROOMS = {QUEUED: "queue"} | dict.fromkeys(TAKEN_OUT, "quarantine")
 """Where it was that something became of a mail, if not in contentfilter."""
 _SAID = frozenset({"check", "fact", "points", "seconds", "shadow"})
+_NOTHING = ("END-OF-MESSAGE", "no-opinion")
+"""What is said at the end of nearly each mail; a line of its own would push others off the list."""
 MAX_WIDTH = 200
 """Characters of a line about somebody."""
 
@@ -87,7 +89,7 @@ def _listed(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     outcomes = [row for row in rows if row["kind"] == "outcome" and row["action"] != QUEUED]
     content = {row["id"]: row["action"] for row in outcomes}
     for row in rows:
-        if row["kind"] == "decision":
+        if row["kind"] == "decision" and (row["stage"], row["reason"]) != _NOTHING:
             yield {
                 **row,
                 "time": int(row["time"]),

@@ -250,6 +250,16 @@ def test_several_mails_are_listed(daemon: Daemon, run: Any) -> None:
     assert told.count("  why  ") == 2
 
 
+def test_a_bounce_is_listed_and_the_end_of_a_mail_that_says_nothing_is_not(daemon: Daemon, run: Any) -> None:
+    end = {**ACCEPTED, "stage": "END-OF-MESSAGE", "sender": "", "instance": "1b.1.0"}
+    daemon.rows = [{**REFUSED, "sender": ""}, {**end, "reason": "no-opinion"}, {**end, "reason": "rate-x"}]
+    _, told = run("198.18.0.9")
+    _, first, second, *rest = told.splitlines()
+    assert first.split()[-2:] == ["<>", "eve@open.example"]
+    assert second.split()[3:6] == ["END-OF-MESSAGE", "accept", "rate-x"]
+    assert rest == ["", "policyd explain ID says all of one mail."]
+
+
 def test_json_has_everything_and_what_to_do(daemon: Daemon, run: Any) -> None:
     daemon.rows = [REFUSED, OUTCOME]
     _, told = run("1xh8m627722vw", "--json")
