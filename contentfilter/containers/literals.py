@@ -377,10 +377,13 @@ def _unhex(text: bytes) -> bytes:
 
 
 def _from_numbers(text: bytes) -> bytes:
+    *numbers, last = _SEPARATED.split(text[:_MAX_NUMBERS].strip(_SEPARATORS))
     try:
-        return bytes(map(_OCTETS.__getitem__, _SEPARATED.split(text[:_MAX_NUMBERS].strip(_SEPARATORS))))
+        octets = bytes(map(_OCTETS.__getitem__, numbers))
     except KeyError:
         return b""
+    # It may be an end mark, or the beginning of a longer number, which Python before 3.11.5 takes along.
+    return octets + bytes((_OCTETS[last],)) if last in _OCTETS else octets
 
 
 def unquoted(text: bytes) -> bytes:

@@ -41,6 +41,13 @@ def test_64_numbers_are_looked_at_and_less_are_not(form: bytes) -> None:
     assert not found(b"var a = [" + b"".join(form % octet for octet in octets[:63]) + b"]")
 
 
+@pytest.mark.parametrize("last", [b"12345", b"999", b"777, "])
+def test_a_number_that_is_no_octet_behind_octets_does_not_hide_them(last: bytes) -> None:
+    octets = CONTENT + bytes(16)
+    text = b"".join(b"%d," % octet for octet in octets)
+    assert octets[:60] in {content[:60] for content in found(b"var a = [" + text + last + b"]")}
+
+
 @pytest.mark.parametrize("form", ["%02x ", "%%%02x%%", "%02x:"])
 def test_64_octets_in_hexadecimal_are_looked_at_and_less_are_not(form: str) -> None:
     octets = CONTENT.translate(None, b"\0") + b"\xee" * 16
