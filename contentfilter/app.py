@@ -45,6 +45,7 @@ from contentfilter.recall import Recall
 from contentfilter.reinjection.own_mail import OwnMail
 from contentfilter.reinjection.reinjection import ReinjectionPort
 from contentfilter.rules.own import OwnRules
+from contentfilter.session.doors import Doors
 from contentfilter.session.intake import Intake
 from contentfilter.session.server import Front, ProxyFactory, Shared, filter_name
 from contentfilter.signing.public import KeyProblem, PublicKey
@@ -235,8 +236,13 @@ class Daemon:
             drain_timeout=content.timeouts.reinject + DRAIN_EXTRA,
             inherited=inherited,
         )
-        for listener, factory in zip(content.listeners, self.factories, strict=True):
-            service.listen(listener.listen, factory)
+        self._doors = Doors(
+            self._reactor,
+            [
+                service.listen(listener.listen, factory)
+                for listener, factory in zip(content.listeners, self.factories, strict=True)
+            ],
+        )
         service.listen(
             f"unix:{content.control}",
             ControlServer(
@@ -256,14 +262,14 @@ class Daemon:
         self.models.start()
         self.engines.start()
         self.signing.start()
-        for port in self.ports:
-            port.start()
+        self._doors.open_after([port.start() for port in self.ports])
         self._measure()
         self.housekeeper.start()
 
     async def drain(self) -> None:
         """Let the transactions that are running end, then the workers."""
         self.housekeeper.stop()
+        self._doors.stop()
         await DeferredList([factory.stop() for factory in self.factories])
         for port in self.ports:
             port.stop()
