@@ -86,9 +86,9 @@ class Served(Protocol, Generic[F]):
 
     # From the factory.
 
-    def stop(self) -> None:
-        """End when no transaction is running."""
-        self._event(Stop())
+    def stop(self, at_once: bool = True) -> None:
+        """End when no transaction is running; see :class:`~contentfilter.session.steps.Stop`."""
+        self._event(Stop(at_once))
 
     # The beginning and the end.
 

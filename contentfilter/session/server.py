@@ -29,6 +29,8 @@ MAX_RECIPIENTS = 1000
 MAX_CONNECTIONS = 1000
 """Clients at once; Postfix's own process limit is 100 by default."""
 
+GRACE = 5.0
+"""Seconds in which a client may still bring its first mail when we are to end."""
 TOO_MANY_CONNECTIONS = Reply(421, "4.3.2", "Too many connections, try again later")
 
 
@@ -71,8 +73,12 @@ def filter_name(hostname: str) -> str:
 class Connection(Protocol):
     """A client that is being served."""
 
-    def stop(self) -> None:
-        """End when no transaction is running."""
+    def stop(self, at_once: bool = True) -> None:
+        """End when no transaction is running.
+
+        Arguments:
+            at_once: also where none has begun yet.
+        """
         ...
 
 
@@ -133,6 +139,8 @@ class Front(Factory):
         self._max_connections = shared.max_connections
         self._connections: set[Connection] = set()
         self._stopping = False
+        self._timer: Any = None
+        """Ends those that still have not begun anything."""
         self._drained: list[Deferred[None]] = []
 
     def refusal(self) -> Reply | None:
@@ -160,13 +168,20 @@ class Front(Factory):
         self._stopping = True
         done: Deferred[None] = Deferred()
         self._drained.append(done)
-        for connection in list(self._connections):
-            connection.stop()
+        self._ask_to_end(at_once=False)
         if not self._connections:
             self._all_gone()
+        elif self._timer is None:
+            self._timer = self.reactor.callLater(GRACE, self._ask_to_end, at_once=True)
         return done
 
+    def _ask_to_end(self, at_once: bool) -> None:
+        for connection in list(self._connections):
+            connection.stop(at_once)
+
     def _all_gone(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
         waiting, self._drained = self._drained, []
         for done in waiting:
             done.callback(None)

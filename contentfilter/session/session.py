@@ -144,6 +144,8 @@ class Session:
         self._offer = Offer()
         self._phase = _Phase.COMMANDS
         self._stopping = False
+        self._new = True
+        """No transaction has begun yet."""
         self._gone = False
         self._attributes: dict[str, str] = {}
         self._xforward: list[bytes] = []
@@ -224,8 +226,8 @@ class Session:
                 return self._client_gone()
             case ClientSilent():
                 return self._client_silent()
-            case Stop():
-                return self._stop()
+            case Stop(at_once):
+                return self._stop(at_once)
             case _:
                 assert_never(event)
 
@@ -272,6 +274,7 @@ class Session:
             if int(claim) > self._profile.size_limit:
                 return [Say(TOO_BIG)]
         size = None if claim is None else int(claim)
+        self._new = False
         self._envelope = Envelope(
             sender=event.sender,
             client=xforward.client(self._attributes),
@@ -398,16 +401,16 @@ class Session:
         commands = self._client_gone()
         return [*commands, Close(TIMED_OUT)]
 
-    def _stop(self) -> list[Command]:
+    def _stop(self, at_once: bool) -> list[Command]:
         self._stopping = True
-        if self._phase is not _Phase.COMMANDS or self._envelope is not None:
+        if self._phase is not _Phase.COMMANDS or self._envelope is not None or (self._new and not at_once):
             return []
         self._phase = _Phase.CLOSED
         return [Close(STOPPING)]
 
     def _idle(self) -> list[Command]:
         """The client has given up its transaction: the moment to close, if we are to."""
-        return self._stop() if self._stopping else []
+        return self._stop(at_once=False) if self._stopping else []
 
     def _current(self) -> Envelope:
         """The envelope; the engine lets no event that needs one come before MAIL."""

@@ -77,7 +77,14 @@ class ClientSilent:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The daemon shuts down: end when no transaction is running."""
+    """The daemon shuts down: end when no transaction is running.
+
+    Arguments:
+        at_once: also where none has begun yet; else that client may bring its mail. Postfix connects before
+            the queue for one mail, and would answer 451 to whoever sends it.
+    """
+
+    at_once: bool = True
 
 
 EdgeEvent: TypeAlias = (

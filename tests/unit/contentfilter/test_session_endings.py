@@ -96,6 +96,30 @@ def test_session_stop_when_idle() -> None:
     assert script(Stop()) == [Close(words.STOPPING)]
 
 
+@pytest.mark.parametrize("hello", [Hello(True, "c"), Noop(words.OK)])
+def test_session_stop_lets_a_new_client_bring_its_mail(hello: ServerEvent) -> None:
+    script = Script()
+    assert script(Stop(at_once=False)) == []
+    assert not any(isinstance(one, Close) for one in script(hello))
+    script.judged()
+    commands = script(ended(Result.DELIVERED, QUEUED))
+    assert said(commands) == [QUEUED]
+    assert commands[-1] == Close(words.STOPPING)
+
+
+def test_session_stop_ends_a_new_client_that_brings_nothing() -> None:
+    script = Script()
+    script(Stop(at_once=False))
+    assert script(Stop()) == [Close(words.STOPPING)]
+
+
+def test_session_stop_ends_a_client_that_has_had_its_mail() -> None:
+    script = Script()
+    script.judged()
+    script(ended(Result.DELIVERED, QUEUED))
+    assert script(Stop(at_once=False)) == [Close(words.STOPPING)]
+
+
 def test_session_stop_lets_the_transaction_end() -> None:
     script = Script()
     script.judged()
