@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from contentfilter.containers.cfb import MAGIC
+from contentfilter.containers.cfb import MAGIC, CompoundFile
 from contentfilter.containers.zipmember import inflate
 from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.message.filename import worst
@@ -14,6 +14,10 @@ _NATIVE = "\x01ole10native"
 _PACKAGE = b"\x02\x00"
 _OUTLOOK = "__substg1.0_"
 _POWERPOINT = "powerpoint document"
+_CURRENT_USER = "current user"
+_CURRENT_USER_ATOM = b"\xf6\x0f"
+_TOKENS = ((0xE391C05F).to_bytes(4, "little"), (0xF3D1C4DF).to_bytes(4, "little"))
+"""Open, and encrypted."""
 _CONTAINERS = (
     b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF-", b"MZ", b"{\\rt", b"ActiveMime", b"Rar!", b"7z\xbc\xaf",
     b"MSCF", b"\x1f\x8b\x08", b"\x7fELF", b"L\x00\x00\x00\x01\x14\x02\x00", b"<?xml", b"MIME-Version:",
@@ -45,6 +49,8 @@ class OleObjects:
                 return
             key = stream.key
             if key == _POWERPOINT:
+                if not _names_user(file):
+                    yield part.unscanned("malformed", "presentation that does not say whether it is locked")
                 yield from _powerpoint(part, file.read(stream), context)
             elif key == _NATIVE:
                 data = file.read(stream)
@@ -63,6 +69,16 @@ class OleObjects:
                 file.read(stream)
         if file.damaged:
             yield part.unscanned("malformed", "OLE file: a stream is cut off or the directory is damaged")
+
+
+def _names_user(file: CompoundFile) -> bool:
+    """Whether a presentation has the record that says whether it is encrypted (MS-PPT 2.3.2), which
+    PowerPoint reads first; that of PowerPoint 95 is another."""
+    user = next((stream for stream in file.streams if stream.key == _CURRENT_USER), None)
+    head = file.read(user, 16) if user is not None else b""
+    if head[2:4] == _CURRENT_USER_ATOM:
+        return head[12:16] in _TOKENS
+    return any(head)
 
 
 def native(data: Content) -> tuple[str, Content]:

@@ -56,6 +56,15 @@ def doc(code: str | None = MACRO, text: bytes = b"", flags: int = 0) -> bytes:
     return compound_file(tree)
 
 
+CURRENT_USER = struct.pack("<HHIII", 0, 0x0FF6, 20, 20, 0xE391C05F) + bytes(20)
+"""The stream of a presentation that says that it is not encrypted."""
+
+
+def ppt(stream: bytes, user: bytes = CURRENT_USER) -> bytes:
+    """A binary presentation."""
+    return compound_file({"PowerPoint Document": stream, "Current User": user})
+
+
 def record(kind: int, data: bytes = b"") -> bytes:
     """A record of Excel's binary format."""
     return struct.pack("<HH", kind, len(data)) + data

@@ -16,6 +16,7 @@ from tests.samples.archives import plain_zip
 from tests.samples.compound import compound_file, vba_storage
 from tests.samples.office import (
     BOF,
+    CURRENT_USER,
     EMPTY,
     EOF,
     MACRO,
@@ -24,6 +25,7 @@ from tests.samples.office import (
     docm,
     docx,
     encrypted_ooxml,
+    ppt,
     record,
     vba_project,
     workbook,
@@ -37,7 +39,7 @@ def powerpoint(project: bytes, packed: bool = True) -> bytes:
     content = struct.pack("<I", len(project)) + zlib.compress(project) if packed else project
     head = struct.pack("<HHI", 0x0010 if packed else 0, 0x1011, len(content))
     stream = struct.pack("<HHI", 0x0F, 0x03E8, 100) + bytes(100) + head + content
-    return compound_file({"PowerPoint Document": stream.ljust(5000, b"\0"), "Current User": bytes(60)})
+    return ppt(stream.ljust(5000, b"\0"))
 
 
 def dynamic(project: bytes) -> bytes:
@@ -50,7 +52,7 @@ def dynamic(project: bytes) -> bytes:
     assert not zlib.decompressobj().decompress(packed[:110])
     content = struct.pack("<I", len(project + text)) + packed
     record = struct.pack("<HHI", 0x0010, 0x1011, len(content)) + content
-    return compound_file({"PowerPoint Document": record.ljust(5000, b"\0"), "Current User": bytes(60)})
+    return ppt(record.ljust(5000, b"\0"))
 
 
 def active_mime(project: bytes) -> bytes:
@@ -230,4 +232,11 @@ def test_presentations_as_programs_write_them_are_whole():
     assert unscanned(dynamic(vba_project(EMPTY))) == set()
     shapes = plain_zip({"[Content_Types].xml": b"<a/>" * 900, "drs/shapexml.xml": b"<b/>" * 900})
     torn = shapes[:100] + bytes(512) + shapes[100:]
-    assert unscanned(compound_file({"PowerPoint Document": bytes(600) + torn + bytes(5000)})) == set()
+    assert unscanned(ppt(bytes(600) + torn + bytes(5000))) == set()
+    assert unscanned(ppt(bytes(5000), bytes(range(36)))) == set()  # PowerPoint 95
+
+
+@pytest.mark.parametrize("user", [b"", bytes(36), CURRENT_USER[:10], CURRENT_USER.replace(b"\xe3", b"\xe1")])
+def test_presentations_that_do_not_say_whether_they_are_locked(user: bytes):
+    assert unscanned(ppt(bytes(5000), user)) == {"malformed"}
+    assert unscanned(compound_file({"PowerPoint Document": bytes(5000)})) == {"malformed"}

@@ -15,6 +15,7 @@ from tests.samples.compound import compound_file
 from tests.samples.office import (
     doc,
     docx,
+    ppt,
 )
 
 from .officefiles import PROJECT, found, ole1, ole_package, rtf, unscanned
@@ -126,13 +127,13 @@ def test_a_document_in_a_document_of_one_file_of_xml():
 def test_an_object_that_is_cut_off_is_told():
     stream = zlib.compress(PROJECT)
     head = struct.pack("<HHII", 0x0010, 0x1011, 4 + len(stream), len(PROJECT))
-    data = compound_file({"PowerPoint Document": bytes(5000) + head + stream[:-200]})
+    data = ppt(bytes(5000) + head + stream[:-200])
     assert "malformed" in unscanned(data)
     beyond = b"\0\0\x11\x10\xff\xff\xff\x0f"
-    assert "malformed" in unscanned(compound_file({"PowerPoint Document": beyond + doc(None)}))
+    assert "malformed" in unscanned(ppt(beyond + doc(None)))
 
 
 @pytest.mark.parametrize("version", [b"\0\0", b"\x10\0"])
 def test_octets_that_only_resemble_an_object_are_none(version: bytes):
     shapes = version + b"\x11\x10\0\0\0\x0a\0\0\x83\0\x0b\xf0\x30\0\0\0" + bytes(range(256)) * 20
-    assert unscanned(compound_file({"PowerPoint Document": shapes})) == set()
+    assert unscanned(ppt(shapes)) == set()
