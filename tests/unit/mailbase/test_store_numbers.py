@@ -23,6 +23,7 @@ NUMBERS = TableSpec("numbers", COLUMNS, cached=8, mostly_absent=True)
 COLD = TableSpec("cold", (*COLUMNS, Column("c", "TEXT", hot=False)), cached=8, mostly_absent=True)
 ROWS = TableSpec("rows", (*COLUMNS, Column("c", "TEXT")), cached=8, mostly_absent=True)
 KNOWN_ABSENT = TableSpec("known_absent", COLUMNS, cached=8)
+COLD_ROWS = TableSpec("cold_rows", COLD.columns, cached=8)
 
 
 class Here:
@@ -42,7 +43,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    database = Database(tmp_path / "s.sqlite", [NUMBERS, COLD, ROWS, KNOWN_ABSENT])
+    database = Database(tmp_path / "s.sqlite", [NUMBERS, COLD, ROWS, KNOWN_ABSENT, COLD_ROWS])
     store = Store(database, clock, Log("test", stream=io.StringIO()), worker=Here(), copier=Here())
     store.start()
     yield store
@@ -84,7 +85,7 @@ def test_what_was_put_or_read_is_read_without_the_disk(store: Store, clock: Cloc
     assert table.get(b"k", 0) is None
 
 
-@pytest.mark.parametrize("name", ["numbers", "cold", "rows", "known_absent"])
+@pytest.mark.parametrize("name", ["numbers", "cold", "rows", "known_absent", "cold_rows"])
 def test_rows_that_are_put_together_are_there_as_if_put_one_by_one(
     store: Store, clock: Clock, name: str
 ) -> None:

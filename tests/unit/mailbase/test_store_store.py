@@ -321,6 +321,22 @@ def test_purge_looks_at_some_rows_a_step_and_begins_anew_after_the_last(
     assert bed.store.status.purged == 25
 
 
+def test_purge_leaves_no_row_behind_where_many_have_expired(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "PURGE_LOOK", 10)
+    monkeypatch.setattr(store_module, "PURGE_ROWS", 4)
+    for number in range(12):
+        bed.things.put(b"%02d" % number, (number, "", "", int(bed.now + 5)))
+    bed.tick()
+    bed.tick(store_module.PURGE_IDLE)
+    left = [len(bed.on_disk())]
+    for _ in range(2):
+        bed.tick(store_module.PURGE_AGAIN)
+        left.append(len(bed.on_disk()))
+    assert left == [8, 4, 0], "and not what lies behind the first ten"
+
+
 def test_an_entry_put_again_before_its_purge_survives_it(bed: Bed) -> None:
     bed.things.put(b"k", (1, "", "", int(bed.now + 5)))
     bed.tick()

@@ -61,6 +61,33 @@ def test_who_asks_after_good_retries_has_them_counted(bench: Any) -> None:
     assert fact.grey is Grey.CLIENT_EARNED
 
 
+def test_good_retries_of_one_organisation_add_up_also_within_a_row(bench: Any) -> None:
+    callers = [Caller(b"\xc0\0\2\1", (f"192.0.{number}.0/24", "ptr:farm.example")) for number in range(3)]
+    for now in (START, START + 300):
+        for number, caller in enumerate(callers):
+            bench.ledger.attempt(caller, "a@sender.example", f"p{number}@inst.example", float(now))
+    assert counted(bench) == 0
+    bench.ledger.count_good_retries()
+    rows = dict(bench.ledger.clients.scan(float(START)))
+    assert {key: row[0] for key, row in rows.items()} == {
+        b"192.0.0.0/24": 1,
+        b"192.0.1.0/24": 1,
+        b"192.0.2.0/24": 1,
+        b"ptr:farm.example": 3,
+    }
+
+
+@pytest.mark.parametrize("proven", [True, False])
+def test_good_retries_are_counted_by_names_that_prove_something(bench: Any, proven: bool) -> None:
+    identities = ("192.0.2.0/24", "ptr:farm.example", "spf:sender.example")
+    caller = Caller(b"\xc0\0\2\1", identities, "mail.farm.example", lambda name, address: proven)
+    for now in (START, START + 300):
+        bench.ledger.attempt(caller, "a@sender.example", "p@inst.example", float(now))
+    bench.ledger.count_good_retries()
+    known = {key.decode() for key, _ in bench.ledger.clients.scan(float(START))}
+    assert known == set(identities if proven else (identities[0], identities[2]))
+
+
 def test_good_retries_that_find_no_room_are_counted_as_refused(
     bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
