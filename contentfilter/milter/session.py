@@ -123,6 +123,8 @@ class Session:
         self._size = 0
         self._refusal: tuple[End, Reply] | None = None
         self._stopping = False
+        self._new = True
+        """No transaction has begun yet, and there is time for one."""
 
     @property
     def busy(self) -> bool:
@@ -210,8 +212,9 @@ class Session:
                 commands = self._leave("silent")
                 self._phase = _Phase.CLOSED
                 return [*commands, Close()]
-            case Stop():
+            case Stop(at_once):
                 self._stopping = True
+                self._new = self._new and not at_once
                 return self._idle()
             case other:
                 assert_never(other)
@@ -248,6 +251,7 @@ class Session:
         self._envelope = Envelope(path, self._client, size=size)
         self._parting = None if self._splits is None else self._splits.begin(self._envelope)
         self._phase = _Phase.ENVELOPE
+        self._new = False
         return self._continue(packets.MAIL)
 
     def _rcpt(self, data: bytes) -> list[Command]:
@@ -361,7 +365,7 @@ class Session:
 
     def _idle(self) -> list[Command]:
         """The moment to close, if we are to."""
-        if not self._stopping or self._phase not in (_Phase.NEGOTIATION, _Phase.BETWEEN):
+        if not self._stopping or self._new or self._phase not in (_Phase.NEGOTIATION, _Phase.BETWEEN):
             return []
         self._phase = _Phase.CLOSED
         return [Close()]

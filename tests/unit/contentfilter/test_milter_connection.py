@@ -12,6 +12,7 @@ from contentfilter.disposition.disposition import Answer, Deliver
 from contentfilter.milter import packets
 from contentfilter.milter.packets import packet
 from contentfilter.session.connection import MAX_DATA_TIME
+from contentfilter.session.server import GRACE
 from contentfilter.session.steps import End
 
 from .miltered import BEGIN, DATA, END, HEADER, HELO, MAIL, MESSAGE, NO, RCPT, Rig, connect
@@ -72,10 +73,20 @@ def test_milter_stop_waits_for_the_mail_in_hand(tmp_path: Path) -> None:
     verdict: Deferred[Any] = Deferred()
     rig.inspector.disposition = verdict
     postfix = rig.postfix(BEGIN, MESSAGE)
-    idle = rig.postfix(BEGIN)
+    had_one, idle, new = (rig.postfix(BEGIN) for _ in range(3))
+    had_one.say(MAIL, RCPT, packet(packets.ABORT))
     stopped = rig.factory.stop()
+    assert had_one.line.disconnecting
+    # These may have come for a mail.
+    assert not idle.line.disconnecting
+    new.say(MAIL, RCPT)
+    rig.reactor.advance(GRACE)
     assert idle.line.disconnecting
-    idle.lose()
+    assert not new.line.disconnecting
+    new.say(packet(packets.ABORT))
+    assert new.line.disconnecting
+    for one in (had_one, idle, new):
+        one.lose()
     assert not stopped.called
     assert not postfix.line.disconnecting
     verdict.callback(Answer(NO))
