@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Iterator
 
 from contentfilter.content.limits import MIB
 from contentfilter.message.wire import Wire
@@ -39,7 +40,7 @@ def quoted_printable(wire: Wire, start: int, end: int) -> bytes | bytearray:
     return out
 
 
-def with_line_feeds(text: bytes, encoding: str) -> list[bytes]:
+def with_line_feeds(text: bytes, encoding: str) -> Iterator[bytes]:
     """What programs make of ``text`` that keep mail with LF alone: they do not put CR back where lines end.
 
     Arguments:
@@ -47,25 +48,53 @@ def with_line_feeds(text: bytes, encoding: str) -> list[bytes]:
     """
     text = text.replace(b"\r\n", b"\n")
     if encoding != "quoted-printable":
-        return [text]
-    bare = _TRAILING.sub(b"", text)
-    found = [binascii.a2b_qp(form) for form in dict.fromkeys((text, bare))]
-    return [*found, binascii.a2b_qp(_SOFT_BREAK.sub(b"", bare))] if _CUT.search(bare) else found
+        yield text
+        return
+    bare = _without(_TRAILING, text)
+    yield binascii.a2b_qp(text)
+    if bare != text:
+        yield binascii.a2b_qp(bare)
+    if _CUT.search(bare):
+        yield binascii.a2b_qp(_without(_SOFT_BREAK, bare))
 
 
-def other_readings(text: bytes) -> tuple[list[bytes], bool]:
-    """What programs make of ``text`` where its escapes are broken, and whether they will differ in earnest.
+def other_readings(text: bytes) -> tuple[Iterator[bytes] | None, bool]:
+    """What programs make of ``text`` where its escapes are broken, one when it is asked for, None if they are
+    not, and whether programs will differ in earnest.
 
     Of a broken escape they keep all, or drop the equals sign and up to two characters after it.
     """
     if not _BROKEN.search(text):
-        return [], False
-    bare = _TRAILING.sub(b"", text)
-    found = [binascii.a2b_qp(bare)]
-    padded, broken = len(_PADDED.findall(text)), len(_BROKEN.findall(bare))
+        return None, False
+    bare = _without(_TRAILING, text)
+    padded, broken = _count(_PADDED, text), _count(_BROKEN, bare)
+    doubtful = padded > _MANY or (broken > _MANY and broken * 8 > bare.count(b"="))
+    return _without_trailing(bare, broken > 0), doubtful
+
+
+def _without_trailing(bare: bytes, broken: bool) -> Iterator[bytes]:
+    yield binascii.a2b_qp(bare)
     if broken:
-        found += [binascii.a2b_qp(kind.sub(b"", bare)) for kind in (_BROKEN, _BROKEN_PAIR, _BROKEN_TRIPLE)]
+        for kind in (_BROKEN, _BROKEN_PAIR, _BROKEN_TRIPLE):
+            yield binascii.a2b_qp(_without(kind, bare))
         if _CUT.search(bare):
             # Some join the lines first, and only then look for escapes.
-            found.append(binascii.a2b_qp(_SOFT_BREAK.sub(b"", bare)))
-    return found, padded > _MANY or (broken > _MANY and broken * 8 > bare.count(b"="))
+            yield binascii.a2b_qp(_without(_SOFT_BREAK, bare))
+
+
+def _without(pattern: re.Pattern[bytes], text: bytes) -> bytes:
+    """``text`` without what matches. In pieces: millions of places take much memory."""
+    return b"".join(pattern.sub(b"", piece) for piece in _pieces(text))
+
+
+def _count(pattern: re.Pattern[bytes], text: bytes) -> int:
+    return sum(len(pattern.findall(piece)) for piece in _pieces(text))
+
+
+def _pieces(text: bytes) -> Iterator[bytes]:
+    """``text`` in pieces of whole lines."""
+    start = 0
+    while start < len(text):
+        stop = text.find(b"\n", start + _WINDOW) + 1 or len(text)
+        yield text[start:stop]
+        start = stop

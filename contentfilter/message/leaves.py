@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -31,8 +32,8 @@ _PIECE_WORK = KIB
 """What a piece of base64 that is decoded by itself counts for, against the bound on work."""
 _ESCAPE_WORK = 128
 """What an escape counts for where some are broken."""
-_MAX_TEXT = 8 * MIB
-"""Text of this size is looked into for files and for broken escapes; more is no text."""
+_MAX_TEXT = 64 * MIB
+"""Text of this size is looked into for files and for broken escapes."""
 _TELLING = 512
 """Octets that tell text from other content."""
 _CONTROLS = bytes(set(range(0x20)) - set(b"\t\n\v\f\r\x1b"))
@@ -154,29 +155,18 @@ class Leaves:
             if decoded.doubtful:
                 yield self.ambiguous(number, "base64 that programs decode differently")
             yield from self.overlooked(number)
-            readings = decoded.readings
+            readings: Iterator[Content | Finding] = _drained(decoded.readings)
             self._pure = decoded.pure
             self.budget.take_work(_PIECE_WORK * decoded.steps)
             if (decoded.odd or decoded.doubtful) and end - start <= _MAX_TEXT:
                 text = self.wire.text(start, end)
         else:
-            readings = self.decode(start, end, encoding)
-            if encoding == "identity":
-                self.strange = self.strange or any(map(is_strange, readings))
-            if encoding == "quoted-printable" and b"=" in (raw := self._short_text(start, end)):
-                self.strange = self.strange or is_strange(raw)
-                others, doubtful = encodings.other_readings(raw)
-                if others:
-                    self.budget.take_work(_ESCAPE_WORK * raw.count(b"="))
-                readings += [other for other in others if other not in readings]
-                if doubtful:
-                    yield self.ambiguous(number, "broken quoted-printable")
-            if encoding in _WITH_LINES and any(b"\r\n" in data and _minds_lines(data) for data in readings):
-                others = encodings.with_line_feeds(self._short_text(start, end), encoding)
-                readings += [other for other in others if other and other not in readings]
+            readings = self._in_turn(start, end, encoding, number)
         name, charset, media = header.name, header.charset, header.media_type
-        while readings:
-            data = readings.pop(0)
+        while (data := next(readings, None)) is not None:
+            if isinstance(data, Finding):
+                yield data
+                continue
             yield self.part(number, name, data, charset, encoding, media, header.attached)
             if encoding != "base64" or media.startswith("text/") or not _is_binary(data):
                 yield from self._files(data, number, name)
@@ -185,13 +175,37 @@ class Leaves:
             self.strange = self.strange or is_strange(bytes(text))
             yield from self._files(text, number, name)
 
+    def _in_turn(self, start: int, end: int, encoding: str, number: str) -> Iterator[Content | Finding]:
+        """What programs make of this stretch, but for base64: each reading once, one at a time in memory."""
+        readings, others = self.decode(start, end, encoding), None
+        if encoding == "identity":
+            self.strange = self.strange or any(map(is_strange, readings))
+        elif encoding == "quoted-printable" and b"=" in (raw := self._short_text(start, end)):
+            self.strange = self.strange or is_strange(raw)
+            others, doubtful = encodings.other_readings(raw)
+            if others:
+                self.budget.take_work(_ESCAPE_WORK * raw.count(b"="))
+            if doubtful:
+                yield self.ambiguous(number, "broken quoted-printable")
+        several, minded, known = others is not None or len(readings) > 1, False, set[bytes]()
+        for data in itertools.chain(_drained(readings), others or ()):
+            minded = minded or (encoding in _WITH_LINES and b"\r\n" in data and _minds_lines(data))
+            if several or minded:
+                digest = hashlib.blake2b(data, digest_size=16).digest()
+                if digest in known:
+                    continue
+                known.add(digest)
+            yield data
+        if minded:
+            for data in encodings.with_line_feeds(self._short_text(start, end), encoding):
+                if data and hashlib.blake2b(data, digest_size=16).digest() not in known:
+                    yield data
+
     def _short_text(self, start: int, end: int) -> bytes:
         return self.wire.text(start, end) if end - start <= _MAX_TEXT else b""
 
     def _files(self, text: Content, number: str, name: str) -> Iterator[Found]:
         """Files that stand inside text the way it was before MIME."""
-        if len(text) > _MAX_TEXT:
-            text = text[:_MAX_TEXT]
         for inner, content in files_in_text(text):
             if not self.budget.take_work(least=LINE_WORK):
                 return
@@ -345,6 +359,12 @@ class Leaves:
             if (at := self.wire.find(empty, start, end)) >= 0
         ]
         return min(places, default=end)
+
+
+def _drained(readings: list[Content]) -> Iterator[Content]:
+    """The readings, of which none is kept."""
+    while readings:
+        yield readings.pop(0)
 
 
 def _is_binary(data: Content) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import tempfile
+import zipfile
+from collections.abc import Callable
 
 import pytest
 
@@ -12,8 +14,9 @@ from contentfilter.content.part import Part
 from contentfilter.content.scan import scan_message
 from contentfilter.message import BytesWire, MessageReader, wire
 from tests.samples import mime_tricks
+from tests.samples.archives import plain_zip
 from tests.samples.mime_tricks import combined, tricks
-from tests.samples.office import doc, docm
+from tests.samples.office import MACRO, doc, docm, vba_project
 
 MAILS = tricks(docm()) | combined(docm(), 200, seed=1)
 MAILS |= {f"{name}, OLE": mail for name, mail in tricks(doc(text=b"a" * 100)).items()}
@@ -55,6 +58,31 @@ def test_a_mail_in_a_file_is_read_like_one_in_memory(monkeypatch: pytest.MonkeyP
             opened = wire.open_wire(file.fileno(), len(stuffed))
             assert isinstance(opened, wire.FileWire), name
             assert seen(opened) == seen(BytesWire(mail)), name
+
+
+PROSE = b"hello, this is the text\r\n" * 350_000
+QUOTED = mime_tricks.CTE + b"quoted-printable\r\n"
+LARGE = {
+    "blanks behind soft line ends": lambda data: mime_tricks.part(
+        mime_tricks.escaped(data, end=b"= \r\n"), QUOTED
+    ),
+    "uuencode behind text": lambda _data: b"\r\n" + PROSE + mime_tricks.uuencoded(docm()),
+    "uuencode behind text outside": lambda _data: (
+        mime_tricks.TEXT + b"--b1--\r\n" + PROSE + mime_tricks.uuencoded(docm())
+    ),
+}
+
+
+@pytest.mark.parametrize("make", LARGE.values(), ids=LARGE.keys())
+def test_the_macro_is_found_in_much_text(make: Callable[[bytes], bytes]):
+    """More than 8 MiB of it."""
+    document = {
+        "word/vbaProject.bin": vba_project(MACRO),
+        "word/media/image1.bmp": bytes(range(256)) * 12_000,
+    }
+    mail = mime_tricks.mixed(make(plain_zip(document, zipfile.ZIP_STORED)))
+    assert len(mail) > 8 << 20
+    assert "office-macro" in {finding.name for finding in scan_message(mail).findings}
 
 
 def seen(message: wire.Wire) -> list[object]:
