@@ -9,13 +9,20 @@ _MAX_STREAM = 64 * MIB
 _MAX_TEXT = 16 * MIB
 _MAX_PIECES = 100_000
 _WORD_97 = b"\xec\xa5"
-_WORD_6 = (b"\xdc\xa5", b"\x98\xa6", b"\x99\xa6")
+_WORD_6 = (b"\xdc\xa5", b"\x97\xa6", b"\x98\xa6", b"\x99\xa6")
+"""Word 6 and 95, and the East Asian versions of Word 6."""
+_MAGIC = (_WORD_97, *_WORD_6, b"\xdb\xa5", b"\x5e\xa6")
 _FC_ASSOCIATED, _FC_CLX = 0x19A, 0x1A2
 """Where FibRgFcLcb97 (MS-DOC 2.5.6) says where file names and the piece table are."""
 _TEMPLATE = 1
 """Index of the template in the associated strings (MS-DOC 2.9.302)."""
 _FC_COMMANDS_6 = 0x118
 _ONE_TABLE = 0x0200
+
+
+def starts_document(stream: Content) -> bool:
+    """Whether a stream begins like one of Word's (MS-DOC 2.5.1, and what earlier versions wrote)."""
+    return stream[:2] in _MAGIC
 
 
 class WordDocument:
@@ -74,6 +81,11 @@ class WordDocument:
                 return bytes(strings[at + 2 : at + 2 + size]).decode("utf-16-le", "replace")
             at += 2 + size + extra
         return ""
+
+    @property
+    def damaged(self) -> bool:
+        """Whether it does not begin like a document."""
+        return not starts_document(self.data)
 
     def has_word_basic(self) -> bool:
         """Whether a document of Word 6 or 95 holds macros, in the language that Word had before VBA."""

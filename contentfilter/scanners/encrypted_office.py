@@ -16,6 +16,7 @@ from contentfilter.containers.access import is_access, lock_of
 from contentfilter.containers.biff import read_workbook, starts_stream
 from contentfilter.containers.cfb import MAGIC, CompoundFile, Entry
 from contentfilter.containers.ooxmllock import LockError, UnknownLock, read_lock
+from contentfilter.containers.word_binary import starts_document
 from contentfilter.containers.xlslock import (
     by_rc4,
     by_xor,
@@ -40,7 +41,6 @@ _MARKS = (
 )
 """What says of a presentation that it is encrypted, and what stands there else (MS-PPT 2.3.2)."""
 _FIB_ENCRYPTED = 0x0100
-_WORD_MAGIC = (b"\xec\xa5", b"\xdc\xa5", b"\xdb\xa5", b"\x5e\xa6")
 _WORD_ALONE = (b"\xdb\xa5\x2d\0", b"\x9b\xa5\x21\0", b"\xfe\x37\0\x23")
 """Word 1, 2 and 5 kept the same header in a file without containers."""
 _WORD_PERFECT, _KEY_AT = b"\xffWPC", 12
@@ -158,7 +158,7 @@ def encryption(file: CompoundFile) -> str:
         return "OOXML"
     if "worddocument" in streams:
         head = file.read(streams["worddocument"], 32)
-        if head[:2] in _WORD_MAGIC and int.from_bytes(head[10:12], "little") & _FIB_ENCRYPTED:
+        if starts_document(head) and int.from_bytes(head[10:12], "little") & _FIB_ENCRYPTED:
             return "Word"
     for name in ("workbook", "book"):
         if name in streams and read_workbook(file.read(streams[name])).encrypted:

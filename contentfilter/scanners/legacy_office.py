@@ -16,6 +16,8 @@ from mailbase.vocabulary import Finding
 _MAX_STREAM = 64 * MIB
 _WORD = "worddocument"
 _EXCEL = ("workbook", "book")
+_BEGINNINGS = (b"\t\0", b"\t\2", b"\t\4", b"\t\x08")
+"""The record that begins a workbook, of any version (MS-XLS 2.4.21)."""
 _FIELD = re.compile(
     rb'\x13[ \t"]{0,20}(?:DDE|QUOTE|INCLUDETEXT|LINK[ \t]|RD[ \t]'
     rb'|\x13[ \t"\x13]{0,20}(?:REF|SET|DOC|QUOTE|DDE))',
@@ -47,7 +49,10 @@ class LegacyOffice:
             if stream.key in _EXCEL:
                 # A file for both Excel 95 and 97 holds both streams, and its modules in a VBA project too.
                 old = stream.key == "book" and not any(other.key == "workbook" for other in file.streams)
-                yield from _workbook(part, read_workbook(file.read(stream, _MAX_STREAM)), old)
+                data = file.read(stream, _MAX_STREAM)
+                if not data.startswith(_BEGINNINGS):
+                    yield part.unscanned("malformed", "workbook without a beginning")
+                yield from _workbook(part, read_workbook(data), old)
             elif stream.key == _WORD:
                 yield from _word(part, WordDocument(file, stream))
 
@@ -66,6 +71,8 @@ def _workbook(part: Part, book: Workbook, old: bool) -> Iterator[Found]:
 
 
 def _word(part: Part, document: WordDocument) -> Iterator[Found]:
+    if document.damaged:
+        yield part.unscanned("malformed", "Word document without a beginning")
     if document.has_word_basic():
         yield part.found("office-macro", "WordBasic")
     if is_remote(template := document.template()):

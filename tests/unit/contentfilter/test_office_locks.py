@@ -153,7 +153,7 @@ def test_locks_that_nothing_here_opens(info: bytes):
     [
         compound_file({"EncryptedPackage": bytes(5000)}),
         compound_file({"\x06DataSpaces": {"D": {"DRMEncryptedDataSpace": b"x"}}, "EncryptedPackage": b"x"}),
-        compound_file({"\tDRMContent": bytes(5000), "WordDocument": bytes(5000)}),
+        compound_file({"\tDRMContent": bytes(5000), "WordDocument": b"\xec\xa5" + bytes(5000)}),
         b".pfile\2\0" + bytes(100),
     ],
     ids=["no lock", "rights, ooxml", "rights, doc", "rights, any file"],

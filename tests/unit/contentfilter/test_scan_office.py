@@ -236,6 +236,20 @@ def test_presentations_as_programs_write_them_are_whole():
     assert unscanned(ppt(bytes(5000), bytes(range(36)))) == set()  # PowerPoint 95
 
 
+@pytest.mark.parametrize("stream", [b"", bytes(5000), b"\x93\2\4\0" + bytes(5000)])
+def test_documents_without_a_beginning(stream: bytes):
+    for name in ("WordDocument", "Workbook", "Book"):
+        assert unscanned(compound_file({name: stream})) == {"malformed"}
+
+
+@pytest.mark.parametrize("magic", ["eca5", "dca5", "dba5", "97a6", "98a6", "99a6"])
+def test_documents_of_every_version_of_word(magic: str):
+    whole = doc(None).replace(b"\xec\xa5", bytes.fromhex(magic), 1)
+    assert (found(whole), unscanned(whole)) == (set(), set())
+    locked = doc(None, flags=0x0100).replace(b"\xec\xa5", bytes.fromhex(magic), 1)
+    assert found(locked) == {"office-encrypted"}
+
+
 @pytest.mark.parametrize("user", [b"", bytes(36), CURRENT_USER[:10], CURRENT_USER.replace(b"\xe3", b"\xe1")])
 def test_presentations_that_do_not_say_whether_they_are_locked(user: bytes):
     assert unscanned(ppt(bytes(5000), user)) == {"malformed"}

@@ -117,7 +117,9 @@ def test_a_document_in_a_document_of_one_file_of_xml():
     inside = f"<draw:object-ole><office:binary-data>{lines}</office:binary-data></draw:object-ole>"
     assert "office-macro" in found((FLAT % ("", inside)).encode())
     lines = (
-        base64.encodebytes(compound_file({"WordDocument": bytes(5000)})).decode().replace("\n", "\n         ")
+        base64.encodebytes(compound_file({"WordDocument": b"\xec\xa5" + bytes(5000)}))
+        .decode()
+        .replace("\n", "\n         ")
     )
     tame = (FLAT % ("", f"<office:binary-data>{lines}</office:binary-data>")).encode()
     assert found(tame) == set()
