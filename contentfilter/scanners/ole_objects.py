@@ -26,8 +26,6 @@ _READ_BY_OTHERS = frozenset({"workbook", "book", "worddocument"})
 _EX_OLE_OBJECT = b"\x11\x10"
 """RT_ExternalOleObjectStg (MS-PPT 2.10.34), little-endian."""
 _PLAIN, _PACKED = 0x0000, 0x0010
-_ZLIB = b"\x78"
-"""How a zlib stream with a window of 32 KiB begins (RFC 1950 2.2), which programs write."""
 _CODES = 1024
 """Octets in front of the first that comes out of a zlib stream: its codes take 300 and more (RFC 1951)."""
 
@@ -128,9 +126,7 @@ def _powerpoint(part: Part, data: Content, context: Context) -> Iterator[Found]:
         after = at + 2
         begin, end = at + 6, at + 6 + size
         if version in (_PLAIN, _PACKED) and size > 8:
-            # Four octets are met by chance in what is no record.
-            begins = data[begin + 4 : begin + 5] == _ZLIB if version else data.startswith(MAGIC[:4], begin)
-            cut |= begins and end > len(data)
+            cut |= end > len(data)
             content: Content = b""
             if version == _PACKED and _first(data, begin + 4).startswith(MAGIC[:4]):
                 result = inflate(data, begin + 4, min(end, len(data)), _room(context), zlib.MAX_WBITS)
