@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -39,3 +40,16 @@ def test_a_claim_ends_with_its_process_whatever_its_end(tmp_path: Path) -> None:
 
 def test_where_nothing_can_be_claimed_the_store_is_left_to_complain(tmp_path: Path) -> None:
     assert claim(tmp_path / "missing" / "policyd.sqlite") is None
+
+
+def test_a_full_disk_keeps_nobody_from_claiming(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "policyd.sqlite"
+    monkeypatch.setattr(os, "pwrite", full)
+    held = claim(path)
+    assert held is not None
+    with pytest.raises(StoreInUse, match="unknown"):
+        claim(path)
+    os.close(held)
