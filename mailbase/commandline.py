@@ -49,9 +49,9 @@ def finish(program: str, command: Callable[[], int], negative: tuple[type[Except
         _write_no_more()
         return 128 + signal.SIGPIPE
     except OSError as error:
-        _write_no_more()
-        place = "the output" if error.filename is None else error.filename
-        print(f"{program}: {place}: {error.strerror or error}", file=sys.stderr)
+        place = error.filename or ("the output" if _output_fails() else "")
+        told = ": ".join(filter(None, (program, str(place), error.strerror or str(error))))
+        print(told, file=sys.stderr)
         return NEGATIVE
     return status
 
@@ -62,6 +62,16 @@ def _prepare() -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
+
+
+def _output_fails() -> bool:
+    """Whether what was printed cannot be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _write_no_more()
+        return True
+    return False
 
 
 def _write_no_more() -> None:

@@ -73,7 +73,7 @@ def ends(error: BaseException) -> int:
         (
             OSError(errno.ENOSPC, "No space left on device"),
             1,
-            "policyd: the output: No space left on device\n",
+            "policyd: No space left on device\n",
         ),
         (PermissionError(errno.EACCES, "Permission denied", "/x"), 1, "policyd: /x: Permission denied\n"),
     ],
@@ -100,6 +100,15 @@ def test_a_terminal_that_lacks_a_character_shows_another(monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(octets, encoding="ascii"))
     assert finish("policyd", lambda: int(bool(print("--why '…'")))) == 0
     assert octets.getvalue() == b"--why '?'\n"
+
+
+def test_an_output_that_cannot_be_written_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert finish("policyd", lambda: int(bool(print("x")))) == 1
+    assert capsys.readouterr().err == "policyd: the output: No space left on device\n"
 
 
 def test_a_closed_output_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
