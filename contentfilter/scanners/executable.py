@@ -44,6 +44,8 @@ _PACKAGES = {
     b"appxmetadata/appxbundlemanifest.xml": "Windows app package",
     b"appxblockmap.xml": "Windows app package",
 }
+_EXTENSION = frozenset({b"description.xml", b"meta-inf/manifest.xml"})
+"""What an extension of LibreOffice (.oxt) has; its programs in other languages tell by themselves."""
 _INSTALLER_CLASS = bytes.fromhex("0010 0c00 0000 0000 c000 0000 0000 0046")
 """{000C10xx-0000-0000-C000-000000000046}, its first octet left out: packages, transforms, patches."""
 _INSTALLER_KINDS = {0x82: "transform", 0x84: "package", 0x86: "patch"}
@@ -149,6 +151,8 @@ def _package(archive: ZipArchive) -> str:
     for name, kind in _PACKAGES.items():
         if name in names:
             return kind
+    if names >= _EXTENSION and any(name.endswith(b".py") for name in names):
+        return "LibreOffice extension"
     return ""
 
 

@@ -67,6 +67,15 @@ def test_cabinet_inside_an_installer_is_looked_into():
     assert [finding.detail for finding in result.findings] == ["Windows Installer package", "PE in data"]
 
 
+def test_an_extension_of_libreoffice_brings_its_python():
+    members = {
+        "description.xml": b"<d/>",
+        "META-INF/manifest.xml": b"<m/>",
+        "pythonpath/main.py": b"import uno",
+    }
+    assert found(plain_zip(members)) == ["LibreOffice extension"]
+
+
 # What is no program.
 
 
@@ -93,6 +102,8 @@ def test_cabinet_inside_an_installer_is_looked_into():
         plain_zip({"META-INF/MANIFEST.MF": MANIFEST, "readme.txt": b"sources"}),
         plain_zip({"app/src/main/AndroidManifest.xml": b"<manifest/>", "app/build.gradle": b"x"}),
         plain_zip({"AndroidManifest.xml": b"<manifest/>"}),
+        plain_zip({"description.xml": b"<d/>", "META-INF/manifest.xml": b"<m/>", "dict/de.dic": b"1"}),
+        plain_zip({"description.xml": b"<d/>", "main.py": b"print(1)"}),
         plain_zip({"Main.java": b"class Main {}", "main.c": b"int main() {}", "main.py": b"print(1)"}),
         b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n",
         b"\x89PNG\r\n\x1a\n" + bytes(500),
