@@ -161,6 +161,11 @@ class Log:
             return text
         return hashlib.blake2b(text.encode("utf-8", "replace"), key=self._key[:64], digest_size=8).hexdigest()
 
+    def write_at_once(self) -> None:
+        """Hold nothing back from now on: the reactor ends."""
+        self._scheduler = None
+        self.flush()
+
     def flush(self) -> None:
         """Write what is held back. A stream that is gone (EPIPE, full disk) is no reason to stop."""
         if not self._pending:

@@ -199,7 +199,8 @@ class Service:
             self._log.warning("socket-not-removed", file=path, error=str(error))
 
     def _end(self) -> None:
-        self._log.flush()
+        # What is closed behind the reactor has turns no more, and may have to tell what was lost.
+        self._log.write_at_once()
         if self._reactor.running:
             self._reactor.stop()
 
