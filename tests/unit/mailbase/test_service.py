@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 from twisted.internet.task import Clock
 
@@ -18,7 +19,8 @@ def test_what_is_lost_behind_the_reactor_is_told() -> None:
     async def drain() -> None:
         pass
 
-    reactor, stream = Reactor(), io.StringIO()
+    stream = io.StringIO()
+    reactor: Any = Reactor()
     log = Log("policyd", stream=stream, scheduler=reactor)
     Service(reactor, log, drain=drain, reload=lambda: None).stop("SIGTERM")
     assert "event=stopped" in stream.getvalue()
