@@ -631,6 +631,11 @@ def wrapped(data: bytes) -> Iterator[tuple[str, bytes]]:
                 part(escaped(HEAD + whole), CTE + b"quoted-printable\r\n", b"Content-Type: " + kind + b"\r\n")
             ),
         )
+    for kind in (b"message/x-unknown", b"message/feedback-report", b'application/x; name="a.eml"'):
+        yield (
+            f"in {kind.decode()}, base64, after a line that is no field",
+            mixed(part(b64(b"begin 644 x\r\n" + whole), kind=b"Content-Type: " + kind + b"\r\n")),
+        )
     for label, found in (("NUL", b"\0"), ("bare CR", b"\r")):
         hidden = HEAD + whole.replace(b"Content-Transfer-Encoding: ", b"Content-Transfer-Encoding:" + found)
         yield (
