@@ -192,7 +192,7 @@ def test_encodings_are_read_without_stumbling(data: bytes, sprinkled: bytes, eve
     assert len(found.readings) <= 12
     assert all(len(reading) <= len(text) for reading in found.readings)
     readings, _doubtful = encodings.other_readings(data)
-    assert all(len(reading) <= len(data) + 1 for reading in readings)
+    assert all(len(reading) <= len(data) + 1 for reading in readings or ())
     for _name, content in oldfiles.files_in_text(data):
         assert len(content) <= 255 * len(data)
 
