@@ -9,7 +9,7 @@ from mailbase.config import Settings
 from mailbase.config.limits import Of
 from mailbase.config.units import format_size
 from mailbase.vocabulary import Flow
-from postwarden.doctor.postfix import Postfix, leads_to, policy_places
+from postwarden.doctor.postfix import Postfix, Service, leads_to, policy_places
 from postwarden.doctor.symptom import Check, Symptom
 from postwarden.registry.check.finding import Severity
 
@@ -19,11 +19,12 @@ QUEUE, BOUNCES = 3 * 86400.0, 86400.0
 """Seconds that mail, and a bounce, should be tried at most."""
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _WIDE = re.compile(
-    r"(?<![\w.:!])(?:[0-9.]+/[0-7]|[0-9a-fA-F:\[\]]*:[0-9a-fA-F:\[\]]*/(?:[0-9]|1[0-5]))(?![0-9])"
+    r"(?<![\w.:!\[])(?!\[?(?:f[cd]|fe[89ab]))(?:[0-9.]+/[0-7]|[0-9a-fA-F:\[\]]*:[0-9a-fA-F:\[\]]*/(?:[0-9]|1[0-5]))(?![0-9])"
 )
-"""A network in mynetworks that is wider than anybody's own."""
+"""A network in mynetworks that is wider than anybody's own; those of IPv6 for local use are nobody else's."""
 _ENDS = re.compile(r"(?<![\w-])(?:reject|defer|reject_unauth_destination|defer_unauth_destination)(?![\w-])")
 """What keeps a list of restrictions from letting everybody relay."""
+_EARLIER = ("smtpd_client_restrictions", "smtpd_helo_restrictions", "smtpd_sender_restrictions")
 _NO_DEFAULT = "451 4.3.5"
 """How Postfix answers for a policy server that is away, unless it is told otherwise."""
 
@@ -38,8 +39,10 @@ def judge(postfix: Postfix, settings: Settings) -> Iterator[Symptom]:
     yield from _tls(postfix)
 
 
-def _symptom(postfix: Postfix, name: str, severity: Severity, why: str, change: str) -> Symptom:
-    return Symptom(name, Check.POSTFIX, severity, f"{name} = {postfix.value(name)}: {why}", change)
+def _symptom(
+    postfix: Postfix, name: str, severity: Severity, why: str, change: str, service: Service | None = None
+) -> Symptom:
+    return Symptom(name, Check.POSTFIX, severity, f"{name} = {postfix.value(name, service)}: {why}", change)
 
 
 def _names(postfix: Postfix, hostname: str) -> Iterator[Symptom]:
@@ -60,14 +63,15 @@ def _policy(postfix: Postfix, settings: Settings) -> Iterator[Symptom]:
         return any(
             leads_to(place, ours)
             for name in names
-            for value in postfix.values(name)
+            for value in postfix.restrictions(name)
             for place in policy_places(value)
             for ours in settings.policyd.listen
         )
 
     relay, recipient = "smtpd_relay_restrictions", "smtpd_recipient_restrictions"
     places = ", ".join(settings.policyd.listen)
-    if not asks(relay, recipient):
+    # With smtpd_delay_reject they all ask at RCPT.
+    if not asks(relay, recipient, *_EARLIER):
         why = f"nobody asks policyd ({places}): it decides nothing"
         change = "check_policy_service as in examples/postfix/main.cf"
         yield _symptom(postfix, relay, Severity.ERROR, why, change)
@@ -81,7 +85,10 @@ def _policy(postfix: Postfix, settings: Settings) -> Iterator[Symptom]:
         why = "policyd is not asked there: limits of octets count nothing"
         change = "check_policy_service as in examples/postfix/main.cf"
         yield _symptom(postfix, "smtpd_end_of_data_restrictions", Severity.ERROR, why, change)
-    asked, usual = postfix.value(relay), postfix.value("smtpd_policy_service_default_action") or _NO_DEFAULT
+    asked, usual = (
+        next(postfix.restrictions(relay)),
+        postfix.value("smtpd_policy_service_default_action") or _NO_DEFAULT,
+    )
     if policy_places(asked) and "default_action" not in asked and usual.startswith(_NO_DEFAULT):
         why = "without default_action no mail at all is taken while policyd is restarted"
         change = "default_action = DEFER_IF_REJECT 4.3.0 ... as in examples/postfix/main.cf"
@@ -90,7 +97,7 @@ def _policy(postfix: Postfix, settings: Settings) -> Iterator[Symptom]:
 
 def _relaying(postfix: Postfix) -> Iterator[Symptom]:
     relay, recipient = "smtpd_relay_restrictions", "smtpd_recipient_restrictions"
-    if not any(_ENDS.search(postfix.value(name)) for name in (relay, recipient)):
+    if not any(_ENDS.search(next(postfix.restrictions(name))) for name in (relay, recipient)):
         why = "nothing refuses mail to foreign domains: an open relay"
         yield _symptom(postfix, relay, Severity.ERROR, why, "let it end in reject_unauth_destination")
     wide = _WIDE.search(postfix.value("mynetworks"))
@@ -129,19 +136,22 @@ def _queue(postfix: Postfix) -> Iterator[Symptom]:
 
 def _tls(postfix: Postfix) -> Iterator[Symptom]:
     name = "smtpd_tls_security_level"
-    level = postfix.value(name)
-    if level in ("", "none") and postfix.value("smtpd_use_tls") != "yes":
+    public = postfix.public
+    level = postfix.value(name, public)
+    if level in ("", "none") and postfix.value("smtpd_use_tls", public) != "yes":
         why = "STARTTLS is not offered"
-        yield _symptom(postfix, name, Severity.WARNING, why, f"{name} = may, and a certificate")
+        yield _symptom(postfix, name, Severity.WARNING, why, f"{name} = may, and a certificate", public)
     elif level == "encrypt":
         why = "servers without TLS cannot send mail here (RFC 3207 4 forbids that on port 25)"
-        yield _symptom(postfix, name, Severity.ERROR, why, f"{name} = may; encrypt for port 587 in master.cf")
+        yield _symptom(
+            postfix, name, Severity.ERROR, why, f"{name} = may; encrypt for port 587 in master.cf", public
+        )
     elif level == "may" and not any(
-        postfix.value(one) not in ("", "none")
+        postfix.value(one, public) not in ("", "none")
         for one in ("smtpd_tls_chain_files", "smtpd_tls_cert_file", "smtpd_tls_eccert_file")
     ):
         why = "there is no certificate, so STARTTLS is not offered"
-        yield _symptom(postfix, name, Severity.WARNING, why, "smtpd_tls_chain_files = ...")
+        yield _symptom(postfix, name, Severity.WARNING, why, "smtpd_tls_chain_files = ...", public)
     if postfix.value("smtp_tls_security_level") in ("", "none") and postfix.value("smtp_use_tls") != "yes":
         why = "mail leaves without TLS, also where it is offered"
         name = "smtp_tls_security_level"

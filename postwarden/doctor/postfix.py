@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mailbase.addresses import pack
 from mailbase.config.places import Systemd, Tcp, Unix, parse_place
 
 TIMEOUT = 20.0
@@ -16,6 +18,11 @@ _PATHS = "/usr/sbin:/usr/local/sbin:/usr/bin"
 _POLICY = re.compile(r"check_policy_service[\s,{]+(inet:\S+?|unix:\S+?|\S+?:\S+?)(?=[\s,{}]|$)")
 _TRANSPORT = re.compile(r"[^:\s]+:\[?(?P<host>[^\]\s]+?)\]?:(?P<port>[0-9]+)")
 """Of content_filter: the transport's name, and where it leads."""
+_UNIX_TRANSPORT = re.compile(r"[^:\s]+:(unix:\S+)")
+_WORDS = re.compile(r"[\s,{}]+")
+ANY = frozenset({"", "*", "0.0.0.0", "::"})
+"""Where a listener says that it takes all addresses."""
+LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class NoPostfix(Exception):
@@ -54,6 +61,31 @@ class Postfix:
         if service is not None and name in service.options:
             return service.options[name]
         return self.main.get(name, "")
+
+    @property
+    def public(self) -> Service | None:
+        """The smtpd of port 25, or the one behind its postscreen."""
+        for one in self.services:
+            port = one.name.rpartition(":")[2]
+            if one.command == "smtpd" and (one.type == "pass" or port in ("smtp", "25")):
+                return one
+        return None
+
+    def restrictions(self, name: str) -> Iterator[str]:
+        """As :meth:`values`, with what the classes in them stand for (RESTRICTION_CLASS_README).
+
+        An access table may name any class.
+        """
+        for value in self.values(name):
+            left = {*_WORDS.split(self.value("smtpd_restriction_classes"))} - {""}
+            found, further = [], [value]
+            while further:
+                text = further.pop()
+                found.append(text)
+                classes = left if "_access" in text else left.intersection(_WORDS.split(text))
+                left = left - classes
+                further += map(self.value, sorted(classes))
+            yield ", ".join(found)
 
     def values(self, name: str) -> Iterator[str]:
         """A parameter in main.cf and of each service that has it otherwise."""
@@ -127,24 +159,45 @@ def leads_to(text: str, place: str) -> bool:
 
     Arguments:
         place: as in our configuration. What systemd opens for us may be anywhere.
+
+    Names are not looked up: they may be ours.
     """
     ours = parse_place(place)
     if isinstance(ours, Systemd):
         return True
     kind, colon, rest = text.partition(":")
     if kind == "unix":
-        return isinstance(ours, Unix) and (ours.path == rest or ours.path.endswith(f"/{rest}"))
+        # Below Postfix's queue directory, where a chroot begins as well.
+        return isinstance(ours, Unix) and f"/{ours.path}".endswith("/" + rest.lstrip("/"))
     return isinstance(ours, Tcp) and _same(rest if kind == "inet" and colon else text, ours)
 
 
 def filter_place(text: str) -> str:
-    """Where a content_filter leads, as ``host:port``; empty where that is told otherwise."""
+    """Where a content_filter leads, as ``host:port`` or ``unix:path``; empty where that is told otherwise."""
+    if found := _UNIX_TRANSPORT.fullmatch(text.strip()):
+        return found[1]
     found = _TRANSPORT.fullmatch(text.strip())
     return f"{found['host']}:{found['port']}" if found else ""
 
 
 def _same(text: str, ours: Tcp) -> bool:
     host, _, port = text.rpartition(":")
-    host = host.strip("[]") or "127.0.0.1"
-    host = "127.0.0.1" if host == "localhost" else host
-    return port == str(ours.port) and ours.host in (host, "", "0.0.0.0", "::", "localhost")
+    return port_number(port) == ours.port and reaches(host or "localhost", ours.host)
+
+
+def port_number(text: str) -> int:
+    """The number of a port that may be named as in ``/etc/services``; -1 where nobody knows."""
+    try:
+        return int(text) if text.isdecimal() else socket.getservbyname(text, "tcp")
+    except OSError:
+        return -1
+
+
+def reaches(host: str, listener: str) -> bool:
+    """Whether who connects to a host may find one who listens at an address or name."""
+    host, listener = host.strip("[]").lower(), listener.strip("[]").lower()
+    if host == listener or listener in ANY:
+        return True
+    if "localhost" in (host, listener) and host in LOCAL and listener in LOCAL:
+        return True
+    return any(name not in LOCAL and pack(name) is None for name in (host, listener))

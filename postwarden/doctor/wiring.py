@@ -7,7 +7,16 @@ from collections.abc import Iterator
 from mailbase.config import Settings
 from mailbase.config.contentfilter import ListenerSettings
 from mailbase.config.places import Tcp, parse_place
-from postwarden.doctor.postfix import Postfix, Service, filter_place, leads_to
+from postwarden.doctor.postfix import (
+    ANY,
+    LOCAL,
+    Postfix,
+    Service,
+    filter_place,
+    leads_to,
+    port_number,
+    reaches,
+)
 from postwarden.doctor.symptom import Check, Symptom
 from postwarden.registry.check.finding import Severity
 
@@ -52,10 +61,15 @@ def _way_back(postfix: Postfix, settings: Settings, place: str) -> Iterator[Symp
         return
     service = next((one for one in postfix.services if _listens(one, ours)), None)
     if service is None:
+        if ours.host not in LOCAL:
+            # It may be another machine's.
+            return
         found = f"master.cf has no smtpd at {place}, where contentfilter hands mail back: all mail waits"
         yield Symptom(place, Check.WIRING, Severity.ERROR, found, _EXAMPLE)
         return
     for name in FILTERS:
+        if name == "smtpd_milters" and "no_milters" in postfix.value("receive_override_options", service):
+            continue
         text = postfix.value(name, service)
         if text and any(_leads(name, text, one.listen) for one in settings.contentfilter.listeners):
             found = f"{name} = {text} there: mail goes round in circles"
@@ -71,5 +85,7 @@ def _listens(service: Service, place: Tcp) -> bool:
     if service.type != "inet" or service.command != "smtpd":
         return False
     host, _, port = service.name.rpartition(":")
-    host = host.strip("[]")
-    return port == str(place.port) and host in (place.host, "", "localhost", "*")
+    if host in ANY and place.host not in LOCAL:
+        # As likely another machine's.
+        return False
+    return port_number(port) == place.port and reaches(place.host, host)

@@ -138,6 +138,57 @@ def test_policyd_may_be_asked_by_a_service_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    "asking", ["permit_mynetworks, policy", "policy", "check_recipient_access hash:/etc/postfix/protected"]
+)
+def test_policyd_may_be_asked_in_a_class(asking: str) -> None:
+    given = {
+        "smtpd_restriction_classes": "other, policy",
+        "policy": f"inner, {POLICY}",
+        "other": "policy",
+        "smtpd_relay_restrictions": f"{asking}, reject_unauth_destination",
+    }
+    assert about_main(**given) == []
+
+
+def test_a_class_may_refuse_foreign_domains() -> None:
+    ends = {"smtpd_restriction_classes": "ends", "ends": "reject_unauth_destination"}
+    assert about_main(**ends, smtpd_relay_restrictions=f"{POLICY}, ends") == []
+    (said,) = about_main(**ends, smtpd_relay_restrictions=POLICY)
+    assert "nothing refuses mail" in said
+
+
+def test_policyd_may_be_asked_in_restrictions_of_earlier_stages() -> None:
+    asked = about_main(smtpd_relay_restrictions="reject_unauth_destination", smtpd_sender_restrictions=POLICY)
+    assert asked == []
+
+
+@pytest.mark.parametrize("network", ["fe80::/10", "[fe80::]/10", "[fc00::]/7", "fd00::/8"])
+def test_networks_for_local_use_are_not_half_the_world(network: str) -> None:
+    assert about_main(mynetworks=f"127.0.0.0/8 {network}") == []
+
+
+@pytest.mark.parametrize(
+    ("service", "name"),
+    [
+        ("smtp inet n - n - - smtpd", "smtp/inet"),
+        ("192.0.2.1:25 inet n - n - - smtpd", "192.0.2.1:25/inet"),
+        ("smtpd pass - - n - - smtpd", "smtpd/pass"),
+    ],
+)
+def test_tls_may_be_set_for_port_25_alone(service: str, name: str) -> None:
+    main = {**MAIN, "smtpd_tls_security_level": "", "smtpd_tls_chain_files": ""}
+    lines = [f"{key} = {value}" for key, value in main.items()]
+
+    def about(*options: str) -> list[str]:
+        given = parse(lines, (service,), [f"{name}/{one}" for one in options])
+        return [one.found for one in parameters.judge(given, loads(IDENTITY))]
+
+    assert about("smtpd_tls_security_level = may", "smtpd_tls_chain_files = /k.pem") == []
+    (said,) = about("smtpd_tls_security_level = encrypt")
+    assert said.startswith("smtpd_tls_security_level = encrypt: servers without TLS")
+
+
+@pytest.mark.parametrize(
     ("text", "place", "same"),
     [
         ("inet:127.0.0.1:10023", "127.0.0.1:10023", True),
@@ -148,6 +199,18 @@ def test_policyd_may_be_asked_by_a_service_alone() -> None:
         ("inet:192.0.2.1:10023", "127.0.0.1:10023", False),
         ("unix:private/policy", "unix:/var/spool/postfix/private/policy", True),
         ("unix:private/policy", "unix:/run/other", False),
+        ("unix:/run/policy", "unix:/run/policy", True),
+        # In a chroot.
+        ("unix:/run/policy", "unix:/var/spool/postfix/run/policy", True),
+        ("unix:cy", "unix:/run/policy", False),
+        ("inet:localhost:10023", "[::1]:10023", True),
+        ("inet:10023", "[::1]:10023", True),
+        ("inet:[::1]:10023", "localhost:10023", True),
+        ("inet:127.0.0.1:smtp", "127.0.0.1:25", True),
+        ("inet:127.0.0.1:no-such-service", "127.0.0.1:10023", False),
+        ("inet:policy.gate.example:10023", "10.0.0.1:10023", True),
+        ("inet:localhost:10023", "10.0.0.1:10023", False),
+        ("inet:10.0.0.1:10023", "localhost:10023", False),
         ("inet:127.0.0.1:9", "systemd:policyd", True),
     ],
 )
@@ -163,6 +226,7 @@ def test_how_postfix_names_servers() -> None:
     assert filter_place("filter-lmtp:[127.0.0.1]:10026") == "127.0.0.1:10026"
     assert filter_place("smtp:127.0.0.1:10024") == "127.0.0.1:10024"
     assert filter_place("filter:dummy") == ""
+    assert filter_place("lmtp:unix:/run/postwarden/filter") == "unix:/run/postwarden/filter"
 
 
 # ---- master.cf ---------------------------------------------------------------------------------------
@@ -191,6 +255,25 @@ def test_a_port_that_is_missing_where_mail_comes_back() -> None:
     listeners = "{listen: 127.0.0.1:10024, protocol: smtp, reinject: 127.0.0.1:10099}"
     (said,) = about_wiring(settings=f"contentfilter: {{listeners: [{listeners}]}}")
     assert said.startswith("error 127.0.0.1:10099 master.cf has no smtpd at 127.0.0.1:10099")
+
+
+@pytest.mark.parametrize("place", ["localhost:10025", "127.0.0.1:10025", "mx.gate.example:10025"])
+def test_a_port_where_mail_comes_back(place: str) -> None:
+    settings = f"contentfilter: {{listeners: [{{listen: 127.0.0.1:10024, reinject: '{place}'}}]}}"
+    assert about_wiring(settings=settings) == []
+
+
+def test_mail_may_come_back_on_another_machine() -> None:
+    settings = "contentfilter: {listeners: [{listen: 127.0.0.1:10024, reinject: '192.0.2.9:25'}]}"
+    assert about_wiring(settings=settings) == []
+
+
+def test_a_way_back_that_asks_no_milter() -> None:
+    milter = "127.0.0.1:10025/inet/smtpd_milters = inet:127.0.0.1:10024"
+    (said,) = about_wiring(*OPTIONS, milter)
+    assert "goes round in circles" in said
+    none = "127.0.0.1:10025/inet/receive_override_options = no_unknown_recipient_checks,no_milters"
+    assert about_wiring(*OPTIONS, milter, none) == []
 
 
 def test_mail_that_goes_round_in_circles() -> None:
