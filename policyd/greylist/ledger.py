@@ -174,8 +174,8 @@ class StoreLedger:
         self.clients: Table = store.table(CLIENTS.name)
         self.allowed: Table = store.table(ALLOWED.name)
         self._standing = Standing()
-        self._good: list[tuple[Caller, float]] = []
-        """Callers whose good retry is not counted yet, and when it was."""
+        self._good: list[tuple[Caller, float, Row | None]] = []
+        """Callers whose good retry is not counted yet, when it was, and the row of their first identity."""
         self._uncounted: set[bytes] = set()
         """Their keys: whoever asks after one of them has them counted."""
         store.before_commit = self.count_good_retries
@@ -203,6 +203,7 @@ class StoreLedger:
     def _attempt(
         self, caller: Caller, sender: str, recipient: str, now: float, trace: bool, terms: Terms
     ) -> GreylistFact:
+        client: Row | None = None
         if terms.auto_allow_after:
             # Most have no history, so that nothing needs to be proved.
             client = self._client(caller.keys[0], now)
@@ -240,7 +241,7 @@ class StoreLedger:
                 return _UNAVAILABLE
             self._put(places, entry, sender[:MAX_TEXT], recipient[:MAX_TEXT], expiry(entry, terms))
             if outcome is _FIRST_PASSED and terms.auto_allow_after:
-                self._good.append((caller, now))
+                self._good.append((caller, now, client))
                 self._uncounted.update(caller.keys)
                 if len(self._good) >= TOGETHER:
                     self.count_good_retries()
@@ -277,11 +278,11 @@ class StoreLedger:
         self._uncounted.clear()
         get = self.clients.get
         rows: dict[bytes, Row] = {}
-        for caller, now in good:
+        for caller, now, client in good:
             first = _first_retry((int(now), self.terms.auto_allow_lifetime))
             try:
-                for key in caller.proven_keys:
-                    known = rows.get(key) or get(key, now)
+                for number, key in enumerate(caller.proven_keys):
+                    known = rows.get(key) or (get(key, now) if number else client)
                     # Most are new by all their identities.
                     rows[key] = first if known is None else self._one_more(known, now)
             except StoreError:
