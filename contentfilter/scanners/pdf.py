@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pikepdf
 
 from contentfilter.containers.cfb import MAGIC as OLE
+from contentfilter.content.filename import suffixes
 from contentfilter.content.limits import MIB
 from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.pdf import syntax
@@ -31,7 +32,7 @@ _MAX_WARNINGS = 2_000
 _DAMAGED = ("file is damaged", "error decoding stream data")
 _BOMB = "memory limit exceeded"
 _CARRIERS = (OLE, b"PK\3\4", b"\x78\x9f\x3e\x22")
-_PICTURE = (40, b" EMF")
+_PICTURE, _PICTURE_AT = (b"\1\0\0\0", b" EMF"), (0, 40)
 
 set_bounds()
 
@@ -45,7 +46,7 @@ class Pdf:
     def scan(self, part: Part, context: Context) -> Iterator[Found]:
         if not syntax.is_pdf(part.data):
             return
-        carried = _is_carried(part.data)
+        carried = _is_carried(part)
         for item in self._document(part, context):
             if not (carried and isinstance(item, Unscanned) and item.reason == "malformed"):
                 yield item
@@ -70,14 +71,16 @@ class Pdf:
                 yield from _opened(part, document, context)
 
 
-def _is_carried(data: Content) -> bool:
+def _is_carried(part: Part) -> bool:
     """Whether a document seems to lie in another file: an OLE file, ZIP archive, TNEF or picture.
 
     As a document by itself it is damaged then, which says nothing: its offsets count from elsewhere, and
-    more stands behind it. As a member it is looked at by itself.
+    more stands behind it. As a member it is looked at by itself. Readers of PDF would open such a picture, so
+    it counts as one only where nothing sends it to them.
     """
-    if data[_PICTURE[0] : _PICTURE[0] + len(_PICTURE[1])] == _PICTURE[1]:
-        return True
+    data = part.data
+    if all(data[at : at + 4] == mark for mark, at in zip(_PICTURE, _PICTURE_AT, strict=True)):
+        return "pdf" not in suffixes(part.name) and "pdf" not in part.media
     return data.startswith(_CARRIERS) and not syntax.has_header(data)
 
 

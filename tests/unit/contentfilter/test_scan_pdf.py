@@ -6,6 +6,7 @@ import zlib
 
 import pytest
 
+from contentfilter.content.scan import scan_document
 from contentfilter.pdf.syntax import encrypted_revisions, is_pdf, telling_names
 from tests.samples.archives import stored_zip
 from tests.samples.compound import compound_file
@@ -110,6 +111,14 @@ def test_a_document_in_another_file_is_no_damaged_one(kind: str):
 
 def test_a_document_that_begins_like_another_file_is_damaged_all_the_same():
     assert "malformed" in scanned(b"PK\3\4" + raw_pdf()[:-40])[1]
+    remark = b"%PDF-1.7\n%".ljust(40, b"x") + b" EMF\n"
+    assert "malformed" in scanned(remark + raw_pdf()[:-40])[1]
+
+
+@pytest.mark.parametrize("name", ["a.pdf", "a.PDF", "a.emf.pdf "])
+def test_a_picture_that_is_called_a_document_is_damaged_all_the_same(name: str):
+    result = scan_document(name, EMF + raw_pdf()[:-40] + b"\1" * 3000)
+    assert "malformed" in {item.reason for item in result.unscanned}
 
 
 def test_which_files_are_taken_for_pdf():
