@@ -27,7 +27,7 @@ _PASSWORD, _DISTRIBUTED, _RIGHTS, _CERTIFICATE, _CERTIFICATE_RIGHTS = 1 << 1, 1 
 _FOLDERS = frozenset({"bindata", "scripts"})
 _VERSION = "jscriptversion"
 _GIVEN = re.compile(
-    r"//[^\r\n]*|/\*.*?\*/|var\s+Documents?\s*=\s*(?:XHwpDocuments|Documents\.Active_XHwpDocument)\s*;?"
+    r"//[^\r\n\u2028\u2029]*|/\*.*?\*/|var\s+Documents?\s*=\s*(?:XHwpDocuments|Documents\.Active_XHwpDocument)\s*;?"
     r"|function\s+OnDocument_\w+\s*\(\s*\)|[{}\s\0;]",
     re.DOTALL,
 )

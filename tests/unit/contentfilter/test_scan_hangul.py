@@ -84,6 +84,8 @@ def test_files_in_a_document(stored: str):
         (script(HEADER, GIVEN + GIVEN.replace("New", "Open")), set()),
         (script(HEADER, ""), set()),
         (script(HEADER, CODE), {"office-macro"}),
+        # What ends a line of JScript ends a comment.
+        *((script(HEADER, f"//{end}run()"), {"office-macro"}) for end in "\r\n\u2028\u2029"),
         (script(HEADER + "run();", GIVEN), {"office-macro"}),
         (CODE.encode("utf-16"), {"office-macro"}),
         (script(HEADER, "/*" * 1_000_000), {"office-macro"}),
