@@ -328,11 +328,13 @@ class Callouts:
     def _refuses_all(self, target: Target, outcome: Outcome) -> bool:
         """Whether the server refused who exists as well: its word on the recipient is then worth nothing."""
         reply, domain = outcome.replies[-1], target.domain
-        if reply.code < 500:
+        several = len(outcome.replies) > 2
+        # Behind one that is refused, one that it cannot tell of now proves nothing.
+        if reply.code < (300 if several else 500):
             if domain in self._refusing and reply.code < 300:
                 self._refusing.discard(domain)
                 self._log.info("callout-existing-accepted", server=target.server, domain=domain)
-            self._note_closed(target, closed=len(outcome.replies) > 2)
+            self._note_closed(target, closed=several)
             return False
         self.metrics.existing_refused += 1
         if domain not in self._refusing:
@@ -341,7 +343,7 @@ class Callouts:
                 "callout-existing-refused",
                 server=target.server,
                 domain=domain,
-                error=str(reply),
+                error=str(outcome.replies[1]),
                 advice="as long as it refuses whom the registration calls existing, its word is not believed",
             )
         return True

@@ -60,6 +60,16 @@ def test_a_control_that_tells_nothing_changes_nothing(world: World, second: str)
     assert world.ask("someone@sure.example") is UNKNOWN
 
 
+def test_one_that_it_cannot_tell_of_does_not_speak_for_a_server_that_refused_another(
+    world: World, bench: Any
+) -> None:
+    # As one that has had enough of errors, or of us.
+    world.answers["192.0.2.41"] = replies("550 not from you", "550 not from you", "451 too many errors")
+    assert world.ask("someone@sure.example") is TEMPORARY
+    assert world.metrics.existing_refused == 1
+    assert "event=callout-existing-closed" not in bench.stream.getvalue()
+
+
 def test_a_server_that_hangs_up_behind_its_refusal_is_believed(world: World) -> None:
     world.answers["192.0.2.41"] = replies("550 no such user")
     assert world.ask("someone@sure.example") is UNKNOWN
