@@ -44,4 +44,6 @@ class Doors:
         ports = self._ports
         self.stop()
         for port in ports:
-            port.startReading()
+            # While the daemon begins to end, some are closed already.
+            if port.connected and not port.disconnecting:
+                port.startReading()

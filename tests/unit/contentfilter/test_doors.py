@@ -16,6 +16,7 @@ class Port:
 
     def __init__(self) -> None:
         self.reads: list[bool] = []
+        self.connected, self.disconnecting = True, False
 
     def stopReading(self) -> None:
         self.reads.append(False)
@@ -58,3 +59,11 @@ def test_at_the_end_they_stay_shut(clock: Clock) -> None:
     answer.callback("late")
     clock.advance(PATIENCE)
     assert port.reads == [False]
+
+
+def test_a_port_that_is_closed_by_then_stays_shut(clock: Clock) -> None:
+    closing, closed, other = Port(), Port(), Port()
+    Doors(clock, [closing, closed, other]).open_after([Deferred()])
+    closing.disconnecting, closed.connected = True, False
+    clock.advance(PATIENCE)
+    assert [port.reads for port in (closing, closed, other)] == [[False], [False], [False, True]]
