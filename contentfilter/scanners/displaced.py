@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from contentfilter.containers import openpgp
 from contentfilter.containers.cfb import MAGIC
 from contentfilter.content.limits import KIB, MIB
 from contentfilter.content.part import Content, Context, Found, Part
@@ -41,6 +42,9 @@ class Displaced:
                 if context.budget.exhausted:
                     break
                 if not drawing:
+                    if openpgp.may_begin(data) and openpgp.read(data, context.budget.allowance()).literals:
+                        # Its pieces are put together there.
+                        return
                     yield part.piece("OLE file behind other data", data[at:])
                     return
                 yield part.piece("drawing", data[at : at + _SIZE_IN_DRAWING])

@@ -27,6 +27,8 @@ from tests.samples.openpgp import (
 
 LITERAL = old(11, literal(doc(), b"a.doc"))
 SIGNED = ONE_PASS + LITERAL + SIGNATURE
+SCRIPT = old(11, literal(b"WScript.Echo(1)", b"a.js"))
+"""By its name alone, which nobody sees who does not open the packet."""
 
 READABLE = {
     "a literal": LITERAL,
@@ -108,18 +110,19 @@ PLAIN = {
     "a detached signature": SIGNATURE,
     "text that begins as a literal": b"\xcbrtliches Beispiel, das nicht weitergeht",
     "text in UTF-8, quoted": "«Schöne Grüße»".encode() * 20,
-    "no signature, though a literal follows": "«".encode() + b"x" * 171 + LITERAL,
-    "padding alone in front": new(21, b"random") + LITERAL,
+    "no signature, though a literal follows": "«".encode() + b"x" * 171 + SCRIPT,
+    "padding alone in front": new(21, b"random") + SCRIPT,
     "Hebrew": "שלום לכולם ".encode() * 20,
     "Latin-1": "ÈÊÂÄË".encode("latin-1") * 20,
     "a session key's octets within text": "ÂÃÄ".encode("latin-1") + FOR_A_KEY,
-    "an algorithm that nobody has": old(8, b"\x09" + SIGNED),
-    "no compressed data": old(8, b"\x01" + SIGNED),
+    "an algorithm that nobody has": old(8, b"\x09" + ONE_PASS + SCRIPT + SIGNATURE),
+    "no compressed data": old(8, b"\x01" + ONE_PASS + SCRIPT + SIGNATURE),
 }
 
 
 @pytest.mark.parametrize("data", PLAIN.values(), ids=PLAIN.keys())
 def test_what_only_begins_so_is_left_alone(data: bytes):
+    assert [finding.part for finding in scan_document("x", SCRIPT).findings] == ["x/a.js"]
     result = scan_document("x", data)
     assert (result.findings, result.unscanned) == ((), ())
 
