@@ -39,6 +39,8 @@ _AROUND = 80
 _NO_TEXT = bytes((*range(0x09), *range(0x0E, 0x1B), *range(0x1C, 0x20)))
 _SYLK_MACRO = re.compile(rb"(?:\A|\n)O;(?:[^\r\n]*;)?E(?:;|\r|\n|\Z)")
 _SYLK_NAME = re.compile(rb"(?:\A|\n)NN;N(?:auto_|AUTO_|Auto_)")
+_SYLK_FORMULA = re.compile(rb"(?<!;)(?:;;)*;E", re.IGNORECASE)
+"""Two semicolons are one, of a text."""
 _LINE_END = re.compile(rb"[\r\n]")
 _QUERY = re.compile(rb"\s{0,100}WEB\r?\n\d{1,9}\r?\n\s{0,100}([^\r\n]{1,2000})", re.IGNORECASE)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -96,8 +98,8 @@ def _formulas(part: Part, data: Content, sylk: bool) -> Iterator[Found]:
 def _sylk_field(before: Content) -> Content:
     """A cell's formula in SYLK up to the bar, ``;Eprogram``: it needs no equals sign; empty if none."""
     line = _LINE_END.split(before)[-1]
-    at = max(line.rfind(b";E"), line.rfind(b";e"))
-    return line[at + 2 :] if at >= 0 else b""
+    ends = [match.end() for match in _SYLK_FORMULA.finditer(line)]
+    return line[ends[-1] :] if ends else b""
 
 
 def _calls(data: Content, end: int) -> Iterator[int]:

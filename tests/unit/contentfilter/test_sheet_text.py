@@ -91,3 +91,20 @@ def test_the_function_is_found_in_any_case_and_place(name: bytes, before: int) -
     """The text is looked through in pieces of a MiB; none of it lies between two."""
     assert found(b"x" * before + b"\n=" + name + b'("cmd";"/C calc")') == ["office-dde"]
     assert found(b"x" * before + b"\n" + name + b'("cmd";"/C calc")') == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "names"),
+    [
+        (b"C;Y1;X1;K0;EMSEXCEL|'\\..\\cmd'!A0", ["office-dde"]),
+        (b"C;Y1;X1;K0;emsexcel|x!A0", ["office-dde"]),
+        (b'C;Y1;X1;K"a;;b";Ecmd|x!A0', ["office-dde"]),
+        (b'C;Y1;X1;K"a;;";Ecmd|x!A0', ["office-dde"]),
+        (b'C;Y1;X1;K"a;;;;";;;Ecmd|x!A0', ["office-dde"]),
+        # A semicolon of a text is written twice.
+        (b'C;Y1;X1;K"per kg;;Euro|sheet!A1"', []),
+        (b'C;Y1;X1;K";;;;e|sheet!A1"', []),
+    ],
+)
+def test_links_in_sylk(cell: bytes, names: list[str]) -> None:
+    assert found(b"ID;PWXL;N;E\r\n" + cell + b"\r\nE\r\n") == names
