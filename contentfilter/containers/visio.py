@@ -31,7 +31,7 @@ _HEAD = 256
 _WINDOW, _FIRST = 4096, 18
 """Back references name a place in a ring, whose first octet has this one before the text begins."""
 _MAX_STREAMS = 20_000
-_MAX_EXPANDED = 64 * MIB
+MAX_EXPANDED = 64 * MIB
 """Octets that are taken out of the streams of one drawing: those may overlap."""
 
 
@@ -51,13 +51,14 @@ class Drawing:
         data: it.
         damaged: its pointers lead nowhere.
         cut: there is more than is looked at.
+        room: octets that may still be taken out of it.
     """
 
     data: Content
+    room: int = MAX_EXPANDED
     damaged: bool = False
     cut: bool = False
     _old: bool = field(default=False, init=False)
-    _room: int = field(default=_MAX_EXPANDED, init=False)
 
     def files(self, limit: int) -> Iterator[Content]:
         """The OLE files in it.
@@ -77,7 +78,7 @@ class Drawing:
             for child in self._children(stack.pop()):
                 if child.start in seen:
                     continue
-                if len(seen) > _MAX_STREAMS or self._room <= 0:
+                if len(seen) > _MAX_STREAMS or self.room <= 0:
                     self.cut = True
                     return
                 seen.add(child.start)
@@ -91,6 +92,7 @@ class Drawing:
                     pieces.append(child)
             if pieces:
                 yield self._joined(pieces, limit)
+        self.cut |= self.room <= 0
         # The trailer alone is no drawing.
         self.damaged |= len(seen) == 1
 
@@ -104,7 +106,7 @@ class Drawing:
         return file[file.find(OLE) :][:limit]
 
     def _children(self, pointer: _Pointer) -> Iterator[_Pointer]:
-        content = self._content(pointer, _MAX_EXPANDED)
+        content = self._content(pointer, MAX_EXPANDED)
         skipped = 4 if pointer.form & _COMPRESSED else 0
         if self._old:
             table = _OLD_TABLES.get(pointer.kind, 0x1E if pointer.kind > 0x45 else 0x0A)
@@ -132,8 +134,8 @@ class Drawing:
 
     def _content(self, pointer: _Pointer, limit: int) -> Content:
         raw = self.data[pointer.start : pointer.start + min(pointer.size, limit)]
-        content = expand(raw, min(limit, self._room)) if pointer.form & _COMPRESSED else raw
-        self._room -= len(content)
+        content = expand(raw, min(limit, self.room)) if pointer.form & _COMPRESSED else raw
+        self.room -= len(content)
         return content
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 
 from contentfilter.containers import visio
+from contentfilter.content.limits import Budget, ScanOptions
+from contentfilter.content.part import Context, Part
 from contentfilter.content.scan import scan_document
+from contentfilter.scanners.visio import Visio
+from mailbase.vocabulary import Unscanned
 from tests.samples.compound import compound_file
 from tests.samples.office import EMPTY, MACRO, TAME, doc, vba_project
 from tests.samples.visio import drawing, lzss, vsd
@@ -59,3 +63,22 @@ def test_what_is_compressed_comes_out_again(size: int):
 def test_places_in_the_ring_before_the_text():
     # The first octets may refer to zeros that were never written.
     assert visio.expand(b"\0\0\0", 100) == bytes(3)
+
+
+def test_work_on_all_drawings_of_a_mail_is_bounded():
+    stream = drawing(doc(None))
+    part = Part("plan.vsd", stream)
+    budget = Budget(ScanOptions())
+    assert [type(item) for item in Visio().scan(part, Context(part, budget))] == [Part]
+    assert budget.work > len(doc(None))
+    budget = Budget(ScanOptions(work=1))
+    found = [item for item in Visio().scan(part, Context(part, budget)) if isinstance(item, Unscanned)]
+    assert [item.reason for item in found] == ["too-large"]
+
+
+def test_streams_that_come_out_no_more_are_told():
+    whole = visio.Drawing(stream := drawing(vba_project(TAME)))
+    assert (list(whole.files(1 << 20)) != [], whole.cut) == (True, False)
+    part = visio.Drawing(stream, room=visio.MAX_EXPANDED - whole.room)
+    list(part.files(1 << 20))
+    assert part.cut
