@@ -24,7 +24,8 @@ _OLD_LOCK_AT = 30 + 96
 _HEADER = "fileheader"
 _FLAGS_AT = 36
 _PASSWORD, _DISTRIBUTED, _RIGHTS, _CERTIFICATE, _CERTIFICATE_RIGHTS = 1 << 1, 1 << 2, 1 << 4, 1 << 8, 1 << 10
-_FOLDERS = frozenset({"bindata", "scripts"})
+_SCRIPTS = "scripts"
+_FOLDERS = frozenset({"bindata", _SCRIPTS})
 _VERSION = "jscriptversion"
 _GIVEN = re.compile(
     r"//[^\r\n\u2028\u2029]*|/\*.*?\*/|var\s+Documents?\s*=\s*(?:XHwpDocuments|Documents\.Active_XHwpDocument)\s*;?"
@@ -64,9 +65,12 @@ def packed(file: CompoundFile, limit: int) -> Iterator[tuple[str, Content]]:
         if folder is None or folder.key not in _FOLDERS or stream.key == _VERSION:
             continue
         raw = file.read(stream)
-        expanded = inflate(raw, 0, len(raw), limit)
+        # Of a script more tells nothing, and nobody counts what comes out.
+        most = min(limit, 2 * _MOST_GIVEN) if folder.key == _SCRIPTS else limit
+        expanded = inflate(raw, 0, len(raw), most)
         # One that is stored as it is does not look compressed for long.
-        content = expanded.data if not expanded.problem or len(expanded.data) > len(raw) else raw
+        whole = not expanded.problem or len(expanded.data) >= min(most, len(raw) + 1)
+        content = expanded.data if whole else raw
         yield stream.path, content[4:] if content[4:12] == OLE else content
 
 

@@ -7,6 +7,8 @@ import zlib
 
 import pytest
 
+from contentfilter.containers import hangul
+from contentfilter.containers.cfb import CompoundFile
 from contentfilter.content.scan import scan_document
 from tests.samples.archives import plain_zip
 from tests.samples.compound import Tree, compound_file
@@ -94,6 +96,14 @@ def test_files_in_a_document(stored: str):
 )
 def test_scripts(code: bytes, names: set[str]):
     assert scanned(hwp(code=code))[0] == names
+
+
+def test_of_a_script_little_is_expanded():
+    file = CompoundFile.find(hwp(code=script(HEADER, "x" * 10_000_000)))
+    assert file is not None
+    ((path, content),) = hangul.packed(file, 100 << 20)
+    assert (path, len(content)) == ("Scripts/DefaultJScript", 16_384)
+    assert "var Documents" in hangul.script(content)
 
 
 def test_scripts_of_a_document_for_passing_on():
