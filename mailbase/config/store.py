@@ -51,7 +51,7 @@ class StoreSettings(Section):
     """``sqlite:PATH``, or a server that several nodes share; see :mod:`mailbase.config.redis`."""
     on_error: Literal["pass", "defer"] = "pass"
     """What greylisting answers while the store is broken."""
-    commit_interval: Annotated[Duration, between("10ms", "10s")] = 0.2
+    commit_interval: Annotated[Duration, between("10ms", "10s")] = 0.5
     """SQLite: seconds until new entries are on disk, at most."""
     timeout: Annotated[Duration, between("20ms", "900ms")] = 0.25
     """Redis: seconds after which a server that is silent counts as gone."""
