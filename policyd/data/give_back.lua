@@ -1,6 +1,7 @@
 -- Put back what was taken: policyd.limits.bucket.put_back.
 -- KEYS: the buckets. ARGV: now, then for each bucket interval, depth, cost, and what the row holds beside its
 -- first and last value.
+local SKEW = 60
 local now = tonumber(ARGV[1])
 for i, key in ipairs(KEYS) do
   local at = 1 + (i - 1) * 4
@@ -8,7 +9,10 @@ for i, key in ipairs(KEYS) do
   local row = redis.call('GET', key)
   local full = row and tonumber(string.match(row, '^%[([^,]+),'))
   if full and math.ceil(full) > now then
-    full = math.min(full, now + depth) - tonumber(ARGV[at + 3]) * interval
+    if full > now + depth then
+      full = full <= now + depth + SKEW and now + depth or now
+    end
+    full = full - tonumber(ARGV[at + 3]) * interval
     if full > now then
       row = string.format('[%.17g,%s,%d]', full, ARGV[at + 4], math.ceil(full))
       redis.call('SET', key, row, 'PX', math.ceil((full - now) * 1000) + 1)

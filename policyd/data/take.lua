@@ -2,7 +2,7 @@
 -- KEYS: the buckets. ARGV: now, then for each bucket interval, depth, cost, take (1 or 0), shadow (1 or 0), and
 -- what the row holds beside its first and last value.
 -- Answer: what was remembered of each bucket before, as text.
-local TOLERANCE = 0.001
+local TOLERANCE, SKEW = 0.001, 60
 local now = tonumber(ARGV[1])
 local before, after = {}, {}
 local all = true
@@ -12,7 +12,10 @@ for i, key in ipairs(KEYS) do
   local row = redis.call('GET', key)
   local full = row and string.match(row, '^%[([^,]+),') or '0'
   before[i] = full
-  local held = math.min(math.max(tonumber(full), now), now + depth)
+  local held = math.max(tonumber(full), now)
+  if held > now + depth then
+    held = held <= now + depth + SKEW and now + depth or now
+  end
   local taken = held + tonumber(ARGV[at + 3]) * interval
   if taken - now - depth <= TOLERANCE then
     if ARGV[at + 4] == '1' then

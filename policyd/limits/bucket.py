@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 TOLERANCE = 0.001
 """Seconds by which a bucket may be overdrawn: times since the epoch, added up, are not exact."""
+SKEW = 60.0
+"""Seconds by which the clocks of two nodes may differ and still share a limit."""
 
 
 class Rate(NamedTuple):
@@ -60,9 +62,7 @@ def stand(full_at: float, cost: int, rate: Rate, now: float) -> Standing:
         now: seconds since the epoch.
     """
     interval, depth = rate.interval, rate.depth
-    # A clock that was set back, or a limit that was made smaller, must not keep a bucket empty for longer
-    # than it takes to fill it.
-    held = min(max(full_at, now), now + depth)
+    held = _held(full_at, depth, now)
     after = held + cost * interval
     over = after - now - depth
     if over <= TOLERANCE:
@@ -72,4 +72,16 @@ def stand(full_at: float, cost: int, rate: Rate, now: float) -> Standing:
 
 def put_back(full_at: float, cost: int, rate: Rate, now: float) -> float:
     """When a bucket will be full again that gets ``cost`` units back; ``now`` or before if it is full."""
-    return min(full_at, now + rate.depth) - cost * rate.interval
+    return _held(full_at, rate.depth, now) - cost * rate.interval
+
+
+def _held(full_at: float, depth: float, now: float) -> float:
+    """When a bucket is full again as things are.
+
+    None can be emptier than empty. One that seems so by the clocks of two nodes is empty; by more, the clock
+    was set back or the limit made smaller. What is remembered then says nothing of what was taken, and would
+    say so, and hold its subject up, for as long as the clock was set back: the bucket is full.
+    """
+    if full_at > now + depth:
+        return now + depth if full_at <= now + depth + SKEW else now
+    return max(full_at, now)

@@ -77,7 +77,13 @@ asks = st.lists(
     unique_by=lambda ask: ask.key,
 )
 steps = st.lists(
-    st.tuples(st.sampled_from(["take", "take", "take", "give back"]), asks, st.integers(0, 5000)), max_size=30
+    st.tuples(
+        st.sampled_from(["take", "take", "take", "give back"]),
+        asks,
+        # Also a clock that is set back, and one of another node.
+        st.integers(0, 5000) | st.sampled_from([-90_000, -5000, -30]),
+    ),
+    max_size=30,
 )
 
 

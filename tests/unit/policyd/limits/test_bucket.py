@@ -56,10 +56,22 @@ def test_units_given_back_can_be_taken_again() -> None:
 
 
 @pytest.mark.parametrize("rate", [HOURLY, Rate(6, 60.0, 6)])
-def test_a_clock_set_back_or_a_smaller_limit_holds_nobody_for_longer_than_filling_takes(rate: Rate) -> None:
-    full_at = fill(HOURLY, 60, NOW + 86400)
-    assert stand(full_at, 1, rate, NOW).wait == pytest.approx(rate.interval)
-    assert put_back(full_at, 1, rate, NOW) == pytest.approx(NOW + rate.depth - rate.interval)
+@pytest.mark.parametrize("used", [1, 60])
+def test_a_clock_set_back_or_a_smaller_limit_holds_nobody(rate: Rate, used: int) -> None:
+    full_at = fill(HOURLY, used, NOW + 86400)
+    standing = stand(full_at, rate.burst, rate, NOW)
+    assert standing.passed
+    assert standing.full_at == pytest.approx(NOW + rate.depth)
+    assert put_back(full_at, 1, rate, NOW) <= NOW
+
+
+@pytest.mark.parametrize("ahead", [0.5, 59.0])
+def test_nodes_whose_clocks_differ_a_little_share_a_limit(ahead: float) -> None:
+    """Who goes from one to the other gets no second bucket."""
+    full_at = fill(HOURLY, 60, NOW + ahead)
+    standing = stand(full_at, 1, HOURLY, NOW)
+    assert (standing.passed, standing.used) == (False, pytest.approx(60))
+    assert put_back(full_at, 1, HOURLY, NOW) == pytest.approx(NOW + HOURLY.depth - HOURLY.interval)
 
 
 @given(
