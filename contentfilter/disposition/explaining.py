@@ -5,18 +5,16 @@ Asks policyd's journal, which has all mails with a ticket; of the latest mails t
 
 from __future__ import annotations
 
-import io
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from textwrap import indent
 from typing import Any, TextIO
 
 from mailbase.commandline import NEGATIVE, OK
 from mailbase.config import Settings
 from mailbase.control import ControlError
 from mailbase.control.client import ask
-from mailbase.printing import wants_json, write
+from mailbase.printing import wants_json, write, write_inset
 from mailbase.replies import printable
 from mailbase.report import QUEUED, TAKEN_OUT
 
@@ -103,9 +101,7 @@ def _tell(stream: TextIO, row: Mapping[str, Any]) -> None:
     for rows, columns in ((content.get("facts"), FACTS), (clues, CLUES)):
         if rows:
             stream.write("\n")
-            table = io.StringIO()
-            write(table, rows, columns, False, MAX_WIDTH)
-            stream.write(indent(table.getvalue(), "  "))
+            write_inset(stream, rows, columns, MAX_WIDTH)
 
 
 def _score(content: Mapping[str, Any]) -> str:

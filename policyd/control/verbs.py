@@ -17,6 +17,7 @@ from policyd.end_of_data.tickets import Tickets
 from policyd.engine.account import account, clean, one_line
 from policyd.engine.decision import Decision
 from policyd.engine.engine import Engine
+from policyd.exceptions.rule import refuse_wide
 from policyd.greylist.ledger import KINDS, Kind, Records
 from policyd.greylist.search import matcher
 from policyd.protocol.delegation import MAX_REQUEST, REQUEST_TYPE
@@ -126,7 +127,10 @@ class Verbs:
         return iter((await self._search(_text(request, "term"))).values())
 
     async def allow(self, request: dict[str, Any]) -> dict[str, Any]:
-        """``network``, optionally ``seconds`` and ``comment``: never greylist these clients."""
+        """``network``, optionally ``seconds`` and ``comment``: never greylist these clients.
+
+        Greylisting of everybody is turned off in the configuration, not here where nobody sees it.
+        """
         network, comment = _network(_text(request, "network")), clean(str(request.get("comment", "")))
         seconds, now = request.get("seconds"), self._clock.seconds()
         if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < NEVER):
@@ -231,7 +235,7 @@ def _text(request: dict[str, Any], name: str) -> str:
 
 def _network(text: str) -> str:
     try:
-        parse_network(text)
+        refuse_wide(*parse_network(text))
     except ValueError as error:
         raise ControlError(str(error)) from error
     return text.strip().lower()

@@ -106,14 +106,23 @@ def rule_of(
 def _refuse_slips(rule: Rule) -> None:
     """What is taken back if it stands there, and not set."""
     if rule.named is Named.CLIENT and (network := _network(rule.what)) is not None:
-        packed, length = network
-        if length < WIDEST[len(packed)]:
-            raise ValueError(
-                f"expected a network of /{WIDEST[4]} or smaller (IPv6: /{WIDEST[16]}), got {rule.what}"
-            )
+        refuse_wide(*network)
     local, at, domain = rule.what.rpartition("@")
     if at and "*" in local and rule.named is not Named.USER:
         raise ValueError(f"* stands for nothing here; @{domain} names all addresses of it and below it")
+
+
+def refuse_wide(packed: bytes, length: int) -> None:
+    """Take no network that is about everybody.
+
+    Raises:
+        ValueError: it is; the message is for the operator.
+    """
+    if length < WIDEST[len(packed)]:
+        network = f"{unpack(packed)}/{length}"
+        raise ValueError(
+            f"expected a network of /{WIDEST[4]} or smaller (IPv6: /{WIDEST[16]}), got {network}"
+        )
 
 
 @lru_cache(maxsize=1000)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from textwrap import indent
 from typing import Any, TextIO
 
 from mailbase.arguments import Command, add_form
 from mailbase.commandline import NEGATIVE, OK, whole_number
 from mailbase.config import load
 from mailbase.control.client import ask
-from mailbase.printing import wants_json, write
+from mailbase.printing import wants_json, write, write_inset
 from mailbase.replies import printable
 from mailbase.report import QUEUED, TAKEN_OUT
 from policyd.journal.advice import advice, advice_on_content
@@ -29,6 +27,8 @@ FACTS = ("check", "fact", "points", "seconds", "shadow", "note")
 _ROOMS = {QUEUED: "queue"} | dict.fromkeys(TAKEN_OUT, "quarantine")
 """Where it was that something became of a mail, if not in contentfilter."""
 _SAID = frozenset({"check", "fact", "points", "seconds", "shadow"})
+_SHORT = {"END-OF-MESSAGE": "END"}
+"""Stages whose names take the place of others in a line."""
 _NOTHING = ("END-OF-MESSAGE", "no-opinion")
 """What is said at the end of nearly each mail; a line of its own would push others off the list."""
 MAX_WIDTH = 200
@@ -93,6 +93,7 @@ def _listed(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
             yield {
                 **row,
                 "time": int(row["time"]),
+                "stage": _SHORT.get(row["stage"], row["stage"]),
                 "sender": row["sender"] or "<>",
                 "content": content.get(row["id"]),
             }
@@ -137,9 +138,7 @@ def _tell_decision(stream: TextIO, row: Mapping[str, Any]) -> None:
     facts = [_fact(fact) for fact in row["facts"]]
     if facts:
         stream.write("\n")
-        table = io.StringIO()
-        write(table, facts, FACTS, False)
-        stream.write(indent(table.getvalue(), "  "))
+        write_inset(stream, facts, FACTS)
 
 
 def _tell_advice(stream: TextIO, given: Iterator[tuple[str, str]]) -> None:

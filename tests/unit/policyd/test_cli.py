@@ -176,6 +176,7 @@ def test_list_on_a_terminal_is_a_table(
     run: Any, daemon: Daemon, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     daemon.rows = [ROW]
+    monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     run("greylist", "list")
     head, line = capsys.readouterr().out.splitlines()

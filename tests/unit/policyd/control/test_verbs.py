@@ -272,6 +272,15 @@ def test_what_cannot_be_allowed(control: Socket, arguments: dict[str, Any]) -> N
         control.ask("greylist.allow", **arguments)
 
 
+@pytest.mark.parametrize("network", ["0.0.0.0/0", "128.0.0.0/1", "::/0", "2000::/3", "::ffff:0.0.0.0/96"])
+def test_not_everybody_is_allowed_by_a_slip(control: Socket, network: str) -> None:
+    with pytest.raises(ControlError, match="expected a network of /8 or smaller"):
+        control.ask("greylist.allow", network=network)
+    assert control.bench.decide().reason == "greylist-new"
+    control.ask("greylist.allow", network="192.0.0.0/8")
+    assert control.bench.decide().reason == "greylist-client-allowed"
+
+
 def test_a_search_gives_others_their_turn_and_is_bounded(
     control: Socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -227,7 +227,8 @@ def test_what_would_make_an_exception_to_a_finding(
     assert [one["command"] for one in advice] == commands
 
 
-def test_several_mails_are_listed(daemon: Daemon, run: Any) -> None:
+def test_several_mails_are_listed(daemon: Daemon, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     daemon.rows = [REFUSED, {**ACCEPTED, "instance": "1b.1.0"}, OUTCOME]
     _, told = run("198.18.0.9")
     head, first, second, *_ = told.splitlines()
@@ -250,13 +251,35 @@ def test_several_mails_are_listed(daemon: Daemon, run: Any) -> None:
     assert told.count("  why  ") == 2
 
 
-def test_a_bounce_is_listed_and_the_end_of_a_mail_that_says_nothing_is_not(daemon: Daemon, run: Any) -> None:
+def test_the_list_fits_a_terminal(daemon: Daemon, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    end = {**ACCEPTED, "stage": "END-OF-MESSAGE", "reason": "rate-octets", "time": REFUSED["time"] + 60}
+    daemon.rows = [REFUSED, {**end, "points": None, "instance": "1b.1.0"}]
+    assert (
+        run("198.18.0.9")[1]
+        == """\
+TIME                 ID             STAGE  ACTION  REASON
+    POINTS  CONTENT  CLIENT      SENDER              RECIPIENT
+2027-01-15 08:00:00  1xh8m627722vw  RCPT   reject  sender_domain-no-mail-host
+    7.5     -        198.18.0.9  alice@gone.example  eve@open.example
+2027-01-15 08:01:00  2xh8m627722vw  END    accept  rate-octets
+    -       -        198.18.0.9  alice@gone.example  eve@open.example
+
+policyd explain ID says all of one mail.
+"""
+    )
+
+
+def test_a_bounce_is_listed_and_the_end_of_a_mail_that_says_nothing_is_not(
+    daemon: Daemon, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     end = {**ACCEPTED, "stage": "END-OF-MESSAGE", "sender": "", "instance": "1b.1.0"}
     daemon.rows = [{**REFUSED, "sender": ""}, {**end, "reason": "no-opinion"}, {**end, "reason": "rate-x"}]
     _, told = run("198.18.0.9")
     _, first, second, *rest = told.splitlines()
     assert first.split()[-2:] == ["<>", "eve@open.example"]
-    assert second.split()[3:6] == ["END-OF-MESSAGE", "accept", "rate-x"]
+    assert second.split()[3:6] == ["END", "accept", "rate-x"]
     assert rest == ["", "policyd explain ID says all of one mail."]
 
 

@@ -354,6 +354,7 @@ def test_on_a_terminal_there_is_a_table(
     gateway = make_gateway()
     gateway.request()
     path = str(gateway.write(tmp_path / "r"))
+    monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     _, out, _ = run(gateway, "replay", "--against-set", "policyd.greylist.delay=0s", path)
     head, line, *_ = out.splitlines()
