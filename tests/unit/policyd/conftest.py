@@ -222,3 +222,11 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
 @pytest.fixture
 def bench(make_bench: Callable[..., Bench]) -> Bench:
     return make_bench()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    """The path of a configuration for whoever calls policyd."""
+    path = tmp_path / "postwarden.yaml"
+    path.write_text(f"policyd: {{control: {tmp_path}/p.sock}}\n")
+    return str(path)

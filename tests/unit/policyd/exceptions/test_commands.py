@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from policyd import cli
 from policyd.exceptions import commands
+
+from ..answering import Daemon
 
 RULE = {
     "effect": "allow",
@@ -24,25 +25,6 @@ RULE = {
 }
 
 
-class Daemon:
-    """Stands in for the daemon: keeps what it is asked, answers what it is told to."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, Any]]] = []
-        self.rows: list[dict[str, Any]] = []
-        self.final: dict[str, Any] = {}
-
-    def ask(self, path: str, verb: str, timeout: float = 10.0, **arguments: Any) -> Daemon:
-        self.asked.append((verb, arguments))
-        return self
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return iter(self.rows)
-
-    def wait(self) -> dict[str, Any]:
-        return {"ok": True, **self.final}
-
-
 @pytest.fixture
 def daemon(monkeypatch: pytest.MonkeyPatch) -> Daemon:
     daemon = Daemon()
@@ -52,10 +34,8 @@ def daemon(monkeypatch: pytest.MonkeyPatch) -> Daemon:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[..., int]:
-    config = tmp_path / "postwarden.yaml"
-    config.write_text(f"policyd: {{control: {tmp_path}/p.sock}}\n")
-    return lambda *words: cli.main([*words, "--config", str(config)])
+def run(config: str) -> Callable[..., int]:
+    return lambda *words: cli.main([*words, "--config", config])
 
 
 def test_allow_and_deny(daemon: Daemon, run: Any, capsys: Any) -> None:

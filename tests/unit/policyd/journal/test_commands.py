@@ -7,7 +7,6 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +14,8 @@ import pytest
 from policyd import cli
 from policyd.journal import commands
 from policyd.journal.advice import advice
+
+from ..answering import Daemon
 
 REFUSED = {
     "kind": "decision",
@@ -90,18 +91,6 @@ class Terminal(io.StringIO):
         return True
 
 
-class Daemon:
-    """Stands in for the daemon: keeps what it is asked, answers what it is told to."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, Any]]] = []
-        self.rows: list[dict[str, Any]] = []
-
-    def ask(self, path: str, verb: str, timeout: float = 10.0, **arguments: Any) -> Iterator[dict[str, Any]]:
-        self.asked.append((verb, arguments))
-        return iter(self.rows)
-
-
 @pytest.fixture
 def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     daemon = Daemon()
@@ -115,14 +104,11 @@ def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
-    config = tmp_path / "postwarden.yaml"
-    config.write_text(f"policyd: {{control: {tmp_path}/p.sock}}\n")
-
+def run(config: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
     def run(*words: str) -> tuple[int, str]:
         terminal = Terminal()
         monkeypatch.setattr(commands.sys, "stdout", terminal)
-        return cli.main(["explain", *words, "--config", str(config)]), terminal.getvalue()
+        return cli.main(["explain", *words, "--config", config]), terminal.getvalue()
 
     return run
 

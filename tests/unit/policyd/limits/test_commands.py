@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,6 +17,8 @@ from policyd.control.pausing import pause
 from policyd.limits import commands, verbs
 from policyd.limits.ledger import PAGE
 from policyd.limits.verbs import MAX_FORGOTTEN, LimitVerbs
+
+from ..answering import Daemon
 
 LIMITS = (
     "flows: {inbound: {limits: {"
@@ -140,25 +141,6 @@ def test_forgetting_is_bounded(socket: Socket, monkeypatch: pytest.MonkeyPatch) 
     assert socket.ask("limits.forget", term="net") == {"forgotten": 1, "more": True}
 
 
-class Daemon:
-    """Stands in for the daemon: keeps what it is asked, answers what it is told to."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, Any]]] = []
-        self.rows: list[dict[str, Any]] = []
-        self.final: dict[str, Any] = {}
-
-    def ask(self, path: str, verb: str, timeout: float = 10.0, **arguments: Any) -> Daemon:
-        self.asked.append((verb, arguments))
-        return self
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return iter(self.rows)
-
-    def wait(self) -> dict[str, Any]:
-        return {"ok": True, **self.final}
-
-
 @pytest.fixture
 def daemon(monkeypatch: pytest.MonkeyPatch) -> Daemon:
     daemon = Daemon()
@@ -167,10 +149,8 @@ def daemon(monkeypatch: pytest.MonkeyPatch) -> Daemon:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[..., int]:
-    config = tmp_path / "postwarden.yaml"
-    config.write_text(f"policyd: {{control: {tmp_path}/p.sock}}\n")
-    return lambda *words: cli.main(["limits", *words, "--config", str(config)])
+def run(config: str) -> Callable[..., int]:
+    return lambda *words: cli.main(["limits", *words, "--config", config])
 
 
 def test_commands_print_what_the_daemon_says(daemon: Daemon, run: Any, capsys: Any) -> None:
