@@ -175,6 +175,8 @@ class Table:
     def learn_keys(self, at_once: int) -> Iterator[None]:
         """Get to know which keys there are; to be iterated until it ends, ``at_once`` keys a step.
 
+        First they are counted, likewise in steps.
+
         Does nothing if they are known, unless so many came since that it is time for more memory.
 
         Raises:
@@ -183,7 +185,12 @@ class Table:
         known = self._presence
         if not self.spec.mostly_absent or (known is not None and known.count <= 2 * known.capacity):
             return
-        filling = self._filling = Presence(self._reader.size(self.spec) * 5 // 4 + len(self.pending))
+        size = 0
+        for step, found in enumerate(self._reader.sizes(self.spec)):
+            if step:
+                yield
+            size += found
+        filling = self._filling = Presence(size * 5 // 4 + len(self.pending))
         filling.add([*self.committing, *self.pending])
         last = b""
         while page := self._reader.keys(self.spec, last, at_once):

@@ -129,10 +129,13 @@ class TableSpec:
         """The next keys after a key; read from the index alone."""
         return f"SELECT key FROM {self.name} WHERE key > ? ORDER BY key LIMIT ?"  # noqa: S608
 
-    def size(self) -> str:
-        """How many rows there are, or a little more: those that are appended are numbered as they come."""
-        counted = "count(*)" if self.clustered else "coalesce(max(rowid), 0)"
-        return f"SELECT {counted} FROM {self.name}"  # noqa: S608
+    def last(self) -> str:
+        """The number of the last appended row: how many there are, or a little more."""
+        return f"SELECT coalesce(max(rowid), 0) FROM {self.name}"  # noqa: S608
+
+    def count(self) -> str:
+        """How many there are of the next keys after a key, and the last of them."""
+        return f"SELECT count(*), max(key) FROM ({self.keys()})"  # noqa: S608
 
     def upsert(self, rows: int) -> str:
         """Insert or replace ``rows`` rows in one statement."""

@@ -11,6 +11,7 @@ import pytest
 from mailbase.store import NEVER, Column, TableSpec
 from mailbase.store.database import Database
 from mailbase.store.reader import Reader
+from mailbase.store.table import Table
 from mailbase.store.writer import Writer
 
 APPENDED = TableSpec("things", (Column("count", "INTEGER"),))
@@ -42,7 +43,42 @@ def test_rows_are_appended_or_lie_in_the_order_of_their_keys(tmp_path: Path, spe
     reading = reader(database)
     rows = [(b"b", 1, NEVER), (b"a", 2, NEVER)]
     assert list(reading.scan(spec)) == (sorted(rows) if spec.clustered else rows)
-    assert reading.size(spec) == 2
+    assert list(reading.sizes(spec)) == [2]
+    reading.close()
+
+
+@pytest.mark.parametrize(("rows", "counted"), [(0, [0]), (99, [99]), (100, [100, 0]), (250, [100, 100, 50])])
+def test_rows_without_numbers_are_counted_some_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, counted: list[int]
+) -> None:
+    monkeypatch.setattr("mailbase.store.reader.COUNTED", 100)
+    database = Database(tmp_path / "s.sqlite", [CLUSTERED])
+    writer = Writer(database)
+    writer.commit({"things": {b"%03d" % number: (number, NEVER) for number in range(rows)}})
+    writer.close()
+    reading = reader(database)
+    assert list(reading.sizes(CLUSTERED)) == counted
+    reading.close()
+
+
+@BOTH
+def test_counting_is_no_one_step_of_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: TableSpec
+) -> None:
+    """Of ten million rows all at once takes long, above all where the disk has to be read."""
+    monkeypatch.setattr("mailbase.store.reader.COUNTED", 100)
+    spec = replace(spec, mostly_absent=True)
+    database = Database(tmp_path / "s.sqlite", [spec])
+    writer = Writer(database)
+    writer.commit({"things": {b"%03d" % number: (number, NEVER) for number in range(950)}})
+    writer.close()
+    reading = reader(database)
+    table = Table(spec, reading, lambda: None)
+    steps = sum(1 for _ in table.learn_keys(950))
+    assert steps == (10 if spec.clustered else 1)
+    assert not table.learning
+    assert table._presence is not None
+    assert table._presence.count >= 900
     reading.close()
 
 
