@@ -19,22 +19,36 @@ SUFFIXES = {
     "cmd": "command interpreter",
     "ps1": "PowerShell",
     "psc1": "PowerShell",
+    "pyz": "Python",
+    "pyzw": "Python",
     "reg": "registry entries",
     "msc": "management console",
     "scf": "Explorer command",
     "jnlp": "Java Web Start",
     "application": "ClickOnce",
     "appref-ms": "ClickOnce",
+    "vsto": "ClickOnce",
+    "xbap": "ClickOnce",
     "appinstaller": "app installer",
     "settingcontent-ms": "settings shortcut",
     "library-ms": "Windows library",
     "searchconnector-ms": "search connector",
     "search-ms": "saved search",
+    "diagcab": "troubleshooting wizard",
+    "diagcfg": "troubleshooting wizard",
+    "diagpkg": "troubleshooting wizard",
+    "ppkg": "provisioning package",
+    "wsb": "Windows Sandbox",
+    "rdp": "remote desktop",
     "command": "macOS Terminal",
     "terminal": "macOS Terminal",
     "tool": "macOS Terminal",
+    "applescript": "Script Editor",
+    "scpt": "Script Editor",
 }
 """What opens a file of that name with a double click."""
+BY_CONTENT = frozenset({"rdp"})
+"""Those of them that people send each other for good reasons: their content must be of the dangerous kind."""
 
 _BEGIN, _END = "script .", ": "
 

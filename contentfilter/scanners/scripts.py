@@ -15,7 +15,7 @@ from contentfilter.content.limits import KIB
 from contentfilter.content.needles import Needles
 from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.scanners.opening import TO_READ, opening
-from mailbase.scripts import SUFFIXES, detail
+from mailbase.scripts import BY_CONTENT, SUFFIXES, detail
 
 _BY_TYPE = {
     "application/ecmascript": "js",
@@ -89,6 +89,19 @@ _THEME = re.compile(
     rb"^[ \t]*(?:path|wallpaper|scrnsave\.exe|item\d+path|imagesrootpath)[ \t]*=[ \t]*\"?(?:file:|[\\/]{2})",
     re.MULTILINE,
 )
+_HANDED_OVER = re.compile(
+    rb"^[ \t]*(?:(?:drivestoredirect|usbdevicestoredirect|alternate shell):s:[ \t]*[^\s]"
+    rb"|(?:redirectdrives|remoteapplicationmode):i:[ \t]*[1-9])",
+    re.MULTILINE,
+)
+_BINARY_LIST = b"bplist00"
+_LOCATIONS = frozenset({"inetloc", "fileloc", "webloc", "afploc", "ftploc", "vncloc"})
+_LOCATION = re.compile(
+    rb"(?:[\x51-\x5e\x61-\x6e]|[\x5f\x6f][\x10\x11].{1,2})(?:file|smb|afp|ftp|x-[\w-]{1,20}|ssh|vnc):",
+    re.IGNORECASE | re.DOTALL,
+)
+"""The address behind what says that a text begins, and how long it is."""
+_BUNDLE = re.compile(r"\.app/contents/macos/[^/]+\Z", re.IGNORECASE)
 _DESKTOP = re.compile(
     rb"^exec(?:\[[^\]\r\n]{0,20}\])?[ \t]*=[^\r\n]{0,2000}?"
     rb"(?:\b(?:ba|da|z|k|c)?sh['\"]?[ \t]+-\w*c\b|\bcurl\b|\bwget\b|\bbase64\b|\bpython[\d.]*['\"]?[ \t]+-c\b"
@@ -108,13 +121,13 @@ class Scripts:
             return
         if part.name:
             for end in suffixes(part.name):
-                if end in SUFFIXES:
+                if end in SUFFIXES and (end not in BY_CONTENT or _hands_over(data)):
                     yield part.found("executable", detail(end))
                     return
         if part.attached and part.media in _BY_TYPE and not suffix(part.name):
             yield part.found("executable", detail(_BY_TYPE[part.media]))
             return
-        if kind := script(data, part.name):
+        if kind := script(data, part.name) or _in_bundle(part):
             yield part.found("executable", kind)
 
 
@@ -136,6 +149,10 @@ def script(data: Content, name: str) -> str:
         return ""
     if ends & _ENTRY_FILES:
         return _entries(opening(data, _ENTRIES))
+    if ends & _LOCATIONS and data.startswith(_BINARY_LIST):
+        # Texts with other characters are in UTF-16 there.
+        head = bytes(data[:_ENTRIES]).translate(None, b"\0")
+        return "macOS location" if _LOCATION.search(head) else ""
     if first == b"[":
         return _entries(head)
     if first == b"<":
@@ -147,6 +164,17 @@ def script(data: Content, name: str) -> str:
     return ""
 
 
+def _hands_over(data: Content) -> bool:
+    """Whether a connection to a remote desktop gives the other machine this one's drives, or shows one
+    program of it as if it ran here."""
+    return _HANDED_OVER.search(opening(data, _ENTRIES).replace(b"\r", b"\n")) is not None
+
+
+def _in_bundle(part: Part) -> str:
+    """What macOS runs where a folder ``NAME.app`` is opened may be a shell script."""
+    return "macOS application" if part.data.startswith(b"#!") and _BUNDLE.search(part.path) else ""
+
+
 def _markup(head: bytes) -> str:
     for sign, pattern, kind in _MARKUP if _MARKUP_SIGNS.stand_in(head) else ():
         if sign in head and pattern.search(head):
@@ -156,7 +184,8 @@ def _markup(head: bytes) -> str:
 
 def _entries(head: bytes) -> str:
     """Texts of sections and entries: shortcuts to web pages and the like, if they lead elsewhere."""
-    if b"[internetshortcut" in head and _SHORTCUT.search(head):
+    head = head.replace(b"\r", b"\n")
+    if b"internetshortcut" in head and _SHORTCUT.search(head):
         return "shortcut to a file or program"
     if b"[shell]" in head and _COMMAND.search(head):
         return "Explorer command"

