@@ -21,7 +21,7 @@ from mailbase.logs import Log
 from policyd import app
 from policyd.app import Daemon
 from policyd.callout.conversation import Outcome
-from tests.unit.mailbase.redis.conftest import Server as RedisServer
+from tests.unit.mailbase.store.redis.conftest import Server as RedisServer
 from tests.unit.names import Names
 
 from .callouts import replies

@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 
 from mailbase.dns import Answer, BadName, Found, Mx, NoData, NxDomain, Record, RecordType, Temporary
 
-from .dns_scene import FOUND, A, Scene
+from .scene import FOUND, A, Scene
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from mailbase.config.lists import ListKind, ListSettings
 from mailbase.registry.file import RegistryFile
 from mailbase.vocabulary import UNSCANNED_REASONS, Flow
 
-TEXT = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[4] / "docs" / "configuration.md").read_text(encoding="utf-8")
 MAIN, REGISTRY = TEXT.split("## Registry file")
 
 
@@ -150,7 +150,7 @@ def test_the_tables_of_actions_are_those_built_in(table: str, names: frozenset[s
 
 def test_the_full_example_names_every_key() -> None:
     example = yaml.safe_load(
-        (Path(__file__).parents[3] / "examples" / "postwarden.yaml").read_text(encoding="utf-8")
+        (Path(__file__).parents[4] / "examples" / "postwarden.yaml").read_text(encoding="utf-8")
     )
 
     def there(data: Any, path: str) -> Iterator[str]:
@@ -174,7 +174,7 @@ def test_the_full_example_names_every_key() -> None:
 def test_the_example_of_a_second_engine_that_is_commented_out_names_every_key_and_shows_the_defaults() -> (
     None
 ):
-    text = (Path(__file__).parents[3] / "examples" / "postwarden.yaml").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[4] / "examples" / "postwarden.yaml").read_text(encoding="utf-8")
     command = re.search(r"^  # command:\n(?:  #   .*\n)+", text, re.M)
     assert command is not None
     configuration = {"contentfilter": yaml.safe_load(re.sub(r"^  # ", "  ", command[0], flags=re.M))}
@@ -186,7 +186,7 @@ def test_the_example_of_a_second_engine_that_is_commented_out_names_every_key_an
 
 @pytest.mark.parametrize("name", ["rspamd", "signing", "spamassassin"])
 def test_the_example_of_a_section_that_is_commented_out_shows_every_default(name: str) -> None:
-    text = (Path(__file__).parents[3] / "examples" / "postwarden.yaml").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[4] / "examples" / "postwarden.yaml").read_text(encoding="utf-8")
     section = re.search(rf"^  # {name}:\n(?:  #   .*\n)+", text, re.M)
     assert section is not None
     configuration = {"contentfilter": yaml.safe_load(re.sub(r"^  # ", "  ", section[0], flags=re.M))}
@@ -196,7 +196,7 @@ def test_the_example_of_a_section_that_is_commented_out_shows_every_default(name
 
 
 def test_the_example_of_lists_that_is_commented_out_names_every_key_and_loads() -> None:
-    text = (Path(__file__).parents[3] / "examples" / "postwarden.yaml").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[4] / "examples" / "postwarden.yaml").read_text(encoding="utf-8")
     lists = re.search(r"^  # lists:\n(?:  #   .*\n)+", text, re.M)
     points = re.search(r"^  # To go with it, under flows\.inbound\.checks:\n((?:  #   .*\n)+)", text, re.M)
     assert lists is not None

@@ -11,7 +11,7 @@ from mailbase.dns import Found, Temporary, TimedOut
 from mailbase.dns.lookup import MAX_FOREIGN, MAX_TRIES
 from mailbase.dns.upstreams import FIRST_PROBE, LAST_PROBE
 
-from .dns_scene import FOUND, ONE, TWO, A, Scene
+from .scene import FOUND, ONE, TWO, A, Scene
 
 
 @pytest.mark.parametrize("rcode", [2, 5, 9])

@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from mailbase.config.dns import DnsSettings
 from mailbase.dns import Answer, BadName, NxDomain, Record, RecordType, Temporary, TimedOut
 
-from .dns_scene import FOUND, ONE, TWO, A, Scene
+from .scene import FOUND, ONE, TWO, A, Scene
 
 
 def test_nobody_waits_longer_than_the_deadline_of_a_look_up() -> None:

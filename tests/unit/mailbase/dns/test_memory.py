@@ -8,7 +8,7 @@ import pytest
 
 from mailbase.dns import Found, NoData, NxDomain, RecordType, Temporary
 
-from .dns_scene import FOUND, A, Scene
+from .scene import FOUND, A, Scene
 
 
 def test_the_second_time_it_is_in_memory_until_its_ttl_ends() -> None:

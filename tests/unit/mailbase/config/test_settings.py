@@ -15,7 +15,7 @@ from mailbase.config.contentfilter import WorkerSettings
 from mailbase.registry import EMPTY
 from mailbase.vocabulary import UNSCANNED_REASONS, Action, Flow
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
+EXAMPLES = Path(__file__).parents[4] / "examples"
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "{}", "policyd:\n", "\ufeff{}"])

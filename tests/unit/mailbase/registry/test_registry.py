@@ -14,7 +14,7 @@ from mailbase.addresses import pack
 from mailbase.documents import ConfigError
 from mailbase.registry import EMPTY, Domain, Person, Registry, Server, System, load_registry
 
-EXAMPLE = Path(__file__).parents[3] / "examples" / "registry.yaml"
+EXAMPLE = Path(__file__).parents[4] / "examples" / "registry.yaml"
 
 
 def packed(text: str) -> bytes:
