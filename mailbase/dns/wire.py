@@ -36,6 +36,7 @@ _FLAGS_AND_COUNTS = Struct("!4H")
 _RECORD = Struct("!HHIH")
 _POINTED = Struct("!HHHIH")
 """A record behind a pointer to its name."""
+_AUTHORITATIVE = 0x0400
 _TO_QUESTION = 0xC00C
 _POINTER = _TO_QUESTION.to_bytes(2)
 _NO_TTL = 0x80000000
@@ -139,11 +140,13 @@ class Question:
         if code and code != NXDOMAIN:
             return Failed(code)
         try:
-            return self._settle(packet, 12 + len(ours), answers, authority, code == NXDOMAIN)
+            return self._settle(packet, 12 + len(ours), answers, authority, code == NXDOMAIN, flags)
         except Malformed as error:
             return Broken(str(error))
 
-    def _settle(self, packet: bytes, at: int, answers: int, authority: int, no_name: bool) -> Reading:
+    def _settle(
+        self, packet: bytes, at: int, answers: int, authority: int, no_name: bool, flags: int
+    ) -> Reading:
         wanted = self.rdtype
         name = self.name
         start = at + 12
@@ -187,7 +190,10 @@ class Question:
                 lowest = min(lowest, ttl)
         if records and not no_name:
             return Settled(Found(tuple(records), lowest, name), lowest)
-        negative = _negative_ttl(packet, at, authority, self.name, name)
+        negative, servers = _negative_ttl(packet, at, authority, self.name, name)
+        if servers and negative is None and not no_name and not flags & _AUTHORITATIVE:
+            # That others know says nothing of the name (RFC 2308 2.2); this one does not ask them for us.
+            return Broken("refers to other servers; those in dns.servers must be recursive")
         if negative is not None:
             negative = min(negative, lowest)
         return Settled(_NO_NAME if no_name else _NO_DATA, negative)
@@ -238,11 +244,17 @@ def _content(packet: bytes, kind: RecordType, start: int, end: int) -> Record:
     return record
 
 
-def _negative_ttl(packet: bytes, at: int, count: int, asked: str, name: str) -> int | None:
-    """How long a negative answer holds: the lesser of the SOA's TTL and its last field (RFC 2308 5)."""
+def _negative_ttl(packet: bytes, at: int, count: int, asked: str, name: str) -> tuple[int | None, bool]:
+    """How long a negative answer holds: the lesser of the SOA's TTL and its last field (RFC 2308 5).
+
+    And whether there stand name servers of a zone around the name in its place.
+    """
+    servers = False
     for _ in range(min(count, MAX_SEEN)):
         owner, kind, klass, ttl, start, at = _record(packet, at, asked)
         # Only the SOA of a zone that the name lies in can say something about it.
-        if kind == _SOA and klass == _IN and at - start >= 22 and is_below(name, owner):
-            return min(ttl, int.from_bytes(packet[at - 4 : at]))
-    return None
+        if klass == _IN and is_below(name, owner):
+            if kind == _SOA and at - start >= 22:
+                return min(ttl, int.from_bytes(packet[at - 4 : at])), False
+            servers = servers or kind == RecordType.NS
+    return None, servers

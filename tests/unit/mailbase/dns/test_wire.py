@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import dns.flags
 import dns.message
 import dns.rrset
 import pytest
@@ -31,9 +32,11 @@ def answer(
     authority: tuple[str, ...] = (),
     extra: tuple[str, ...] = (),
     rcode: int = 0,
+    flags: int = 0,
 ) -> bytes:
     message = dns.message.make_response(dns.message.from_wire(question.packet(ID)))
     message.set_rcode(rcode)
+    message.flags = dns.flags.Flag(message.flags | flags)
     for section, lines in (
         (message.answer, records),
         (message.authority, authority),
@@ -131,6 +134,28 @@ def test_a_no_holds_no_longer_than_the_soa_or_the_chain() -> None:
     chain = "a.example. 7 IN CNAME b.example."
     assert read(RecordType.A, chain, authority=(soa,)) == Settled(NoData(), 7)
     assert read(RecordType.A, chain, authority=(soa,), rcode=3) == Settled(NxDomain(), 7)
+
+
+@pytest.mark.parametrize("zone", ["a.example.", "example.", "."])
+@pytest.mark.parametrize("records", [(), ("a.example. 7 IN CNAME b.a.example.",)])
+def test_a_referral_says_nothing_of_the_name(zone: str, records: tuple[str, ...]) -> None:
+    """RFC 2308 2.2: else a server that is not recursive would make all names lack everything."""
+    servers = (f"{zone} 99 IN NS ns1.other.", f"{zone} 99 IN NS ns2.other.")
+    reading = read(RecordType.MX, *records, authority=servers, extra=("ns1.other. 99 IN A 192.0.2.1",))
+    assert isinstance(reading, Broken)
+    assert "recursive" in reading.why
+
+
+def test_name_servers_beside_an_answer_are_no_referral() -> None:
+    servers = "example. 99 IN NS ns.example."
+    soa = "example. 50 IN SOA ns.example. h.example. 1 3600 600 86400 60"
+    nothing = Settled(NoData(), None)
+    assert read(RecordType.MX, authority=(servers, soa)) == Settled(NoData(), 50)
+    assert read(RecordType.MX, authority=(servers,), flags=dns.flags.AA) == nothing
+    assert read(RecordType.MX, authority=("other. 99 IN NS ns.example.",)) == nothing
+    assert read(RecordType.MX, authority=(servers,), rcode=3) == Settled(NxDomain(), None)
+    found = read(RecordType.A, "a.example. 7 IN A 192.0.2.1", authority=(servers,))
+    assert found == Settled(Found((bytes([192, 0, 2, 1]),), 7, "a.example"), 7)
 
 
 def test_a_chain_without_end_is_broken() -> None:
