@@ -21,11 +21,11 @@ from mailbase.logs import Log
 from policyd import app
 from policyd.app import Daemon
 from policyd.callout.conversation import Outcome
-from tests.unit.mailbase.store.redis.conftest import Server as RedisServer
+from tests.unit.mailbase.store.redis.server import Server as RedisServer
 from tests.unit.names import Names
+from tests.unit.workers import ManualWorker
 
 from .callouts import replies
-from .conftest import ManualWorker
 
 KNOWN = replies("250 ok", "550 5.1.1 no such user")
 
