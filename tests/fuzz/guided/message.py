@@ -6,7 +6,7 @@ from contentfilter.content.limits import Budget, ScanOptions
 from contentfilter.content.part import Part
 from contentfilter.message import BytesWire, MessageReader
 from tests.samples.honest_mails import HONEST
-from tests.samples.mime_tricks import tricks
+from tests.samples.mime_tricks.tricks import tricks
 
 SEEDS = [*HONEST.values(), *tricks(b"PK\3\4 and what makes a document").values()]
 OPTIONS = ScanOptions(mime_depth=8, parts=300, work=16 << 20)

@@ -13,9 +13,14 @@ from contentfilter.content.limits import Budget, ScanOptions
 from contentfilter.content.part import Part
 from contentfilter.content.scan import scan_message
 from contentfilter.message import BytesWire, MessageReader, wire
-from tests.samples import mime_tricks
 from tests.samples.archives import plain_zip
-from tests.samples.mime_tricks import combined, tricks
+from tests.samples.mime_tricks import pieces
+from tests.samples.mime_tricks.base64text import BASE64
+from tests.samples.mime_tricks.boundaries import DECLARED
+from tests.samples.mime_tricks.encoding_fields import ENCODING_FIELDS
+from tests.samples.mime_tricks.old_encodings import uuencoded
+from tests.samples.mime_tricks.quoted_printable import escaped
+from tests.samples.mime_tricks.tricks import combined, tricks
 from tests.samples.office import MACRO, doc, docm, vba_project
 
 MAILS = tricks(docm()) | combined(docm(), 200, seed=1)
@@ -38,11 +43,9 @@ def test_the_macro_is_found(mail: bytes):
 
 def test_readings_within_readings_are_handed_out():
     """The reading without CR has a reading of its own, whose content is new to all the others."""
-    mail = mime_tricks.mail(
-        *mime_tricks.DECLARED["after junk and folded"],
-        mime_tricks.part(
-            mime_tricks.BASE64["tabs"](TEXT), mime_tricks.ENCODING_FIELDS["bare CR before the value"]
-        ),
+    mail = pieces.mail(
+        *DECLARED["after junk and folded"],
+        pieces.part(BASE64["tabs"](TEXT), ENCODING_FIELDS["bare CR before the value"]),
     )
     items = MessageReader(BytesWire(mail), Budget(ScanOptions())).read()
     assert any(item.data == TEXT for item in items if isinstance(item, Part))
@@ -61,15 +64,11 @@ def test_a_mail_in_a_file_is_read_like_one_in_memory(monkeypatch: pytest.MonkeyP
 
 
 PROSE = b"hello, this is the text\r\n" * 350_000
-QUOTED = mime_tricks.CTE + b"quoted-printable\r\n"
+QUOTED = pieces.CTE + b"quoted-printable\r\n"
 LARGE = {
-    "blanks behind soft line ends": lambda data: mime_tricks.part(
-        mime_tricks.escaped(data, end=b"= \r\n"), QUOTED
-    ),
-    "uuencode behind text": lambda _data: b"\r\n" + PROSE + mime_tricks.uuencoded(docm()),
-    "uuencode behind text outside": lambda _data: (
-        mime_tricks.TEXT + b"--b1--\r\n" + PROSE + mime_tricks.uuencoded(docm())
-    ),
+    "blanks behind soft line ends": lambda data: pieces.part(escaped(data, end=b"= \r\n"), QUOTED),
+    "uuencode behind text": lambda _data: b"\r\n" + PROSE + uuencoded(docm()),
+    "uuencode behind text outside": lambda _data: pieces.TEXT + b"--b1--\r\n" + PROSE + uuencoded(docm()),
 }
 
 
@@ -80,7 +79,7 @@ def test_the_macro_is_found_in_much_text(make: Callable[[bytes], bytes]):
         "word/vbaProject.bin": vba_project(MACRO),
         "word/media/image1.bmp": bytes(range(256)) * 12_000,
     }
-    mail = mime_tricks.mixed(make(plain_zip(document, zipfile.ZIP_STORED)))
+    mail = pieces.mixed(make(plain_zip(document, zipfile.ZIP_STORED)))
     assert len(mail) > 8 << 20
     assert "office-macro" in {finding.name for finding in scan_message(mail).findings}
 

@@ -11,7 +11,7 @@ from contentfilter.content.scan import scan_document, scan_message
 from contentfilter.scanners import old_files
 from tests.samples.archives import plain_zip
 from tests.samples.messages import attachment, message, multipart, text
-from tests.samples.mime_tricks import binhexed, uuencoded, yencoded
+from tests.samples.mime_tricks.old_encodings import binhexed, uuencoded, yencoded
 from tests.samples.office import doc
 
 ENCODED = {
