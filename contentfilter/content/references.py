@@ -7,7 +7,8 @@ import re
 
 _ENDLESS = re.compile(r"&#0*+[0-9]{8,}+;?|&#[xX]0*+[0-9a-fA-F]{7,}+;?")
 """Numbers that no character has. Python refuses to read very long ones, or takes long for them."""
-_PADDED = re.compile(r"(&#[xX]?)0++(?=[0-9a-fA-F])")
+_PADDED = re.compile(r"(&#[xX]?)0+(?=[0-9a-fA-F])")
+"""Noughts in front of another digit, which may be one as well."""
 
 
 def unescaped(text: str) -> str:
