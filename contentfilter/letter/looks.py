@@ -100,6 +100,14 @@ class Sight:
         )
 
 
+def _without_comments(text: str) -> str:
+    if "/*" not in text:
+        return text
+    # Those without an end are looked for an end but once.
+    end = text.rfind("*/") + 2
+    return _COMMENT.sub("", text[:end]) + text[end:]
+
+
 @lru_cache(maxsize=1024)
 def look_of(style: str) -> Look:
     """What declarations say (CSS 2.1 4.1.8).
@@ -108,8 +116,7 @@ def look_of(style: str) -> Look:
         style: at most ``MAX_STYLE`` characters.
     """
     style = style.lower()
-    if "/*" in style:
-        style = _COMMENT.sub("", style)
+    style = _without_comments(style)
     told: dict[str, str] = {}
     for declaration in style.split(";"):
         name, colon, value = declaration.partition(":")
@@ -215,13 +222,29 @@ def _background(told: Mapping[str, str]) -> int | None:
     return colour if image == "none" else UNKNOWN
 
 
+class _Cascade:
+    """The rules for one selector. Each is read once, however often they are asked for between others."""
+
+    __slots__ = ("_look", "styles")
+
+    def __init__(self) -> None:
+        self.styles: list[str] = []
+        self._look = PLAIN
+
+    def look(self) -> Look:
+        """What they say together."""
+        for style in self.styles:
+            self._look = self._look.under(look_of(style))
+        self.styles.clear()
+        return self._look
+
+
 class Sheet:
     """The rules of a page's style sheets, by what they select."""
 
     def __init__(self) -> None:
-        self._rules: dict[str, list[str]] = {}
-        self._doubtful: dict[str, list[str]] = {}
-        self._looks: dict[str, Look] = {}
+        self._rules: dict[str, _Cascade] = {}
+        self._doubtful: dict[str, _Cascade] = {}
         self._room = MAX_SHEET
         self._count = 0
 
@@ -231,8 +254,7 @@ class Sheet:
     def add(self, text: str) -> None:
         """Read the content of a ``style`` element."""
         text, self._room = text[: self._room], max(0, self._room - len(text))
-        text = _COMMENT.sub("", text.lower().replace("<!--", "").replace("-->", ""))
-        self._looks.clear()
+        text = _without_comments(text.lower().replace("<!--", "").replace("-->", ""))
         depth = begun = 0
         selectors = ""
         for brace in _BRACE.finditer(text):
@@ -252,14 +274,11 @@ class Sheet:
 
     def look(self, selector: str) -> Look:
         """What the rules for one class (``.name``), identifier (``#name``) or element say."""
-        look = self._looks.get(selector)
-        if look is None:
-            look = PLAIN
-            for style in self._rules.get(selector, ()):
-                look = look.under(look_of(style))
-            for style in self._doubtful.get(selector, ()):
-                look = look.under(_in_doubt(look_of(style)))
-            self._looks[selector] = look
+        look = PLAIN
+        if (rules := self._rules.get(selector)) is not None:
+            look = rules.look()
+        if (doubtful := self._doubtful.get(selector)) is not None:
+            look = look.under(_in_doubt(doubtful.look()))
         return look
 
     def _rule(self, selectors: str, style: str) -> None:
@@ -268,9 +287,9 @@ class Sheet:
             selector = selector.strip()[-200:]
             if _SIMPLE.fullmatch(selector):
                 at = max(selector.find("."), selector.find("#"), 0)
-                self._rules.setdefault(selector[at:], []).append(style)
+                self._rules.setdefault(selector[at:], _Cascade()).styles.append(style)
             elif found := _LAST.search(selector):
-                self._doubtful.setdefault(found[0], []).append(style)
+                self._doubtful.setdefault(found[0], _Cascade()).styles.append(style)
 
 
 def _in_doubt(look: Look) -> Look:
