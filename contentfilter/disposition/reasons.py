@@ -54,6 +54,10 @@ REASONS: dict[str, Reason] = {
     ),
     "external-body": Reason("leaves its content elsewhere", "Please attach the content itself."),
     "message-partial": Reason("is a piece of a message that was sent in several", "Please send it whole."),
+    "forced-authentication": Reason(
+        "asks another machine as soon as it is opened", "Please send it without such links."
+    ),
+    "disk-image": Reason("is a disk image and cannot be checked", "Please attach the files by themselves."),
     "html-smuggling": Reason("is a web page that hides a file", "Please attach the file itself."),
     "dmarc-reject": Reason("fails DMARC: its author's domain does not vouch for it", _AUTHENTIC),
     "dmarc-quarantine": Reason("fails DMARC: its author's domain does not vouch for it", _AUTHENTIC),

@@ -31,6 +31,7 @@ from contentfilter.scanners.pdf import Pdf
 from contentfilter.scanners.private_mail import PrivateMail
 from contentfilter.scanners.rtf import Rtf
 from contentfilter.scanners.scripts import Scripts
+from contentfilter.scanners.share_links import ShareLinks
 from contentfilter.scanners.sheet_text import SheetText
 from contentfilter.scanners.tar import Tar
 from contentfilter.scanners.tnef import Tnef
@@ -45,6 +46,7 @@ SCANNERS: dict[str, Scanner] = {
     for scanner in (
         Executable(),
         Scripts(),
+        ShareLinks(),
         Misnamed(),
         HtmlSmuggling(),
         Appended(),

@@ -25,6 +25,7 @@ from contentfilter.content.filename import suffix
 from contentfilter.content.limits import MIB
 from contentfilter.content.needles import Needles
 from contentfilter.content.part import Content, Context, Found, Part
+from contentfilter.scanners import page_acts
 from contentfilter.scanners.archived import archive_kind
 from contentfilter.scanners.opening import TO_READ, opening
 from mailbase.scripts import SUFFIXES
@@ -77,7 +78,8 @@ _MAX_HANDED = 200
 
 
 class HtmlSmuggling:
-    """Finds ``html-smuggling``; hands out what is written in web pages as data."""
+    """Finds ``html-smuggling``, ``executable``, ``forced-authentication``; hands out what is written in pages
+    as data."""
 
     name = "html-smuggling"
 
@@ -135,12 +137,16 @@ class _Page:
         self._text = bytes(part.data).translate(None, b"\0") if b"\0" in part.data else bytes(part.data)
         self._lower = self._text.lower()
         self._script = _runs(self._lower)
+        # A mail that is shown fetches nothing by itself.
+        self._is_file = bool(part.name) or part.attached
         self._seen: set[tuple[int, bytes]] = set()
         self._known: list[bytes] = []
         self._unknown: list[bytes] = []
         self._builds = ""
         self._carried = ""
         self._more = False
+        self._copies = False
+        self._command = self._handler = self._share = ""
         # Honest data is smaller than the text it is written as; compressed data is not.
         self._room = _ROOM + 4 * len(self._text)
         self._file_name = ""
@@ -148,7 +154,12 @@ class _Page:
 
     @property
     def of_interest(self) -> bool:
-        return self._script or b"data:" in self._lower or _SPELT.search(self._lower) is not None
+        return (
+            self._script
+            or b"data:" in self._lower
+            or page_acts.of_interest(self._lower)
+            or _SPELT.search(self._lower) is not None
+        )
 
     def look(self) -> Iterator[Found]:
         """What is written out in the page, and what is odd about that."""
@@ -164,6 +175,7 @@ class _Page:
             if self._room < 0:
                 yield self._part.unscanned("too-large", "data in a web page")
                 break
+        yield from self._acts()
         if self._builds and self._carried:
             yield self._part.found("html-smuggling", f"{self._carried}, {self._builds}")
         elif self._more or len(layers) > _MAX_LAYERS:
@@ -173,8 +185,38 @@ class _Page:
         if len(self._known) > _MAX_HANDED:
             yield self._part.unscanned("too-large", "files in a web page")
 
+    def _acts(self) -> Iterator[Found]:
+        """What the page does, and not its data."""
+        if self._handler:
+            yield self._part.found("executable", self._handler)
+        if self._copies and self._command:
+            yield self._part.found("executable", f"page that copies a command {self._command!r}")
+        if self._share:
+            yield self._part.found("forced-authentication", f"page asks {self._share[:200]}")
+
+    def _note_acts(self, layer: bytes, text: bytes) -> None:
+        """What a page does by its own text, and what it does by what its scripts unwrap.
+
+        Arguments:
+            text: as :func:`flat` makes it of ``layer``; a page that shows how something is written shows it.
+        """
+        page = layer is self._text
+        lower = self._lower if page else layer.lower()
+        tagged = page or b"<script" in lower
+        code = flat(page_acts.scripts(lower)) if tagged else text.lower()
+        shown = (lower, text.lower()) if page and _SPELT.search(lower) else (lower,)
+        self._handler = self._handler or page_acts.handler(code, code=True)
+        for place in shown:
+            self._handler = self._handler or page_acts.handler(place)
+        if self._is_file:
+            for place in (*shown, code):
+                self._share = self._share or page_acts.share(place)
+        self._copies = self._copies or page_acts.copies(code)
+        self._command = self._command or page_acts.command(code)
+
     def _read(self, layer: bytes, layers: list[bytes]) -> None:
         text = flat(layer)
+        self._note_acts(layer, text)
         # Joined texts are no longer the words they were.
         self._note_code(layer)
         self._note_code(text)

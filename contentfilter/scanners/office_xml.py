@@ -26,7 +26,7 @@ from contentfilter.content import references
 from contentfilter.content.limits import MIB
 from contentfilter.content.needles import Needles
 from contentfilter.content.part import Content, Context, Found, Part
-from contentfilter.scanners.remote import is_active, is_remote
+from contentfilter.scanners.remote import is_active, is_remote, starts_program
 from contentfilter.scanners.word_fields import BEGIN, END, SEPARATE, judge_fields
 
 _BASE64_JUNK = bytes(
@@ -224,9 +224,18 @@ def _relations(part: Part, data: Content) -> Iterator[Found]:
             name, detail = "office-remote-template", f"{kind.rsplit('/', 1)[-1]} {target[:200]}"
         else:
             continue
-        if name not in told:
-            told.add(name)
-            yield part.found(name, detail)
+        for finding in (name, "executable") if _starts(kind, target) else (name,):
+            if finding not in told:
+                told.add(finding)
+                yield part.found(finding, detail)
+
+
+def _starts(kind: str, target: str) -> bool:
+    """Whether what a relation leads to runs: by a handler of the system, or, as an object, by what is said
+    behind an exclamation mark (CVE-2022-30190)."""
+    if starts_program(target):
+        return True
+    return kind.endswith("/oleobject") and target.endswith("!") and target.lower().startswith("http")
 
 
 def _template(part: Part, data: Content) -> Iterator[Found]:

@@ -16,6 +16,7 @@ from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.pdf import syntax
 from contentfilter.pdf.objects import ERRORS, Fact, File, Trouble, Walk, message
 from contentfilter.pdf.streams import set_bounds
+from contentfilter.scanners.remote import starts_program
 from mailbase.vocabulary import Unscanned
 
 _ATTEMPT, _ATTEMPT_MIB = 3_000, 20_000
@@ -151,6 +152,9 @@ def _told(part: Part, walk: Walk, context: Context, facts: set[str]) -> Iterator
     for item in walk.run():
         match item:
             case Fact(name, detail):
+                if starts_program(detail.removeprefix("URI ")) and "executable" not in facts:
+                    facts.add("executable")
+                    yield part.found("executable", f"link {detail[:200]}")
                 if name not in facts:
                     facts.add(name)
                     yield part.found(name, detail)

@@ -46,6 +46,8 @@ _REJECTED = (
     "too-large",
     # No mail program of today puts the pieces together, and nobody who looks at one of them can check it.
     "message-partial",
+    # A double click shows what is in it, and nothing here opens it.
+    "disk-image",
 )
 """What a recipient must not get: runs code, or hides its content from us."""
 _TAGGED = (
@@ -62,6 +64,7 @@ _TAGGED = (
     "html-smuggling",
     "virus-suspected",
     "name-mismatch",
+    "forced-authentication",
 )
 """Seen in malware and in honest mail; refusing all of it would cost more than it brings."""
 _ACCEPTED = ("pdf-owner-restricted", "office-macro-allowed", "dmarc-reject", "dmarc-quarantine")

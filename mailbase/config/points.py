@@ -49,6 +49,7 @@ OPEN_SOURCES = frozenset({"rule", "url"})
 """Sources some of whose facts the operator names himself: in a rule file, and in ``contentfilter.urls``."""
 FINDING_POINTS: Mapping[str, float] = MappingProxyType(
     {
+        "forced-authentication": 2.0,
         "html-smuggling": 2.0,
         "name-mismatch": 1.5,
         "office-dde": 1.5,

