@@ -14,13 +14,18 @@ _STARTS = {
     b"QFI\xfb": "QCOW",
     b"LUKS\xba\xbe": "LUKS",
     b"encrcdsa": "encrypted DMG",
+    b"sprs": "sparse DMG",
+    b"ER\x02\0": "partitions of Apple",
 }
+MOUNTED = frozenset({"VHD", "VHDX", "DMG", "sparse DMG"})
+"""What a double click shows as a drive, whose files are opened with another; on Windows, and on macOS."""
 _MAGIC = tuple(_STARTS)
 _VDI = (64, b"\x7f\x10\xda\xbe")
 _TRAILERS = {b"conectix": "VHD", b"koly": "DMG"}
 _SECTOR = 512
 _BOOT = b"\x55\xaa"
 _FILE_SYSTEMS = ((3, b"NTFS    "), (3, b"EXFAT   "), (3, b"-FVE-FS-"), (54, b"FAT"), (82, b"FAT"))
+_APPLE = ((32, b"NXSB"), (0x400, b"H+\0\4"), (0x400, b"HX\0\5"))
 _EXT = (0x438, b"\x53\xef")
 
 
@@ -43,6 +48,8 @@ def disk_image(data: Content) -> str:
             return "file system"
         if _has_partitions(data):
             return "partitions"
+    if any(data[at : at + len(magic)] == magic for at, magic in _APPLE):
+        return "file system of Apple"
     if data[_EXT[0] : _EXT[0] + 2] == _EXT[1] and not any(data[:_SECTOR]):
         return "file system"
     return ""

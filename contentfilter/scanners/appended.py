@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from contentfilter.containers import shell_link
 from contentfilter.containers.cfb import MAGIC as OLE
-from contentfilter.containers.disk_image import disk_image
+from contentfilter.containers.disk_image import MOUNTED, disk_image
+from contentfilter.content.filename import suffix
 from contentfilter.content.limits import MIB
 from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.scanners.executable import dos_program
@@ -31,10 +32,12 @@ _SECTORS = 4096
 _MAX_DOCUMENTS = 20
 _DOCUMENT = 4 * MIB
 _LEAST = 512
+_MOUNTED_BY_NAME = frozenset({"vhd", "vhdx", "dmg", "sparseimage"})
 
 
 class Appended:
-    """Finds ``executable``; of disk images it says ``unscanned: unsupported``, and hands out documents."""
+    """Finds ``executable`` and ``disk-image``; says ``unscanned: unsupported`` of disk images, and hands out
+    documents in them."""
 
     name = "appended"
 
@@ -42,6 +45,8 @@ class Appended:
         data = part.data
         if kind := disk_image(data):
             yield part.unscanned("unsupported", f"disk image, {kind}")
+            if kind in MOUNTED or suffix(part.name) in _MOUNTED_BY_NAME:
+                yield part.found("disk-image", kind)
             yield from _documents(part)
         elif len(data) < _LEAST or not data.startswith(_SHOWN):
             return

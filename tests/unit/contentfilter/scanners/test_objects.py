@@ -267,6 +267,14 @@ def test_decoys_are_bounded():
 # Disk images.
 
 
+STARTS = {
+    "VMDK": b"KDMV",
+    "sparse DMG": b"sprs",
+    "Apple's partitions": b"ER\2\0",
+    "APFS": bytes(32) + b"NXSB",
+}
+
+
 def image(content: bytes, kind: str = "FAT") -> bytes:
     """A disk image of that kind with one file in it."""
     sector = bytearray(512)
@@ -279,25 +287,38 @@ def image(content: bytes, kind: str = "FAT") -> bytes:
         sector[446:462] = b"\x80\1\1\0\x07\xfe\xff\xff" + struct.pack("<II", 2048, 9999)
     elif kind == "VHDX":
         sector[:8] = b"vhdxfile"
-    elif kind == "VMDK":
-        sector[:4] = b"KDMV"
-    whole = bytes(sector) + bytes(2048) + content + bytes(-len(content) % 512)
+    elif kind in STARTS:
+        sector[: len(STARTS[kind])] = STARTS[kind]
+    between = bytearray(2048)
+    if kind in ("HFS+", "HFSX"):
+        between[512:516] = b"H+\0\4" if kind == "HFS+" else b"HX\0\5"
+    whole = bytes(sector) + bytes(between) + content + bytes(-len(content) % 512)
     return whole + {"VHD": b"conectix", "DMG": b"koly"}.get(kind, b"").ljust(512, b"\0")
 
 
-KINDS = ["FAT", "NTFS", "MBR", "VHDX", "VMDK", "VHD", "DMG"]
+MOUNTED = ["VHDX", "VHD", "DMG", "sparse DMG"]
+"""What a double click shows as a drive."""
+KINDS = ["FAT", "NTFS", "MBR", "VMDK", "Apple's partitions", "HFS+", "HFSX", "APFS", *MOUNTED]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_disk_image_with_a_program(kind: str):
-    assert found(image(PROGRAM, kind)) == {"executable"}
-    assert found(image(b"x" * 100 + shortcut(), kind)) == {"executable"}
+    alone = {"disk-image"} if kind in MOUNTED else set()
+    assert found(image(PROGRAM, kind)) == {"executable"} | alone
+    assert found(image(b"x" * 100 + shortcut(), kind)) == {"executable"} | alone
     assert reasons(image(PROGRAM, kind)) == {"unsupported"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_disk_image_with_a_text(kind: str):
-    assert (found(image(b"a text", kind)), reasons(image(b"a text", kind))) == (set(), {"unsupported"})
+    alone = {"disk-image"} if kind in MOUNTED else set()
+    assert (found(image(b"a text", kind)), reasons(image(b"a text", kind))) == (alone, {"unsupported"})
+
+
+@pytest.mark.parametrize("name", ["a.dmg", "a.VHD", "a.vhdx", "a.sparseimage"])
+def test_disk_image_that_a_double_click_mounts_for_its_name(name: str):
+    names = [{item.name for item in scan_document(end, image(b"a text")).findings} for end in (name, "a.img")]
+    assert names == [{"disk-image"}, set()]
 
 
 def test_disk_image_with_an_office_document():
