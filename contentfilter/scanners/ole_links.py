@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from contentfilter.containers.cfb import Content, Entry
+from contentfilter.containers.cfb import CompoundFile, Content, Entry
+from contentfilter.containers.mtef import READ, overflows
 from contentfilter.content.limits import KIB
 from contentfilter.content.part import Context, Found, Part
 from contentfilter.scanners.remote import is_remote
@@ -28,6 +29,7 @@ _SCRIPTS = (
 )
 """Classes of monikers that run something."""
 _LINKS = frozenset({"\x01ole", "\x03linkinfo"})
+_EQUATION, _NATIVE = "equation native", "\x01ole10native"
 _MAX_LINK = 64 * KIB
 _WIDE = re.compile(rb"(?:[\x20-\x7e]\x00){6,2000}")
 _NARROW = re.compile(rb"[\x20-\x7e]{6,2000}")
@@ -36,7 +38,7 @@ _MAX_LINKS = 1000
 
 
 class OleLinks:
-    """Finds ``office-remote-template`` and ``ole-object``."""
+    """Finds ``office-remote-template``, ``ole-object`` and ``executable``."""
 
     name = "ole-links"
 
@@ -47,7 +49,9 @@ class OleLinks:
         links = 0
         for entry in file.entries:
             key = entry.key
-            if entry.clsid in _EQUATIONS or (key == "equation native" and _of_no_class(entry)):
+            if how := _attacks(file, entry):
+                yield part.found("executable", how)
+            if entry.clsid in _EQUATIONS or (key == _EQUATION and _of_no_class(entry)):
                 yield part.found("ole-object", "equation of the old Equation Editor")
             elif key in _LINKS and entry.size:
                 links += 1
@@ -62,6 +66,17 @@ class OleLinks:
                 else:
                     if any(moniker in data for moniker in _SCRIPTS):
                         yield part.found("office-remote-template", "link that runs a script")
+
+
+def _attacks(file: CompoundFile, entry: Entry) -> str:
+    """How a stream is written to overflow the Equation Editor; empty if it is not."""
+    of_editor = entry.parent is not None and entry.parent.clsid in _EQUATIONS
+    if entry.key == _EQUATION and (of_editor or _of_no_class(entry)) and overflows(file.read(entry, READ)):
+        return "equation that overflows its editor"
+    if entry.key == _NATIVE and of_editor:
+        # The editor keeps its equations in a stream of another name, and reads this one all the same.
+        return "equation that no editor has written"
+    return ""
 
 
 def targets(data: Content) -> Iterator[str]:

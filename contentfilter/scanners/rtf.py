@@ -11,6 +11,7 @@ import binascii
 import re
 from collections.abc import Iterator
 
+from contentfilter.containers.mtef import overflows
 from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.scanners.ole_links import EQUATION_NAMES
 from contentfilter.scanners.ole_objects import native
@@ -27,6 +28,7 @@ _NUMBER = re.compile(rb"-?\d{1,100} ?")
 _HEX = b"0123456789abcdefABCDEF"
 _NO_HEX = bytes(set(range(256)) - set(_HEX))
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_UPDATED = b"\\objupdate"
 _MAX_OBJECTS = 200
 _MAX_TOKENS = 300_000
 _MAX_FIELDS, _MAX_FIELD, _MAX_FIELD_OCTETS = 20_000, 16_384, 8 << 20
@@ -40,7 +42,8 @@ _REPLACEMENT = re.compile(rb"\\'[0-9a-fA-F]{2}|[^\\{}\r\n]", re.DOTALL)
 
 
 class Rtf:
-    """Finds ``ole-object``, ``office-dde``, ``office-remote-template``; hands out embedded objects."""
+    """Finds ``ole-object``, ``executable``, ``office-dde`` and ``office-remote-template``; hands out embedded
+    objects."""
 
     name = "rtf"
 
@@ -49,7 +52,7 @@ class Rtf:
         if data.find(_START, 0, _SEARCHED) < 0:
             return
         yield from self._objects(part)
-        if b"\\objupdate" in data:
+        if _UPDATED in data:
             yield part.found("ole-object", "object that is loaded when the document is opened")
         yield from judge_fields(part, _fields(data))
         for at in _places(data, b"\\template", 100):
@@ -140,6 +143,9 @@ def _embedded(part: Part, data: bytes) -> Iterator[Found]:
     kind = kind.lower()
     if kind.startswith(EQUATION_NAMES):
         yield part.found("ole-object", "equation of the old Equation Editor")
+        if _UPDATED in part.data:
+            # No program writes that: whoever has it written wants the editor to run.
+            yield part.found("executable", "equation that is loaded when the document is opened")
     if at >= 0:
         yield part.piece("RTF object", data[at:])
         return
@@ -160,6 +166,8 @@ def _embedded(part: Part, data: bytes) -> Iterator[Found]:
         yield part.found("ole-object", f"package {name!r:.100}")
         yield part.piece(name or "RTF object", packed, name)
     elif content:
+        if kind.startswith(EQUATION_NAMES) and overflows(content):
+            yield part.found("executable", "equation that overflows its editor")
         yield part.piece("RTF object", content)
 
 

@@ -55,3 +55,11 @@ def word_6(commands: bytes) -> bytes:
     struct.pack_into("<HH", head, 0, 0xA5DC, 0x65)
     struct.pack_into("<II", head, 0x118, len(head), len(commands))
     return compound_file({"WordDocument": (bytes(head) + commands).ljust(4096, b"\0")})
+
+
+def equation(text: str = "a+b=c", font: bytes = b"") -> bytes:
+    """An equation of the old Equation Editor, with its header; ``font`` is named in front of it."""
+    named = b"\x08\x84\x01" + font + b"\0" if font else b""
+    characters = b"".join(b"\x02\x88" + struct.pack("<H", ord(character)) for character in text)
+    body = b"\x03\x01\x01\x03\x0a" + b"\x0a\x01" + named + characters + b"\0\0"
+    return struct.pack("<HIHI16x", 28, 0x20000, 0xC1C6, len(body)) + body

@@ -10,7 +10,7 @@ from contentfilter.containers.cfb import CompoundFile
 from contentfilter.containers.word_binary import WordDocument
 from contentfilter.content.scan import scan_document
 from tests.samples.compound import compound_file
-from tests.samples.word import word_6, word_document
+from tests.samples.word import equation, word_6, word_document
 
 
 def found(data: bytes) -> set[str]:
@@ -129,6 +129,18 @@ def with_class(data: bytes, kind: bytes, name: str = "Root Entry") -> bytes:
         (compound_file({"\x01Ole": b"\x01\0\0\x02" + bytes(16)}), set()),
         (with_class(compound_file({"x": bytes(100)}), EQUATION), {"ole-object"}),
         (compound_file({"Equation Native": bytes(100)}), {"ole-object"}),
+        (compound_file({"Equation Native": equation()}), {"ole-object"}),
+        (compound_file({"eQUATION nATIVE": equation(font=b"A" * 44)}), {"ole-object", "executable"}),
+        (with_class(compound_file({"Equation Native": equation(font=b"A" * 44)}), MATHTYPE), set()),
+        (
+            with_class(compound_file({"Equation Native": equation(font=b"A" * 44)}), EQUATION),
+            {"ole-object", "executable"},
+        ),
+        (
+            with_class(compound_file({"\x01oLE10nATIVE": b"\x20\0\0\0" + bytes(32)}), EQUATION),
+            {"ole-object", "executable"},
+        ),
+        (with_class(compound_file({"\x01Ole10Native": b"\x20\0\0\0" + bytes(32)}), MATHTYPE), set()),
         (with_class(compound_file({"Equation Native": bytes(100)}), MATHTYPE), set()),
         (
             with_class(compound_file({"ObjectPool": {"_1": {"x": bytes(9)}}}), EQUATION, "_1"),

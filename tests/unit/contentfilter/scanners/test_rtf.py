@@ -11,6 +11,7 @@ import pytest
 from contentfilter.content.scan import scan_document
 from contentfilter.scanners.rtf import object_readings
 from tests.samples.office import doc
+from tests.samples.word import equation
 
 PROGRAM = b"MZ" + bytes(58) + struct.pack("<I", 64) + b"PE\0\0" + bytes(100)
 
@@ -75,11 +76,21 @@ def test_a_number_behind_bin_is_no_data_for_other_words():
     assert object_readings(b"41\\bin2 }}42}", 0, 100)[0] == [b"A}}B"]
 
 
+def test_equation_that_is_loaded_when_the_document_is_opened():
+    data = rtf(hexed(ole1(b"Equation.3", bytes(50))))
+    assert found(data) == {"ole-object"}
+    assert found(data.replace(b"\\objdata", b"\\objupdate\\objdata")) == {"ole-object", "executable"}
+    package = rtf(hexed(ole1(b"Paint.Picture", bytes(50))))
+    assert found(package.replace(b"\\objdata", b"\\objupdate\\objdata")) == {"ole-object"}
+
+
 @pytest.mark.parametrize(
     ("data", "names"),
     [
         (ole1(b"Equation.3", b"\x1c" + bytes(50)), {"ole-object"}),
         (ole1(b"eQuAtIoN.2", bytes(50)), {"ole-object"}),
+        (ole1(b"Equation.3", equation(font=b"calc.exe ".ljust(60, b"A"))), {"ole-object", "executable"}),
+        (ole1(b"Equation.3", equation(font=b"Times New Roman, of a name of thirty")), {"ole-object"}),
         (ole1(b"Equation.DSMT4", bytes(50)), set()),
         (ole1(b"x", b"", 1, b"http://evil.example/x.hta"), {"office-remote-template"}),
         (ole1(b"x", b"", 1, b"C:\\a.doc"), set()),
