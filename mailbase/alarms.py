@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any, Protocol
 
+SET_BACK = 0.05
+"""Seconds by which a timer is no more than early."""
+
 
 class Sleeper(Protocol):
     """What waits; told apart by identity."""
@@ -27,6 +30,8 @@ class Alarms:
         self._clock = clock
         self._due: OrderedDict[Sleeper, float] = OrderedDict()
         self._timer: Any = None
+        self._rings_at = 0.0
+        """Clock seconds for which the timer was set."""
         self._latest = float("-inf")
 
     def __len__(self) -> int:
@@ -41,7 +46,7 @@ class Alarms:
             return False
         self._due[sleeper] = self._latest = due
         if self._timer is None:
-            self._timer = self._clock.callLater(max(0.0, due - self._clock.seconds()), self._ring)
+            self._wind(due, self._clock.seconds())
         return True
 
     def clear(self, sleeper: Sleeper) -> bool:
@@ -53,14 +58,23 @@ class Alarms:
             self._timer = None
         return found
 
+    def _wind(self, due: float, now: float) -> None:
+        self._rings_at = due
+        self._timer = self._clock.callLater(max(0.0, due - now), self._ring)
+
     def _ring(self) -> None:
         self._timer = None
         now = self._clock.seconds()
         due = self._due
+        if (back := self._rings_at - now) > SET_BACK:
+            # Its time has passed, and the clock was set back meanwhile: all times are nearer than they seem.
+            for sleeper in due:
+                due[sleeper] -= back
+            self._latest -= back
         woken = []
         while due and next(iter(due.values())) <= now:
             woken.append(due.popitem(last=False)[0])
         if due:
-            self._timer = self._clock.callLater(next(iter(due.values())) - now, self._ring)
+            self._wind(next(iter(due.values())), now)
         for sleeper in woken:
             sleeper.wake()

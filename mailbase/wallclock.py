@@ -32,6 +32,8 @@ class WallClock:
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         reactor.seconds = steady
+        self.steady = reactor
+        """For what reckons in times that it tells nobody."""
         self._reactor = reactor
         self.seconds = seconds
         # The one that is called for each request.

@@ -14,6 +14,7 @@ from mailbase.dns.resolv_conf import PATH, system_servers
 from mailbase.dns.sockets import Sockets
 from mailbase.dns.upstreams import Upstream
 from mailbase.logs import Log
+from mailbase.wallclock import WallClock
 
 
 def servers_of(settings: DnsSettings, resolv_conf: Path = PATH) -> list[Address]:
@@ -50,6 +51,14 @@ def build_resolver(
         consumers: who will ask, for the metrics.
         changed: called with a server that went down or came back; see :func:`told_to`.
     """
+    # What is remembered of answers and servers must not last longer because the clock was set back.
+    clock = reactor.steady if isinstance(reactor, WallClock) else reactor
     return CachingResolver(
-        reactor, Sockets(reactor), servers_of(settings), settings, DnsMetrics(consumers), changed
+        clock,
+        Sockets(clock),
+        servers_of(settings),
+        settings,
+        DnsMetrics(consumers),
+        changed,
+        reactor.seconds,
     )

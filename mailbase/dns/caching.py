@@ -135,6 +135,7 @@ class CachingResolver(Resolver):
     terms: the configuration's ``dns``.
     metrics: knows the consumers.
     changed: called with a server that went down or came back.
+    seconds: the clock of those who ask, by which their deadlines are; None: ``clock``.
     """
 
     def __init__(
@@ -145,9 +146,11 @@ class CachingResolver(Resolver):
         terms: Terms,
         metrics: DnsMetrics,
         changed: Callable[[Upstream], None] = lambda server: None,
+        seconds: Callable[[], float] | None = None,
     ) -> None:
         self._clock = clock
         self._seconds: Callable[[], float] = clock.seconds
+        self._askers_seconds = seconds or clock.seconds
         self._network = network
         self._terms = terms
         self._cache = Cache(terms.cache_size)
@@ -297,11 +300,11 @@ class CachingResolver(Resolver):
         elif consumer not in job.consumers:
             job.consumers |= alone
         timer = None
-        if deadline is not None and deadline < job.end:
-            if deadline <= now:
+        if deadline is not None and (left := deadline - self._askers_seconds()) < job.end - now:
+            if left <= 0:
                 self._counts[consumer, TimedOut.result] += 1
                 return TimedOut("the deadline has passed")
-            timer = self._clock.callLater(deadline - now, self._overdue, job, asker, place)
+            timer = self._clock.callLater(left, self._overdue, job, asker, place)
         job.seats.append((asker, place, consumer, timer))
         return None
 

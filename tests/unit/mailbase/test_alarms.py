@@ -86,3 +86,28 @@ def test_a_clock_that_was_put_back_is_followed_when_nobody_waits() -> None:
     assert alarms.set(second, 2.0)
     clock.advance(2.0)
     assert second.woken == [2.0]
+
+
+class SetBack(Clock):
+    """Its timers go by themselves, as with :class:`mailbase.wallclock.WallClock`; its time may be set."""
+
+    corrected = 0.0
+
+    def wall(self) -> float:
+        return self.rightNow + self.corrected
+
+
+def test_a_clock_that_is_set_back_lets_nobody_sleep_on() -> None:
+    clock = SetBack()
+    wall = Clock()
+    wall.seconds = clock.wall  # type: ignore[method-assign]
+    wall.callLater = clock.callLater  # type: ignore[method-assign]
+    alarms = Alarms(wall)
+    sleepers = [Sleeper(clock) for _ in range(3)]
+    for number, sleeper in enumerate(sleepers):
+        assert alarms.set(sleeper, clock.wall() + 5 + number)
+    clock.corrected = -3600.0
+    clock.pump([0.5] * 16)
+    assert [sleeper.woken for sleeper in sleepers] == [[5.0], [6.0], [7.0]]
+    assert alarms.set(Sleeper(clock), clock.wall() + 5)
+    assert len(clock.getDelayedCalls()) == 1

@@ -62,6 +62,8 @@ class Scene:
     def __init__(self, *servers: Address, consumers=("spf", "dnsbl"), **settings: object) -> None:
         self.clock = Clock()
         self.clock.advance(1000.0)
+        self.ahead = 0.0
+        """Seconds by which the clock of those who ask is."""
         self.sent: list[Sent] = []
         self.error: OSError | None = None
         self.refusing = False
@@ -76,6 +78,7 @@ class Scene:
             DnsSettings(**settings),
             self.metrics,
             lambda server: self.downs.append((server.address, server.down)),
+            lambda: self.clock.seconds() + self.ahead,
         )
 
     def datagram(self, server, packet, listener):

@@ -39,6 +39,17 @@ def test_a_deadline_ends_the_waiting_and_not_the_look_up() -> None:
     assert not scene.clock.getDelayedCalls()
 
 
+@pytest.mark.parametrize("ahead", [-3600.0, 1_700_000_000.0])
+def test_a_deadline_is_by_the_clock_of_who_asks(ahead: float) -> None:
+    scene = Scene()
+    scene.ahead = ahead
+    result = scene.ask(deadline=scene.clock.seconds() + ahead + 0.5)
+    scene.clock.advance(0.49)
+    assert not result
+    scene.clock.advance(0.01)
+    assert isinstance(result[0], TimedOut)
+
+
 def test_a_deadline_that_has_passed_still_warms_the_memory() -> None:
     scene = Scene()
     assert isinstance(scene.ask(deadline=scene.clock.seconds())[0], TimedOut)
