@@ -19,7 +19,8 @@ _CONTACT = re.compile(r"[\x20-\x7e]{0,120}")
 
 def _hostname(value: str) -> str:
     name = normal_domain(value)
-    if name is None or "." not in name:
+    # An address is no name: servers that are greeted with one would refuse our callouts.
+    if name is None or "." not in name or name.startswith("[") or name.rpartition(".")[2].isdigit():
         raise ValueError(f"expected a full host name such as mx.example.org, got {shown(value)}")
     return name
 

@@ -147,6 +147,14 @@ CASES = {
         "identity: {hostname: gateway}",
         ["f.yaml:1: identity.hostname: expected a full host name such as mx.example.org, got 'gateway'"],
     ),
+    "address for a host name": (
+        "identity: {hostname: 192.0.2.1}",
+        ["f.yaml:1: identity.hostname: expected a full host name such as mx.example.org, got '192.0.2.1'"],
+    ),
+    "literal for a host name": (
+        "identity: {hostname: '[192.0.2.1]'}",
+        ["f.yaml:1: identity.hostname: expected a full host name such as mx.example.org, got '[192.0.2.1]'"],
+    ),
     "relay": (
         "identity: {relays: [mx_1.example.org]}",
         [
