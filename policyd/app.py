@@ -67,7 +67,7 @@ from policyd.reputation.traps import Traps
 from policyd.server.readers import Readers
 from policyd.server.server import PolicyServer
 from policyd.socketmap.server import SocketmapServer
-from policyd.state.state import open_state
+from policyd.state.opening import open_state
 
 NEEDS_RESTART = ("listen", "socket_mode", "socketmap", "control", "metrics")
 """Settings of ``policyd`` that a reload does not change."""

@@ -112,7 +112,11 @@ def said_all(sources: Sources, requests: int) -> bool:
     for remark in remarks(sources.counts):
         print(f"note: {remark}", file=sys.stderr)
     if not requests:
-        print("policyd: no requests in these files", file=sys.stderr)
+        print(
+            "policyd: no requests in these files; what can be read: recordings (policyd record), "
+            "lines of syslog, journalctl's output as it is or with -o export or -o json",
+            file=sys.stderr,
+        )
     return requests > 0
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from policyd.replay import decisions
+from policyd.replay.journald import syslog_lines
 from policyd.replay.past import Gap, Line, Recorded
 from policyd.replay.postfix import PostfixLog, Tally
 from policyd.replay.recording import is_header, line_of
@@ -206,6 +207,14 @@ def _by_time(streams: Sequence[Iterator[Line]]) -> Iterator[Line]:
 
 
 def _lines(path: Path, cut: Callable[[], None] = lambda: None) -> Iterator[bytes]:
+    """The lines of a file, or of a journal's entries; an empty one for each that cannot be read.
+
+    Arguments and errors as for :func:`_raw_lines`.
+    """
+    return syslog_lines(_raw_lines(path, cut))
+
+
+def _raw_lines(path: Path, cut: Callable[[], None]) -> Iterator[bytes]:
     """The lines of a file; an empty one for each that is too long.
 
     Arguments:

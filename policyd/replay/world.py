@@ -38,7 +38,7 @@ from policyd.replay.seeds import SeededLedger
 from policyd.replay.watch import Watch
 from policyd.reputation.networks import REPUTATION, Reputation
 from policyd.reputation.traps import Traps
-from policyd.state.state import open_state
+from policyd.state.opening import open_state
 
 HOUSEKEEPING = 2_000
 """Requests after which the store writes and forgets."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,7 @@ from policyd.reputation.networks import REPUTATION, Reputation
 from policyd.reputation.outcomes import OUTCOMES, Outcomes
 from policyd.reputation.traps import Traps
 from policyd.state.tables import TABLES
+from tests.unit.workers import ManualWorker
 
 START = 1_800_000_000.0
 
@@ -51,29 +51,6 @@ servers:
     domains: {inst.example: , quiet.example: {greylisting: false}}
     systems: [198.51.100.0/24, "2001:db8:1::/48", printer.inst.example, 203.0.113.77]
 """
-
-
-class ManualWorker:
-    """Runs jobs when told to."""
-
-    def __init__(self) -> None:
-        self.jobs: deque[Any] = deque()
-
-    def submit(self, job: Any, done: Any) -> None:
-        self.jobs.append((job, done))
-
-    def run(self) -> None:
-        while self.jobs:
-            job, done = self.jobs.popleft()
-            try:
-                result, failed = job(), None
-            except Exception as error:
-                result, failed = None, error
-            done(result, failed)
-
-    def stop(self, timeout: float) -> bool:
-        self.run()
-        return True
 
 
 NO_EVIDENCE = "flows: {inbound: {checks: false}}"

@@ -15,17 +15,17 @@ from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
-import policyd.shared.state
+import policyd.state.redis
 from mailbase.config import load
 from mailbase.logs import Log
 from policyd import app
 from policyd.app import Daemon
 from policyd.callout.conversation import Outcome
-from tests.unit.mailbase.store.redis.conftest import Server as RedisServer
+from tests.unit.mailbase.store.redis.server import Server as RedisServer
 from tests.unit.names import Names
+from tests.unit.workers import ManualWorker
 
 from .callouts import replies
-from .conftest import ManualWorker
 
 KNOWN = replies("250 ok", "550 5.1.1 no such user")
 
@@ -180,7 +180,7 @@ class Wired:
         patch.setattr(app, "build_resolver", self.names.resolver)
         patch.setattr(app, "Dialler", lambda reactor: self._dial)
         patch.setattr(app, "deferToThreadPool", lambda reactor, pool, read: _now(read))
-        patch.setattr(policyd.shared.state, "connector", lambda *_, **__: self.redis.connect)
+        patch.setattr(policyd.state.redis, "connector", lambda *_, **__: self.redis.connect)
         for module in ("mailbase.store.store", "policyd.journal.journal"):
             patch.setattr(f"{module}.ThreadWorker", lambda name, call: self.disk)
         self.write()

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.unit.workers import ManualWorker
+
 from ..callouts import World
-from ..conftest import ManualWorker
 
 
 @pytest.fixture

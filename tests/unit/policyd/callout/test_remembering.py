@@ -10,9 +10,9 @@ from twisted.internet.defer import Deferred
 
 from mailbase.store import StoreError
 from policyd.callout.result import Result
+from tests.unit.workers import ManualWorker
 
 from ..callouts import ADA, ALL, CATCH_ALL, DOWN, KNOWN, TEMPORARY, UNKNOWN, World, replies, terms
-from ..conftest import ManualWorker
 
 
 def test_results_live_as_long_as_they_should(world: World) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,34 +20,12 @@ from policyd.journal.file import JournalFile
 from policyd.journal.journal import Journal, Terms
 from policyd.journal.masks import Masks
 from policyd.protocol.request import Request, request_of
+from tests.unit.workers import ManualWorker
 
 START = 1_800_000_000.0
 DAY = 86400.0
 FACTS = (RelayFact(Relaying.SERVED, "registered-domain"), GreylistFact(Grey.NEW, 300))
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-
-
-class ManualWorker:
-    """Runs jobs when told to."""
-
-    def __init__(self) -> None:
-        self.jobs: deque[Any] = deque()
-
-    def submit(self, job: Any, done: Any) -> None:
-        self.jobs.append((job, done))
-
-    def run(self) -> None:
-        while self.jobs:
-            job, done = self.jobs.popleft()
-            try:
-                result, failed = job(), None
-            except Exception as error:
-                result, failed = None, error
-            done(result, failed)
-
-    def stop(self, timeout: float) -> bool:
-        self.run()
-        return True
 
 
 class Desk:

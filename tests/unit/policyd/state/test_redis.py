@@ -20,7 +20,8 @@ from policyd.evidence.facts import Grey
 from policyd.greylist.identity import Caller
 from policyd.shared.ledger import RedisLedger
 from policyd.shared.shelf import RosterShelf
-from policyd.state.state import State, open_state
+from policyd.state.opening import open_state
+from policyd.state.state import State
 from policyd.state.tables import TABLES
 
 CALLER = Caller(b"\xc0\0\2\1", ("192.0.2.0/24", "spf:a.example"))
@@ -118,7 +119,7 @@ def test_connecting_begins_with_the_reactor_and_ends_before_it(reactor: Reactor,
 
 def test_the_password_is_read_from_its_file(reactor: Reactor, log: Log, tmp_path: Path) -> None:
     from mailbase.config.redis import parse_redis
-    from policyd.shared.state import connect
+    from policyd.state.redis import connect
 
     (tmp_path / "password").write_text("s3cret\r\n")
     settings = loads("store: {url: 'redis://node@192.0.2.1', password_file: password}", folder=tmp_path)
