@@ -18,18 +18,13 @@ from contentfilter.containers.noise import is_noise
 from contentfilter.containers.sevenzip import read_7z, with_header, write_7z
 from contentfilter.containers.sevenzip_streams import AES, COPY, LZMA2, Coder, FileEntry, Folder
 from contentfilter.containers.sevenziplock import Lock, lock_of, unlocked
-from contentfilter.content.scan import scan_message
-from tests.samples.messages import attachment, message, multipart, text
+from tests.samples.messages import attachment, text
 from tests.samples.office import docm, docx
+
+from ..scanned import mail
 
 MACROS = {"office-macro", "office-macro-suspicious"}
 START = bytes(range(100, 116))
-
-
-def mail(*parts: bytes) -> tuple[set[str], set[str]]:
-    result = scan_message(message(multipart(*parts)))
-    assert "failed" not in {entry.reason for entry in result.unscanned}, result.unscanned
-    return {found.name for found in result.findings}, {entry.reason for entry in result.unscanned}
 
 
 @functools.cache

@@ -10,21 +10,13 @@ import pytest
 
 from contentfilter.containers.cabinet import MSZIP, CabinetError, read_cabinet, unpack
 from contentfilter.content.results import ScanResult
-from contentfilter.content.scan import ScanOptions, scan_document
+from contentfilter.content.scan import ScanOptions
 from tests.samples.cabinets import cab
 from tests.samples.office import docm
 
+from ..scanned import macros, scan
+
 TEXT = b"the quick brown fox\n" * 4000
-
-
-def scan(data: bytes, options: ScanOptions | None = None) -> ScanResult:
-    result = scan_document("x", data, options)
-    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
-    return result
-
-
-def places(result: ScanResult) -> set[str]:
-    return {finding.part for finding in result.findings if finding.name == "office-macro"} - {"x"}
 
 
 def reasons(result: ScanResult) -> set[str]:
@@ -41,7 +33,7 @@ def test_files(method: int):
         members.values()
     )
     result = scan(cab(members, method))
-    assert places(result) == {"x/folder/b.doc"}
+    assert macros(result) == {"x/folder/b.doc"}
     assert not result.unscanned
 
 
@@ -67,7 +59,7 @@ def test_one_of_several():
     last = data.index(b"b\0", 60) - 16
     struct.pack_into("<H", data, last + 8, 0xFFFE)
     result = scan(bytes(data))
-    assert places(result) == {"x/a.doc"}
+    assert macros(result) == {"x/a.doc"}
     assert reasons(result) == {"unsupported"}
 
 
@@ -93,7 +85,7 @@ def lzx(content: bytes) -> bytes:
 
 def test_lzx():
     result = scan(lzx(docm()))
-    assert places(result) == {"x/a.doc"}
+    assert macros(result) == {"x/a.doc"}
     assert not result.unscanned
     assert reasons(scan(lzx(docm())[:-100])) == {"malformed"}
 

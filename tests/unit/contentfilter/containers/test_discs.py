@@ -7,26 +7,17 @@ import os
 import pytest
 
 from contentfilter.containers.udf import Udf, UdfError, find_udf
-from contentfilter.content.results import ScanResult
-from contentfilter.content.scan import ScanOptions, scan_document
+from contentfilter.content.scan import ScanOptions
 from tests.samples.discs import SECTOR, udf
 from tests.samples.office import docm
 from tests.samples.written import written
+
+from ..scanned import macros, scan
 
 SHAPES = pytest.mark.parametrize(
     "shape", [{}, {"extended": True}, {"long": True}, {"long": True, "metadata": True}], ids=str
 )
 MEMBERS = {"a.txt": b"text" * 1000, "folder/b.bin": os.urandom(10_000), "empty": b""}
-
-
-def scan(data: bytes, options: ScanOptions | None = None) -> ScanResult:
-    result = scan_document("x", data, options)
-    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
-    return result
-
-
-def places(result: ScanResult) -> set[str]:
-    return {finding.part for finding in result.findings if finding.name == "office-macro"} - {"x"}
 
 
 @SHAPES
@@ -39,17 +30,17 @@ def test_files_of_udf(shape: dict[str, bool]):
 @SHAPES
 def test_what_is_in_them(shape: dict[str, bool]):
     result = scan(udf({"readme": b"text", "invoice/b.doc": docm()}, **shape))
-    assert places(result) == {"x/invoice/b.doc"}
+    assert macros(result) == {"x/invoice/b.doc"}
     assert not result.unscanned
 
 
 def test_both_file_systems_count():
     shown = written("iso9660", {"harmless.txt": b"text" * 500})
     result = scan(udf({"b.doc": docm()}, front=shown))
-    assert places(result) == {"x/b.doc"}
+    assert macros(result) == {"x/b.doc"}
     assert result.parts > 2
     hidden = written("iso9660", {"b.doc": docm()})
-    assert places(scan(udf({"harmless.txt": b"text"}, front=hidden))) == {"x/b.doc"}
+    assert macros(scan(udf({"harmless.txt": b"text"}, front=hidden))) == {"x/b.doc"}
 
 
 def test_what_is_in_each_tree_of_names_is_scanned_once():
@@ -65,7 +56,7 @@ def test_names_of_joliet_alone_hide_nothing():
     assert data[at] == 2
     root = int.from_bytes(data[at + 158 : at + 162], "little") * SECTOR
     data[root + 68 : root + SECTOR] = bytes(SECTOR - 68)
-    assert places(scan(bytes(data))) != set()
+    assert macros(scan(bytes(data))) != set()
 
 
 def test_udf_that_leads_nowhere_is_told():

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from contentfilter.containers.access import lock_of
 from contentfilter.containers.ooxmllock import Agile, LockError, Standard, UnknownLock, read_lock
-from contentfilter.content.scan import ScanOptions, scan_document, scan_message
+from contentfilter.content.scan import ScanOptions, scan_document
 from tests.samples.compound import compound_file
-from tests.samples.messages import attachment, message, multipart, text
+from tests.samples.messages import attachment, text
 from tests.samples.office import (
     BOF,
     EOF,
@@ -35,19 +35,9 @@ from tests.samples.office import (
     xls,
 )
 
+from ..scanned import mail, scanned
+
 MACROS = {"office-macro", "office-macro-suspicious"}
-
-
-def mail(*parts: bytes) -> tuple[set[str], set[str]]:
-    result = scan_message(message(multipart(*parts)))
-    assert "failed" not in {entry.reason for entry in result.unscanned}, result.unscanned
-    return {found.name for found in result.findings}, {entry.reason for entry in result.unscanned}
-
-
-def scanned(data: bytes, options: ScanOptions | None = None) -> tuple[set[str], set[str]]:
-    result = scan_document("x", data, options)
-    assert "failed" not in {entry.reason for entry in result.unscanned}, result.unscanned
-    return {found.name for found in result.findings}, {entry.reason for entry in result.unscanned}
 
 
 # OOXML.

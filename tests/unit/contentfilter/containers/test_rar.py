@@ -8,28 +8,15 @@ import zlib
 import pytest
 
 from contentfilter.containers.rar import RarError, read_rar
-from contentfilter.content.results import ScanResult
-from contentfilter.content.scan import ScanOptions, scan_document
+from contentfilter.content.scan import ScanOptions
 from mailbase.vocabulary import Unscanned
 from tests.samples.office import docm
 from tests.samples.rar import MARK4, MARK5, File, block4, block5, number, rar4, rar5
 
+from ..scanned import macros, names, scan
+
 TEXT = b"the quick brown fox\n" * 50
 BOTH = pytest.mark.parametrize("make", [rar4, rar5])
-
-
-def scan(data: bytes, options: ScanOptions | None = None) -> ScanResult:
-    result = scan_document("x", data, options)
-    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
-    return result
-
-
-def macros(result: ScanResult) -> set[str]:
-    return {finding.part for finding in result.findings if finding.name == "office-macro"} - {"x"}
-
-
-def names(result: ScanResult) -> set[str]:
-    return {finding.name for finding in result.findings}
 
 
 @BOTH

@@ -11,19 +11,14 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from contentfilter.containers.rar import Block5
 from contentfilter.containers.rarlock import Lock, read_lock
-from contentfilter.content.scan import scan_message
-from tests.samples.messages import attachment, message, multipart, text
+from tests.samples.messages import attachment, text
 from tests.samples.office import docm, docx
 from tests.samples.rar import MARK4, MARK5, block4, block5, number, squeezed5
 
+from ..scanned import mail
+
 MACROS = {"office-macro", "office-macro-suspicious"}
 SALT, START = bytes(range(16)), bytes(range(16, 32))
-
-
-def mail(*parts: bytes) -> tuple[set[str], set[str]]:
-    result = scan_message(message(multipart(*parts)))
-    assert "failed" not in {entry.reason for entry in result.unscanned}, result.unscanned
-    return {found.name for found in result.findings}, {entry.reason for entry in result.unscanned}
 
 
 def encrypted(key: bytes, start: bytes, data: bytes) -> bytes:

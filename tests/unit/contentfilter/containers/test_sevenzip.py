@@ -24,17 +24,9 @@ from tests.samples.programs import pe
 from tests.samples.sevenzip import AES, COPY, LZMA2, File, compressed, huge, locked, seven_zip, stored
 from tests.samples.written import written
 
+from ..scanned import names, scan
+
 PACKED = [(LZMA2,), (COPY,), ()]
-
-
-def scan(data: bytes) -> ScanResult:
-    result = scan_document("x", data)
-    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
-    return result
-
-
-def names(result: ScanResult) -> set[str]:
-    return {finding.name for finding in result.findings}
 
 
 def reasons(result: ScanResult) -> set[tuple[str, str]]:

@@ -8,15 +8,10 @@ import pytest
 
 from contentfilter.containers.cfb import CompoundFile
 from contentfilter.containers.word_binary import WordDocument
-from contentfilter.content.scan import scan_document
 from tests.samples.compound import compound_file
 from tests.samples.word import equation, word_6, word_document
 
-
-def found(data: bytes) -> set[str]:
-    result = scan_document("document", data)
-    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
-    return {finding.name for finding in result.findings}
+from ..scanned import found
 
 
 def document(data: bytes) -> WordDocument:

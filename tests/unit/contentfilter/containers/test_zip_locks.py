@@ -20,6 +20,8 @@ from tests.samples.office import docm, docx
 from tests.samples.written import written
 from tests.samples.ziplocks import aes, traditional
 
+from ..scanned import mail
+
 MACROS = {"office-macro", "office-macro-suspicious"}
 KINDS = ("traditional", "aes128", "aes192", "aes256")
 
@@ -41,12 +43,6 @@ def locked(kind: str, password: bytes, members: dict[str, bytes], packing: str =
 
 def never() -> bool:
     return False
-
-
-def mail(*parts: bytes) -> tuple[set[str], set[str]]:
-    result = scan_message(message(multipart(*parts)))
-    assert "failed" not in {entry.reason for entry in result.unscanned}
-    return {found.name for found in result.findings}, {entry.reason for entry in result.unscanned}
 
 
 @pytest.mark.parametrize("packing", ["deflate", "store"])

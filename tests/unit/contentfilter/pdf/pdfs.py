@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import pikepdf
 
-from contentfilter.content.scan import ScanOptions, scan_document
 from tests.samples.office import MACRO, docm
 from tests.samples.pdf import pdf
 
 PROGRAM = docm(MACRO)
 MACROS = {"office-macro", "office-macro-suspicious"}
-
-
-def scanned(data: bytes, options: ScanOptions | None = None) -> tuple[set[str], set[str]]:
-    result = scan_document("x", data, options)
-    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
-    return {finding.name for finding in result.findings}, {item.reason for item in result.unscanned}
 
 
 def attach(document: pikepdf.Pdf, name: str, content: bytes) -> None:

@@ -13,7 +13,8 @@ from contentfilter.content.scan import ScanOptions
 from tests.samples.bombs import deflated_zeros
 from tests.samples.pdf import pdf, raw_pdf, stream, with_object_stream
 
-from .pdfs import LOCKED_OLD, lzw_encoded, scanned
+from ..scanned import scanned
+from .pdfs import LOCKED_OLD, lzw_encoded
 
 
 def zeros(levels: int, size: int = 400 << 20) -> bytes:

@@ -12,7 +12,8 @@ from contentfilter.pdf.streams import lzw
 from contentfilter.pdf.syntax import documents
 from tests.samples.pdf import pdf, raw_pdf, stream
 
-from .pdfs import LOCKED, MACROS, PROGRAM, SCRIPT, attach, lzw_encoded, scanned
+from ..scanned import scanned
+from .pdfs import LOCKED, MACROS, PROGRAM, SCRIPT, attach, lzw_encoded
 
 # Embedded files.
 

@@ -12,7 +12,8 @@ from contentfilter.content.scan import scan_message
 from tests.samples.messages import attachment, message, multipart, text
 from tests.samples.pdf import pdf, raw_pdf, stream
 
-from .pdfs import LOCKED, LOCKED_OLD, MACROS, PROGRAM, attach, locked, scanned
+from ..scanned import scanned
+from .pdfs import LOCKED, LOCKED_OLD, MACROS, PROGRAM, attach, locked
 
 LOCKS = {
     "R2": {"R": 2, "aes": False, "metadata": False},

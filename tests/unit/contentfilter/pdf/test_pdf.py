@@ -12,7 +12,8 @@ from tests.samples.archives import stored_zip
 from tests.samples.compound import compound_file
 from tests.samples.pdf import PAGE, raw_pdf, stream, with_object_stream
 
-from .pdfs import SCRIPT, locked, scanned
+from ..scanned import scanned
+from .pdfs import SCRIPT, locked
 
 SCRIPTS = {
     "open action": raw_pdf(b"/OpenAction" + SCRIPT),

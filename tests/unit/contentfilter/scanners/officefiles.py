@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from contentfilter.content.scan import ScanOptions, scan_document
+from contentfilter.content.scan import scan_document
 from tests.samples.office import (
     MACRO,
     vba_project,
@@ -12,12 +12,6 @@ from tests.samples.office import (
 
 SUSPICIOUS = {"office-macro", "office-macro-suspicious"}
 PROJECT = vba_project(MACRO)
-
-
-def found(data: bytes, options: ScanOptions | None = None) -> set[str]:
-    result = scan_document("document", data, options)
-    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
-    return {finding.name for finding in result.findings}
 
 
 def unscanned(data: bytes) -> set[str]:

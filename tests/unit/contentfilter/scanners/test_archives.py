@@ -12,7 +12,6 @@ from contentfilter.containers.formats import find_formats
 from contentfilter.containers.zstandard import frames_end
 from contentfilter.content.limits import Budget
 from contentfilter.content.part import Context, Part
-from contentfilter.content.results import ScanResult
 from contentfilter.content.scan import ScanOptions, scan_document
 from contentfilter.scanners.archives import Archives
 from mailbase.vocabulary import Unscanned
@@ -20,18 +19,9 @@ from tests.samples.cabinets import arj, lha
 from tests.samples.office import docm
 from tests.samples.written import compressed, written
 
+from ..scanned import scan, scanned
+
 PROGRAM = b"MZ" + bytes(58) + b"\x40\0\0\0PE\0\0" + bytes(200)
-
-
-def scan(data: bytes, options: ScanOptions | None = None) -> ScanResult:
-    result = scan_document("x", data, options)
-    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
-    return result
-
-
-def scanned(data: bytes, options: ScanOptions | None = None) -> tuple[set[str], set[str]]:
-    result = scan(data, options)
-    return {finding.name for finding in result.findings}, {item.reason for item in result.unscanned}
 
 
 ARCHIVES = {

@@ -20,13 +20,9 @@ from tests.samples.archives import DEFLATED, STORED, Item, archive, deflated, it
 from tests.samples.messages import attachment, message, multipart, text
 from tests.samples.office import MACRO, docm, docx
 
+from ..scanned import scanned
+
 PROGRAM = b"MZ" + bytes(58) + struct.pack("<I", 64) + b"PE\0\0" + bytes(100)
-
-
-def scanned(data: bytes, options: ScanOptions | None = None) -> tuple[set[str], set[str]]:
-    result = scan_document("x", data, options)
-    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
-    return {finding.name for finding in result.findings}, {item.reason for item in result.unscanned}
 
 
 # ZIP.

@@ -6,15 +6,11 @@ import base64
 
 import pytest
 
-from contentfilter.content.scan import ScanOptions, scan_document
+from contentfilter.content.scan import ScanOptions
 from tests.samples.archives import plain_zip
 from tests.samples.pdf import raw_pdf
 
-
-def scanned(data: bytes, options: ScanOptions | None = None) -> tuple[set[str], set[str]]:
-    result = scan_document("x", data, options)
-    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
-    return {finding.name for finding in result.findings}, {item.reason for item in result.unscanned}
+from ..scanned import scanned
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ import pytest
 
 from contentfilter.containers import hangul
 from contentfilter.containers.cfb import CompoundFile
-from contentfilter.content.scan import scan_document
 from tests.samples.archives import plain_zip
 from tests.samples.compound import Tree, compound_file
 from tests.samples.office import MACRO, doc
 from tests.samples.programs import pe
+
+from ..scanned import scan, told
 
 COMPRESSED = 1
 HEADER = "var Documents = XHwpDocuments;\r\nvar Document = Documents.Active_XHwpDocument;\r\n"
@@ -50,9 +51,7 @@ def hwp(flags: int = COMPRESSED, code: bytes = b"", **files: bytes) -> bytes:
 
 
 def scanned(data: bytes, name: str = "a.hwp") -> tuple[set[str], set[str]]:
-    result = scan_document(name, data)
-    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
-    return {finding.name for finding in result.findings}, {item.reason for item in result.unscanned}
+    return told(scan(data, name=name))
 
 
 @pytest.mark.parametrize("bit", [1, 4, 8, 10])

@@ -21,6 +21,8 @@ from tests.samples.messages import attachment, message, multipart, text
 from tests.samples.office import docm
 from tests.samples.programs import pe, shortcut
 
+from ..scanned import names, scan
+
 ARCHIVE = plain_zip({"invoice.exe": pe()})
 ENCODED = base64.b64encode(ARCHIVE).decode()
 LONG = base64.b64encode(ARCHIVE + plain_zip({"b.txt": bytes(range(256))})).decode()
@@ -38,9 +40,7 @@ def page(script: str, body: str = "", build: str = BUILD % "invoice.zip") -> byt
 
 
 def found(data: bytes, name: str = "invoice.html", options: ScanOptions | None = None) -> set[str]:
-    result = scan_document(name, data, options)
-    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
-    return {finding.name for finding in result.findings}
+    return names(scan(data, options, name))
 
 
 def pieces(text: str, size: int) -> list[str]:

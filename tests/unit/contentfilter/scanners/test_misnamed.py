@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from contentfilter.content.filename import deception, suffix, suffixes
-from contentfilter.content.scan import scan_document, scan_message
+from contentfilter.content.scan import scan_message
 from tests.samples.archives import plain_zip
 from tests.samples.compound import compound_file
 from tests.samples.messages import attachment, message, multipart, text
 from tests.samples.office import docx
 from tests.samples.programs import pe, shortcut
+
+from ..scanned import scan
 
 PAGE = b"<!DOCTYPE html><html><body>hello, this is a page</body></html>"
 RTF = b"{\\rtf1\\ansi hello, this is a text}"
@@ -20,8 +22,7 @@ TEXT = b"a,b,c\r\n1,2,3\r\n4,5,6\r\n"
 
 
 def mismatches(data: bytes, name: str) -> list[str]:
-    result = scan_document(name, data)
-    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
+    result = scan(data, name=name)
     return [finding.detail for finding in result.findings if finding.name == "name-mismatch"]
 
 

@@ -11,8 +11,7 @@ import pytest
 
 from contentfilter.containers import onestore
 from contentfilter.containers.disk_image import disk_image
-from contentfilter.content.results import ScanResult
-from contentfilter.content.scan import scan_document, scan_message
+from contentfilter.content.scan import scan_message
 from contentfilter.scanners.appended import program_behind
 from tests.samples.archives import plain_zip
 from tests.samples.compound import compound_file
@@ -30,24 +29,12 @@ from tests.samples.outlook import (
 )
 from tests.samples.programs import jar, pe, shortcut
 
+from ..scanned import found, reasons, scan
+
 PNG = b"\x89PNG\r\n\x1a\n" + random.Random(2).randbytes(3000)
 JPEG = b"\xff\xd8\xff\xe0" + bytes(900)
 PROGRAM = pe() + bytes(300)
 SCRIPT = b"var s = new ActiveXObject('WScript.Shell');"
-
-
-def scanned(data: bytes, name: str = "x") -> ScanResult:
-    result = scan_document(name, data)
-    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
-    return result
-
-
-def found(data: bytes, name: str = "x") -> set[str]:
-    return {finding.name for finding in scanned(data, name).findings}
-
-
-def reasons(data: bytes) -> set[str]:
-    return {item.reason for item in scanned(data).unscanned}
 
 
 # Outlook.
@@ -57,7 +44,7 @@ def test_attachments_of_an_outlook_message():
     data = outlook_message(
         attached(docm(), "letter.docm"), attached(PROGRAM, "a.pdf"), attached(SCRIPT, "b.js")
     )
-    places = {(finding.name, finding.part) for finding in scanned(data, "x.msg").findings}
+    places = {(finding.name, finding.part) for finding in scan(data, name="x.msg").findings}
     assert places >= {
         ("office-macro", "x.msg/letter.docm"),
         ("executable", "x.msg/a.pdf"),
@@ -91,7 +78,7 @@ def test_compressed_text_of_an_outlook_message():
     text_of_rtf = b"{\\rtf1{\\field{\\*\\fldinst DDEAUTO cmd a b}}}"
     raw = struct.pack("<IIII", len(text_of_rtf) + 12, len(text_of_rtf), 0x414C454D, 0) + text_of_rtf
     assert "office-dde" in found(outlook_message(t10090102=raw))
-    assert "malformed" in reasons(outlook_message(t10090102=b"\1\2\3\4LZFu" + bytes(30)))
+    assert "malformed" in reasons(scan(outlook_message(t10090102=b"\1\2\3\4LZFu" + bytes(30))))
 
 
 def test_honest_outlook_messages():
@@ -102,7 +89,7 @@ def test_honest_outlook_messages():
         t1000001F="a text about a.js and setup.exe".encode("utf-16-le"),
         t10130102=b"<html><body>hello</body></html>",
     )
-    result = scanned(data, "mail.msg")
+    result = scan(data, name="mail.msg")
     assert (result.findings, result.unscanned) == ((), ())
     assert "1.0" not in " ".join(finding.part for finding in result.findings)
 
@@ -110,7 +97,7 @@ def test_honest_outlook_messages():
 def test_the_list_of_named_properties_holds_no_properties():
     listed = {stream("10090102"): b"\x54\x85\0\0\x08\0\5\0", stream("10130102"): b"<script>" * 2}
     tree = outlook_tree(t1000001F="hello".encode("utf-16-le")) | {"__nameid_version1.0": listed}
-    result = scanned(compound_file(tree), "mail.msg")
+    result = scan(compound_file(tree), name="mail.msg")
     assert (result.findings, result.unscanned) == ((), ())
 
 
@@ -130,7 +117,7 @@ def test_files_in_a_onenote_section(content: bytes):
 
 @pytest.mark.parametrize("name", ["Open.js", "invoice.HTA", "a.cmd", "ä.wsf", "x y.vbs", "my notes.ps1"])
 def test_scripts_in_a_onenote_section(name: str):
-    result = scanned(onenote([PNG, SCRIPT, PNG], ["a page about nothing", name]), "a.one")
+    result = scan(onenote([PNG, SCRIPT, PNG], ["a page about nothing", name]), name="a.one")
     assert [(finding.name, finding.part) for finding in result.findings] == [("executable", f"a.one/{name}")]
 
 
@@ -145,17 +132,17 @@ def test_scripts_in_a_onenote_section(name: str):
     ],
 )
 def test_honest_onenote_sections(files: list[bytes], names: list[str]):
-    result = scanned(onenote(files, names), "a.one")
+    result = scan(onenote(files, names), name="a.one")
     assert [finding for finding in result.findings if finding.name != "pdf"] == []
 
 
 def test_onenote_section_that_is_damaged_or_of_another_kind():
     whole = onenote([PROGRAM], [])
-    cut = scanned(whole[: whole.index(b"MZ") + 250])
+    cut = scan(whole[: whole.index(b"MZ") + 250])
     assert "malformed" in {item.reason for item in cut.unscanned}
     assert "executable" in {finding.name for finding in cut.findings}
     packed = onenote([], [], "2fe98d63d4a6c14b9a36b3fc2511a5b7")
-    assert (found(packed), reasons(packed)) == (set(), {"unsupported"})
+    assert (found(packed), reasons(scan(packed))) == (set(), {"unsupported"})
     assert "executable" in found(packed + PROGRAM)
     lying = bytearray(onenote([b"x" * 50, PROGRAM], []))
     at = lying.index(bytes.fromhex("e716e3bd"))
@@ -177,7 +164,7 @@ def test_names_are_bounded():
 )
 def test_file_in_a_calendar(kind: str):
     assert "executable" in found(invitation(PROGRAM, kind=kind))
-    result = scanned(invitation(SCRIPT, "a.js", kind), "x.ics")
+    result = scan(invitation(SCRIPT, "a.js", kind), name="x.ics")
     assert {(finding.name, finding.part) for finding in result.findings} == {("executable", "x.ics/a.js")}
 
 
@@ -229,7 +216,7 @@ def test_honest_calendars(data: bytes):
     [PNG, b"GIF89a" + bytes(3000), b"\xff\xd8\xff\xe0" + bytes(900), b"RIFF\0\0\0\0WAVE" + bytes(900)],
 )
 def test_program_behind_a_picture(front: bytes):
-    result = scanned(front + PROGRAM)
+    result = scan(front + PROGRAM)
     assert [(finding.name, finding.detail) for finding in result.findings] == [
         ("executable", f"PE at octet {len(front)}")
     ]
@@ -306,18 +293,18 @@ def test_disk_image_with_a_program(kind: str):
     alone = {"disk-image"} if kind in MOUNTED else set()
     assert found(image(PROGRAM, kind)) == {"executable"} | alone
     assert found(image(b"x" * 100 + shortcut(), kind)) == {"executable"} | alone
-    assert reasons(image(PROGRAM, kind)) == {"unsupported"}
+    assert reasons(scan(image(PROGRAM, kind))) == {"unsupported"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_disk_image_with_a_text(kind: str):
     alone = {"disk-image"} if kind in MOUNTED else set()
-    assert (found(image(b"a text", kind)), reasons(image(b"a text", kind))) == (alone, {"unsupported"})
+    assert (found(image(b"a text", kind)), reasons(scan(image(b"a text", kind)))) == (alone, {"unsupported"})
 
 
 @pytest.mark.parametrize("name", ["a.dmg", "a.VHD", "a.vhdx", "a.sparseimage"])
 def test_disk_image_that_a_double_click_mounts_for_its_name(name: str):
-    names = [{item.name for item in scan_document(end, image(b"a text")).findings} for end in (name, "a.img")]
+    names = [found(image(b"a text"), name=end) for end in (name, "a.img")]
     assert names == [{"disk-image"}, set()]
 
 
@@ -371,4 +358,4 @@ def test_ole_files_in_a_drawing_of_autocad():
 
 
 def test_what_only_resembles_an_ole_file_is_none():
-    assert scanned(b"a" + doc(MACRO)[:28] + b"\0\0" + doc(MACRO)[30:]).parts == 1
+    assert scan(b"a" + doc(MACRO)[:28] + b"\0\0" + doc(MACRO)[30:]).parts == 1

@@ -32,7 +32,8 @@ from tests.samples.office import (
     xls,
 )
 
-from .officefiles import PROJECT, SUSPICIOUS, found, ole1, ole_package, rtf, unscanned
+from ..scanned import found
+from .officefiles import PROJECT, SUSPICIOUS, ole1, ole_package, rtf, unscanned
 
 
 def powerpoint(project: bytes, packed: bool = True) -> bytes:

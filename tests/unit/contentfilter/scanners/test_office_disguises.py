@@ -11,14 +11,10 @@ from contentfilter.content.scan import scan_document
 from tests.samples.archives import plain_zip
 from tests.samples.office import CONTENT_TYPES, MACRO, docm, docx, vba_project
 
+from ..scanned import found
+
 SPACE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
 ACTIVE_MIME = b"ActiveMime" + bytes(0x32 - 10) + zlib.compress(vba_project(MACRO))
-
-
-def found(data: bytes) -> set[str]:
-    result = scan_document("document", data)
-    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
-    return {finding.name for finding in result.findings}
 
 
 def instruction(raw: str, extra: str = "") -> bytes:

@@ -18,7 +18,7 @@ from tests.samples.office import (
     xls,
 )
 
-from .officefiles import found
+from ..scanned import found
 
 # Excel 4 macros.
 

@@ -21,7 +21,8 @@ from tests.samples.office import (
     xls,
 )
 
-from .officefiles import SUSPICIOUS, found, unscanned
+from ..scanned import found
+from .officefiles import SUSPICIOUS, unscanned
 
 
 @pytest.mark.parametrize(

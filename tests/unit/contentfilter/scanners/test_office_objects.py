@@ -18,7 +18,8 @@ from tests.samples.office import (
     ppt,
 )
 
-from .officefiles import PROJECT, found, ole1, ole_package, rtf, unscanned
+from ..scanned import found
+from .officefiles import PROJECT, ole1, ole_package, rtf, unscanned
 
 
 def test_package_is_told_and_its_content_scanned():

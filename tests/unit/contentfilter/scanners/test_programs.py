@@ -13,13 +13,14 @@ from tests.samples.compound import compound_file
 from tests.samples.office import docx
 from tests.samples.programs import INSTALLER_CLASS, installer, jar, pe, shortcut, with_class, xar
 
+from ..scanned import scan
+
 MANIFEST = b"Manifest-Version: 1.0\r\n"
 
 
 def found(data: bytes, name: str = "x") -> list[str]:
     """Details of what makes it executable."""
-    result = scan_document(name, data)
-    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
+    result = scan(data, name=name)
     return [finding.detail for finding in result.findings if finding.name == "executable"]
 
 

@@ -8,18 +8,13 @@ import time
 
 import pytest
 
-from contentfilter.content.scan import scan_document
 from contentfilter.scanners.rtf import object_readings
 from tests.samples.office import doc
 from tests.samples.word import equation
 
+from ..scanned import found
+
 PROGRAM = b"MZ" + bytes(58) + struct.pack("<I", 64) + b"PE\0\0" + bytes(100)
-
-
-def found(data: bytes) -> set[str]:
-    result = scan_document("document", data)
-    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
-    return {finding.name for finding in result.findings}
 
 
 def ole1(kind: bytes, content: bytes, form: int = 2, topic: bytes = b"") -> bytes:

@@ -27,6 +27,8 @@ from tests.samples.archives import plain_zip
 from tests.samples.messages import attachment, message, multipart, text
 from tests.samples.programs import pe
 
+from ..scanned import scan
+
 JSCRIPT = b'var s = new ActiveXObject("WScript.Shell");\r\ns.Run("calc");\r\n'
 REGISTRY = b"Windows Registry Editor Version 5.00\r\n\r\n[HKEY_CURRENT_USER\\Software]\r\n"
 ENCODED = b"#@~^DgAAAA==W{\x7fq,`)*bAAA==^#~@"
@@ -39,8 +41,7 @@ DESKTOP = b"[Desktop Entry]\nType=Application\nName=Invoice.pdf\nExec=%s\n"
 
 
 def found(data: bytes, name: str) -> list[str]:
-    result = scan_document(name, data)
-    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
+    result = scan(data, name=name)
     return [finding.detail for finding in result.findings if finding.name == "executable"]
 
 

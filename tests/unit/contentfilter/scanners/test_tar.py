@@ -10,26 +10,12 @@ import tarfile
 
 import pytest
 
-from contentfilter.content.results import ScanResult
-from contentfilter.content.scan import scan_document
 from tests.samples.office import docm
 from tests.samples.written import written
 
+from ..scanned import macros, names, scan
+
 TEXT = b"some text\n" * 30
-
-
-def scan(data: bytes, name: str = "x") -> ScanResult:
-    result = scan_document(name, data)
-    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
-    return result
-
-
-def names(result: ScanResult) -> set[str]:
-    return {finding.name for finding in result.findings}
-
-
-def places(result: ScanResult) -> set[str]:
-    return {finding.part for finding in result.findings if finding.name == "office-macro"} - {"x"}
 
 
 def member(
@@ -61,7 +47,7 @@ def test_members_and_their_names(kind: int):
             info.size = len(content)
             writer.addfile(info, io.BytesIO(content))
     result = scan(out.getvalue())
-    [place] = places(result)
+    [place] = macros(result)
     assert place.endswith("b.doc")
     assert names(result) <= {"office-macro", "office-macro-suspicious"}
     assert not result.unscanned
@@ -70,21 +56,21 @@ def test_members_and_their_names(kind: int):
 def test_size_that_pax_says_otherwise():
     hidden = member("b.doc", docm())
     # Who believes pax sees one text; who believes the header sees a member within it.
-    assert "x/a/b.doc" in places(scan(pax(size=str(len(hidden))) + member("a", hidden, size=0) + bytes(1024)))
-    assert "x/b.doc" in places(scan(pax(size="0") + member("a", hidden) + bytes(1024)))
+    assert "x/a/b.doc" in macros(scan(pax(size=str(len(hidden))) + member("a", hidden, size=0) + bytes(1024)))
+    assert "x/b.doc" in macros(scan(pax(size="0") + member("a", hidden) + bytes(1024)))
 
 
 @pytest.mark.parametrize("kind", [b"1", b"2", b"5"])
 def test_links_and_folders_with_content(kind: bytes):
     hidden = member("b.doc", docm())
-    assert "x/b.doc" in places(scan(member("a", b"", kind, size=len(hidden)) + hidden + bytes(1024)))
-    found = places(scan(member("a", docm(), kind) + member("c", TEXT) + bytes(1024)))
+    assert "x/b.doc" in macros(scan(member("a", b"", kind, size=len(hidden)) + hidden + bytes(1024)))
+    found = macros(scan(member("a", docm(), kind) + member("c", TEXT) + bytes(1024)))
     assert {place.rstrip("/") for place in found} == {"x/a"}
 
 
 def test_after_the_end_and_after_damage():
     whole = member("a", TEXT) + bytes(1024) + member("b.doc", docm())
-    assert "x/b.doc" in places(scan(whole))
+    assert "x/b.doc" in macros(scan(whole))
     result = scan(member("a", TEXT) + b"\xff" * 512 + member("b.doc", docm()) + bytes(1024))
     assert names(result) >= {"archive-malformed", "office-macro"}
     assert "malformed" in {item.reason for item in result.unscanned}
@@ -98,14 +84,14 @@ def test_sparse_member_is_put_together():
               GNU_sparse_realsize=str(1024 + len(data)))  # fmt: skip
     table = f"2\n0\n{first}\n1024\n{len(data)}\n".encode().ljust(512, b"\0")
     out += member("GNUSparseFile/b.bin", table + bytes(first) + data) + bytes(1024)
-    assert places(scan(out)) >= {"x/b.bin"}
+    assert macros(scan(out)) >= {"x/b.bin"}
 
 
 def test_checksum_of_old_programs():
     header = bytearray(member("a\xff\xfe", docm()))
     total = sum(octet - 256 if octet > 127 else octet for octet in header[:148] + header[156:512]) + 256
     header[148:156] = b"%06o\0 " % total
-    assert "x/a\ufffd\ufffd" in places(scan(bytes(header))) or places(scan(bytes(header)))
+    assert "x/a\ufffd\ufffd" in macros(scan(bytes(header))) or macros(scan(bytes(header)))
 
 
 def test_cut_anywhere():
@@ -132,8 +118,8 @@ def test_text_that_begins_with_a_name_is_none():
     ],
 )
 def test_compressed_files(suffix: str, pack):
-    result = scan(pack(docm()), f"a.doc.{suffix}")
-    assert places(result) >= {f"a.doc.{suffix}/a.doc"}
+    result = scan(pack(docm()), name=f"a.doc.{suffix}")
+    assert macros(result) >= {f"a.doc.{suffix}/a.doc"}
     assert not result.unscanned
     if suffix != "lzma":
         twice = scan(pack(TEXT) + bytes(5000) + pack(b"more"))

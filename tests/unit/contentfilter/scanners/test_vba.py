@@ -12,14 +12,14 @@ from tests.samples.archives import plain_zip
 from tests.samples.compound import Tree, compound_file, vba_compress, vba_storage
 from tests.samples.office import CONTENT_TYPES, EMPTY, MACRO, TAME, doc, docm, vba_project
 
+from ..scanned import scan
+
 MACROS = {"office-macro", "office-macro-suspicious"}
 PROCEDURE, COMMENT = 0x96, 0xE0
 
 
 def findings(data: bytes) -> list[Finding]:
-    result = scan_document("document", data)
-    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
-    return list(result.findings)
+    return list(scan(data).findings)
 
 
 def found(data: bytes) -> set[str]:

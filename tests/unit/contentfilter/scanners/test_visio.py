@@ -14,11 +14,11 @@ from tests.samples.compound import compound_file
 from tests.samples.office import EMPTY, MACRO, TAME, doc, vba_project
 from tests.samples.visio import drawing, lzss, vsd
 
+from ..scanned import scan, told
+
 
 def scanned(data: bytes) -> tuple[set[str], set[str]]:
-    result = scan_document("plan.vsd", data)
-    assert "failed" not in {item.reason for item in result.unscanned}, result.unscanned
-    return {finding.name for finding in result.findings}, {item.reason for item in result.unscanned}
+    return told(scan(data, name="plan.vsd"))
 
 
 @pytest.mark.parametrize("version", [5, 6, 11])
