@@ -35,9 +35,8 @@ class ActiveMime:
             yield from _opened(part, data, context)
             return
         # Base64 is text, and nothing that begins with other octets is searched for it; but Word reads it
-        # behind a PDF as well.
-        text = data.startswith(b"%PDF-") or data.find(b"\0", 0, 4 * KIB) < 0
-        at = data.find(_ENCODED) if text else -1
+        # behind a PDF as well, and wherever a message begins behind something else.
+        at = data.find(_ENCODED) if _may_be_text(data) else -1
         for _ in range(_MAX_ENCODED):
             if at < 0:
                 return
@@ -47,6 +46,12 @@ class ActiveMime:
             yield part.piece("ActiveMime", binascii.a2b_base64(encoded[: len(encoded) & ~3]))
             at = data.find(_ENCODED, end)
         yield part.unscanned("too-large", "ActiveMime in base64")
+
+
+def _may_be_text(data: Content) -> bool:
+    if data.startswith(b"%PDF-") or data.find(b"\0", 0, 4 * KIB) < 0:
+        return True
+    return b"mime-version" in bytes(data[: 64 * KIB]).lower()
 
 
 def _opened(part: Part, data: Content, context: Context) -> Iterator[Found]:

@@ -1,4 +1,5 @@
-"""Tables as text, and HTML that a spreadsheet opens: DDE formulas, Excel 4 macros in SYLK, web queries."""
+"""Tables as text, and HTML that a spreadsheet opens: DDE formulas, Excel 4 macros in SYLK, queries of other
+machines."""
 
 from __future__ import annotations
 
@@ -43,6 +44,19 @@ _SYLK_FORMULA = re.compile(rb"(?<!;)(?:;;)*;E", re.IGNORECASE)
 """Two semicolons are one, of a text."""
 _LINE_END = re.compile(rb"[\r\n]")
 _QUERY = re.compile(rb"\s{0,100}WEB\r?\n\d{1,9}\r?\n\s{0,100}([^\r\n]{1,2000})", re.IGNORECASE)
+_CONNECTION = re.compile(
+    rb"\s{0,100}(?:XLODBC\r?\n|QueryType=|\[oledb\]|<html\b.{0,2000}\bodc:OfficeDataConnection\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Queries (.dqy, .oqy, .rqy) and connections (.udl, .odc) to databases."""
+_SOURCE = re.compile(
+    rb"\b(?:data source|server|dbq)\s{0,9}=\s{0,9}[\"']?([^;\"'<>\r\n]{1,300})",
+    re.IGNORECASE,
+)
+_HERE = re.compile(
+    rb"(?:\.|\(local(?:db)?\)|localhost|127\.0\.0\.1|\$workbook\$|[a-z]:)(?:[\\/,;].*)?",
+    re.IGNORECASE | re.DOTALL,
+)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MAX_WIDE = 32 * MIB
 
@@ -66,7 +80,20 @@ class SheetText:
             yield part.found("office-xlm-macro", "SYLK")
         if (query := _QUERY.match(data)) and is_remote(target := query[1].decode("latin-1")):
             yield part.found("office-remote-template", f"web query {target[:200]}")
+        if source := _source(data):
+            yield part.found("office-remote-template", f"connection to {source[:200]}")
         yield from _formulas(part, data, sylk)
+
+
+def _source(data: Content) -> str:
+    """The database elsewhere that a file of a connection or query leads to; empty if it is none."""
+    if not _CONNECTION.match(data):
+        return ""
+    for match in _SOURCE.finditer(data[: 64 * KIB]):
+        source = match[1].strip()
+        if source and not _HERE.fullmatch(source):
+            return source.decode("latin-1")
+    return ""
 
 
 def _formulas(part: Part, data: Content, sylk: bool) -> Iterator[Found]:

@@ -30,6 +30,8 @@ _UNSUPPORTED = (
     (0, b"\x89LZO\0\r\n\x1a\n", "lzop"),
     (0, b"ISc(", "InstallShield"),
     (0, b"MSWIM\0\0\0", "WIM"),
+    (0, b"DAA\0\0\0\0\0", "DAA"),
+    (0, b"IsZ!", "ISZ"),
     (0, b"hsqs", "SquashFS"),
     (0, b"sqsh", "SquashFS"),
     (4, b"Standard Jet DB", "Access"),
@@ -42,6 +44,8 @@ _ANY = {
 }
 _ARC = re.compile(rb"\x1a[\1-\x0b][!-~]{1,12}\0", re.DOTALL)
 _ARC_HEADER = 29
+_UIF = (64, b"bbis")
+"""UltraISO's and MagicISO's images begin in any way."""
 _NSIS = b"\xef\xbe\xad\xdeNullsoftInst"
 """In front of what an installer made with NSIS installs, behind the program."""
 
@@ -71,4 +75,6 @@ def _kind(data: Content) -> str:
         size = int.from_bytes(data[15:19], "little")
         # Four octets are met by chance; the next member must follow.
         return "ARC" if data[_ARC_HEADER + size : _ARC_HEADER + size + 1] == b"\x1a" else ""
+    if data[-_UIF[0] : -_UIF[0] + len(_UIF[1])] == _UIF[1]:
+        return "UIF"
     return "NSIS" if data.startswith(b"MZ") and _NSIS in data else ""

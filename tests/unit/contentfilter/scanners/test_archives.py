@@ -219,6 +219,9 @@ def test_arj_cut_and_changed():
         b"DMS! PRO",
         b"\x1a\2t.txt\0\0\0\0\0\0\0\0\4\0\0\0" + bytes(10) + b"data\x1a\0",
         b"SZDD\x88\xf0'3A",
+        b"DAA" + bytes(100),
+        b"IsZ!" + bytes(100),
+        b"x" * 3000 + b"bbis" + bytes(60),
         PROGRAM + b"\xef\xbe\xad\xdeNullsoftInst" + bytes(100),
     ],
 )

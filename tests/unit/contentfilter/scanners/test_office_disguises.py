@@ -154,6 +154,7 @@ def test_templates_named_in_documents(xml: bytes, names: set[str]):
         b"<html><!-- " + base64.b64encode(ACTIVE_MIME) + b" -->",
         b"x" * 1000 + base64.encodebytes(ACTIVE_MIME).replace(b"\n", b"\r\n\t ") + b"--b",
         b"%PDF-1.7\n" + bytes(100) + b"\n" * 3000 + base64.encodebytes(ACTIVE_MIME) + b"--b",
+        b"\xff\xd8\xff\xe0" + bytes(99) + b"\r\nMime-Version: 1.0\r\n\r\n" + base64.encodebytes(ACTIVE_MIME),
         b"QWN0aXZlTWlt" + b"!" + base64.encodebytes(ACTIVE_MIME),
     ],
 )

@@ -108,3 +108,31 @@ def test_the_function_is_found_in_any_case_and_place(name: bytes, before: int) -
 )
 def test_links_in_sylk(cell: bytes, names: list[str]) -> None:
     assert found(b"ID;PWXL;N;E\r\n" + cell + b"\r\nE\r\n") == names
+
+
+ODC = (
+    b'<html xmlns:o="x"><head><xml id=msodc><odc:OfficeDataConnection xmlns:odc="x"><odc:ConnectionString>%s'
+)
+
+
+@pytest.mark.parametrize("source", [b"sql.evil.example", b"192.0.2.1,1433", b"http://evil.example/x"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        b"[oledb]\r\n; Everything after is initstring\r\nProvider=SQLOLEDB;Data Source=%s;User ID=x",
+        b"QueryType=OLEDB\r\nVersion=1\r\nConnection=Provider=MSOLAP; Data Source=%s\r\n",
+        b"XLODBC\r\n1\r\nDRIVER=SQL Server;SERVER=%s;UID=x\r\nSELECT 1\r\n",
+        ODC % b"Provider=x;Data Source=%s;",
+    ],
+)  # fmt: skip
+def test_connection_to_a_database_elsewhere(form: bytes, source: bytes) -> None:
+    data = form % source
+    assert found(data) == found(data.decode().encode("utf-16")) == ["office-remote-template"]
+    assert found(b"A text: " + data) == []
+
+
+@pytest.mark.parametrize(
+    "source", [b".", b"(local)", b"localhost\\SQLEXPRESS", b"C:\\data\\a.accdb", b"$Workbook$", b""]
+)
+def test_connection_to_a_database_here(source: bytes) -> None:
+    assert found(ODC % b"Provider=x;Data Source=%s;" % source) == []
