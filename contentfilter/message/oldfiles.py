@@ -41,6 +41,14 @@ _TO_BASE64 = bytes.maketrans(_BINHEX_ALPHABET, _ALPHABET)
 _NOT_BINHEX = bytes(set(range(256)) - set(_BINHEX_ALPHABET))
 _BINHEX_START = re.compile(rb"(?:\A|[\r\n])[ \t]*:([!\"#$%&'()*+,\-0-9@A-Z\[`a-r]{10})")
 
+_XX_ALPHABET = b"+-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_XX_TO_BASE64 = bytes.maketrans(_XX_ALPHABET, _ALPHABET)
+_XX_BEGIN = re.compile(
+    rb"(?:\A|[\r\n])begin[ \t]++[0-7]{3,7}[ \t]++([^\r\n]{1,2000}+)(?:\r\n|\r|\n)"
+    rb"(?=[+0-9A-Za-z-]{5,85}[ \t]*(?:[\r\n]|\Z))"
+)
+_XX_LINE = re.compile(rb"([+0-9A-Za-z-])([+0-9A-Za-z-]*)[ \t]*(?:\r\n|\r|\n|\Z)")
+
 _MAGIC = (
     b"UEsDB",  # ZIP
     b"0M8R4KGx",  # OLE
@@ -66,8 +74,9 @@ def files_in_text(data: Content) -> Iterator[tuple[bytes, bytes]]:
 
 
 def encoded_files(data: Content) -> Iterator[tuple[bytes, bytes]]:
-    """Likewise, of those that say what they are: uuencode, yEnc, BinHex."""
-    for needle, decode in ((b"begin", uuencoded), (b"=ybegin ", yencoded), (b"BinHex", binhexed)):
+    """Likewise, of those that say what they are: uuencode, xxencode, yEnc, BinHex."""
+    decoders = ((b"begin", uuencoded), (b"begin", xxencoded), (b"=ybegin ", yencoded), (b"BinHex", binhexed))
+    for needle, decode in decoders:
         if needle in data:
             yield from decode(data)
 
@@ -179,6 +188,20 @@ def uuencode_body(data: Content) -> list[bytes]:
     _end, content, regular = _uu_lines(data, 0)
     other = b"" if regular else _uu_among_others(data, 0, _UU_TWICE)[1]
     return [content, other] if other and other != content else [content]
+
+
+def xxencoded(data: Content) -> Iterator[tuple[bytes, bytes]]:
+    """The files in xxencode, which is uuencode in letters and digits (``.xxe``): name and content."""
+    at = 0
+    while match := _XX_BEGIN.search(data, at):
+        at, out = match.end(), []
+        while line := _XX_LINE.match(data, at):
+            size = _XX_ALPHABET.index(line[1])
+            if not size or (size + 2) // 3 * 4 - 3 > len(line[2]):
+                break
+            out.append(quads(line[2].translate(_XX_TO_BASE64))[:size])
+            at = line.end()
+        yield match[1], b"".join(out)
 
 
 def yencoded(data: Content) -> Iterator[tuple[bytes, bytes]]:

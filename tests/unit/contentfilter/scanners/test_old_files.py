@@ -14,7 +14,22 @@ from tests.samples.messages import attachment, message, multipart, text
 from tests.samples.mime_tricks.old_encodings import binhexed, uuencoded, yencoded
 from tests.samples.office import doc
 
+
+def xxencoded(data: bytes, end: bytes = b"+\r\nend\r\n", newline: bytes = b"\r\n") -> bytes:
+    alphabet = b"+-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    to_alphabet = bytes.maketrans(
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=", alphabet + b"+"
+    )
+    lines = (data[at : at + 45] for at in range(0, len(data), 45))
+    coded = (
+        alphabet[len(line) : len(line) + 1] + base64.b64encode(line).translate(to_alphabet) for line in lines
+    )
+    return b"begin 644 a.doc" + newline + newline.join(coded) + newline + end
+
+
 ENCODED = {
+    "xxencode": xxencoded(doc()),
+    "xxencode without an end": b"words\n" + xxencoded(doc(), b"", b"\n"),
     "uuencode": uuencoded(doc()),
     "uuencode, base64": b"begin-base64 644 a.doc\n" + base64.encodebytes(doc()) + b"====\n",
     "yEnc": yencoded(doc()),
