@@ -29,6 +29,8 @@ DISPLAY_NAME = 0x3001
 ATTACH_OBJECT = 0x3701
 ATTACH_NAME = 0x3704
 ATTACH_LONG_NAME = 0x3707
+REMINDER_SOUND = 0x851F
+"""PidLidReminderFileParameter: Outlook fetched an appointment's sound without asking (CVE-2023-23397)."""
 
 _STRING, _UNICODE, _OBJECT, _BINARY = 0x1E, 0x1F, 0x0D, 0x102
 _SIZES = {2: 4, 3: 4, 4: 4, 5: 8, 6: 8, 7: 8, 10: 4, 11: 4, 20: 8, 64: 8, 72: 16}
@@ -48,11 +50,13 @@ class Property:
         id: number; named properties have 0x8000 and up.
         kind: type, without the flag for several values.
         value: the first value.
+        named: its number in its set, of a property that is named by one (MS-OXPROPS).
     """
 
     id: int
     kind: int
     value: bytes
+    named: int = 0
 
     @property
     def text(self) -> str:
@@ -105,11 +109,13 @@ def properties(data: bytes) -> Iterator[Property]:
         head = _word(data, at)
         kind, number = head & 0xFFFF, head >> 16
         at += 4
+        named = 0
         if number >= 0x8000:
+            named = _word(data, at + 20) if _word(data, at + 16) == 0 else 0
             at = _after_name(data, at)
         values, at = _values(data, at, kind)
         if values:
-            yield Property(number, kind & ~_MANY, values[0])
+            yield Property(number, kind & ~_MANY, values[0], named)
     if count > MAX_PROPERTIES:
         raise TnefError(f"more than {MAX_PROPERTIES} properties")
 

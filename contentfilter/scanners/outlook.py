@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 
 from contentfilter.containers import lzfu
 from contentfilter.containers.cfb import CompoundFile, Entry
+from contentfilter.containers.tnef import REMINDER_SOUND
+from contentfilter.content.limits import KIB
 from contentfilter.content.part import Context, Found, Part
 from contentfilter.message.filename import worst
+from contentfilter.scanners.remote import is_share
 
 _PREFIX = "__substg1.0_"
 _NAMED = "__nameid_version1.0"
@@ -20,10 +24,12 @@ _BODIES = {"10130102": "body.html", "1013001e": "body.html", "1000001e": "body.t
 _WIDE_BODIES = {"1013001f": "body.html", "1000001f": "body.txt"}
 _WIDE, _NARROW = "001f", "001e"
 _MAX_NAME = 2048
+_NAME_NUMBERS = "__substg1.0_00030102"
+_MAX_NAMES = 64 * KIB
 
 
 class Outlook:
-    """Hands out what is in the message."""
+    """Finds ``forced-authentication``; hands out what is in the message."""
 
     name = "outlook"
 
@@ -35,12 +41,34 @@ class Outlook:
         for stream in file.streams:
             if stream.key.startswith(_PREFIX) and not (stream.parent and stream.parent.key == _NAMED):
                 folders.setdefault(stream.parent, {})[stream.key.removeprefix(_PREFIX)] = stream
+        yield from _reminder(part, file, folders)
         room = context.options.members
         for number, streams in enumerate(folders.values()):
             if number >= room or context.budget.exhausted:
                 yield part.unscanned("too-large", "attachments of an Outlook message")
                 return
             yield from _folder(part, file, streams)
+
+
+def _reminder(
+    part: Part, file: CompoundFile, folders: dict[Entry | None, dict[str, Entry]]
+) -> Iterator[Found]:
+    """The sound of a reminder that lies on another machine: a property with a name, which is given a number
+    in the storage of names (MS-OXMSG 2.2.3)."""
+    entries = (entry for entry in file.streams if entry.key == _NAME_NUMBERS)
+    listed = next((entry for entry in entries if entry.parent and entry.parent.key == _NAMED), None)
+    table = file.read(listed, _MAX_NAMES) if listed else b""
+    for at in range(0, len(table) - 7, 8):
+        name, kind, number = struct.unpack_from("<IHH", table, at)
+        if name != REMINDER_SOUND or kind & 1:
+            continue
+        for streams in folders.values():
+            for width, charset in ((_WIDE, "utf-16-le"), (_NARROW, "cp1252")):
+                if entry := streams.get(f"{0x8000 + number:04x}{width}"):
+                    target = bytes(file.read(entry, _MAX_NAME)).decode(charset, "replace").rstrip("\0")
+                    if is_share(target):
+                        yield part.found("forced-authentication", f"reminder asks {target[:200]}")
+                        return
 
 
 def _folder(part: Part, file: CompoundFile, streams: dict[str, Entry]) -> Iterator[Found]:

@@ -7,10 +7,11 @@ from collections.abc import Generator, Iterator
 from contentfilter.containers import lzfu, tnef
 from contentfilter.containers.tnef import Property, TnefError
 from contentfilter.content.part import Context, Found, Part
+from contentfilter.scanners.remote import is_share
 
 
 class Tnef:
-    """Hands out attachments, embedded messages and objects, and the bodies."""
+    """Finds ``forced-authentication``; hands out attachments, embedded messages and objects, bodies."""
 
     name = "tnef"
 
@@ -53,6 +54,8 @@ def _properties(part: Part, value: bytes, title: str) -> Generator[Found, None, 
     problem = ""
     try:
         for item in tnef.properties(value):
+            if item.named == tnef.REMINDER_SOUND and is_share(item.text):
+                yield part.found("forced-authentication", f"reminder asks {item.text[:200]}")
             match item.id:
                 case tnef.RTF_COMPRESSED:
                     yield from _rtf(part, item.value)

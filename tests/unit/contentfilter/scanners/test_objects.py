@@ -58,6 +58,24 @@ def test_message_in_a_message_in_a_message():
     assert "office-macro" in found(data)
 
 
+@pytest.mark.parametrize("inner", [False, True])
+def test_sound_of_a_reminder_on_another_machine(inner: bool):
+    def message_of(number: int, target: str, listed: int = 0x851F) -> set[str]:
+        names = struct.pack("<IHHIHH", 0x8502, 6, 0, listed, 6, 1)
+        tree = outlook_tree(**{f"t{number:04X}001F": target.encode("utf-16-le")})
+        whole = outlook_tree(within(tree)) if inner else tree
+        return found(compound_file(whole | {"__nameid_version1.0": {"__substg1.0_00030102": names}}))
+
+    share = "\\\\192.0.2.1\\a\\b.wav"
+    assert message_of(0x8001, share) == {"forced-authentication"}
+    assert (
+        message_of(0x8001, "reminder.wav")
+        == message_of(0x8000, share)
+        == message_of(0x8001, share, 0x8520)
+        == set()
+    )
+
+
 def test_of_two_names_the_worse_counts():
     assert "executable" in found(outlook_message(attached(SCRIPT, "notes.txt", "NOTES.JS")))
     assert found(outlook_message(attached(SCRIPT, "notes.txt", "NOTES.TXT"))) == set()

@@ -11,7 +11,7 @@ from contentfilter.content.limits import Budget, ScanOptions
 from contentfilter.content.part import Context, Found, Part
 from contentfilter.content.scan import scan_document, scan_message
 from contentfilter.scanners.tnef import Tnef
-from mailbase.vocabulary import Unscanned
+from mailbase.vocabulary import Finding, Unscanned
 from tests.samples import tnef as made
 from tests.samples.messages import HEAD, attachment
 from tests.samples.office import doc, docm
@@ -139,3 +139,26 @@ def test_rtf_that_expands_without_end_is_cut():
     text, problem = lzfu.expand(struct.pack("<II4sI", len(body) + 12, 0, b"LZFu", 0) + body)
     assert problem in ("too-large", "")
     assert len(text) <= lzfu.MAX_SIZE + 200
+
+
+REMINDER = 0x851F
+
+
+def numbered(number: int, value: bytes, kind: int = 0x1F) -> bytes:
+    """A property that is named by a number."""
+    head = struct.pack("<HH16sII", kind, 0x8003, bytes(16), 0, number)
+    return head + struct.pack("<II", 1, len(value)) + made.padded(value)
+
+
+def reminds(*items: bytes) -> list[str]:
+    stream = made.tnef(made.attribute(0x9003, made.properties(made.named(b"x"), *items), 1))
+    return [item.name for item in found(stream) if isinstance(item, Finding)]
+
+
+def test_sound_of_a_reminder_on_another_machine():
+    share = "\\\\192.0.2.1\\a\\b.wav\0"
+    wide = share.encode("utf-16-le")
+    assert reminds(numbered(REMINDER, wide)) == ["forced-authentication"]
+    assert reminds(numbered(REMINDER, share.encode(), 0x1E)) == ["forced-authentication"]
+    assert reminds(numbered(REMINDER, "C:\\a.wav\0reminder.wav".encode("utf-16-le"))) == []
+    assert reminds(numbered(REMINDER - 1, wide)) == []
