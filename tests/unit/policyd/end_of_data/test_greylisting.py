@@ -14,6 +14,7 @@ from mailbase.vocabulary import Finding, Flow
 from policyd.control.verbs import describe
 from policyd.end_of_data.greylisting import MailGreylisting, mail_terms
 from policyd.greylist.terms import Terms
+from tests.unit.awaited import result_of
 
 CLIENT, SENDER, DIGEST = "192.0.2.1", "someone@sender.example", "0123456789abcdef" * 2
 OTHER = "fedcba9876543210" * 2
@@ -41,11 +42,7 @@ class Desk:
         client, sender = more.get("client", CLIENT), more.get("sender", SENDER)
         ticket = ticket if ticket is not None else self.ticket(**more)
         question = DeferralQuestion(ticket, client, name, sender, digest).to_dict()
-        answers: list[Any] = []
-        Deferred.fromCoroutine(self.mails.defer(question)).addBoth(answers.append)
-        if hasattr(answers[0], "raiseException"):
-            answers[0].raiseException()
-        answer = DeferralAnswer.from_dict(answers[0])
+        answer = DeferralAnswer.from_dict(result_of(self.mails.defer(question)))
         return answer.why, answer.wait
 
     def later(self, seconds: float = DELAY) -> None:

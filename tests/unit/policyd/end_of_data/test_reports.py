@@ -11,6 +11,7 @@ from mailbase.control import ControlError
 from mailbase.report import Report
 from mailbase.store import StoreError
 from policyd.end_of_data.reports import MAX_CLOSED, Reports
+from tests.unit.awaited import result_of
 
 LIMITS = (
     "flows: {submission: {limits: {few: {per: user, of: messages, limit: 5, within: 1h},"
@@ -33,11 +34,7 @@ class Desk:
 
     def tell(self, ticket: str, action: str = "reject", **more: Any) -> Any:
         report = {"id": ticket, "client": "192.0.2.1", "sender": "someone@sender.example", "action": action}
-        answers: list[Any] = []
-        Deferred.fromCoroutine(self.reports.report({**report, **more})).addBoth(answers.append)
-        if hasattr(answers[0], "raiseException"):
-            answers[0].raiseException()
-        return answers[0]
+        return result_of(self.reports.report({**report, **more}))
 
     def used(self) -> dict[str, int]:
         now = self.bench.clock.seconds()

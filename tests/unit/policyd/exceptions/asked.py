@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
-from twisted.internet.defer import Deferred
-
 from policyd.evidence.facts import Effect
 from policyd.exceptions.verbs import ExceptionVerbs
+from tests.unit.awaited import result_of
 
 ALLOW, DENY = Effect.ALLOW, Effect.DENY
 
@@ -24,11 +23,7 @@ class Asked:
         result = verbs.table()[verb]({"verb": verb, "peer": "uid:0,pid:1", **arguments})
         if not isinstance(result, Awaitable):
             return result
-        answers: list[Any] = []
-        Deferred.fromCoroutine(result).addBoth(answers.append)  # type: ignore[arg-type]
-        if hasattr(answers[0], "raiseException"):
-            answers[0].raiseException()
-        return answers[0]
+        return result_of(result)
 
     def allow(self, what: str, named: str | None = None, **more: Any) -> Any:
         return self.put("allow", what, named, **more)

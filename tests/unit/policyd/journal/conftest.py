@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from mailbase.logs import Log
@@ -20,6 +19,7 @@ from policyd.journal.file import JournalFile
 from policyd.journal.journal import Journal, Terms
 from policyd.journal.masks import Masks
 from policyd.protocol.request import Request, request_of
+from tests.unit.awaited import result_of
 from tests.unit.workers import ManualWorker
 
 START = 1_800_000_000.0
@@ -102,12 +102,7 @@ class Desk:
             self.worker.run()
 
     def explain(self, term: str, limit: int = 100) -> list[dict[str, Any]]:
-        answers: list[Any] = []
-        Deferred.fromCoroutine(self.journal.explain(term, limit)).addBoth(answers.append)
-        self.worker.run()
-        if hasattr(answers[0], "raiseException"):
-            answers[0].raiseException()
-        return list(answers[0])
+        return list(result_of(self.journal.explain(term, limit), self.worker.run))
 
     def ids(self, term: str, limit: int = 100) -> list[str]:
         return [told["id"] for told in self.explain(term, limit) if told["kind"] == "decision"]

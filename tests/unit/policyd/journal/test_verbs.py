@@ -5,21 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
 
 from mailbase.control import ControlError
 from policyd.journal.verbs import MAX_FOUND, JournalVerbs
+from tests.unit.awaited import result_of
 
 
 def ask(desk: Any, **arguments: Any) -> list[dict[str, Any]]:
-    answers: list[Any] = []
     verbs = JournalVerbs(desk and desk.journal)
-    Deferred.fromCoroutine(verbs.table()["explain"](arguments)).addBoth(answers.append)  # type: ignore[arg-type]
-    if desk is not None:
-        desk.worker.run()
-    if hasattr(answers[0], "raiseException"):
-        answers[0].raiseException()
-    return list(answers[0])
+    return list(result_of(verbs.table()["explain"](arguments), lambda: desk and desk.worker.run()))
 
 
 def test_what_is_not_written_yet_is_found(desk: Any) -> None:

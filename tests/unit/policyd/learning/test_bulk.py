@@ -8,7 +8,9 @@ import pytest
 
 from mailbase.control import ControlError
 from policyd.learning.bulk import Bulk
-from tests.unit.policyd.learning.test_lessons import Drawer, done
+from tests.unit.awaited import result_of
+
+from .drawer import Drawer
 
 KEYS = [f"{number:016x}" for number in range(4)]
 OTHERS = [f"{number:016x}" for number in range(10, 14)]
@@ -32,7 +34,7 @@ def bulk(clock: Clock) -> Bulk:
 
 
 def count(bulk: Bulk, keys: list[str], trapped: bool = False) -> Any:
-    return done(bulk.count({"keys": keys, "trapped": trapped}))
+    return result_of(bulk.count({"keys": keys, "trapped": trapped}))
 
 
 def test_the_same_text_is_counted(bulk: Bulk) -> None:
@@ -58,4 +60,4 @@ def test_a_spamtrap_marks_what_comes_after_it(bulk: Bulk, clock: Clock) -> None:
 @pytest.mark.parametrize("keys", [None, [], "x", ["x"], [1], ["0" * 16] * 9, ["A" * 16]])
 def test_nonsense_is_refused(bulk: Bulk, keys: Any) -> None:
     with pytest.raises(ControlError, match="expected keys"):
-        done(bulk.count({"keys": keys}))
+        result_of(bulk.count({"keys": keys}))

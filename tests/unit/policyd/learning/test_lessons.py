@@ -3,47 +3,22 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
 
 from mailbase.control import ControlError
 from mailbase.logs import Log
 from mailbase.statistics.lesson import encode_lesson, lesson_id, pack
 from mailbase.statistics.verbs import MAX_MAILS
-from mailbase.store import Row
 from policyd.learning.lessons import Lesson, Lessons
 from policyd.learning.verbs import LearningVerbs
+from tests.unit.awaited import result_of
+
+from .drawer import Drawer
 
 DAY = 86400
 LOG = Log("policyd", stream=io.StringIO())
-
-
-class Drawer:
-    """Shelf and token table in a dict."""
-
-    def __init__(self) -> None:
-        self.rows: dict[bytes, Row] = {}
-
-    def load(self, now: float) -> dict[bytes, Row]:
-        return dict(self.rows)
-
-    def put(self, *arguments: Any) -> None:
-        if len(arguments) == 2:
-            self.rows[arguments[0]] = arguments[1]
-        else:
-            self.rows |= arguments[0]
-
-    def get(self, key: bytes, now: float) -> Row | None:
-        return self.rows.get(key)
-
-    def delete(self, keys: Any) -> None:
-        for key in [keys] if isinstance(keys, bytes) else list(keys):
-            self.rows.pop(key, None)
-
-    def watch(self, changed: Callable[[], object]) -> None: ...
 
 
 class Class:
@@ -57,14 +32,14 @@ class Class:
 
     def open(self) -> Lessons:
         lessons = Lessons(self.shelf, self.tokens, lambda: self.now, self.changed, most=6, keep=DAY)
-        done(lessons.load())
+        result_of(lessons.load())
         return lessons
 
     def changed(self) -> None:
         self.changes += 1
 
     def learn(self, numbers: list[int], spam: bool, source: str = "command", run: str = "r1") -> Any:
-        return done(self.lessons.learn([pack([number]) for number in numbers], spam, source, run))
+        return result_of(self.lessons.learn([pack([number]) for number in numbers], spam, source, run))
 
     def kinds(self) -> dict[int, bool]:
         """What is learned, by number."""
@@ -72,16 +47,8 @@ class Class:
         async def read() -> dict[int, bool]:
             return {packed[-2]: spam async for spam, packed in self.lessons.packed()}
 
-        found: dict[int, bool] = done(read())
+        found: dict[int, bool] = result_of(read())
         return found
-
-
-def done(work: Any) -> Any:
-    results: list[Any] = []
-    Deferred.fromCoroutine(work).addBoth(results.append)
-    if hasattr(results[0], "raiseException"):
-        results[0].raiseException()
-    return results[0]
 
 
 @pytest.fixture
@@ -115,14 +82,14 @@ def test_undoing_a_run_makes_as_if_it_had_not_been(school: Class) -> None:
     assert school.learn([2, 3], False, run="second").changed == 1
     assert school.kinds() == {1: True, 2: False, 3: False}
     keys = [key for key, one in school.lessons.all.items() if one.run == "second"]
-    assert done(school.lessons.undo(keys)) == 2
+    assert result_of(school.lessons.undo(keys)) == 2
     assert school.kinds() == {1: True, 2: True}
     assert school.shelf.rows == before
     assert set(school.tokens.rows) == set(before)
 
 
 def test_undoing_what_was_never_learned_does_nothing(school: Class) -> None:
-    assert done(school.lessons.undo([lesson_id(pack([9]))])) == 0
+    assert result_of(school.lessons.undo([lesson_id(pack([9]))])) == 0
     assert school.changes == 0
 
 
@@ -156,7 +123,7 @@ def test_what_has_expired_is_gone(school: Class) -> None:
     school.learn([2], True)
     school.now += DAY / 2
     changes = school.changes
-    done(school.lessons.forget_expired())
+    result_of(school.lessons.forget_expired())
     assert school.kinds() == {2: True}
     assert school.changes == changes + 1
 
@@ -184,7 +151,7 @@ class TestVerbs:
 
     def ask(self, verbs: LearningVerbs, verb: str, **arguments: Any) -> Any:
         answer = verbs.table()[verb](arguments)
-        return answer if isinstance(answer, dict) or hasattr(answer, "__next__") else done(answer)
+        return answer if isinstance(answer, dict) or hasattr(answer, "__next__") else result_of(answer)
 
     def test_learn_show_undo_and_forget(self, verbs: LearningVerbs) -> None:
         mails = [encode_lesson(pack([number])) for number in (1, 2)]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
 
 from mailbase.control import ControlError
 from mailbase.store import StoreError
@@ -17,6 +15,7 @@ from policyd.control.pausing import pause
 from policyd.limits import commands, verbs
 from policyd.limits.ledger import PAGE
 from policyd.limits.verbs import MAX_FORGOTTEN, LimitVerbs
+from tests.unit.awaited import result_of
 
 from ..answering import Daemon
 
@@ -43,13 +42,7 @@ class Socket:
         return self.wait(self.verbs[verb](arguments))
 
     def wait(self, coroutine: Any) -> Any:
-        assert inspect.iscoroutine(coroutine)
-        found: list[Any] = []
-        Deferred.fromCoroutine(coroutine).addBoth(found.append)
-        self.bench.clock.advance(0)
-        if hasattr(found[0], "raiseException"):
-            found[0].raiseException()
-        return found[0]
+        return result_of(coroutine, lambda: self.bench.clock.advance(0))
 
 
 @pytest.fixture
