@@ -9,11 +9,7 @@ import pytest
 
 from mailbase.arguments import add_form
 from mailbase.printing import wants_json
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
+from tests.unit.terminal import Terminal
 
 
 @pytest.mark.parametrize(

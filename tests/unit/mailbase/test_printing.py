@@ -7,6 +7,7 @@ import io
 import pytest
 
 from mailbase.printing import write, write_inset
+from tests.unit.terminal import Terminal
 
 COLUMNS = ("name", "where", "note", "long")
 ROWS = (
@@ -14,11 +15,6 @@ ROWS = (
     {"name": "bb", "where": "there", "note": None, "long": None},
     {"name": "c", "where": "-", "note": "z", "long": None},
 )
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def test_what_fits_a_line_of_the_terminal_stands_on_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import time
@@ -14,6 +13,7 @@ import pytest
 from policyd import cli
 from policyd.journal import commands
 from policyd.journal.advice import advice
+from tests.unit.terminal import Terminal
 
 from ..answering import Daemon
 
@@ -84,11 +84,6 @@ TOLD = """\
     policyd allow alice@gone.example --for 30d --why '…'    # spare this sender, whoever claims to be it
     policyd allow eve@open.example --as recipient --for 30d --why '…'    # let everybody reach this recipient
 """
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.fixture

@@ -7,13 +7,9 @@ import json
 
 from postwarden.registry.check.command import Progress, write
 from postwarden.registry.check.finding import Check, Finding, Severity
+from tests.unit.terminal import Terminal
 
 FINDING = Finding("s.example", "x.example", Check.SIZE, Severity.ERROR, "a\x1b[31m\nb", "c")
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def test_json_and_table_hold_nothing_foreign_as_it_is() -> None:
