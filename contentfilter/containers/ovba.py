@@ -18,7 +18,11 @@ Content: TypeAlias = bytes | bytearray
 _MAX_STREAM = 32 * MIB
 _MAX_MODULES = 2000
 _LEAST = 256
-"""What a module counts at least; there may be many that are empty."""
+"""What a module counts at least, and what begins like one; there may be many that are empty."""
+_CHUNK_COST = 64
+"""What a chunk counts at least; it should hold 4096 octets, and may hold none."""
+_MARK_COST = 16
+"""What each mark counts that may be the beginning of source."""
 MARK = b"Attribut"
 """How each module's source begins; uncompressible, so it stands in the compressed stream as it is."""
 _PCODE_MARK = b"\xfe\xca\x01\x00"
@@ -39,11 +43,17 @@ def decompress(data: Content | memoryview, limit: int = _MAX_STREAM) -> bytes:
     Arguments:
         limit: octets after which it stops.
     """
+    return expanded(data, limit)[0]
+
+
+def expanded(data: Content | memoryview, limit: int) -> tuple[bytes, int]:
+    """As :func:`decompress`, and how much of ``limit`` was spent: chunks that hold nothing count as well."""
     if not data or data[0] != 1:
-        return b""
+        return b"", 0
     out = bytearray()
-    at, size = 1, len(data)
-    while at + 2 <= size and len(out) < limit:
+    at, size, least = 1, len(data), 0
+    while at + 2 <= size and len(out) < limit and least < limit:
+        least += _CHUNK_COST
         header = data[at] | data[at + 1] << 8
         stop = min(size, at + (header & 0x0FFF) + 3)
         if header & 0x7000 != 0x3000:
@@ -54,7 +64,7 @@ def decompress(data: Content | memoryview, limit: int = _MAX_STREAM) -> bytes:
         else:
             out += data[at + 2 : min(size, at + 2 + 4096)]
         at = stop
-    return bytes(out)
+    return bytes(out), max(len(out), least)
 
 
 def _plan(flags: int) -> tuple[tuple[int, ...], int]:
@@ -217,8 +227,8 @@ def modules(file: CompoundFile, limit: int, references: list[str] | None = None)
     done: set[int] = set()
     room = limit
     for entry in by_name.get("dir", ()):
-        directory = decompress(file.read(entry, _MAX_STREAM), max(room, 0))
-        room -= len(directory)
+        directory, spent = expanded(file.read(entry, _MAX_STREAM), max(room, 0))
+        room -= max(spent, _LEAST)
         if references is not None:
             references += _referenced(directory)
         listed = list(_listed(directory))
@@ -234,19 +244,21 @@ def modules(file: CompoundFile, limit: int, references: list[str] | None = None)
                 if id(stream) in done:
                     continue
                 done.add(id(stream))
-                module = _module(file, stream, offset, max(room, 0))
-                room -= max(len(module.code), _LEAST)
+                module, spent = _module(file, stream, offset, max(room, 0))
+                room -= max(spent, _LEAST)
                 module.cut = room <= 0
                 yield module
                 if module.cut:
                     return
     for stream in file.streams:
-        if id(stream) in done or not 16 < stream.size <= _MAX_STREAM or room <= 0:
+        if id(stream) in done or not 16 < stream.size <= _MAX_STREAM:
             continue
-        code = carve(file.read(stream, _MAX_STREAM), room)
-        room -= len(code)
-        if code:
+        code, spent = carved(file.read(stream, _MAX_STREAM), max(room, 0))
+        room -= spent
+        if code or room <= 0:
             yield Module(stream.path, code.decode("latin-1"), cut=room <= 0)
+        if room <= 0:
+            return
 
 
 def _referenced(directory: bytes) -> Iterator[str]:
@@ -293,27 +305,42 @@ def _listed(data: bytes) -> Iterator[tuple[bytes, int]]:
                 yield other, int.from_bytes(value, "little")
 
 
-def _module(file: CompoundFile, stream: Entry, offset: int, limit: int) -> Module:
+def _module(file: CompoundFile, stream: Entry, offset: int, limit: int) -> tuple[Module, int]:
+    """The module in a stream, and how much of ``limit`` was spent on it."""
     data = file.read(stream, _MAX_STREAM)
-    source = decompress(data[offset:], limit) if offset < len(data) else b""
+    source, spent = expanded(memoryview(data)[offset:], limit)
     if not source:
-        source = carve(data, limit)
+        source, more = carved(data, max(limit - spent, 0))
+        spent += more
     module = Module(stream.path, source.decode("latin-1"), bool(source))
     module.stomped = not has_code(module.normal) and _is_compiled(data[: offset or None], module.code)
-    return module
+    return module, spent
 
 
 def carve(data: Content, limit: int) -> bytes:
     """Source found by how it begins, wherever in ``data`` it does; at most ``limit`` octets."""
+    return carved(data, limit)[0]
+
+
+def carved(data: Content, limit: int) -> tuple[bytes, int]:
+    """As :func:`carve`, and how much of ``limit`` was spent: if all was, there may be more.
+
+    What begins like source and is none counts as well: there may be hundreds of thousands.
+    """
     at, out, view = data.find(MARK), bytearray(), memoryview(data)
-    while at >= 0 and len(out) < limit:
+    tried = 0
+    while at >= 0 and len(out) < limit and tried < limit:
+        tried += _MARK_COST
         # Before the mark stand the signature octet, the chunk header and, if compressed, the flags octet.
         for start in (at - 4, at - 3):
-            if start >= 0 and data[start] == 1 and (code := decompress(view[start:], limit)):
-                out += code + b"\n"
-                break
+            if start >= 0 and data[start] == 1:
+                code, spent = expanded(view[start:], limit - max(len(out), tried))
+                tried += _LEAST if code else max(spent, _LEAST)
+                if code:
+                    out += code + b"\n"
+                    break
         at = data.find(MARK, at + 8)
-    return bytes(out[:limit])
+    return bytes(out[:limit]), max(len(out), tried)
 
 
 def _is_compiled(data: Content, code: str) -> bool:

@@ -14,14 +14,14 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from contentfilter.containers import ovba
 from contentfilter.containers.cfb import CompoundFile
 from contentfilter.containers.vba_source import has_code, normal_source
 from contentfilter.content.limits import MIB
-from contentfilter.content.part import Context, Found, Part
+from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.macros.digest import digest_of
 from contentfilter.scanners.macro_words import TELLING, suspicious, words_of
 from contentfilter.scanners.remote import is_remote
@@ -30,6 +30,8 @@ _SIGNS = frozenset({"dir", "_vba_project", "vba"})
 _ACCESS = (b"Standard Jet DB", b"Standard ACE DB")
 _IDENTIFIER = re.compile(rb"[A-Za-z]\w{2,60}")
 _MAX_NAMES = 4 * MIB
+_READ_SHARE, _CALL = 64, 1024
+"""What olevba reads counts as so many octets less than what comes out; what each stream counts at least."""
 
 
 class Vba:
@@ -64,9 +66,15 @@ class Vba:
         stomped = any(module.stomped for module in modules)
         normal = [module.normal for module in modules]
         if not names and (unreadable or file.damaged):
-            normal.append(normal_source(ovba.carve(part.data, limit).decode("latin-1")))
-            if unreadable and not has_code(normal[-1]):
-                normal.append(normal_source(_olevba(part)))
+            code, spent = ovba.carved(part.data, limit)
+            normal.append(normal_source(code.decode("latin-1")))
+            if spent >= limit:
+                yield part.unscanned("too-large", "VBA source")
+            elif unreadable and not has_code(normal[-1]):
+                source, whole = _olevba(part, limit)
+                normal.append(normal_source(source))
+                if not whole:
+                    yield part.unscanned("too-large", "VBA source")
                 if not has_code(normal[-1]):
                     yield part.unscanned("malformed", f"{unreadable} VBA modules cannot be read")
         if not names and not any(map(has_code, normal)):
@@ -90,7 +98,10 @@ def has_project(file: CompoundFile, part: Part) -> bool:
 
 
 def _carved(part: Part, limit: int, where: str) -> Iterator[Found]:
-    normal = normal_source(ovba.carve(part.data, limit).decode("latin-1"))
+    code, spent = ovba.carved(part.data, limit)
+    normal = normal_source(code.decode("latin-1"))
+    if spent >= limit:
+        yield part.unscanned("too-large", "VBA source")
     if has_code(normal):
         yield part.found("office-macro", f"VBA {where}")
         if reasons := suspicious(normal):
@@ -120,16 +131,51 @@ def load_olevba() -> Any:
     return olevba
 
 
-def _olevba(part: Part) -> str:
-    """The source as olevba reads it; empty if it finds none or fails."""
+class _EnoughError(BaseException):
+    """olevba has had its share. Not of those exceptions that it passes over."""
+
+
+def _olevba(part: Part, limit: int) -> tuple[str, bool]:
+    """The source as olevba reads it, empty if it finds none or fails; and whether it could read all.
+
+    It takes each module and each mark for one more stream, whose rest it copies twice, and bounds nothing.
+
+    Arguments:
+        limit: octets that may come out; what goes in counts less.
+    """
     olevba = load_olevba()
     logging.getLogger("olevba").setLevel(logging.CRITICAL + 1)
     quiet = io.StringIO()
-    with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
+    found, room = list[str](), limit
+
+    def decompress(container: Content) -> bytes:
+        nonlocal room
+        plain = ovba.decompress(container, room)
+        room -= len(plain) + len(container) // _READ_SHARE + _CALL
+        if room <= 0:
+            raise _EnoughError
+        if not plain:
+            raise ValueError("no compressed container")
+        return plain
+
+    with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet), _in_place(olevba, decompress):
         parser = olevba.VBA_Parser("part", data=bytes(part.data), disable_pcode=True)
         try:
-            return "\n".join(
-                code for _file, _stream, _name, code in parser.extract_macros() if isinstance(code, str)
-            )
+            for _file, _stream, _name, code in parser.extract_macros():
+                if isinstance(code, str):
+                    found.append(code)
+        except _EnoughError:
+            pass
         finally:
             parser.close()
+    return "\n".join(found), room > 0
+
+
+@contextlib.contextmanager
+def _in_place(olevba: Any, decompress: Callable[[Content], bytes]) -> Iterator[None]:
+    """``decompress`` for olevba's own, which takes a microsecond for each octet, of which there is no end."""
+    own, olevba.decompress_stream = olevba.decompress_stream, decompress
+    try:
+        yield
+    finally:
+        olevba.decompress_stream = own

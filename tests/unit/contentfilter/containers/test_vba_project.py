@@ -170,3 +170,42 @@ def test_source_is_bounded():
 def test_carving_is_bounded():
     packed = vba_compress(b"Attribute VB_Name\r\n" + b"x" * 4000) * 1000
     assert len(carve(packed, 50_000)) == 50_000
+
+
+def test_what_only_begins_like_source_is_bounded(monkeypatch: pytest.MonkeyPatch):
+    """Each mark may be the beginning of a module: there may be millions."""
+    tried = []
+    real = ovba.expanded
+
+    def counting(data: bytes, limit: int) -> tuple[bytes, int]:
+        tried.append(limit)
+        return real(data, limit)
+
+    monkeypatch.setattr(ovba, "expanded", counting)
+    mark = b"\x01\x00\xb0\x00Attribut\x00"
+    code, spent = ovba.carved(mark * 10_000, 100_000)
+    assert not code
+    assert spent >= 100_000
+    assert len(tried) < 500
+    assert ovba.carved(mark * 10, 100_000)[1] < 100_000
+    assert ovba.carved(b"Attribut" * 10_000, 100_000)[1] >= 100_000
+
+
+def test_chunks_that_hold_nothing_are_bounded(monkeypatch: pytest.MonkeyPatch):
+    chunks = []
+    real = ovba._expand_chunk
+
+    def counting(data: bytes, at: int, stop: int, out: bytearray) -> bool:
+        chunks.append(at)
+        return real(data, at, stop, out)
+
+    monkeypatch.setattr(ovba, "_expand_chunk", counting)
+    empty = b"\x01" + b"\x00\xb0\x00" * 10_000
+    assert ovba.expanded(empty, 64_000) == (b"", 64_000)
+    assert len(chunks) == 1000
+
+
+def test_what_directories_cost_is_told():
+    empty = b"\x01" + b"\x00\xb0\x00" * 10_000
+    found = read({"dir": empty, "x": vba_compress(b"Attribute VB_Name\r\nSub A()\r\n")}, 64_000)
+    assert [module.cut for module in found] == [True]

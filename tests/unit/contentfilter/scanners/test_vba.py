@@ -153,3 +153,19 @@ def test_modules_beyond_the_names_of_a_directory():
         found(compound_file({"VBA": vba_storage({f"M{n}": EMPTY for n in range(2100)} | {"Z": MACRO})}))
         == MACROS
     )
+
+
+def test_what_olevba_reads_is_bounded():
+    """It copies the rest of the stream at each mark."""
+    mark = b"\x01\x00\xb0\x00Attribut\x00"
+
+    def project(marks: int) -> bytes:
+        return compound_file({"VBA": {"dir": bytes(10), "m": mark * marks}})
+
+    assert unscanned(project(1000)) == {"malformed"}
+    assert unscanned(project(9000)) == {"malformed", "too-large"}
+
+
+def test_marks_in_a_damaged_file_are_bounded():
+    damaged = bytes.fromhex("d0cf11e0a1b11ae1") + b"\x01\x00\xb0\x00Attribut\x00" * 40_000
+    assert unscanned(damaged) == {"malformed", "too-large"}
