@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from contentfilter.containers import spelled
 from contentfilter.containers.zipmember import inflate
 from contentfilter.content.limits import MIB
 
@@ -67,9 +68,8 @@ _NUMBERS = re.compile(
     rb"(?<![\d,;])(?:-?(?:0x[0-9a-fA-F]{1,2}|\d{1,3})\s{0,4}[,;|:_.*!#~@$/\s]\s{0,4}){64,}+"
     rb"(?:0x[0-9a-fA-F]{1,2}|\d{1,3})?"
 )
-_PERCENT = re.compile(rb"(?:%[0-9a-fA-F]{2})+")
 _SEPARATORS = b",;|:_.*!#~@$/ \t\r\n\v\f"
-_SEPARATED = re.compile(rb"[,;|:_.*!#~@$/\s]+")
+_BLANKED = bytes.maketrans(_SEPARATORS, b" " * len(_SEPARATORS))
 _QUOTED = re.compile(rb"[\"'`]([A-Za-z0-9+/=_-]{8,})[\"'`]")
 _ROW = re.compile(rb"[\"'`][A-Za-z0-9+/=_-]+[\"'`](?>\s{0,40},\s{0,40}[\"'`][A-Za-z0-9+/=_-]+[\"'`])+")
 _IN_ROW = re.compile(rb"[A-Za-z0-9+/=_-]+")
@@ -156,7 +156,7 @@ def flat(page: bytes) -> bytes:
         for name, character in _NAMED.items():
             page = page.replace(name, character)
     if b"\\x" in page or b"\\u" in page:
-        page = _ESCAPES.sub(_characters, page)
+        page = _ESCAPES.sub(_characters, page) if b"\\u{" in page else spelled.escaped(page)
     if b"%u00" in page:
         # As unescape() reads it.
         page = page.replace(b"%u00", b"%")
@@ -164,8 +164,15 @@ def flat(page: bytes) -> bytes:
 
 
 def _character(match: re.Match[bytes]) -> bytes:
+    return _spelt(match[0])
+
+
+@functools.lru_cache(maxsize=1024)
+def _spelt(reference: bytes) -> bytes:
+    match = _ENTITY.fullmatch(reference)
+    assert match is not None
     number = int(match[1], 16) if match[1] else int(match[2])
-    return bytes((number,)) if number < 128 else match[0]
+    return bytes((number,)) if number < 128 else reference
 
 
 def _characters(match: re.Match[bytes]) -> bytes:
@@ -310,7 +317,8 @@ def _with_replaced(text: bytes, replaced: Sequence[tuple[bytes, bytes]]) -> byte
     """The text, but for replacements that would make it twice as long, as no decoder needs."""
     most = 2 * len(text)
     for old, new in replaced:
-        if len(text) + text.count(old) * (len(new) - len(old)) <= most:
+        more = len(new) - len(old)
+        if more <= 0 or len(text) + text.count(old) * more <= most:
             text = text.replace(old, new)
     return text
 
@@ -377,7 +385,7 @@ def _unhex(text: bytes) -> bytes:
 
 
 def _from_numbers(text: bytes) -> bytes:
-    *numbers, last = _SEPARATED.split(text[:_MAX_NUMBERS].strip(_SEPARATORS))
+    *numbers, last = text[:_MAX_NUMBERS].translate(_BLANKED).split()
     try:
         octets = bytes(map(_OCTETS.__getitem__, numbers))
     except KeyError:
@@ -388,7 +396,7 @@ def _from_numbers(text: bytes) -> bytes:
 
 def unquoted(text: bytes) -> bytes:
     """``text`` without its percent-encoding (RFC 3986 2.1)."""
-    return _PERCENT.sub(lambda match: binascii.unhexlify(match[0].replace(b"%", b"")), text)
+    return spelled.percent(text)
 
 
 def _is_random(text: bytes) -> bool:

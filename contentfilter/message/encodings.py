@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from contentfilter.content.limits import MIB
-from contentfilter.message.marks import Marks, following, runs_before
+from contentfilter.content.marks import Marks, following, runs_before
 from contentfilter.message.wire import Wire
 
 _WINDOW = MIB

@@ -22,7 +22,7 @@ from contentfilter.containers.literals import (
     unquoted,
 )
 from contentfilter.content.filename import suffix
-from contentfilter.content.limits import MIB
+from contentfilter.content.limits import KIB, MIB
 from contentfilter.content.needles import Needles
 from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.scanners import page_acts
@@ -45,7 +45,7 @@ _SIGNS = Needles(
 )
 _NAMESPACES = Needles(b"w3.org/1999/xhtml", b"w3.org/2000/svg", b"<!ENTITY", b"xml-stylesheet")
 _PREFIXES = re.compile(rb"xmlns:([\w.-]{1,40})\s*=\s*[\"']http://www\.w3\.org/(?:1999/xhtml|2000/svg)[\"']")
-_HANDLER = re.compile(rb"on[a-z]{3,24}\s{0,20}=")
+_HANDLER = re.compile(rb"on[a-z]{3,24}+\s{0,20}+=")
 _SPELT = re.compile(
     rb"&(?:#(?:x0*(?:[46][1-9a-f]|[57][0-9a])|0*(?:6[5-9]|[78]\d|90|9[7-9]|1[01]\d|12[012]))\b|colon;)"
 )
@@ -61,17 +61,23 @@ _NAMES = re.compile(rb"[\"'`]([^\"'`<>\r\n/\\]{1,120}\.([A-Za-z0-9-]{2,20}))[\"'
 _ARCHIVES = "zip rar 7z cab tar gz tgz bz2 xz zst lz lz4 lzma z lzh arj iso img vhd vhdx"
 _OTHERS = "exe lnk msi jar chm url slk doc docm xls xlsm pdf one mht eml uue"
 _FILES = frozenset(f"{_ARCHIVES} {_OTHERS}".split())
-_SAVED = re.compile(
-    rb"(?:download[\"']?\s{0,9}[=:,]|saveas\([^;]{0,200}?,)\s{0,9}[\"'`][^\"'`<>\r\n]{1,120}\.([a-z0-9-]{2,20})[\"'`]"
+_NAME = rb"\s{0,9}[\"'`][^\"'`<>\r\n]{1,120}\.([a-z0-9-]{2,20})[\"'`]"
+_SAVED = (
+    re.compile(rb"download[\"']?\s{0,9}[=:,]" + _NAME),
+    re.compile(rb"saveas\([^;]{0,200}?," + _NAME),
 )
 """The name under which a page saves what it builds."""
+_MAX_SAVED = 10_000
+"""Calls that save something, each with some hundred octets to look at."""
 _PRINTABLE = bytes(range(32, 256)) + b"\t\r\n\f"
 _LEAST_PAGE = 64
 _LEAST_DATA = 1024
 """Octets of what is not known at all from which on it is taken for a file, not for a key or a token."""
 _ROOM = 64 * MIB
-_WORK = 16
-"""What an octet of a script counts for, against the bound on work."""
+_WORK, _LATE_WORK = 16, 64
+"""What an octet of a script counts for, against the bound on work, and of one that is unwrapped twice."""
+_LITERAL_WORK = 32 * KIB
+"""What a text that is decoded counts for: it is compared with all that is known, in several forms."""
 _MAX_LAYERS = 100
 _MAX_PREFIXES = 10
 _MAX_HANDED = 200
@@ -163,15 +169,17 @@ class _Page:
 
     def look(self) -> Iterator[Found]:
         """What is written out in the page, and what is odd about that."""
-        layers = [self._text]
-        for layer in layers:
-            if self._context.budget.exhausted or not self._context.budget.take_work(_WORK * len(layer)):
+        layers, budget = [self._text], self._context.budget
+        for number, layer in enumerate(layers):
+            cost = _WORK if number < 2 else _LATE_WORK
+            if not budget.exhausted and budget.take_work(cost * len(layer)):
+                try:
+                    self._read(layer, layers)
+                except TooManyError:
+                    self._more = True
+            if budget.exhausted:
                 yield self._part.unscanned("too-large", "scripts in a web page")
                 break
-            try:
-                self._read(layer, layers)
-            except TooManyError:
-                self._more = True
             if self._room < 0:
                 yield self._part.unscanned("too-large", "data in a web page")
                 break
@@ -234,7 +242,7 @@ class _Page:
         for content, data in literals(text, replacements(layer)):
             if self._is_new(content):
                 self._sort(content, data, layers)
-            if self._room < 0:
+            if self._room < 0 or not self._context.budget.take_work(least=_LITERAL_WORK):
                 return
         if b"%" in text and any(word in text.lower() for word in _LAYERED):
             plain = unquoted(text)
@@ -264,7 +272,9 @@ class _Page:
             if end in _FILES and not self._file_name:
                 self._file_name = name
         if self._builds and self._script_name and not self._carried:
-            ends = (match[1].decode("latin-1") for match in _SAVED.finditer(lower))
+            self._more = self._more or lower.count(b"saveas(") > _MAX_SAVED
+            patterns = _SAVED[:1] if self._more else _SAVED
+            ends = (match[1].decode("latin-1") for saved in patterns for match in saved.finditer(lower))
             end = next((end for end in ends if end in SUFFIXES), "")
             self._carried = f"a script .{end}" if end else ""
 

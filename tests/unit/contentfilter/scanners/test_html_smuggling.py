@@ -15,7 +15,11 @@ import zlib
 
 import pytest
 
+from contentfilter.content.limits import Budget
+from contentfilter.content.part import Context, Part
 from contentfilter.content.scan import ScanOptions, scan_document, scan_message
+from contentfilter.scanners.html_smuggling import HtmlSmuggling
+from mailbase.vocabulary import Finding, Unscanned
 from tests.samples.archives import plain_zip
 from tests.samples.messages import attachment, message, multipart, text
 from tests.samples.office import docm
@@ -424,3 +428,30 @@ def test_what_is_built_to_stall(piece: bytes):
     started = time.process_time()
     found(b"<html><script>createObjectURL unescape" + piece * (800_000 // len(piece)))
     assert time.process_time() - started < 10
+
+
+def looked_at(page: bytes) -> tuple[set[str], Budget]:
+    part, budget = Part("page", page), Budget(ScanOptions())
+    items = list(HtmlSmuggling().scan(part, Context(part, budget)))
+    return {item.detail for item in items if isinstance(item, Finding | Unscanned)}, budget
+
+
+def test_what_is_unwrapped_again_and_again_counts_more():
+    once = b"<html><script>unescape(document.write('" + b"%41%42x" * 1000
+    often = once.replace(b"%", b"%2525252525")
+    _details, few = looked_at(once)
+    _details, many = looked_at(often)
+    assert few.work < 40 * len(once)
+    assert many.work > 64 * 3 * len(once)
+
+
+def test_each_text_that_is_decoded_counts():
+    text = b"".join(b"'%s'!" % base64.b64encode(random.Random(n).randbytes(51)) for n in range(100))
+    _details, budget = looked_at(b"<html><script>" + text)
+    assert budget.work >= 100 * 32 * 1024
+
+
+def test_many_calls_that_save_something_are_too_many_to_look_at():
+    page = b"<html><script>createobjecturl('x.js');" + b"saveas(,"
+    assert looked_at(page * 2)[0] == set()
+    assert looked_at(page + b"saveas(," * 10_001)[0] == {"more than is looked at"}

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from contentfilter.message.marks import Marks, following, runs_before
+from contentfilter.content.marks import Marks, following, runs_before
 
 
 def places(marks: int, size: int) -> list[int]:
