@@ -16,6 +16,7 @@ from contentfilter.session.envelope import Envelope, Path
 from mailbase.config import FlowsSettings
 from mailbase.config.points import FINDING_POINTS
 from mailbase.evidence import Evidence
+from mailbase.replies import Reply
 from mailbase.vocabulary import SEVERITY, Action, Finding, Flow
 
 ID = "0123456789abc"
@@ -144,6 +145,11 @@ def test_who_takes_complaints_waits_as_others_do_when_we_are_in_trouble():
 def test_spamtraps_are_in_no_share_unless_there_is_nobody_else():
     assert what(judged("t@x", "a@lax", left_out=[0])) == [(Action.ACCEPT, (1,))]
     assert what(judged("t@x", "t@lax", left_out=[0, 1])) == [(Action.DISCARD, (0, 1))]
+
+
+def test_mail_to_spamtraps_alone_is_answered_as_any_that_is_taken():
+    answer = dispose(judged("t@x", "t@lax", left_out=[0, 1]), frozenset({0, 1}), contact="https://help.example")
+    assert answer == Answer(Reply(250, "2.0.0", f"Ok [{ID}]"))
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,16 @@ def test_what_never_came_again_makes_room(scene):
     assert len(scene.splits) == MAX_OF_NETWORK
 
 
+def test_one_that_never_came_again_is_enough_to_make_room(scene):
+    scene.mixed(["a@x"], ["c@y"], sender="old@spam")
+    scene.now = ABANDONED
+    for number in range(1, MAX_OF_NETWORK):
+        scene.mixed(["a@x"], ["c@y"], sender=f"s{number}@spam")
+    assert scene.mixed(["a@x"], ["c@y"], sender="new@x")
+    assert not scene.mixed(["a@x"], ["c@y"], sender="newer@x")
+    assert scene.taken("a@x", "c@y", sender="s1@spam") == ["a@x"]
+
+
 def test_what_is_remembered_is_bounded(scene, monkeypatch):
     monkeypatch.setattr(module, "MAX_MAILS", 50)
     monkeypatch.setattr(module, "MAX_RECIPIENTS", 300)
