@@ -8,7 +8,7 @@ a part.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from contentfilter.content.clues import Clue
@@ -78,7 +78,7 @@ class Total:
 
 
 def add_up(
-    clues: Iterable[Clue],
+    clues: Collection[Clue],
     findings: Iterable[Finding],
     evidence: Evidence | None,
     points: Mapping[str, float] = _NOTHING,
@@ -92,7 +92,6 @@ def add_up(
         points: the flow's own, by name; over what a clue brings, and over the built-in ones.
     """
     found: dict[str, Item] = {}
-    clues = tuple(clues)
     learned = any(clue.source == STATISTICS and clue.points for clue in clues)
     for clue in clues:
         worth = points.get(clue.name)
