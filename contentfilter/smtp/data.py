@@ -73,7 +73,6 @@ class DataReader:
             self.ended = True
             rest = data[end + 5 :]
             content = data[: end + 2]
-            self._held = b""
         else:
             held = _begun(data)
             content = data[:-held] if held else data

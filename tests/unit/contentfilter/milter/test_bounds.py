@@ -78,6 +78,7 @@ def test_milter_full_disk_for_the_last_octets(tmp_path: Path, monkeypatch: pytes
         BEGIN + RCPT,
         BEGIN + packet(packets.BODY, b"x"),
         BEGIN + END,
+        BEGIN + MAIL + RCPT + END,
         BEGIN + MAIL + MAIL,
         BEGIN + MAIL + DATA,
         BEGIN + MAIL + RCPT + DATA + packet(packets.HEADER, b"no end"),

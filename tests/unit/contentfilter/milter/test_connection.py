@@ -15,7 +15,7 @@ from contentfilter.session.connection import MAX_DATA_TIME
 from contentfilter.session.server import GRACE
 from contentfilter.session.steps import End
 
-from .miltered import BEGIN, DATA, END, HEADER, HELO, MAIL, MESSAGE, NO, RCPT, Rig, connect
+from .miltered import BEGIN, DATA, END, HEADER, HELO, MAIL, MESSAGE, NO, RCPT, Rig, connect, field
 
 
 @pytest.mark.parametrize("how", ["abort", "quit", "again", "lose"])
@@ -44,6 +44,24 @@ def test_milter_given_up_leaves_nothing(tmp_path: Path, how: str, deep: int) -> 
     rig.inspector.disposition = Answer(NO)
     again = connect() + HELO if how == "again" else b""
     assert postfix.say(again + MESSAGE)[-1][0] == packets.REPLY
+
+
+@pytest.mark.parametrize("last", [b"no end", b"half an end\r", b"\r\n"])
+def test_milter_given_up_within_a_line_says_nothing_of_the_next_mail(tmp_path: Path, last: bytes) -> None:
+    rig = Rig(tmp_path)
+    postfix = rig.postfix(BEGIN, MAIL, RCPT, DATA, HEADER, packet(packets.BODY, last))
+    postfix.say(packet(packets.ABORT), MAIL, RCPT, DATA, field(b".X-Dotted", b" y"))
+    postfix.say(packet(packets.END_OF_HEADER), END)
+    ((_, wire, _),) = rig.inspector.seen
+    assert wire == b"..X-Dotted: y\r\n\r\n"
+
+
+def test_milter_what_comes_behind_the_end_is_not_looked_at(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    postfix = rig.postfix(BEGIN, packet(packets.QUIT))
+    assert postfix.say(packet(b"?"), MESSAGE) == []
+    assert (rig.inspector.seen, rig.meter.ends) == ([], [])
+    assert "milter-protocol" not in rig.log
 
 
 def test_milter_a_verdict_counts_only_for_its_own_mail(tmp_path: Path) -> None:

@@ -193,6 +193,24 @@ def test_client_lmtp_refused_content_keeps_each_recipients_own_refusal() -> None
     assert end.outcome.result is Result.REFUSED
 
 
+def test_client_lmtp_refused_data_keeps_each_recipients_own_refusal() -> None:
+    engine = ClientEngine("f", job(b"<b@y>", b"<c@y>", lmtp=True))
+    engine.receive(b"220 hi\r\n" + EHLO + b"250 ok\r\n550 5.1.1 b\r\n250 ok\r\n")
+    (end,) = engine.receive(b"452 4.3.1 full\r\n")
+    assert isinstance(end, Finished)
+    assert [str(reply) for reply in end.outcome.replies] == ["550 5.1.1 b", "452 4.3.1 full"]
+    assert end.outcome.result is Result.REFUSED
+
+
+def test_client_another_go_ahead_after_the_content_is_no_answer_for_our_client() -> None:
+    engine = ClientEngine("f", job())
+    until_data(engine)
+    engine.content_sent()
+    (end,) = engine.receive(b"354 go\r\n")
+    assert isinstance(end, Finished)
+    assert all(reply.code == 451 for reply in end.outcome.replies)
+
+
 @pytest.mark.parametrize(
     "wire",
     [
