@@ -213,6 +213,16 @@ def test_a_bare_lf_among_lines_of_one_length_is_noticed(length: int, lines: int)
             assert (reader.defect is None) is expected
 
 
+@pytest.mark.parametrize("end", [b"x\n", b"\rx\n", b"\r\0\n", b"\n\r"])
+def test_a_bare_lf_at_the_end_of_each_of_many_lines_is_noticed(end: bytes) -> None:
+    for lines in (1, 2, 100):
+        reader = DataReader()
+        reader.feed(b"x")
+        reader.feed((b"x" * 76 + end) * lines)
+        reader.feed(b"\r\n.\r\n")
+        assert reader.defect is Defect.BARE_LF
+
+
 def test_a_line_end_that_was_cut_in_two_is_whole_again() -> None:
     reader = DataReader()
     reader.feed((b"x" * 76 + b"\r\n") * 200 + b"y\r")
