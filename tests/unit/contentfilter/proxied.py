@@ -88,6 +88,7 @@ class Meter(NoMeter):
         self.open = 0
         self.away = 0
         self.ends: list[End] = []
+        self.lasted: list[float] = []
         self.stages: dict[str, float] = {}
         self.shortages: list[Shortage] = []
 
@@ -105,6 +106,7 @@ class Meter(NoMeter):
 
     def ended(self, protocol: str, end: End, size: int, seconds: float) -> None:
         self.ends.append(end)
+        self.lasted.append(seconds)
 
     def took(self, stage: Stage, seconds: float) -> None:
         self.stages[stage] = seconds

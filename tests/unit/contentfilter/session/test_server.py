@@ -45,6 +45,20 @@ def test_server_carries_a_mail(tmp_path: Path) -> None:
     assert not rig.reactor.getDelayedCalls()
 
 
+def test_server_counts_the_time_of_a_mail_from_its_data(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    client = rig.client()
+    rig.reactor.advance(40)
+    client.say(HELLO + ENVELOPE)
+    rig.reactor.advance(5)
+    client.say(b"DATA\r\n")
+    rig.reactor.advance(3)
+    client.say(b"Subject: x\r\n\r\nHi\r\n.\r\n")
+    rig.settle()
+    assert rig.meter.lasted == [3]
+    assert " seconds=3 " in rig.log
+
+
 def test_server_back_end_gets_header_then_the_message_as_it_came(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     client = rig.client()

@@ -226,6 +226,21 @@ def test_server_waiting_client_is_not_silent(tmp_path: Path) -> None:
     assert client.line.disconnecting
 
 
+def test_server_client_that_waited_when_it_might_have_been_silent_may_be_so_later(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    client = rig.client()
+    rig.reactor.advance(250)
+    client.say(HELLO + MESSAGE)
+    back = rig.back().say(b"220 hi\r\n", EHLO, b"250 ok\r\n250 ok\r\n", b"354 go\r\n")
+    back.line.flush()
+    rig.reactor.pump([50, 10])
+    back.say(b"250 queued\r\n")
+    rig.reactor.pump([100, 100])
+    assert not client.line.disconnecting
+    rig.reactor.pump([100, 100])
+    assert client.line.disconnecting
+
+
 def test_server_pipelined_input_is_bounded_while_inspecting(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     client = rig.client()
