@@ -148,7 +148,9 @@ def test_spamtraps_are_in_no_share_unless_there_is_nobody_else():
 
 
 def test_mail_to_spamtraps_alone_is_answered_as_any_that_is_taken():
-    answer = dispose(judged("t@x", "t@lax", left_out=[0, 1]), frozenset({0, 1}), contact="https://help.example")
+    answer = dispose(
+        judged("t@x", "t@lax", left_out=[0, 1]), frozenset({0, 1}), contact="https://help.example"
+    )
     assert answer == Answer(Reply(250, "2.0.0", f"Ok [{ID}]"))
 
 
