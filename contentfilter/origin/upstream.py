@@ -1,4 +1,4 @@
-"""Evidence on mail that a trusted relay passes on (R6): finds the relay's client; policyd looks at it."""
+"""Evidence on mail that a trusted relay passes on: finds the relay's client; policyd looks at it."""
 
 from __future__ import annotations
 

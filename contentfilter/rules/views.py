@@ -21,7 +21,7 @@ class View:
     cells: takes the texts out of a reading.
     flowing: the texts are one, and matches are counted within it.
     field: the header field that it looks at; without one there are no texts.
-    rare: see :class:`PatternSet`.
+    rare: see :class:`contentfilter.rules.pattern.PatternSet`.
     """
 
     name: str

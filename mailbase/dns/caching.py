@@ -130,7 +130,7 @@ class _Job(Lookup):
 class CachingResolver(Resolver):
     """Arguments:
     clock: Twisted's IReactorTime.
-    network: carries packets (:class:`mailbase.dns.exchange.Sockets`).
+    network: carries packets (:class:`mailbase.dns.sockets.Sockets`).
     servers: whom to ask, the preferred one first; at least one.
     terms: the configuration's ``dns``.
     metrics: knows the consumers.

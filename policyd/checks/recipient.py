@@ -1,4 +1,4 @@
-"""Whether the recipient is known to its registered server, by a callout (R5).
+"""Whether the recipient is known to its registered server, by a callout.
 
 Asked of recipients in registered domains and of registered systems' host names only, whoever brings the mail.
 ``postmaster`` is never asked for: every domain must take it (RFC 5321 4.5.1). ``abuse`` is asked for like any

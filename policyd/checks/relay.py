@@ -1,4 +1,4 @@
-"""Who may mail whom through us (R1, R3, R4, R6).
+"""Who may mail whom through us.
 
 Registered systems and authenticated users may mail anybody. Registered domains and the host names of
 registered systems may be mailed by anybody. An upstream relay is trusted to have looked at the mail, not to

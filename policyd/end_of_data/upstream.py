@@ -1,4 +1,4 @@
-"""Evidence on mail that a trusted relay passes on (R6): on the client in the relay's Received line.
+"""Evidence on mail that a trusted relay passes on: on the client in the relay's Received line.
 
 policyd sees no Received lines, and the relay's own address is no evidence; so contentfilter reads the line
 and asks here, after DATA, what is known of that client.

@@ -14,7 +14,7 @@ from postwarden.doctor.symptom import Check, Symptom
 from postwarden.registry.check.finding import Severity
 
 SIZE = 50 << 20
-"""Octets that a message may have (R7)."""
+"""Octets that a message may have."""
 QUEUE, BOUNCES = 3 * 86400.0, 86400.0
 """Seconds that mail, and a bounce, should be tried at most."""
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}

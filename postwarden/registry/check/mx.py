@@ -1,4 +1,4 @@
-"""Where the MX records of a registered name lead (R4): to the relays, or to its registered server."""
+"""Where the MX records of a registered name lead: to the relays, or to its registered server."""
 
 from __future__ import annotations
 

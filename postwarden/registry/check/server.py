@@ -16,7 +16,7 @@ from postwarden.registry.check.certificate import Certificate
 from postwarden.registry.check.finding import Check, Finding, Severity
 
 SIZE = 50 << 20
-"""Octets that a message must be allowed to have (R7)."""
+"""Octets that a message must be allowed to have."""
 SOON = 14 * 86400.0
 """Seconds before the end of a certificate from which on it should be renewed."""
 

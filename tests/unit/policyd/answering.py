@@ -25,7 +25,7 @@ class Daemon:
         self.error = ""
 
     def ask(self, path: str, verb: str, timeout: float = 10.0, **arguments: Any) -> Daemon:
-        """In place of :func:`mailbase.control.ask`."""
+        """In place of :func:`mailbase.control.client.ask`."""
         self.asked.append((verb, arguments))
         if self.error:
             raise ControlError(self.error)
