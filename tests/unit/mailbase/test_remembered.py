@@ -1,3 +1,5 @@
+"""Answers that are remembered: each question once, and no more than told."""
+
 from __future__ import annotations
 
 import pytest

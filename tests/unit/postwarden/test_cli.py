@@ -1,3 +1,5 @@
+"""The command line of postwarden: configuration, exit statuses, help."""
+
 import json
 
 import pytest

@@ -1,3 +1,5 @@
+"""Tables for the terminal: nothing is cut off."""
+
 from postwarden import table
 
 

@@ -1,3 +1,5 @@
+"""``store.url`` of a Redis server: what may stand in it, and that its password is told to nobody."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Descriptions of tables, and the bounded memory of what was read last."""
+
 from __future__ import annotations
 
 import pytest

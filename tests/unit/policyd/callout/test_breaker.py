@@ -1,3 +1,5 @@
+"""When a server that fails is asked no more, and when again."""
+
 from __future__ import annotations
 
 from policyd.callout.breaker import Breaker, BreakerTerms

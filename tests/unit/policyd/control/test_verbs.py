@@ -1,3 +1,5 @@
+"""The control socket's verbs: queries, tickets, greylisting listed, shown, forgotten, allowed."""
+
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable

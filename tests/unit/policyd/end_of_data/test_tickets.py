@@ -1,3 +1,5 @@
+"""Tickets: what stands in one, who gets it, and how long it is kept."""
+
 from __future__ import annotations
 
 from typing import Any

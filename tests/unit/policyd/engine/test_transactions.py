@@ -1,3 +1,5 @@
+"""What the engine remembers of transactions that are going on, within bounds."""
+
 from __future__ import annotations
 
 from policyd.engine.transactions import ACCEPTED, KEPT_OUT, MAX_NOTES, TICKET, Transactions

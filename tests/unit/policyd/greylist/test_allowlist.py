@@ -1,3 +1,5 @@
+"""Allowlists as postgrey has them: what each line matches, and what is wrong with one."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""What counts as the same sender, recipient and network, and the keys that follow."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""How long who waits, is known, and is allowed."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""The counters and the log line of each decision."""
+
 from __future__ import annotations
 
 from typing import Any

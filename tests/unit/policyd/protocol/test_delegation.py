@@ -1,3 +1,5 @@
+"""Postfix's policy delegation protocol: requests in any pieces and any order, and what is none."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""What the demo answers in Postfix's place."""
+
 import pytest
 
 from postwarden.demo.front import smtp_reply

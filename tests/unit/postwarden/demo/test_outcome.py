@@ -1,3 +1,5 @@
+"""What became of a sample mail, told from the outside."""
+
 from mailbase.ids import encode
 from postwarden.demo.outcome import decision, observe, quarantined
 from postwarden.demo.scenario import STEPS, Fate

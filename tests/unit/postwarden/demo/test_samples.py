@@ -1,3 +1,5 @@
+"""The sample mails, octet by octet."""
+
 import email
 import email.policy
 

@@ -1,3 +1,5 @@
+"""The guard ends and removes what is ours, and nothing else."""
+
 import os
 
 from postwarden.sandbox.guard import MARK, master_pid, remove_tree, start_time

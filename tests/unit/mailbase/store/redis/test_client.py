@@ -1,3 +1,5 @@
+"""The client of a Redis server: order, deadlines, connections that break, scripts, metrics."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

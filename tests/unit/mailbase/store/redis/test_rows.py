@@ -1,3 +1,5 @@
+"""Rows as a Redis server holds them: what goes in comes back, and what is not ours is none."""
+
 from __future__ import annotations
 
 import json

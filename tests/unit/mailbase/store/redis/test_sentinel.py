@@ -1,3 +1,5 @@
+"""Sentinels: whom the client believes, and how it follows a new master."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
