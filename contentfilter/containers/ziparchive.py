@@ -164,12 +164,16 @@ class ZipArchive:
             previous.encrypted |= member.encrypted
             previous.methods += [method for method in member.methods if method not in previous.methods]
             previous.end = max(previous.end, member.end)
+            for name in (member.text_name, *member.other_names.values()):
+                previous.also_called(name)
 
     def _compare(self, member: Member, local: LocalHeader) -> None:
         if local.name != member.name:
             self._note(f"two names, {member.text_name!r:.80} and {local.text_name!r:.80}")
+            member.also_called(local.text_name)
         if member.unicode_name and _suffix(member.unicode_name) != _suffix(member.name):
             self._note(f"two names, {member.text_name!r:.80} and {member.name!r:.80}")
+            member.also_called(member.plain_name)
         if local.methods != member.methods:
             self._note(f"two methods for {member.text_name!r:.80}")
             member.methods += local.methods

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from contentfilter.content.limits import KIB
@@ -34,6 +34,7 @@ class Member:
         unicode_name: the name in UTF-8 that takes the place of ``name``; empty if there is none.
         elsewhere: its data is in another part of a split archive.
         stray: it stands in front of the archive, and may be none.
+        other_names: what else it is called, by its other headers and for other programs; one for each suffix.
     """
 
     name: bytes
@@ -51,16 +52,24 @@ class Member:
     unicode_name: bytes = b""
     elsewhere: bool = False
     stray: bool = False
+    other_names: dict[str, str] = field(default_factory=dict)
 
     @property
     def text_name(self) -> str:
         """The name for people; which charset it is in is anybody's guess."""
-        if self.unicode_name:
-            return self.unicode_name.decode("utf-8", "replace")
+        return self.unicode_name.decode("utf-8", "replace") if self.unicode_name else self.plain_name
+
+    @property
+    def plain_name(self) -> str:
+        """The name for programs that do not look for another in Unicode."""
         try:
             return self.name.decode("utf-8")
         except UnicodeDecodeError:
             return self.name.decode("cp437")
+
+    def also_called(self, name: str) -> None:
+        """Keep another name of it."""
+        self.other_names.setdefault(name.rpartition(".")[2].lower(), name)
 
     @property
     def is_folder(self) -> bool:

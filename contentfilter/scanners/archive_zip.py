@@ -8,6 +8,7 @@ from contentfilter.containers.ziparchive import ZipArchive
 from contentfilter.containers.zipmember import AES, Member
 from contentfilter.content.filename import suffix
 from contentfilter.content.part import Context, Found, Part
+from contentfilter.message.filename import worst
 from contentfilter.scanners.zip_unlocking import locked_members
 
 _PICTURES = (
@@ -109,12 +110,16 @@ class Zip:
     def _child(
         self, part: Part, member: Member, data: bytes | bytearray, document: bool, scripts: bytes
     ) -> Part:
+        name = member.text_name
+        if member.other_names:
+            # Programs differ in which of them they take.
+            name = worst([name, *member.other_names.values()])
         if document:
             # It may be opened as an archive all the same.
-            return part.piece(member.text_name, data, member.text_name)
+            return part.piece(name, data, name)
         if scripts and member.name.endswith(scripts):
-            return part.piece(member.text_name, data)
-        return part.child(member.text_name, data)
+            return part.piece(name, data)
+        return part.child(name, data)
 
 
 def _own_scripts(part: Part, archive: ZipArchive) -> bytes:

@@ -412,6 +412,31 @@ def test_names_in_unicode_beside_the_plain_ones():
     assert ([member.text_name for member in found.members], problems(found)) == (["a.txt"], "")
 
 
+def script_named(data: bytes) -> bool:
+    return "executable" in {finding.name for finding in scan_document("a.zip", data).findings}
+
+
+def test_of_all_names_of_a_member_the_worst_counts():
+    script, text = item(b"a.js", SECRET), item(b"a.txt", SECRET)
+    assert script_named(archive([Item(script.local, text.central, script.data)]))
+    assert script_named(archive([Item(text.local, script.central, script.data)]))
+    assert script_named(unicode_path(b"a.js", b"a.txt"))
+    assert script_named(unicode_path(b"a.txt", b"a.js"))
+    assert not script_named(unicode_path(b"a.js.txt", b"a.txt"))
+
+
+@pytest.mark.parametrize(
+    "names", [(b"a.txt", b"a.js"), (b"a.js", b"a.txt"), (b"a.txt", b"b.txt", b"c.pdf", b"a.js")]
+)
+def test_two_entries_of_a_directory_for_one_member(names: tuple[bytes, ...]):
+    whole = archive([item(names[0], SECRET)])
+    at = whole.index(b"PK\x01\x02")
+    entries = [item(name, SECRET).central for name in names]
+    directory = b"".join(entry.central(0) for entry in entries if entry is not None)
+    end = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, len(names), len(names), len(directory), at, 0)
+    assert script_named(whole[:at] + directory + end)
+
+
 def test_signatures_in_front_that_are_none_hide_nothing():
     lone = Item(item(b"a", SECRET).local, None, deflated(SECRET))
     data = b"x" + b"PK\x03\x04\xff\xff" * 20 + archive([lone])[:-22]
