@@ -18,15 +18,22 @@ from contentfilter.scanners.remote import is_share
 _SET = rb"(?:=|\b(?:open|assign|replace|navigate|fetch)\s{0,9}\()\s{0,9}[\"'`]?\s{0,9}"
 """Where an address stands, in attributes and in scripts; a page that quotes one has it elsewhere."""
 _HANDLERS = Needles(
-    b"search-ms:", b"search:", b"ms-msdt:", b"ms-officecmd:", b"ms-appinstaller:", b"applescript:", b"file:"
+    b"search-ms:",
+    b"search:",
+    b"ms-msdt:",
+    b"ms-officecmd:",
+    b"ms-appinstaller:",
+    b"applescript:",
+    b"file:",
+    b"\\\\",
 )
 _HANDLER = re.compile(
     _SET
     + rb"(search-ms:|search:[^\"'<>]{0,500}\bcrumb\b|ms-msdt:|ms-officecmd:|ms-appinstaller:|applescript:"
-    rb"|file:[/\\]{2,9}[^\"'<>\s]{1,300}\.[a-z]{2,5}![^\"'<>\s/\\])"
+    rb"|(?:file:[/\\]{2,9}|\\{2})[^\"'<>\s]{1,300}\.[a-z]{2,5}![^\"'<>\s/\\])"
 )
 """They start or install a program, or show what lies on another machine as if it were here; the last is how
-Outlook hands a file to a program without asking (CVE-2024-21413)."""
+Outlook hands a file to a program without asking (CVE-2024-21413, CVE-2024-38021)."""
 _SHARES = Needles(b"file:", b"\\\\")
 _LOADED = re.compile(
     rb"<(?:img|iframe|frame|embed|object|script|link|body|table|td|video|audio|source|input|image|use|base)\b"

