@@ -9,7 +9,8 @@ from twisted.python.failure import Failure
 
 from contentfilter.content.results import ScanFailed, ScanResult
 from contentfilter.engines.conversation import SMALL, Conversation, instream
-from tests.unit.contentfilter.clamds import Connection, Message, Scene
+from tests.unit.contentfilter.clamds import Connection, Scene
+from tests.unit.contentfilter.enginedoubles import Message
 
 WORDS = st.sampled_from(
     [b"1: ", b"2: ", b"stream: ", b"OK", b" FOUND", b" ERROR", b"\0", b"Eicar", b"\n", b": ", b"1", b"\xff"]

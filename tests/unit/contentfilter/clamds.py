@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import struct
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone, ConnectionRefusedError
-from twisted.internet.testing import MemoryReactorClock, StringTransport
-from twisted.python.failure import Failure
 
 from contentfilter.content.results import ScanFailed, ScanResult
 from contentfilter.engines.clamd import Clamd
-from contentfilter.engines.endpoint import Endpoint
-from contentfilter.engines.engine import Engine
-from contentfilter.spool.seal import seal
-from mailbase.logs import Log
+
+from . import enginedoubles
+from .enginedoubles import Message
 
 VERSION = b"ClamAV 1.4.6/27500/Fri Jan 15 09:00:00 2027"
 SILENT = b""
@@ -37,50 +32,12 @@ class Settings:
     self_test: bool = True
 
 
-class Message:
-    """A spooled message."""
-
-    def __init__(self, *chunks: bytes) -> None:
-        self.pieces = chunks
-        self.size = sum(map(len, chunks))
-        self.digest = seal(b"".join(chunks))
-        self.read = 0
-
-    def chunks(self) -> Iterator[bytes]:
-        for chunk in self.pieces:
-            self.read += 1
-            yield chunk
-
-
-class Connection(StringTransport):
+class Connection(enginedoubles.Connection):
     """The daemon's side of one connection to a clamd."""
 
     def __init__(self, protocol: Any) -> None:
-        super().__init__()
-        self.protocol = protocol
-        self.open = True
+        super().__init__(protocol)
         self.asked = 0
-
-    def abortConnection(self) -> None:
-        self.disconnecting = True
-        self.close()
-
-    def close(self) -> None:
-        """clamd closes it, or we did."""
-        if self.open:
-            self.open = False
-            self.producer = None
-            self.protocol.connectionLost(Failure(ConnectionDone()))
-
-    def pull(self) -> bytes:
-        """All that clamd would read of what it has not read yet."""
-        for _ in range(1000):
-            if self.producer is None:
-                break
-            self.producer.resumeProducing()
-        value = self.value()
-        self.clear()
-        return value
 
     def answer(self, text: bytes) -> None:
         """clamd's answer to the next question."""
@@ -89,23 +46,18 @@ class Connection(StringTransport):
 
 
 @dataclass(eq=False)
-class Server:
+class Server(enginedoubles.Server):
     """One clamd.
 
     Attributes:
         says: what it answers to a message, by its content; empty: nothing. None: the test answers itself.
         version: what it answers to VERSION.
-        there: whether it takes connections.
-        connections: all there were.
-        heard: the messages that it was given.
+        closes: whether it closes the connection in place of an answer.
     """
 
-    says: Callable[[bytes], bytes] | None = field(default=lambda _message: b"stream: OK")
+    says: Callable[[bytes], bytes] | None = lambda _message: b"stream: OK"
     version: bytes = VERSION
-    there: bool = True
     closes: bool = False
-    connections: list[Connection] = field(default_factory=list)
-    heard: list[bytes] = field(default_factory=list)
 
     def serve(self) -> bool:
         """Read and answer what has come; whether there was anything."""
@@ -129,79 +81,18 @@ class Server:
                 connection.answer(said)
         return served
 
-    def die(self) -> None:
-        """Close all connections and take no more."""
-        self.there = False
-        for connection in self.connections:
-            connection.close()
 
-
-class Reactor(MemoryReactorClock):
-    """Simulated time and engines."""
-
-    def __init__(self, servers: Mapping[str, Any], connection: type[Connection] = Connection) -> None:
-        super().__init__()
-        self.servers = servers
-        self._connection = connection
-
-    def connectUNIX(self, address: str, factory: Any, *args: Any, **kwargs: Any) -> Any:
-        connector = super().connectUNIX(address, factory, *args, **kwargs)
-        server = self.servers.get(f"unix:{address}")
-        if server is not None:
-            self.callLater(0, self._connected, server, factory)
-        return connector
-
-    def _connected(self, server: Any, factory: Any) -> None:
-        if not server.there:
-            factory.clientConnectionFailed(None, Failure(ConnectionRefusedError()))
-            return
-        protocol = factory.buildProtocol(None)
-        connection = self._connection(protocol)
-        server.connections.append(connection)
-        protocol.makeConnection(connection)
-
-
-class Scene:
+class Scene(enginedoubles.Scene):
     """An engine of some clamds, ``a``, ``b`` …"""
 
     def __init__(self, count: int = 1, **settings: Any) -> None:
-        self.servers = {f"unix:/{name}": Server() for name in "abcdefgh"[:count]}
-        self.reactor = Reactor(self.servers)
-        self.output = io.StringIO()
-        terms = Settings(addresses=tuple(self.servers), **settings)
-        log = Log("test", stream=self.output)
-        self.engine = Engine(
-            self.reactor,
-            "clamd",
-            terms,
-            lambda changed: [
-                Endpoint(self.reactor, place, Clamd(terms), log, changed) for place in terms.addresses
-            ],
-        )
-        self.results: list[Any] = []
-
-    def __getitem__(self, number: int) -> Server:
-        return list(self.servers.values())[number]
+        servers = {f"unix:/{name}": Server() for name in "abcdefgh"[:count]}
+        terms = Settings(addresses=tuple(servers), **settings)
+        super().__init__(Clamd(terms), terms, servers, Connection)
 
     def scan(self, *chunks: bytes, timeout: float | None = None) -> Deferred[ScanResult | ScanFailed]:
         """Begin to scan a message; its result is the last of ``results``."""
-        scanning = Deferred.fromCoroutine(self.engine.scan(Message(*chunks or (b"x",)), timeout))
-        scanning.addBoth(self.results.append)
-        self.settle()
-        return scanning
-
-    def settle(self) -> None:
-        """Let everything happen that takes no time."""
-        for _ in range(100):
-            self.reactor.advance(0)
-            if not sum(server.serve() for server in self.servers.values()):
-                break
-
-    def pass_time(self, seconds: float, step: float = 0.05) -> None:
-        """Let time pass, and all happen in it."""
-        for _ in range(round(seconds / step)):
-            self.reactor.advance(step)
-            self.settle()
+        return self.begin(Message(*chunks or (b"x",)), timeout)
 
 
 def instream(data: bytes) -> bytes:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from contentfilter.content.results import ScanFailed, ScanResult
-from contentfilter.engines.endpoint import Endpoint
-from contentfilter.engines.engine import Engine
 from contentfilter.spamengines.dialects import Rspamd, Spamd
 from contentfilter.spamengines.question import Asked
-from mailbase.logs import Log
 from mailbase.vocabulary import Flow
 
-from .clamds import Connection as ClamdConnection
-from .clamds import Message, Reactor
+from . import enginedoubles
+from .enginedoubles import Message
 
 HAM = b'{"is_skipped":false,"score":1.5,"required_score":15.0,"action":"no action","symbols":{}}'
 
@@ -51,37 +46,19 @@ class Settings:
     flows: tuple[Flow, ...] = tuple(Flow)
 
 
-class Connection(ClamdConnection):
-    """The daemon's side of one connection.
-
-    Attributes:
-        finished: whether it has said that nothing follows.
-    """
-
-    finished = False
-
-    def loseWriteConnection(self) -> None:
-        self.finished = True
-
-
 @dataclass(eq=False)
-class Server:
+class Server(enginedoubles.Server):
     """One engine.
 
     Attributes:
         says: what it answers to a question; empty: nothing. None: the test answers itself.
         pong: what it answers to a probe.
-        there: whether it takes connections.
         keeps: whether it leaves the connection open after an answer.
-        heard: the questions about mails.
     """
 
     says: Callable[[bytes], bytes] | None
     pong: bytes
-    there: bool = True
     keeps: bool = False
-    connections: list[Connection] = field(default_factory=list)
-    heard: list[bytes] = field(default_factory=list)
 
     def serve(self) -> bool:
         """Read and answer what has come; whether there was anything."""
@@ -100,14 +77,8 @@ class Server:
                 connection.close()
         return served
 
-    def die(self) -> None:
-        """Close all connections and take no more."""
-        self.there = False
-        for connection in self.connections:
-            connection.close()
 
-
-class Scene:
+class Scene(enginedoubles.Scene):
     """An engine in some places, ``a``, ``b`` …
 
     Arguments:
@@ -117,42 +88,10 @@ class Scene:
     def __init__(self, name: str = "rspamd", count: int = 1, **settings: Any) -> None:
         answer = http(HAM) if name == "rspamd" else spamd()
         pong = http(b"pong\r\n") if name == "rspamd" else b"SPAMD/1.5 0 PONG\r\n"
-        self.servers = {f"unix:/{name}": Server(lambda _: answer, pong) for name in "abcdefgh"[:count]}
-        self.reactor = Reactor(self.servers, Connection)
-        self.output = io.StringIO()
-        terms = Settings(addresses=tuple(self.servers), **settings)
-        dialect: Any = Rspamd(terms) if name == "rspamd" else Spamd(terms)
-        log = Log("test", stream=self.output)
-        self.engine = Engine(
-            self.reactor,
-            dialect.name,
-            terms,
-            lambda changed: [
-                Endpoint(self.reactor, place, dialect, log, changed) for place in terms.addresses
-            ],
-        )
-        self.results: list[Any] = []
-
-    def __getitem__(self, number: int) -> Server:
-        return list(self.servers.values())[number]
+        servers = {f"unix:/{name}": Server(lambda _: answer, pong) for name in "abcdefgh"[:count]}
+        terms = Settings(addresses=tuple(servers), **settings)
+        super().__init__(Rspamd(terms) if name == "rspamd" else Spamd(terms), terms, servers)
 
     def ask(self, *chunks: bytes, timeout: float | None = None, **known: Any) -> Deferred[Any]:
         """Begin to ask about a message; the answer is the last of ``results``."""
-        message = Asked(Message(*chunks or (b"x\r\n",)), **known)
-        asking: Deferred[ScanResult | ScanFailed] = Deferred.fromCoroutine(self.engine.scan(message, timeout))
-        asking.addBoth(self.results.append)
-        self.settle()
-        return asking
-
-    def settle(self) -> None:
-        """Let everything happen that takes no time."""
-        for _ in range(100):
-            self.reactor.advance(0)
-            if not sum(server.serve() for server in self.servers.values()):
-                break
-
-    def pass_time(self, seconds: float, step: float = 0.05) -> None:
-        """Let time pass, and all happen in it."""
-        for _ in range(round(seconds / step)):
-            self.reactor.advance(step)
-            self.settle()
+        return self.begin(Asked(Message(*chunks or (b"x\r\n",)), **known), timeout)

@@ -27,7 +27,7 @@ from mailbase.control.protocol import decode, encode
 from mailbase.logs import Log
 from tests.unit.names import Names
 
-from . import clamds, spamdoubles
+from . import clamds, enginedoubles, spamdoubles
 
 ID = "0123456789abc"
 REGISTRY = """
@@ -122,7 +122,7 @@ class Worker:
         self._wired.reactor.callLater(0, self.events.ended, "SIGKILL")
 
 
-class Reactor(clamds.Reactor):
+class Reactor(enginedoubles.Reactor):
     """Simulated time; what should run once the reactor does, runs at its next turn."""
 
     wired: Wired
@@ -168,7 +168,7 @@ class Wired:
         self.clamds = {"unix:/a": clamds.Server(), "unix:/b": clamds.Server()}
         self.spam_engines: dict[str, spamdoubles.Server] = {}
         # Those that a test adds later can be reached too.
-        self.reactor = Reactor(ChainMap({}, self.clamds, self.spam_engines), spamdoubles.Connection)
+        self.reactor = Reactor(ChainMap({}, self.clamds, self.spam_engines), clamds.Connection)
         self.reactor.wired = self
         self.stream = io.StringIO()
         self._backs: list[Line] = []

@@ -21,7 +21,8 @@ from contentfilter.engines.engine import MAX_LOST
 from contentfilter.spool.unstuffing import unstuffed
 from mailbase.vocabulary import Finding, Unscanned
 
-from ..clamds import Connection, Message, Scene
+from ..clamds import Connection, Scene
+from ..enginedoubles import Message
 
 CLEAN = b"stream: OK"
 

@@ -21,7 +21,7 @@ from mailbase.config.engines import CommandSettings
 from mailbase.logs import Log
 from mailbase.vocabulary import Finding, Unscanned
 
-from ..clamds import Message
+from ..enginedoubles import Message
 
 CLEAN = Ended(0, b"")
 

@@ -16,7 +16,8 @@ from mailbase.config import loads
 from mailbase.logs import Log
 from postwarden.demo import documents
 
-from ..clamds import Reactor, Scene, Server
+from ..clamds import Connection, Scene, Server
+from ..enginedoubles import Reactor
 
 FOUND = b"stream: Eicar-Test FOUND"
 
@@ -115,7 +116,7 @@ CLAMD = "contentfilter: {clamd: {addresses: ['unix:/a', 'unix:/b']%s}}"
 
 class Configured:
     def __init__(self, text: str) -> None:
-        self.reactor = Reactor({f"unix:/{name}": Server(says=sees) for name in "abc"})
+        self.reactor = Reactor({f"unix:/{name}": Server(says=sees) for name in "abc"}, Connection)
         self.outcomes: list[tuple[str, str]] = []
         log = Log("test", stream=io.StringIO())
         self.engines = Engines(self.reactor, log, lambda *told: self.outcomes.append(told))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from contentfilter.spamengines.question import Asked
 
-from ..clamds import Message
+from ..enginedoubles import Message
 from ..spamdoubles import HAM
 from ..spamdoubles import http as http_answer
 

@@ -15,7 +15,7 @@ from contentfilter.spamengines import question, rspamd
 from contentfilter.spamengines.opinion import MAX_NAME, MAX_SCORE, MAX_SYMBOLS, Opinion, Symbol, heaviest
 from contentfilter.spamengines.question import Asked, Nonsense
 
-from ..clamds import Message
+from ..enginedoubles import Message
 from ..spamdoubles import HAM
 from .spamasked import CONTENT, MAIL, sent
 

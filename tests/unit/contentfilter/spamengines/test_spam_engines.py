@@ -25,7 +25,7 @@ from contentfilter.spool.spool import Spool
 from mailbase.ticket import Ticket
 from mailbase.vocabulary import Flow
 
-from ..clamds import Message
+from ..enginedoubles import Message
 from ..spamdoubles import HAM, Scene, Settings, http, spamd
 
 BOTH = pytest.mark.parametrize("name", ["rspamd", "spamassassin"])
