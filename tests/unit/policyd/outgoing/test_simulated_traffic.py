@@ -8,7 +8,8 @@ import pytest
 
 from policyd.outgoing.judging import Against
 from policyd.outgoing.measures import Kind, Measure
-from tests.unit.policyd.outgoing.simulated import DAY, HOUR, WEEK, Person, Traffic, burst
+
+from .simulated import DAY, HOUR, WEEK, Person, Traffic, burst
 
 THIEF = 50_000_000
 
