@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from contentfilter.content.filename import suffix
 from contentfilter.content.limits import KIB
 from contentfilter.content.part import Part
 from contentfilter.content.text import text_of
@@ -22,6 +23,9 @@ MAX_ATTACHED = 5
 """Attached texts that are read."""
 MAX_ATTACHMENTS = 200
 """Attachments that are listed."""
+
+_PAGES = frozenset({"image/svg+xml", "application/xhtml+xml"})
+_PAGE_SUFFIXES = frozenset({"htm", "html", "shtml", "xht", "xhtml", "svg"})
 
 __all__ = ["Attachment", "Composer", "Field", "Letter", "Text"]
 
@@ -171,10 +175,12 @@ class Composer:
         is_text = media.startswith("text/")
         # A name alone hides no text: programs show it all the same.
         shown = is_text and not (part.name and part.attached)
+        # A browser is given what is called a page, whatever type it declares.
+        is_page = not shown and (media in _PAGES or suffix(part.name) in _PAGE_SUFFIXES)
         texts, room = (self._texts, MAX_TEXTS) if shown else (self._attached, MAX_ATTACHED)
-        if is_text and len(texts) < room:
+        if (is_text or is_page) and len(texts) < room:
             self._seen.add(part.path)
-            kind = "text/html" if media == "text/html" else "text/plain"
+            kind = "text/html" if is_page or media == "text/html" else "text/plain"
             data = bytes(part.data[:MAX_TEXT])
             texts.append(Text(part.path, kind, data, part.charset, part.encoding))
         if (part.name or not shown) and len(self._attachments) < MAX_ATTACHMENTS:

@@ -30,7 +30,9 @@ _INSIDE = re2.compile(
 _NAME = re.compile(rb"<[/!]?-?([a-zA-Z][a-zA-Z0-9]*)?")
 _STUFFED = re2.compile(r"<[a-zA-Z]\w*(?:\s+[^\s<>=\"']+=\"\"){20}", options())
 _ACTS = re2.compile(
-    r"(?i)<input\b[^<>]{0,200}type\s*=\s*[\"']?password|document\.write\s*\(\s*(?:unescape|atob|decodeURI)"
+    r"(?i)<input\b[^<>]{0,200}type\s*=\s*[\"']?password"
+    r"|document\.write\s*\(\s*(?:unescape|atob|decodeURI|[\w.]{0,40}decrypt)|\bnew\s+Function\s*\("
+    r"|\[\s*[\"'`]location[\"'`]\s*\]|fromCharCode\s*\([^;\r\n]{0,200}\^"
     r"|(?:window|document|self|top|parent)?\.?\blocation(?:\.href)?\s*=\s*(?:[\"'`]\s*https?:|atob|unescape|decodeURI)"
     r"|location\.(?:replace|assign)\s*\(|http-equiv\s*=\s*[\"']?refresh|eval\s*\(\s*(?:unescape|atob|decodeURI|String)",
     options(),

@@ -123,6 +123,10 @@ def test_hidden_words_count_against_those_that_are_shown() -> None:
         "<script>location.replace(u)</script>",
         "<svg><script>location=atob('aHR0')</script></svg>",
         "<meta http-equiv='refresh' content='0;url=https://x.example/'>",
+        "<script>document.write(CryptoJS.AES.decrypt(a, k).toString(u))</script>",
+        "<svg><script>new Function(r)()</script></svg>",
+        "<script>window['location'] = u</script>",
+        "<script>r += String.fromCharCode(parseInt(d.substr(i, 2), 16) ^ k.charCodeAt(i % 9))</script>",
     ],
 )
 def test_an_attached_page_acts(content: str) -> None:
@@ -130,6 +134,22 @@ def test_an_attached_page_acts(content: str) -> None:
     assert attached("attached-page-acts", content + "x" * MAX_ATTACHED_PAGE) is None
     # In the mail itself it is for other rules.
     assert seen("attached-page-acts", content) is None
+
+
+@pytest.mark.parametrize(
+    ("file", "media"),
+    [
+        ("a.svg", "image/svg+xml"),
+        ("a.svg", "application/octet-stream"),
+        ("a.html", "application/octet-stream"),
+        ("a.XHTML", "application/xhtml+xml"),
+        ("a", "image/svg+xml"),
+    ],
+)
+def test_an_attached_page_acts_whatever_type_it_declares(file: str, media: str) -> None:
+    content = "<svg xmlns='http://www.w3.org/2000/svg'><script>location.replace(u)</script></svg>"
+    assert attached("attached-page-acts", content, file, media) is not None
+    assert attached("attached-page-acts", content, "a.bin", "application/octet-stream") is None
 
 
 @pytest.mark.parametrize(
