@@ -70,6 +70,11 @@ _MACRO_SHEET = re.compile(PREFIX + rb"macrosheet(?=[\s/>])", re.IGNORECASE)
 _STYLESHEET = re.compile(rb"<\?xml-stylesheet\b([^<]{0,2000}?)\?>")
 _MAX_FIELDS = 100_000
 _CUSTOM_UI = re.compile(rb"/office/20\d\d/\d\d/customui\b")
+_ADD_IN = b"_AssemblyLocation"
+_ADD_IN_PLACE = re.compile(
+    _ADD_IN + rb"\d{0,3}[\"'][^<>]{0,300}>\s{0,99}(?:<[^<>]{1,200}>\s{0,99})?([^<|]{1,2000})"
+)
+"""Where a document's own add-in is installed from (VSTO), in its custom properties."""
 _CALLBACK = re.compile(rb"\bon[A-Z]\w{2,20}\s{0,20}=\s{0,20}[\"']([^\"'<]{1,2000})!")
 _PACKAGING = re.compile(PREFIX + rb"(?:Types|Relationships)(?=[\s/>])")
 _MAX_PACKAGING = 4 * MIB
@@ -93,6 +98,8 @@ class OfficeXml:
         data = (yield from _signed(part, context, source)) if _SIGNS.stand_in(source) else source
         if b"ustom" in source[:4096] and _CUSTOM_UI.search(source, 0, 4096):
             yield from _callbacks(part, source)
+        if _ADD_IN in source:
+            yield from _add_in(part, source)
         head = data[:4096].lower()
         if b"schemas.openxmlformats.org/package/2006/" in head and not _is_well_formed(part.data):
             yield part.unscanned("malformed", "OOXML whose parts cannot be told apart")
@@ -256,6 +263,15 @@ def _callbacks(part: Part, data: Content) -> Iterator[Found]:
         target = unescaped(match[1]).strip()
         if is_remote(target):
             yield part.found("office-remote-template", f"callback {target[:200]}")
+            return
+
+
+def _add_in(part: Part, data: Content) -> Iterator[Found]:
+    """An add-in from elsewhere that Office offers to install when the document is opened."""
+    for match in itertools.islice(_ADD_IN_PLACE.finditer(data), _MAX_LINKS):
+        target = unescaped(match[1]).strip()
+        if is_remote(target):
+            yield part.found("office-remote-template", f"add-in {target[:200]}")
             return
 
 

