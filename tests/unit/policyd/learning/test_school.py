@@ -13,7 +13,8 @@ from mailbase.statistics.lesson import encode_lesson, pack
 from mailbase.statistics.model import Description, Model, write_model
 from policyd.learning import school as module
 from policyd.learning.trainer import frame
-from tests.unit.policyd.wired import TRAINED, Wired
+
+from ..wired import TRAINED, Wired
 
 
 @pytest.fixture
