@@ -1,4 +1,4 @@
-"""docs/architecture.md names files and folders that are there, and tests lie where it says they do."""
+"""docs/architecture.md names every room, nothing that is not there, and tests lie where it says they do."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ FILES = [
     if path.is_file() and "__pycache__" not in path.parts
 ]
 THERE = {f"/{path.as_posix()}" for file in FILES for path in (file, *file.parents)}
-NAMED = sorted(
-    set(re.findall(r"`([\w/]+(?:\.py|/))`", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")))
-)
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+NAMED = sorted(set(re.findall(r"`([\w/]+(?:\.py|/))`", PAGE)))
+ROOMS = [
+    path.parent.relative_to(ROOT) for package in PACKAGES for path in ROOT.glob(f"{package}/*/__init__.py")
+]
 
 
 def test_there_are_enough_of_them():
@@ -29,6 +31,13 @@ def test_there_are_enough_of_them():
 def test_what_is_named_is_there(name: str):
     """Inside its package a name may begin at any folder: the text around it says at which."""
     assert any(path.endswith("/" + name.rstrip("/")) for path in THERE)
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=str)
+def test_every_room_is_named(room: Path):
+    """With its package, or alone where the text says of which."""
+    package, name = room.parts
+    assert re.search(f"`({package}/)?{name}/", PAGE)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
