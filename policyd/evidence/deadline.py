@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from mailbase.alarms import Alarms
+from mailbase.steps import step
 from policyd.evidence.facts import Fact
 
 
@@ -38,7 +39,7 @@ class _Wait:
         self._alarms = alarms
         self._over = False
         self._timer: Any = None
-        self._steps: Iterator[Deferred[Any]] = waiting.__await__()
+        self._steps = waiting.__await__()
         self._go_on(None)
         # All requests have the same time, so that nearly all ask for their alarms in order.
         if not self._over and not alarms.set(self, until):
@@ -52,10 +53,10 @@ class _Wait:
         if self._end():
             self.outcome.callback(fact)
 
-    def _go_on(self, _: object) -> None:
+    def _go_on(self, result: object) -> None:
         """To be called by what it waits for: as :class:`policyd.server.server._Awaited` has it."""
         try:
-            waited = next(self._steps)
+            waited = step(self._steps, result)
         except StopIteration as stop:
             self._answered(stop.value)
         except Exception as error:  # noqa: BLE001 - handed to who waits

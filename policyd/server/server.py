@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -16,6 +16,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from mailbase.steps import step
 from policyd.engine.decision import Decision
 from policyd.engine.engine import Answer, Engine
 from policyd.observability.recorder import Recorder
@@ -334,14 +335,14 @@ class _Awaited:
     ) -> None:
         self._connection = connection
         self._request = request
-        self._steps: Iterator[Deferred[Any]] = waiting.__await__()
+        self._steps = waiting.__await__()
         self._began = began
 
-    def go_on(self, _: object) -> None:
+    def go_on(self, result: object) -> None:
         """To be called once at first, and by what it waits for."""
         connection = self._connection
         try:
-            waited = next(self._steps)
+            waited = step(self._steps, result)
         except StopIteration as stop:
             answer: Answer = stop.value
         except Exception as error:  # noqa: BLE001 - the boundary: Postfix then uses its default_action

@@ -273,7 +273,9 @@ def pair_database(redis):
 def test_a_server_that_hangs_delays_nobody(make_redis, start_node, on_error, word):
     server = make_redis()
     url = f"redis://{LOOPBACK}:{server.port}/0"
-    node = start_node({"url": url, "on_error": on_error, "timeout": "250ms"})
+    generous = {"per": "client", "of": "recipients", "limit": 1_000_000, "within": "1h"}
+    flows = {"inbound": {"checks": False, "limits": {"generous": generous}}}
+    node = start_node({"url": url, "on_error": on_error, "timeout": "250ms"}, flows=flows)
     known = {"sender": "known@sender.example"}
     node.request(**known)
     passes(node, **known)
@@ -289,6 +291,8 @@ def test_a_server_that_hangs_delays_nobody(make_redis, start_node, on_error, wor
     assert load.slowest < WITHIN
     assert set(load.answers) == {"DEFER_IF_PERMIT", word}
     assert node.request(**known) == "DUNNO"
+    assert node.metric("limits_unavailable_total") > 0
+    assert not node.logged("check-failed"), "what waited for a reply fails as what it is"
     assert "no reply in time" in node.logged("redis-down")[0]
     assert len(node.logged("redis-up")) == len(node.logged("redis-down")) + 1
 
