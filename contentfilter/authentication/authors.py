@@ -13,7 +13,7 @@ from mailbase.addresses import normal_domain
 MAX_FROM = 4096
 """Octets of one From that are read."""
 
-_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+"?')
+_QUOTED = re.compile(rb'"(?>(?>(?:[^"\\]++|\\.){1,64})*)"?')
 _ANGLE = re.compile(rb"<([^<>]*)>")
 
 

@@ -38,10 +38,12 @@ _NAMED = {
     b"&amp;": b"&",
 }
 _BASE64 = re.compile(
-    rb"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{64,}+={0,2}(?:\s{1,40}[A-Za-z0-9+/_-]{16,}+={0,2})*+"
+    rb"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{64,}+={0,2}(?>(?>(?:\s{1,40}[A-Za-z0-9+/_-]{16,}+={0,2}){1,64})*)"
 )
+"""Groups are repeated some at a time in atomic groups, so that nothing is kept of those before. Not
+possessively: before Python 3.11.5 that takes along what begins like one more and is none."""
 _HEX = re.compile(rb"[0-9a-fA-F]{128,}+")
-_TEXT = re.compile(rb"[\"'`]((?:[^\"'`\\\r\n]|\\.){64,}+)")
+_TEXT = re.compile(rb"[\"'`]((?>(?>[^\"'`\\\r\n]|\\.){64}(?>(?:[^\"'`\\\r\n]++|\\.){1,64})*))")
 _SPELT = re.compile(
     rb"\\(?:(?:x|u00)([0-9a-fA-F]{2})|u\{0{0,6}([0-9a-fA-F]{1,2})\}|([0-3]?[0-7]{1,2})|([^xu0-7]))"
 )
@@ -63,9 +65,13 @@ _REPLACED = re.compile(
 _LITERAL = re.compile(rb"\\(.)")
 _MAX_REPLACED = 16
 _LONG_TEXT = re.compile(rb"[\"'`]([^\"'`<>\r\n]{256,}+)[\"'`]")
-_ESCAPED_HEX = re.compile(rb"(?<![0-9a-fA-F%,:])(?:[%,:\s]?[0-9a-fA-F]{2}[%,:\s]){64,}+[0-9a-fA-F]{0,2}")
+_ESCAPED_HEX = re.compile(
+    rb"(?<![0-9a-fA-F%,:])(?>(?>[%,:\s]?[0-9a-fA-F]{2}[%,:\s]){64}(?>(?:[%,:\s]?[0-9a-fA-F]{2}[%,:\s]){1,64})*)"
+    rb"[0-9a-fA-F]{0,2}"
+)
+_NUMBER = rb"-?(?:0x[0-9a-fA-F]{1,2}|\d{1,3})\s{0,4}[,;|:_.*!#~@$/\s]\s{0,4}"
 _NUMBERS = re.compile(
-    rb"(?<![\d,;])(?:-?(?:0x[0-9a-fA-F]{1,2}|\d{1,3})\s{0,4}[,;|:_.*!#~@$/\s]\s{0,4}){64,}+"
+    rb"(?<![\d,;])(?>(?>" + _NUMBER + rb"){64}(?>(?:" + _NUMBER + rb"){1,64})*)"
     rb"(?:0x[0-9a-fA-F]{1,2}|\d{1,3})?"
 )
 _SEPARATORS = b",;|:_.*!#~@$/ \t\r\n\v\f"

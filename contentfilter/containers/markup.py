@@ -16,7 +16,7 @@ Content: TypeAlias = bytes | bytearray
 
 _ENCODING = re.compile(rb"<\?xml[^>]{0,200}?encoding\s*=\s*[\"']utf-?7[\"']", re.IGNORECASE)
 _ATTRIBUTE = re.compile(rb"([^\s=<>\"'/]+)\s*=\s*(?:\"([^\"<]*)\"|'([^'<]*)'|([^\s\"'<>]+))")
-ATTRIBUTES = rb"((?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+)"
+ATTRIBUTES = rb"((?>(?>(?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+'){1,64})*))"
 """Group for all between an element's name and its ``>``, which may stand in an attribute's value as well."""
 PREFIX = rb"<(?:[^\s<>/:=\"'!?]{1,100}+:)?"
 """How an element begins, whatever its namespace is called in the document."""

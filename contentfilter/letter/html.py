@@ -31,7 +31,7 @@ MAX_CLASSES = 20
 _TOKEN = re.compile(
     r"<(?:(/?)([a-zA-Z][^\s/>]*+)"
     # Only behind a = do quotes hide a >.
-    r"((?:[^=>]++|=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s>\"'][^\s>]*+)?)*+)>"
+    r"((?>(?>(?:[^=>]++|=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s>\"'][^\s>]*+)?){1,64})*))>"
     r"|(!--)|[!?/][^>]*+>|(?=[a-zA-Z/!?]))"
 )
 """A tag: end, name, attributes; a comment's begin; something to skip; a tag that has no end."""

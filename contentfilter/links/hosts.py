@@ -15,7 +15,7 @@ from mailbase.addresses import MAX_DOMAIN, pack, unpack
 MAX_WRITTEN = 1_000
 """Characters of a host as it is written; each of a name may be three of them."""
 
-_NAME = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*+[a-z0-9_-]{1,63}")
+_NAME = re.compile(r"(?>(?>(?:[a-z0-9_-]{1,63}\.){1,64})*)[a-z0-9_-]{1,63}")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _DECIMAL = re.compile(r"(?:0|[1-9][0-9]{0,2})")
 _FORBIDDEN = re.compile(r"[\x00-\x20#/:<>?@\[\\\]^|%\x7f]")

@@ -13,7 +13,7 @@ _MAX_PARAMETERS = 2000
 _PARAMETER = re.compile(rb';\s*"?([^\s=;"]{1,80})"?\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.DOTALL)
 """Some programs take a name in quotes for one."""
 _COMMENT = re.compile(rb"\([^()]{0,1000}\)")
-_COMMENT_OR_QUOTED = re.compile(rb'("(?:[^"\\]|\\.)*+")|\([^()]{0,1000}\)', re.DOTALL)
+_COMMENT_OR_QUOTED = re.compile(rb'("(?>(?>(?:[^"\\]++|\\.){1,64})*)")|\([^()]{0,1000}\)', re.DOTALL)
 _MAX_QUOTED = 2048
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _WORD = re.compile(r"=\?([^?\r\n]{1,40})\?([bBqQ])\?([^?]{0,2000})\?=(?:\s+(?==\?))?")

@@ -20,7 +20,7 @@ _OFFSETS = (0x32, 0x22A, 0x1E, 0x2A, 0x46)
 _SEARCHED = 1024
 _ENCODED = b"QWN0aXZlTWlt"
 """How it begins in base64; wherever it does, since it is at the start of what is encoded."""
-_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]++|[ \t\r\n]++)++")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/ \t\r\n]++")
 _MAX_ENCODED = 20
 
 

@@ -73,3 +73,17 @@ def test_whatever_an_expression_takes_has_the_run_that_it_is_searched_for_by(pat
         assert run.stands_in(text)
 
     holds()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "end"),
+    [
+        (_NUMBERS, b"65," * 64 + b"0x7 ", 195 + 1),
+        (_ESCAPED_HEX, b"41," * 64 + b"%4x", 192),
+        (_BASE64, b"A" * 64 + b"\n" + b"B" * 15, 64),
+    ],
+)
+def test_what_begins_like_one_more_and_is_none_is_left(pattern, text: bytes, end: int) -> None:
+    found = pattern.match(text)
+    assert found is not None
+    assert found.end() == end

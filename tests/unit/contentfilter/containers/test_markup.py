@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
 
-from contentfilter.containers.markup import as_utf8, attributes, elements, joined
+from contentfilter.containers.markup import ATTRIBUTES, as_utf8, attributes, elements, joined
 
 XML = '<?xml version="1.0"?><a/>'
 
@@ -98,3 +99,19 @@ def test_tags_that_never_end_take_linear_time():
 
 def test_a_reference_of_thousands_of_digits_is_read():
     assert attributes(b'a="&#' + b"1" * 5000 + b';x"') == {b"a": "\ufffdx"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "taken"),
+    [
+        (b' a="b>" c>', b' a="b>" c'),
+        # A quotation mark that is never answered is no value, and none of the attributes.
+        (b' a="b>', b" a="),
+        (b" a='b\"<", b" a="),
+        (b" a='b' " * 1000 + b'"', b" a='b' " * 1000),
+    ],
+)
+def test_attributes_end_where_a_value_does_not(raw: bytes, taken: bytes):
+    found = re.match(ATTRIBUTES, raw)
+    assert found is not None
+    assert found[1] == taken
