@@ -122,6 +122,11 @@ class Assembly:
             for address in addresses:
                 if address.rpartition("@")[2] != domain.name:
                     self._wrong(place.below(field), f"expected an address in {domain.name}, got '{address}'")
+        existing = {address.lower() for address in domain.existing}
+        for address in domain.unknown:
+            if address.lower() in existing:
+                # Its server, which refuses it, would be taken for one that refuses everybody.
+                self._wrong(place.below("unknown"), f"'{address}' stands under existing, too")
         return domain
 
     def _add_system(self, system: System, place: _Place) -> None:

@@ -244,6 +244,10 @@ CASES = {
             "0.yaml:6: servers[a.example].domains[b.example].unknown: expected an address in b.example, got 'z@c.example'",
         ],
     ),
+    "a test address that exists and does not": (
+        "servers:\n  a.example:\n    domains:\n      b.example:\n        existing: [a@b.example, C@b.example]\n        unknown: [d@b.example, c@B.example]\n",
+        ["0.yaml:6: servers[a.example].domains[b.example].unknown: 'c@b.example' stands under existing, too"],
+    ),
     "domain twice": (
         "servers:\n  a.example:\n    domains: {c.example: }\n  b.example:\n    domains: {C.example: }\n",
         ["0.yaml:5: servers[b.example].domains[C.example]: is registered twice; first in 0.yaml:3 for a.example"],
