@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import binascii
 import functools
+import math
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
@@ -76,6 +78,13 @@ _NUMBERS = re.compile(
 )
 _SEPARATORS = b",;|:_.*!#~@$/ \t\r\n\v\f"
 _BLANKED = bytes.maketrans(_SEPARATORS, b" " * len(_SEPARATORS))
+_LEAST_ODD, _LEAST_ODD_PIECES = 24, 3072
+"""Characters of a piece of base64, and of all together, from which on they are taken for encrypted data."""
+_LEAST_DENSE, _DENSE_OCTETS = 1024, 200
+"""Numbers of a list, and how many different octets they must be; measured values are fewer, or larger."""
+_DENSE_TEXT = re.compile(rb"[\"'`]([^\"'`\s]{2048,}+)[\"'`]")
+_DENSE_SAMPLE, _DENSE_BITS = 2048, 5.6
+"""Characters that are counted, and bits that one holds: base64 has 6, scripts about 5."""
 _QUOTED = re.compile(rb"[\"'`]([A-Za-z0-9+/=_-]{8,})[\"'`]")
 _ROW = re.compile(rb"[\"'`][A-Za-z0-9+/=_-]+[\"'`](?>\s{0,40},\s{0,40}[\"'`][A-Za-z0-9+/=_-]+[\"'`])+")
 _IN_ROW = re.compile(rb"[A-Za-z0-9+/=_-]+")
@@ -279,6 +288,12 @@ def literals(text: bytes, replaced: Sequence[tuple[bytes, bytes]] = ()) -> Itera
             content = from_base64(b"".join(order))
             if content.startswith(_LONG_STARTS) or _is_program(content):
                 yield content, True
+                break
+        else:
+            # In another order, or encrypted: what nobody can name may be a file as well.
+            odd = b"".join(piece for piece in pieces if len(piece) >= _LEAST_ODD and _is_random(piece))
+            if len(odd) >= _LEAST_ODD_PIECES:
+                yield from_base64(odd), True
     if b"replace" in text or b"split" in text:
         yield from _filled(text, replaced)
     for run, pattern, decode in (
@@ -288,7 +303,25 @@ def literals(text: bytes, replaced: Sequence[tuple[bytes, bytes]] = ()) -> Itera
         for number, match in enumerate(pattern.finditer(text) if run.stands_in(text) else ()):
             if number >= MAX_LITERALS:
                 raise TooManyError
-            yield from _known(decode(match[0]), False)
+            content = decode(match[0])
+            yield from _known(content, len(content) >= _LEAST_DENSE and len(set(content)) >= _DENSE_OCTETS)
+
+
+def dense_text(page: bytes) -> int:
+    """Characters of the first long text that is neither words nor base64 but uses most of the characters that
+    there are, as other encodings do; 0 if there is none.
+
+    Arguments:
+        page: as it stands.
+    """
+    for match in islice(_DENSE_TEXT.finditer(page), MAX_LITERALS):
+        raw = match[1]
+        if b"data:" not in raw and raw.translate(None, _PLAIN_BASE64):
+            sample = raw[:_DENSE_SAMPLE]
+            shares = [count / len(sample) for count in Counter(sample).values()]
+            if -sum(share * math.log2(share) for share in shares) >= _DENSE_BITS:
+                return len(raw)
+    return 0
 
 
 def turned_round(page: bytes) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ from contentfilter.containers.literals import (
     SHOWN,
     TooManyError,
     data_urls,
+    dense_text,
     flat,
     kind_of,
     literals,
@@ -53,7 +54,10 @@ _SPELT = re.compile(
 _BUILDS = (
     b"mssaveoropenblob", b"mssaveblob", b"createobjecturl", b"showsavefilepicker", b"saveas(",
 )  # fmt: skip
-_DOWNLOAD = re.compile(rb"\bdownload\b")
+_DOWNLOAD = re.compile(
+    rb"[.\"'`\[]download\b|\bdownload\s{0,9}[=:]|[\"']\s{1,9}download\s{0,9}/?>|<a\s{1,9}download[\s/>]"
+)
+"""The attribute and the property; in a sentence it is a word."""
 _OBFUSCATED = re.compile(rb"\b_0x[0-9a-f]{4,6}\b")
 _LEAST_OBFUSCATED = 20
 _LAYERED = (b"unescape", b"decodeuri", b"document.write")
@@ -244,6 +248,8 @@ class _Page:
                 self._sort(content, data, layers)
             if self._room < 0 or not self._context.budget.take_work(least=_LITERAL_WORK):
                 return
+        if self._builds and not self._carried and (size := dense_text(layer)):
+            self._carried = f"{size} characters of unknown data"
         if b"%" in text and any(word in text.lower() for word in _LAYERED):
             plain = unquoted(text)
             if len(plain) < len(text) and self._is_new(plain):

@@ -152,6 +152,39 @@ def test_replacements_that_make_a_text_long_are_left_out():
     assert "executable" in found(page(f'var d = "{hidden}".replace("@", "{start}");'))
 
 
+SEALED = base64.b64encode(random_bytes(4000)).decode()
+UNKNOWN = {
+    "numbers": f"var d = [{','.join(map(str, random_bytes(3000)))}];",
+    "negative numbers": f"var d = [{','.join(str(octet - 128) for octet in random_bytes(3000))}];",
+    "short pieces": f"var d = {pieces(SEALED, 40)};",
+    "pieces from the end": "".join(f"var v{n}='{p}';" for n, p in reversed([*enumerate(pieces(SEALED, 40))])),
+    "each character moved on": f"var d = '{''.join(chr(ord(one) + 3) for one in SEALED)}';",
+    "base85": f"var d = '{base64.b85encode(random_bytes(4000)).decode().replace('`', ',')}';",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", UNKNOWN)
+def test_data_that_nobody_can_name(form: str):
+    assert found(page(UNKNOWN[form])) == {"html-smuggling"}
+    assert found(page(UNKNOWN[form], build="")) == set()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        f"var d = [{','.join(str(n % 97) for n in range(5000))}];",
+        f"var d = [{','.join(map(str, random_bytes(900)))}];",
+        "var d = ["
+        + ",".join(f"'{word}'" for word in ["addEventListener", "MouseEvent2", "sha384"] * 500)
+        + "];",
+        "var d = '" + "M10,20L30,40C50,60,70,80,90,100Z" * 200 + "';",
+        "var d = '" + "functionName(argument1,argument2){return_this.value;}" * 100 + "';",
+    ],
+)
+def test_data_of_charts_and_words(script: str):
+    assert found(page(script)) == set()
+
+
 def test_pictures_that_are_no_more_are_nothing():
     picture = base64.b64encode(JPEG).decode()
     body = f'<img src="data:image/jpeg;base64,{picture}">'
@@ -315,6 +348,11 @@ WORDS = ",".join(f"'{word}'" for word in ("alpha", "beta", "gamma", "delta") * 2
         page("var rows = [" + ",".join(map(str, range(1000))) + "];"),
         page("var prices = [" + ", ".join(str(n * n % 251) for n in range(5000)) + "];"),
         page("/* a chart that can be saved as picture */ canvas.toDataURL('image/png');"),
+        page(
+            f"var index = 'index.js'; var t = '{base64.b64encode(b'words of a book' * 20).decode()}';",
+            "<p>Now download it.</p><img src='data:image/png;base64,AAAA'>",
+            build="",
+        ),
         page(f'var secret = "{base64.b64encode(random_bytes(5000)).decode()}";', build="decrypt(secret);"),
         page(f'var token = "{base64.b64encode(random_bytes(90)).decode()}";'),
         page(f'var t = "{base64.b64encode(b"a table; of text" * 200).decode()}";'),
