@@ -70,11 +70,36 @@ def test_a_relayed_reply_is_passed_verbatim():
 
 
 @pytest.mark.parametrize(
-    "lines", [[], [b""], [b"hello"], [b"250 ok", b"x"], [b"250 a\r\n250 b"], [b"999 no"]]
+    "lines",
+    [
+        [],
+        [b""],
+        [b"hello"],
+        [b"250 ok", b"x"],
+        [b"250 a\r\n250 b"],
+        [b"250 a\n250 b"],
+        [b"250 a\r"],
+        [b"2500 ok"],
+        [b"999 no"],
+    ],
 )
 def test_what_is_no_reply_is_not_relayed(lines):
     with pytest.raises(ValueError, match="not an SMTP reply"):
         Reply.relayed(lines)
+
+
+@pytest.mark.parametrize(
+    ("code", "positive"), [(200, True), (250, True), (354, True), (399, True), (400, False), (554, False)]
+)
+def test_only_a_refusal_is_not_positive(code, positive):
+    assert Reply(code, "", "x").positive is positive
+
+
+def test_a_header_line_takes_what_fits_and_no_more():
+    for spare, end in ((0, "y"), (1, "...")):
+        line = header_line("X-F", "x" * (986 + spare) + "y")
+        assert len(line) == 994
+        assert line.decode().removesuffix("\r\n").endswith(end)
 
 
 @given(st.text())
