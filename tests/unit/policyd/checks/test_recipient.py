@@ -261,11 +261,15 @@ def test_a_query_leaves_no_trace(make: Callable[..., Any]) -> None:
     assert bench.callout.asked[0][3] is False
 
 
-def test_an_unknown_recipient_is_not_in_the_ticket(make: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("contexts", [("",), ("relay", "recipient"), ("recipient", "relay")])
+def test_an_unknown_recipient_is_not_in_the_ticket(
+    make: Callable[..., Any], contexts: tuple[str, ...]
+) -> None:
     bench = make()
     for recipient, result in (("a@inst.example", Result.KNOWN), ("b@inst.example", Result.UNKNOWN)):
         bench.callout.result = result
-        bench.decide(instance="i", recipient=recipient)
+        for context in contexts:
+            bench.decide(instance="i", recipient=recipient, policy_context=context)
     request = bench.request(instance="i", protocol_state="DATA", recipient="")
     assert bench.engine.transactions.accepted(request) == ("a@inst.example",)
 
