@@ -33,7 +33,12 @@ def lzss(plain: bytes) -> bytes:
 
 
 def drawing(
-    *files: bytes, version: int = 11, packed: bool = True, piece: int = 8192, damaged: bool = False
+    *files: bytes,
+    version: int = 11,
+    packed: bool = True,
+    piece: int = 8192,
+    damaged: bool = False,
+    together: bool = False,
 ) -> bytes:
     """The stream ``VisioDocument``, each file in pieces in a list of its own.
 
@@ -41,6 +46,7 @@ def drawing(
         version: up to 5 the pointers are short.
         packed: all but the header is compressed.
         damaged: the trailer has no pointers.
+        together: the pieces of all files stand in one list.
     """
     old = version <= 5
     body = bytearray(b"Visio (TM) Drawing\r\n\0".ljust(64, b"\0"))
@@ -61,10 +67,12 @@ def drawing(
             return bytes(table) + struct.pack("<H", len(pointers)) + b"".join(pointers)
         return struct.pack("<IIII", 8, 0, len(pointers), 0) + b"".join(pointers)
 
-    lists = []
+    lists, pieces = [], []
     for content in files:
-        pieces = [store(OLE_DATA, 0x40, content[at : at + piece]) for at in range(0, len(content), piece)]
-        lists.append(store(OLE_LIST, 0x50, listing(OLE_LIST, pieces)))
+        pieces += [store(OLE_DATA, 0x40, content[at : at + piece]) for at in range(0, len(content), piece)]
+        if not together or content is files[-1]:
+            lists.append(store(OLE_LIST, 0x50, listing(OLE_LIST, pieces)))
+            pieces = []
     pages = store(PAGES, 0x50, listing(PAGES, lists))
     trailer = store(0x14, 0x50, listing(0x14, [] if damaged else [pages]))
     body[0x24 : 0x24 + len(trailer)] = trailer

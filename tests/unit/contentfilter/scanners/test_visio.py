@@ -37,6 +37,13 @@ def test_documents_in_a_drawing():
     assert "office-macro" in scanned(drawing(doc(MACRO)))[0]
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_documents_one_after_another_in_one_list(place: int):
+    files = [doc(None)[:-1], doc(None), doc(None) + b"x"]
+    files[place] = doc(MACRO)
+    assert "office-macro" in scanned(vsd(drawing(*files, piece=2048, together=True)))[0]
+
+
 def test_honest_drawings():
     assert scanned(vsd(drawing())) == (set(), set())
     assert scanned(vsd(drawing(doc(None), vba_project(EMPTY)))) == (set(), set())
