@@ -149,6 +149,19 @@ def test_a_wrong_password_seldom_fits_and_never_opens(kind: str):
     assert bytes(opened.data) == b"content " * 100
 
 
+@pytest.mark.parametrize("packing", ["deflate", "store"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_empty_password_that_fits_by_chance_opens_nothing(kind: str, packing: str):
+    """Whoever locks an archive may choose its salt so that the test of two octets passes."""
+    data = bytearray(locked(kind, b"", {"a.txt": b"harmless words"}, packing))
+    member = member_of(bytes(data))
+    # The first octet of the content; the salt and what a password is tested by stand before it.
+    data[member.start + {"traditional": 12, "aes128": 10, "aes192": 14, "aes256": 18}[kind]] ^= 0x40
+    assert fits(bytes(data), member, b"")
+    assert open_member(bytes(data), member, b"", 1 << 20, never) is None
+    assert mail(attachment(bytes(data), "a.zip")) == ({"archive-encrypted"}, {"encrypted"})
+
+
 @pytest.mark.parametrize("kind", ["traditional", "aes256"])
 @pytest.mark.parametrize("password", [b"", b"4711"])
 def test_cut_anywhere_is_no_crash_and_no_pass(kind: str, password: bytes):
