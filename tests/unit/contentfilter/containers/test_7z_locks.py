@@ -149,6 +149,15 @@ def test_work_is_bounded_by_its_cost():
     assert lock_of(folder({"a": b""}, None)[0]) is None
 
 
+def test_lock_with_no_salt_and_no_first_vector_of_its_own():
+    plain, _packed = folder({"a": b""}, "x")
+    (lock, *others) = plain.coders
+    assert lock_of(replace(plain, coders=[replace(lock, properties=b"\x05\0"), *others])) == Lock(
+        5, b"", bytes(16)
+    )
+    assert lock_of(replace(plain, coders=[replace(lock, properties=b"\x05"), *others])) is None
+
+
 def test_lock_in_an_odd_place():
     plain, packed = folder({"a": docx()}, "x")
     assert unlocked(replace(plain, streams=[1]), packed, bytes(32)) is None

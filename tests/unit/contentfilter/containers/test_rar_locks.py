@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from contentfilter.containers.rar import Block5
-from contentfilter.containers.rarlock import Lock, read_lock
+from contentfilter.containers.rarlock import Lock, read_lock, unpadded
 from tests.samples.messages import attachment, text
 from tests.samples.office import docm, docx
 from tests.samples.rar import MARK4, MARK5, block4, block5, number, squeezed5
@@ -65,9 +65,9 @@ def headers_locked(archive: bytes, password: str, power: int = 6) -> bytes:
     return out
 
 
-def rar4(content: bytes, password: str) -> bytes:
+def rar4(content: bytes, password: str, salt: bytes = b"saltsalt") -> bytes:
     """One stored member, with its key made one round at a time."""
-    salt, digest, start = b"saltsalt", hashlib.sha1(), bytearray()
+    digest, start = hashlib.sha1(), bytearray()
     for count in range(1 << 18):
         digest.update(password.encode("utf-16-le") + salt + count.to_bytes(3, "little"))
         if count % (1 << 14) == 0:
@@ -78,7 +78,8 @@ def rar4(content: bytes, password: str) -> bytes:
     entry = struct.pack(
         "<IIBIIBBHI", len(data), len(content), 3, zlib.crc32(content), 0x21 << 16, 29, 0x30, 1, 0x81A4
     )
-    out = MARK4 + block4(0x73, 0, bytes(6)) + block4(0x74, 0x8000 | 4 | 0x400, entry + b"a" + salt)
+    flags = 0x8000 | 4 | (0x400 if salt else 0)
+    out = MARK4 + block4(0x73, 0, bytes(6)) + block4(0x74, flags, entry + b"a" + salt)
     return out + data + block4(0x7B, 0x4000, b"")
 
 
@@ -97,10 +98,22 @@ def test_what_opens_rar_5(packed: bool, tweaked: bool):
     assert mail(attachment(data)) == ({"archive-default-password", "archive-encrypted"}, {"encrypted"})
 
 
+@pytest.mark.parametrize("size", [0, 1, 15, 16, 255, 256, 5000, 70_000])
+def test_what_fills_the_last_block_is_taken_away(size: int):
+    packed = squeezed5(bytes(range(256)) * (size // 256) + bytes(size % 256))
+    for filled in (0, 1, 15):
+        assert unpadded(packed + bytes(filled)) == packed
+    # Flags, a checksum, a size, and so many octets.
+    for packed in (b"\x40\0\0", b"\x40\0\1\xff", b"\0\0\1\xff\x40\0\2\xff\xff", b"\x48\0\1\0\xff"):
+        assert unpadded(packed + bytes(12)) == unpadded(packed) == packed
+
+
 def test_what_opens_locked_headers():
     data = headers_locked(rar5({"a.doc": (docm(), "Kx7"), "b": (b"x", "Kx7")}), "Kx7")
     assert mail(attachment(data), text(b"Password: Kx7\r\n")) == ({"archive-encrypted", *MACROS}, set())
     assert mail(attachment(data), text(b"Password: Kx8\r\n")) == ({"archive-encrypted"}, {"encrypted"})
+    data = headers_locked(rar5({"b": (b"x" * 40, "Kx7"), "a.doc": (docm(), "Kx7")}), "Kx7")
+    assert mail(attachment(data), text(b"Password: Kx7\r\n")) == ({"archive-encrypted", *MACROS}, set())
     data = headers_locked(rar5({"a.doc": (docm(), "")}), "")
     assert mail(attachment(data)) == ({"archive-default-password", *MACROS}, set())
     for size in range(60, len(data), 41):
@@ -113,6 +126,8 @@ def test_what_opens_rar_4():
     assert mail(attachment(data), text(b"Password: Kx7\r\n")) == ({"archive-encrypted", *MACROS}, set())
     assert mail(attachment(data), text(b"Kx8\r\n")) == ({"archive-encrypted"}, {"encrypted"})
     assert mail(attachment(rar4(docm(), ""))) == ({"archive-default-password", *MACROS}, set())
+    data = rar4(docm(), "Kx7", salt=b"")
+    assert mail(attachment(data), text(b"Password: Kx7\r\n")) == ({"archive-encrypted", *MACROS}, set())
 
 
 def test_work_is_bounded_by_its_cost():
