@@ -59,6 +59,9 @@ from mailbase.vocabulary import Action, Finding, Flow
 
 RESERVE = 2.0
 """Seconds kept free before the mail's deadline, for the verdict, the quarantine and the reinjection."""
+HEAD_START = 2.0
+"""Seconds that the workers have for a mail before the virus engines are asked as well: what the workers
+refuse need not be looked at by an engine that has other mail in hand."""
 NOTHING: Mapping[str, Any] = {}
 
 
@@ -79,6 +82,9 @@ class Engine(Protocol):
     """A virus engine; see :class:`contentfilter.engines.engine.Engine`."""
 
     name: EngineName
+
+    @property
+    def idle(self) -> bool: ...
 
     async def scan(self, message: Spool, timeout: float | None = None) -> ScanResult | ScanFailed: ...
 
@@ -231,17 +237,16 @@ class MailInspector:
     async def _gather(self, case: _Case) -> _Known:
         """What everybody says of the mail.
 
-        The scanners need no ticket and the ticket no scanner, so they run side by side. The results stand in
-        the order of the scanners, whoever is first.
+        The scanners need no ticket and the ticket no scanner, so they run side by side; the engines follow
+        when it is known whether the scanners leave them anything to decide. The results stand in the order of
+        the scanners, whoever is first.
         """
         backends, watch = case.backends, case.watch
         flow_of: Awaited[Flow | None] = Awaited()
+        refused: Awaited[bool] = Awaited()
         started: list[Any] = [begin(self._ask(case, flow_of))]
-        started += [
-            begin(watch.of(cast(Stage, engine.name), self._examine(case, engine)))
-            for engine in backends.engines
-        ]
-        scanning = watch.of("workers", self._scan(case, flow_of))
+        started += [begin(self._examine(case, engine, refused)) for engine in backends.engines]
+        scanning = self._scan_first(case, flow_of, refused) if backends.engines else self._scan(case, flow_of)
         scanned, ((origin, mail, clues, failures), *examined) = await alongside(scanning, started)
         if backends.panel is not None:
             mail = mail.read(scanned if isinstance(scanned, ScanResult) else None)
@@ -386,12 +391,47 @@ class MailInspector:
     def _left(self, case: _Case) -> float:
         return case.deadline - RESERVE - self._clock.seconds()
 
-    async def _examine(self, case: _Case, engine: Engine) -> ScanResult | ScanFailed:
-        result = await engine.scan(case.spool, self._left(case))
+    async def _examine(self, case: _Case, engine: Engine, refused: Awaited[bool]) -> ScanResult | ScanFailed:
+        """What an engine says, unless it has better things to do than to look at what is refused already."""
+        if await refused.get() and not engine.idle:
+            self._metrics.spared(engine.name)
+            return ScanResult()
+        looking = engine.scan(case.spool, self._left(case))
+        result = await case.watch.of(cast(Stage, engine.name), looking)
         self._metrics.examined(engine.name, result)
         return result
 
+    async def _scan_first(
+        self, case: _Case, flow_of: Awaited[Flow | None], refused: Awaited[bool]
+    ) -> ScanResult | ScanFailed:
+        """What the workers say, and with it whether the mail is ``refused``: not yet, if they take long."""
+        patience = self._clock.callLater(HEAD_START, refused.tell, False)
+        try:
+            scanned = await self._scan(case, flow_of)
+            refused.tell(await self._refuses(case, scanned, flow_of))
+        finally:
+            if patience.active():
+                patience.cancel()
+        return scanned
+
+    async def _refuses(
+        self, case: _Case, scanned: ScanResult | ScanFailed, flow_of: Awaited[Flow | None]
+    ) -> bool:
+        """Whether a scan alone has the mail refused for everybody, which nothing else can change."""
+        if not isinstance(scanned, ScanResult) or not (scanned.findings or scanned.unscanned):
+            return False
+        flow = await flow_of.get()
+        if flow is None:
+            return False
+        backends, nobody = case.backends, frozenset[int]()
+        facts, allowed = [scanned], backends.allowed
+        shares = judge("", flow, backends.policies, case.envelope, nobody, facts, None, allowed, None)
+        return all(share.action is Action.REJECT for share in shares)
+
     async def _scan(self, case: _Case, flow_of: Awaited[Flow | None]) -> ScanResult | ScanFailed:
+        return await case.watch.of("workers", self._ask_workers(case, flow_of))
+
+    async def _ask_workers(self, case: _Case, flow_of: Awaited[Flow | None]) -> ScanResult | ScanFailed:
         backends, spool, watch = case.backends, case.spool, case.watch
         panel, given = backends.panel, NOTHING
         try:

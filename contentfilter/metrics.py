@@ -51,7 +51,7 @@ FAILURES = {
     "rspamd": ("crashed", "timed-out", "unavailable", "protocol", "overload"),
     "spamassassin": ("crashed", "timed-out", "unavailable", "protocol", "overload"),
 }
-EXAMINED = ("clean", "found", "unscanned", "failed")
+EXAMINED = ("clean", "found", "unscanned", "failed", "spared")
 """What an engine says of a mail; what it did not look into counts as such also where it found something."""
 TICKETS = ("found", "missing", "unknown", "unavailable")
 """How asking for a ticket ended: resolved, no header line, resolves to nothing, no answer."""
@@ -106,7 +106,7 @@ class Metrics:
         )
         self.engine_scans = Counter(
             "contentfilter_engine_scans",
-            "Mails that an engine was given, by what it said.",
+            "Mails by what an engine said; spared: refused without it, while it had other mail.",
             {"engine": VIRUS, "result": EXAMINED},
             registry=registry,
         )
@@ -333,6 +333,10 @@ class Metrics:
             case ScanResult(findings=findings):
                 said = "found" if findings else "clean"
         self.engine_scans.labels(engine, said).inc()
+
+    def spared(self, engine: EngineName) -> None:
+        """An engine was not given a mail that is refused whatever it would say."""
+        self.engine_scans.labels(engine, "spared").inc()
 
     def took(self, stage: Stage, seconds: float) -> None:
         """A stage of deciding on a mail took so long."""

@@ -78,6 +78,11 @@ class Engine:
         """Messages that wait for a seat."""
         return len(self._waiting)
 
+    @property
+    def idle(self) -> bool:
+        """Whether no message is with it."""
+        return not self._waiting and not any(seat.busy for seat in self.seats)
+
     async def scan(self, message: Message, timeout: float | None = None) -> ScanResult | ScanFailed:
         """What the engine says of ``message``.
 

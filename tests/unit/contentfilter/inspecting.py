@@ -80,8 +80,11 @@ class FakeClamd:
     result: Any = field(default_factory=ScanResult)
     answer: Deferred[Any] | None = None
     name: EngineName = "clamd"
+    idle: bool = True
+    asked: list[float | None] = field(default_factory=list)
 
     async def scan(self, message: Spool, timeout: float | None = None) -> Any:
+        self.asked.append(timeout)
         return self.result if self.answer is None else await self.answer
 
 

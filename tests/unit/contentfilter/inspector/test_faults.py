@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
 from contentfilter.content.results import ScanFailed, ScanResult
+from contentfilter.inspector import HEAD_START
 
 from ..inspecting import (
     MACRO,
@@ -64,6 +65,7 @@ def test_when_nobody_waits_all_is_given_up(tmp_path):
     scene = Scene(tmp_path, clamd=clamd)
     scene.pool.answer = Deferred()
     inspection = scene.start()
+    scene.clock.advance(HEAD_START)
     inspection.cancel()
     inspection.addErrback(lambda failure: failure.trap(CancelledError) and None)
     assert scene.pool.answer.called
@@ -77,6 +79,7 @@ def test_our_own_mistake_is_raised_not_passed(tmp_path):
     scene.pool.answer = Deferred()
     failures: list[Any] = []
     scene.start().addErrback(failures.append)
+    scene.clock.advance(HEAD_START)
     scene.pool.answer.errback(ZeroDivisionError())
     assert failures[0].check(ZeroDivisionError)
     assert scene.backends.engines[0].answer.called  # type: ignore[attr-defined]
