@@ -188,7 +188,7 @@ if changed and trace then
   end
   if outcome == PASSED and earned_after > 0 then
     for i in ipairs(identities) do
-      if proven[i] then
+      if counted[i] then
         local known = client(i)
         put_client(i, known and known.retries + 1 or 1, now)
       end

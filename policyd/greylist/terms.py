@@ -109,7 +109,7 @@ def judge(entry: Entry | None, now: float, terms: Terms) -> tuple[Entry | None, 
             return entry._replace(last=second), _KNOWN
         return None, _KNOWN
     if second < entry.first:
-        return entry._replace(first=second), Answer(Outcome.EARLY, math.ceil(terms.delay))
+        return Entry(second, 0, second), Answer(Outcome.EARLY, math.ceil(terms.delay))
     waited = second - entry.first
     if waited > terms.retry_window:
         return _first((second, terms.delay))

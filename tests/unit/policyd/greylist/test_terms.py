@@ -63,7 +63,7 @@ def test_being_seen_is_noted_now_and_then_and_prolongs_the_lifetime() -> None:
 
 def test_a_clock_set_back_freezes_nobody_out() -> None:
     waiting, answer = judge(Entry(T + 10**6, 0, T + 10**6), T, TERMS)
-    assert (waiting, answer) == (Entry(T, 0, T + 10**6), Answer(Outcome.EARLY, 300))
+    assert (waiting, answer) == (Entry(T, 0, T), Answer(Outcome.EARLY, 300))
     known = judge(Entry(T + 10**6, T + 10**6, T + 10**6), T, TERMS)
     assert known == (Entry(T + 10**6, T + 10**6, T), Answer(Outcome.KNOWN))
 
