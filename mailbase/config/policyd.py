@@ -103,9 +103,9 @@ class GreylistSettings(Section):
     identities: Listing[GreylistIdentity] = ("network", "spf", "ptr")
     """By what a caller is known again: network, spf (a domain it passed SPF for), ptr (its name's domain)."""
     auto_allow_after: Annotated[Count, between(0, 1_000_000)] = 5
-    """Good retries of a client network until it is allowlisted; 0 = never."""
+    """Good retries of a caller until it is spared; 0 = never."""
     auto_allow_lifetime: Annotated[Duration, between("1h", "400d")] = 35 * 86400.0
-    """Seconds that a network stays allowlisted, since last seen."""
+    """Seconds that a caller stays spared, since last seen."""
     clients: Listing[_Allowlist] = ("data:allowlist_clients",)
     """Client allowlists in postgrey's syntax: ``data:NAME`` or a file; later ones add."""
     recipients: Listing[_Allowlist] = ("data:allowlist_recipients",)

@@ -48,18 +48,14 @@ class NumberTable(Table):
         """See :meth:`Table.put`."""
         pending = self.pending
         if key not in pending:
-            self._admit((key,))
+            self._admit(key)
         pending[key] = row
         self._remember(hash(key), row if self._hot is None else self._cut(row))
-
-    def _keep_all(self, rows: dict[bytes, Row]) -> None:
-        for key, row in rows.items():
-            self._remember(hash(key), row if self._hot is None else self._cut(row))
 
     def delete(self, key: bytes) -> None:
         """See :meth:`Table.delete`."""
         if key not in self.pending:
-            self._admit((key,))
+            self._admit(key)
         self.pending[key] = None
         self._forget((hash(key) & self._last_slot) * self._size)
 

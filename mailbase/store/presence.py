@@ -41,16 +41,19 @@ class Presence:
         self.count = 0
         """Keys that set a bit: a little less than keys."""
 
-    def add(self, keys: Iterable[bytes]) -> None:
+    def add(self, key: bytes) -> None:
+        """From now on ``key`` may be there."""
+        mark = hash(key)
+        place, pattern = mark & self.mask, PATTERNS[mark >> PART & 511]
+        word = self.words[place]
+        if word & pattern != pattern:
+            self.words[place] = word | pattern
+            self.count += 1
+
+    def add_all(self, keys: Iterable[bytes]) -> None:
         """From now on each of ``keys`` may be there."""
-        words, mask = self.words, self.mask
         for key in keys:
-            mark = hash(key)
-            place, pattern = mark & mask, PATTERNS[mark >> PART & 511]
-            word = words[place]
-            if word & pattern != pattern:
-                words[place] = word | pattern
-                self.count += 1
+            self.add(key)
 
     def may_have(self, key: bytes) -> bool:
         """False if ``key`` was never added."""

@@ -104,8 +104,6 @@ class Store:
             spec.name: (NumberTable if spec.numeric else Table)(spec, self._reader, self._wake)
             for spec in database.tables
         }
-        self.before_commit: Callable[[], None] = lambda: None
-        """Called before what is pending is written: the last moment to put what belongs to it."""
         self.status = StoreStatus()
         self._timer: Any = None
         self._oldest: float | None = None
@@ -164,7 +162,6 @@ class Store:
                 written.append(error)
             self._writer.close()
 
-        self._ask_for_more()
         # A group that is on its way may fail, so it goes along once more; writing it twice changes nothing.
         group = {table.spec.name: {**table.committing, **table.pending} for table in self._tables.values()}
         assert self._worker is not None, "close() without start()"
@@ -207,7 +204,6 @@ class Store:
         if self._busy or self._closed or self._worker is None:
             return
         self._busy = True
-        self._ask_for_more()
         group = {name: rows for name, table in self._tables.items() if (rows := table.take())}
         self._oldest = None
         condemned, self._condemned = self._condemned, False
@@ -219,12 +215,6 @@ class Store:
 
         self._uncopied += sum(map(len, group.values()))
         self._worker.submit(job, self._handed_over)
-
-    def _ask_for_more(self) -> None:
-        try:
-            self.before_commit()
-        except Exception as error:  # noqa: BLE001 - the boundary: what is there must not wait for it
-            self._log.exception("store-before-commit-failed", error)
 
     def _handed_over(self, _result: object, error: Exception | None) -> None:
         self._busy = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from mailbase.store.errors import StoreError
 from mailbase.store.presence import PART, PATTERNS, Presence
@@ -113,7 +113,7 @@ class Table:
         """
         pending = self.pending
         if key not in pending:
-            self._admit((key,))
+            self._admit(key)
         pending[key] = row
         slot = hash(key) & self._last_slot
         if keep:
@@ -123,40 +123,27 @@ class Table:
         elif self._keys[slot] == key:
             self._keys[slot] = None
 
-    def put_all(self, rows: dict[bytes, Row]) -> None:
-        """Insert or replace rows as :meth:`put` does with each, at half the price; all of them or none."""
-        pending = self.pending
-        self._admit([key for key in rows if key not in pending])
-        pending.update(rows)
-        self._keep_all(rows)
-
-    def _keep_all(self, rows: dict[bytes, Row]) -> None:
-        for key, row in rows.items():
-            slot = hash(key) & self._last_slot
-            self._keys[slot] = key
-            self._rows[slot] = self._cut(row)
-
     def delete(self, key: bytes) -> None:
         """Delete a row; nothing happens if there is none."""
         if key not in self.pending:
-            self._admit((key,))
+            self._admit(key)
         self.pending[key] = None
         slot = hash(key) & self._last_slot
         self._keys[slot] = key
         self._rows[slot] = None
 
-    def _admit(self, keys: Sequence[bytes]) -> None:
-        """Take note of more entries to be written."""
+    def _admit(self, key: bytes) -> None:
+        """Take note of one more entry to be written."""
         waiting = len(self.pending)
-        if waiting + len(self.committing) + len(keys) > MAX_PENDING:
-            self.refused += len(keys)
+        if waiting + len(self.committing) >= MAX_PENDING:
+            self.refused += 1
             raise StoreError("too many entries wait for the disk")
         if not waiting:
             self._wake()
         if self._presence is not None:
-            self._presence.add(keys)
+            self._presence.add(key)
         if self._filling is not None:
-            self._filling.add(keys)
+            self._filling.add(key)
 
     def scan(self, now: float) -> Iterator[tuple[bytes, Row]]:
         """All rows that have not expired, as key and all columns; what is not on disk yet comes first.
@@ -191,10 +178,10 @@ class Table:
                 yield
             size += found
         filling = self._filling = Presence(size * 5 // 4 + len(self.pending))
-        filling.add([*self.committing, *self.pending])
+        filling.add_all([*self.committing, *self.pending])
         last = b""
         while page := self._reader.keys(self.spec, last, at_once):
-            filling.add(page)
+            filling.add_all(page)
             last = page[-1]
             yield
         self._presence, self._filling = filling, None

@@ -3,7 +3,8 @@
 -- KEYS: the pair's row, the own row of each identity (of OTHERS), the client row of each identity.
 -- ARGV: now (whole seconds), trace (1 or 0), the terms (delay, retry_window, lifetime, auto_allow_after,
 -- auto_allow_lifetime) and how many identities are noted of a row at most, sender and recipient as in the row, and
--- for each identity: 1 or 0, whether it is proven, with its text as in the row; its client row's key as in that row.
+-- for each identity: 0, 1 if it is proven, 2 if good retries count for it too, with its text as in the row; its
+-- client row's key as in that row.
 -- Answer: outcome, and 8 times the seconds to wait.
 local NEW, EARLY, PASSED, KNOWN, EARNED = 0, 1, 2, 3, 4
 local REFRESH = 3600
@@ -14,10 +15,11 @@ for number in string.gmatch(ARGV[3], '[^ ]+') do
 end
 local delay, window, lifetime, earned_after, earned_for, most = unpack(terms)
 local rest = ARGV[4]
-local identities, proven, client_key = {}, {}, {}
+local identities, proven, counted, client_key = {}, {}, {}, {}
 for i = 5, #ARGV, 2 do
   identities[#identities + 1] = string.sub(ARGV[i], 2)
-  proven[#identities] = string.sub(ARGV[i], 1, 1) == '1'
+  proven[#identities] = string.sub(ARGV[i], 1, 1) ~= '0'
+  counted[#identities] = string.sub(ARGV[i], 1, 1) == '2'
   client_key[#identities] = ARGV[i + 1]
 end
 
@@ -127,7 +129,7 @@ local function judge(entry)
     return nil, KNOWN, 0
   end
   if now < entry.first then
-    return {first = now, passed = entry.passed, last = entry.last}, EARLY, math.ceil(delay)
+    return {first = now, passed = 0, last = now}, EARLY, math.ceil(delay)
   end
   local waited = now - entry.first
   if waited > window then

@@ -61,11 +61,14 @@ class Caller:
         return tuple(identity for identity in self.identities if self.proves(identity))
 
     @property
-    def proven_keys(self) -> list[bytes]:
-        """The keys of :attr:`proven` in the table of clients."""
-        if not self.name or self._is_named():
+    def counted_keys(self) -> list[bytes]:
+        """The keys under which its good retries are counted: those of :attr:`proven`, but for the network
+        where an organisation is proven. Of a network with many owners one must not earn for all."""
+        if not self.name:
             return self.keys
-        return [client_key(identity) for identity in self.proven]
+        if not self._is_named():
+            return [client_key(identity) for identity in self.proven]
+        return self.keys[1:] if self.identities[1:] and self.identities[1].startswith(BY_NAME) else self.keys
 
     def is_one_of(self, noted: str) -> bool:
         """Whether the caller is known by an identity in a text of :func:`together`."""

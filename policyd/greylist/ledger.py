@@ -11,6 +11,7 @@ from mailbase.remembered import Remembered
 from mailbase.store import NEVER, Store, StoreError, Table
 from mailbase.store.tables import Row
 from policyd.evidence.facts import Grey, GreylistFact
+from policyd.greylist.histories import FIRSTS, Histories, history
 from policyd.greylist.identity import Caller, extended, together
 from policyd.greylist.keys import normal_recipient, normal_sender, own_key, pair_key, pair_text
 from policyd.greylist.standing import Standing
@@ -21,7 +22,6 @@ from policyd.greylist.terms import (
     Outcome,
     Terms,
     expiry,
-    good_retry,
     is_allowed,
     is_current,
     judge,
@@ -36,8 +36,6 @@ MAX_UNWRITTEN = 10_000
 """Deletions under way before forgetting waits for the disk."""
 PAGE = 200
 """Entries looked at before Postfix's requests get their turn."""
-TOGETHER = 16
-"""Good retries that are counted in a row: of several each costs a third less."""
 
 Kind: TypeAlias = Literal["triplets", "clients", "allowed"]
 KINDS: tuple[Kind, ...] = ("triplets", "clients", "allowed")
@@ -83,19 +81,6 @@ def _make_fact(outcome_and_wait: tuple[Outcome, int]) -> GreylistFact:
 
 _fact = Remembered(_make_fact, 1024).__getitem__
 """The fact, always the same object for the same outcome and seconds to wait."""
-
-
-def _client_row(client: Client, lifetime: float) -> Row:
-    return client + (client.last + int(lifetime) + 1,)  # noqa: RUF005 - quicker than one unpacked
-
-
-def _make_first_retry(second_and_lifetime: tuple[int, float]) -> Row:
-    second, lifetime = second_and_lifetime
-    return _client_row(good_retry(None, second), lifetime)
-
-
-_first_retry = Remembered(_make_first_retry, 8).__getitem__
-"""The row of who had no good retry before: the same for all that come within a second."""
 
 
 class Ledger(Protocol):
@@ -162,9 +147,12 @@ class StoreLedger:
         terms: in force; may be replaced at a reload.
         on_error: ``pass`` spares new triplets while the store is broken, since nothing could be remembered of
             them for certain; ``defer`` makes them wait, as long as memory lasts by the usual terms.
+        firsts: as for :class:`policyd.greylist.histories.Histories`.
     """
 
-    def __init__(self, store: Store, terms: Terms, on_error: Literal["pass", "defer"]) -> None:
+    def __init__(
+        self, store: Store, terms: Terms, on_error: Literal["pass", "defer"], firsts: int = FIRSTS
+    ) -> None:
         self.terms = terms
         self.on_error = on_error
         self._store = store
@@ -172,13 +160,9 @@ class StoreLedger:
         self.triplets: Table = store.table(TRIPLETS.name)
         self.others: Table = store.table(OTHERS.name)
         self.clients: Table = store.table(CLIENTS.name)
+        self._histories = Histories(self.clients, firsts)
         self.allowed: Table = store.table(ALLOWED.name)
         self._standing = Standing()
-        self._good: list[tuple[Caller, float, Row | None]] = []
-        """Callers whose good retry is not counted yet, when it was, and the row of their first identity."""
-        self._uncounted: set[bytes] = set()
-        """Their keys: whoever asks after one of them has them counted."""
-        store.before_commit = self.count_good_retries
         self._networks: NetworkTable[int] | None = None
         """Allowed by command, until when; None if there are none."""
 
@@ -203,10 +187,9 @@ class StoreLedger:
     def _attempt(
         self, caller: Caller, sender: str, recipient: str, now: float, trace: bool, terms: Terms
     ) -> GreylistFact:
-        client: Row | None = None
         if terms.auto_allow_after:
             # Most have no history, so that nothing needs to be proved.
-            client = self._client(caller.keys[0], now)
+            client = self.clients.get(caller.keys[0], now)
             if client is not None and self._has_earned(0, client, caller, now, trace):
                 return _EARNED
         sender, recipient = normal_sender(sender), normal_recipient(recipient)
@@ -231,7 +214,7 @@ class StoreLedger:
         entry, (outcome, wait) = judge(held, now, terms)
         if (outcome is _NEW or outcome is _EARLY) and terms.auto_allow_after:
             for number in range(1, len(caller.keys)):
-                known = self._client(caller.keys[number], now)
+                known = self.clients.get(caller.keys[number], now)
                 if known is not None and self._has_earned(number, known, caller, now, trace):
                     return _EARNED
         if entry is None and incomplete:
@@ -241,10 +224,7 @@ class StoreLedger:
                 return _UNAVAILABLE
             self._put(places, entry, sender[:MAX_TEXT], recipient[:MAX_TEXT], expiry(entry, terms))
             if outcome is _FIRST_PASSED and terms.auto_allow_after:
-                self._good.append((caller, now, client))
-                self._uncounted.update(caller.keys)
-                if len(self._good) >= TOGETHER:
-                    self.count_good_retries()
+                self._histories.count(caller, now, terms)
         return _fact((outcome, wait))
 
     def _put(
@@ -265,36 +245,6 @@ class StoreLedger:
                 self._standing.note(key, whose, entry, expires)
             else:
                 table.put(key, row)
-
-    def _client(self, key: bytes, now: float) -> Row | None:
-        """The row of an identity."""
-        if key in self._uncounted:
-            self.count_good_retries()
-        return self.clients.get(key, now)
-
-    def count_good_retries(self) -> None:
-        """Count what is not counted yet; where the store takes no more, it counts that, and nobody waits."""
-        good, self._good = self._good, []
-        self._uncounted.clear()
-        get = self.clients.get
-        rows: dict[bytes, Row] = {}
-        for caller, now, client in good:
-            first = _first_retry((int(now), self.terms.auto_allow_lifetime))
-            try:
-                for number, key in enumerate(caller.proven_keys):
-                    known = rows.get(key) or (get(key, now) if number else client)
-                    # Most are new by all their identities.
-                    rows[key] = first if known is None else self._one_more(known, now)
-            except StoreError:
-                continue
-        try:
-            self.clients.put_all(rows)
-        except StoreError:
-            return
-
-    def _one_more(self, row: Row, now: float) -> Row:
-        """The row of an identity after one more good retry."""
-        return self._client_row(good_retry(_tuple(Client, row[:2]), now))
 
     def _held(self, pair: bytes, key: bytes, row: Row | None, caller: Caller, now: float) -> _Held:
         """What is remembered of the caller and this pair, and where it stands or is to stand.
@@ -343,7 +293,7 @@ class StoreLedger:
         if not is_allowed(client, now, self.terms) or not caller.proves(identity):
             return False
         if trace and (again := seen_again(client, now)):
-            self.clients.put(caller.keys[number], self._client_row(again))
+            self.clients.put(caller.keys[number], history(again, self.terms.auto_allow_lifetime))
         return True
 
     def _is_allowed(self, address: bytes, now: float) -> bool:
@@ -354,9 +304,6 @@ class StoreLedger:
             self.load_allowed(now)
             return self._is_allowed(address, now)
         return until is not None
-
-    def _client_row(self, client: Client) -> Row:
-        return _client_row(client, self.terms.auto_allow_lifetime)
 
     def load_allowed(self, now: float) -> None:
         """Read the networks that were allowed by command; to be called at start and after each change.
@@ -401,7 +348,6 @@ class StoreLedger:
 
     async def pages(self, kind: Kind, now: float) -> AsyncIterator[Page]:
         """See :class:`Records`."""
-        self.count_good_retries()
         rows = chain.from_iterable(table.scan(now) for table in self._tables(kind))
         while page := list(islice(rows, PAGE)):
             yield page
@@ -411,7 +357,9 @@ class StoreLedger:
         if kind == "allowed":
             self.disallow(key.decode("ascii", "replace"), now)
             return
-        self.count_good_retries()
+        if kind == "clients":
+            self._histories.forget(key)
+            return
         for table in self._tables(kind):
             table.delete(key)
         if kind == "triplets":

@@ -98,23 +98,24 @@ class RedisLedger:
         words = [bulk(b"%d" % now), _TRACE if trace else _NO_TRACE, _arguments(terms), bulk(rest)]
         clients = []
         other = self._others.naming
-        for identity in caller.identities:
+        counted = caller.counted_keys
+        for identity, octets in zip(caller.identities, caller.keys, strict=True):
             keys.append(bulk(other.name(own_key(identity, pair))))
-            name, proven, unproven, key_in_row = self._identity(identity)
+            name, marked, key_in_row = self._identity(identity)
             clients.append(name)
-            words += (proven if caller.proves(identity) else unproven, key_in_row)
+            words += (marked[caller.proves(identity) + (octets in counted)], key_in_row)
         try:
             reply = self._client.ask(GREYLIST, 1 + 2 * len(clients), keys + clients + words)
         except StoreError:
             return _UNAVAILABLE
         return reply.addCallbacks(_answer, _no_answer)
 
-    def _describe(self, identity: str) -> tuple[bytes, bytes, bytes, bytes]:
-        """Its client row's name; for the script: proven, not proven, and the row's key."""
+    def _describe(self, identity: str) -> tuple[bytes, tuple[bytes, bytes, bytes], bytes]:
+        """Its client row's name; for the script: not proven, proven, counted as well; and the row's key."""
         octets, naming = client_key(identity), self._clients.naming
         text = text_in_row(identity).encode("ascii")
         name, key = naming.name(octets), naming.key_in_row(octets)
-        return bulk(name), bulk(b"1" + text), bulk(b"0" + text), bulk(key)
+        return bulk(name), (bulk(b"0" + text), bulk(b"1" + text), bulk(b"2" + text)), bulk(key)
 
     def _is_allowed(self, address: bytes, now: float) -> bool:
         until = self._networks.lookup(address) if self._networks is not None else None

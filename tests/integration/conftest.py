@@ -122,9 +122,6 @@ class PlainTable:
     def put(self, key: bytes, row: Row, keep: bool = True) -> None:
         self.rows[key] = row
 
-    def put_all(self, rows: dict[bytes, Row]) -> None:
-        self.rows |= rows
-
     def delete(self, key: bytes) -> None:
         self.rows.pop(key, None)
 

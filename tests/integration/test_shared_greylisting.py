@@ -31,7 +31,7 @@ class Both:
         self.clock.advance(START)
         tables = {spec.name: plain_table(spec) for spec in (*TABLES, ALLOWED)}
         store = SimpleNamespace(table=tables.get, status=SimpleNamespace(broken=False), pending=0)
-        self.here = StoreLedger(store, terms, "pass")
+        self.here = StoreLedger(store, terms, "pass", firsts=0)
         client.call("FLUSHDB")
         shared = [RedisTable(client, spec, "greylist", self.clock) for spec in TABLES]
         self.there = RedisLedger(client, *shared, SimpleNamespace(), terms, "pass")

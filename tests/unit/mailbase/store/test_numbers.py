@@ -12,7 +12,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from mailbase.logs import Log
-from mailbase.store import NEVER, Column, Store, StoreError, TableSpec
+from mailbase.store import NEVER, Column, Store, TableSpec
 from mailbase.store.database import Database
 from mailbase.store.numbers import NumberTable
 from mailbase.store.presence import PATTERNS, USED, Presence
@@ -85,37 +85,6 @@ def test_what_was_put_or_read_is_read_without_the_disk(store: Store, clock: Cloc
     assert table.get(b"k", 0) is None
 
 
-@pytest.mark.parametrize("name", ["numbers", "cold", "rows", "known_absent", "cold_rows"])
-def test_rows_that_are_put_together_are_there_as_if_put_one_by_one(
-    store: Store, clock: Clock, name: str
-) -> None:
-    table = store.table(name)
-    text = ("t",) if len(table.spec.columns) > 2 else ()
-    table.put(b"k", (1, 2, *text, 50))
-    rows: dict[bytes, Any] = {b"k": (3, 4, *text, 60), b"l": (5, 6, *text, 70)}
-    table.put_all(rows)
-    for _ in range(2):
-        found = {key: table.get(key, 0) for key in rows}
-        assert found == {key: row[: table.spec.hot] + row[-1:] for key, row in rows.items()}
-        clock.advance(1)
-    assert dict(table.scan(0)) == rows
-    assert store.pending == 0
-
-
-def test_of_rows_that_are_put_together_all_or_none_find_room(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    table = store.table("numbers")
-    table.put(b"k", (1, 2, 50))
-    monkeypatch.setattr("mailbase.store.table.MAX_PENDING", 2)
-    with pytest.raises(StoreError):
-        table.put_all({b"k": (3, 4, 60), b"l": (5, 6, 70), b"m": (7, 8, 80)})
-    assert [table.get(key, 0) for key in (b"k", b"l", b"m")] == [(1, 2, 50), None, None]
-    assert store.refused == 2
-    table.put_all({b"k": (3, 4, 60), b"l": (5, 6, 70)})
-    assert store.pending == 2
-
-
 @pytest.mark.parametrize("name", ["numbers", "rows"])
 @pytest.mark.parametrize("missing", range(3))
 def test_a_key_that_lacks_one_of_its_bits_is_known_to_be_absent(
@@ -125,11 +94,11 @@ def test_a_key_that_lacks_one_of_its_bits_is_known_to_be_absent(
     disk = Counting(table)
     presence = table._presence
     assert presence is not None
-    presence.add([b"k"])
+    presence.add(b"k")
     assert table.get(b"k", 0) is None
     assert disk.reads == 1
     table._presence = presence = Presence(0)
-    presence.add([b"k"])
+    presence.add(b"k")
     (place,) = (number for number, word in enumerate(presence.words) if word)
     word = presence.words[place]
     bits = [1 << bit for bit in range(32) if word & 1 << bit]
@@ -182,7 +151,7 @@ def test_it_says_what_a_table_of_rows_says(store: Store, clock: Clock, seed: int
 def test_presence_forgets_nothing_and_rarely_takes_one_for_another() -> None:
     presence = Presence(0)
     for number in range(presence.capacity):
-        presence.add([b"%d" % number])
+        presence.add(b"%d" % number)
     assert all(presence.may_have(b"%d" % number) for number in range(presence.capacity))
     assert 0.9 * presence.capacity < presence.count < presence.capacity
     wrong = sum(presence.may_have(b"absent%d" % number) for number in range(20_000))

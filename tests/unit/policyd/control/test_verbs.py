@@ -125,6 +125,8 @@ def fill(bench: Any) -> None:
     )
     bench.clock.advance(300)
     bench.decide(sender="b@two.example", client_address="192.0.3.1", recipient="other@inst.example")
+    for identity in ("192.0.3.0/24", "ptr:sender.example"):
+        bench.ledger.clients.put(identity.encode(), (1, 1_800_000_300, 1_800_000_300 + 35 * 86400 + 1))
 
 
 def test_listing_shows_what_is_in_memory_and_on_disk(control: Socket) -> None:

@@ -1,115 +1,158 @@
-"""When good retries are counted: some at a time, and always before anybody could miss them."""
+"""Whose good retries are counted, from which one on, and what becomes of the count."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from mailbase.store import StoreError
 from policyd.evidence.facts import Grey
+from policyd.greylist.histories import FIRSTS, Histories
 from policyd.greylist.identity import Caller
-from policyd.greylist.ledger import TOGETHER
+from policyd.greylist.terms import Terms
 
 START = 1_800_000_000
+NETWORK, ORGANISATION, BY_SPF = "192.0.2.0/24", "ptr:farm.example", "spf:sender.example"
+NAMELESS = Caller(b"\xc0\0\2\1", (NETWORK,))
+FARM = [
+    Caller(b"\xc0\0\2\1", (f"198.18.{number}.0/24", ORGANISATION), "mx.farm.example") for number in range(9)
+]
 
 
-def retry_well(bench: Any, count: int, start: int = 0) -> None:
-    """Good retries of so many triplets, of one caller each."""
-    for number in range(start, start + count):
-        caller = Caller(b"\xc0\0\2\1", (f"192.0.{number}.0/24",))
+@pytest.fixture
+def retry(bench: Any) -> Any:
+    """One more good retry of a caller, of a triplet of its own."""
+    recipients = iter(range(10_000))
+
+    def retry(caller: Caller) -> Grey:
+        recipient = f"p{next(recipients)}@inst.example"
         for now in (START, START + 300):
-            bench.ledger.attempt(caller, "a@sender.example", f"p{number}@inst.example", float(now))
+            fact = bench.ledger.attempt(caller, "a@sender.example", recipient, float(now))
+            assert isinstance(fact.grey, Grey)
+        return fact.grey
+
+    return retry
 
 
-def counted(bench: Any) -> int:
-    return len(list(bench.ledger.clients.scan(float(START))))
+def counted(bench: Any) -> dict[str, int]:
+    return {key.decode(): row[0] for key, row in bench.ledger.clients.scan(float(START))}
 
 
-def test_good_retries_are_counted_some_at_a_time(bench: Any) -> None:
-    retry_well(bench, TOGETHER - 1)
-    assert counted(bench) == 0
-    retry_well(bench, 1, TOGETHER)
-    assert counted(bench) == TOGETHER
+def test_who_comes_back_once_costs_no_row(bench: Any, retry: Any) -> None:
+    for caller in (NAMELESS, FARM[0]):
+        assert retry(caller) is Grey.PASSED
+    assert counted(bench) == {}
 
 
-def test_good_retries_are_counted_before_what_passed_is_written(bench: Any) -> None:
-    retry_well(bench, 3)
-    bench.clock.advance(1)
-    bench.worker.run()
-    assert not bench.store.pending
-    assert counted(bench) == 3
+def test_with_the_second_one_the_first_counts_too(bench: Any, retry: Any) -> None:
+    retry(NAMELESS)
+    retry(NAMELESS)
+    assert counted(bench) == {NETWORK: 2}
+    retry(FARM[0])
+    retry(FARM[1])
+    assert counted(bench) == {NETWORK: 2, ORGANISATION: 2}
+    retry(FARM[2])
+    assert counted(bench) == {NETWORK: 2, ORGANISATION: 3}
 
 
-def test_good_retries_are_counted_before_the_store_is_closed(bench: Any) -> None:
-    retry_well(bench, 3)
-    bench.store.close()
-    bench.open()
-    assert counted(bench) == 3
+def test_an_organisation_has_earned_it_after_five_wherever_it_calls_from(bench: Any, retry: Any) -> None:
+    for caller in FARM[:5]:
+        assert retry(caller) is Grey.PASSED
+    assert retry(FARM[6]) is Grey.CLIENT_EARNED
 
 
-def test_who_asks_after_good_retries_has_them_counted(bench: Any) -> None:
-    here = Caller(b"\xc0\0\2\1", ("198.18.1.0/24", "ptr:farm.example"))
-    for number in range(5):
-        for now in (START, START + 300):
-            bench.ledger.attempt(here, "a@sender.example", f"p{number}@inst.example", float(now))
-    assert counted(bench) == 2, "the last one is open"
-    fact = bench.ledger.attempt(here, "a@sender.example", "other@inst.example", float(START + 301))
-    assert fact.grey is Grey.CLIENT_EARNED
-    by_name = Caller(b"\xc0\0\2\1", ("192.0.2.0/24", "ptr:farm.example"))
-    retry_well(bench, 1)
-    fact = bench.ledger.attempt(by_name, "a@sender.example", "other@inst.example", float(START + 301))
-    assert fact.grey is Grey.CLIENT_EARNED
-
-
-def test_good_retries_of_one_organisation_add_up_also_within_a_row(bench: Any) -> None:
-    callers = [Caller(b"\xc0\0\2\1", (f"192.0.{number}.0/24", "ptr:farm.example")) for number in range(3)]
-    for now in (START, START + 300):
-        for number, caller in enumerate(callers):
-            bench.ledger.attempt(caller, "a@sender.example", f"p{number}@inst.example", float(now))
-    assert counted(bench) == 0
-    bench.ledger.count_good_retries()
-    rows = dict(bench.ledger.clients.scan(float(START)))
-    assert {key: row[0] for key, row in rows.items()} == {
-        b"192.0.0.0/24": 1,
-        b"192.0.1.0/24": 1,
-        b"192.0.2.0/24": 1,
-        b"ptr:farm.example": 3,
-    }
+def test_in_a_network_of_many_one_organisation_does_not_earn_for_the_others(bench: Any, retry: Any) -> None:
+    for _ in range(5):
+        assert retry(Caller(b"\xc0\0\2\1", (NETWORK, ORGANISATION), "mx.farm.example")) is Grey.PASSED
+    neighbour = Caller(b"\xc0\0\2\2", (NETWORK, "ptr:other.example"), "mx.other.example")
+    assert retry(neighbour) is Grey.PASSED
+    assert retry(NAMELESS) is Grey.PASSED
+    assert counted(bench) == {ORGANISATION: 5, "ptr:other.example": 1, NETWORK: 2}
 
 
 @pytest.mark.parametrize("proven", [True, False])
-def test_good_retries_are_counted_by_names_that_prove_something(bench: Any, proven: bool) -> None:
-    identities = ("192.0.2.0/24", "ptr:farm.example", "spf:sender.example")
-    caller = Caller(b"\xc0\0\2\1", identities, "mail.farm.example", lambda name, address: proven)
-    for now in (START, START + 300):
-        bench.ledger.attempt(caller, "a@sender.example", "p@inst.example", float(now))
-    bench.ledger.count_good_retries()
-    known = {key.decode() for key, _ in bench.ledger.clients.scan(float(START))}
-    assert known == set(identities if proven else (identities[0], identities[2]))
-
-
-def test_good_retries_that_find_no_room_are_counted_as_refused(
-    bench: Any, monkeypatch: pytest.MonkeyPatch
+def test_a_name_that_proves_nothing_leaves_the_network_to_count_for(
+    bench: Any, retry: Any, proven: bool
 ) -> None:
-    retry_well(bench, 3)
-    monkeypatch.setattr("mailbase.store.table.MAX_PENDING", 0)
-    refused = bench.store.refused
-    bench.ledger.count_good_retries()
-    assert counted(bench) == 0
-    assert bench.store.refused - refused == 3
+    identities = (NETWORK, ORGANISATION, BY_SPF)
+    caller = Caller(b"\xc0\0\2\1", identities, "mx.farm.example", lambda name, address: proven)
+    for _ in range(3):
+        retry(caller)
+    assert counted(bench) == ({ORGANISATION: 3, BY_SPF: 3} if proven else {NETWORK: 3, BY_SPF: 3})
 
 
-def test_a_fault_in_counting_keeps_nothing_from_the_disk(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*arguments: Any) -> Any:
-        raise RuntimeError("bug")
+def test_what_came_first_by_one_identity_has_the_others_counted_from_then_on(bench: Any, retry: Any) -> None:
+    for number in range(3):
+        retry(Caller(b"\xc0\0\2\1", (f"198.18.{number}.0/24", BY_SPF)))
+    assert counted(bench) == {BY_SPF: 3, "198.18.1.0/24": 1, "198.18.2.0/24": 1}
 
-    retry_well(bench, 3)
-    monkeypatch.setattr("policyd.greylist.ledger._first_retry", fail)
-    bench.clock.advance(1)
-    bench.worker.run()
-    assert not bench.store.pending
-    assert "event=store-before-commit-failed" in bench.stream.getvalue()
-    retry_well(bench, 1, 3)
-    bench.clock.advance(1)
-    bench.worker.run()
-    assert not bench.store.pending, "later neither"
+
+def test_a_history_goes_on_after_a_restart_and_what_had_not_begun_begins_anew(bench: Any, retry: Any) -> None:
+    retry(NAMELESS)
+    retry(NAMELESS)
+    retry(FARM[0])
+    bench.restart()
+    retry(NAMELESS)
+    retry(FARM[1])
+    assert counted(bench) == {NETWORK: 3}
+
+
+def test_who_is_spared_after_one_has_it_counted_at_once(bench: Any, retry: Any) -> None:
+    bench.ledger.terms = replace(bench.ledger.terms, auto_allow_after=1)
+    assert retry(NAMELESS) is Grey.PASSED
+    assert retry(NAMELESS) is Grey.CLIENT_EARNED
+
+
+def test_what_is_forgotten_by_command_is_forgotten_in_memory_too(bench: Any, retry: Any) -> None:
+    retry(NAMELESS)
+    bench.ledger.forget("clients", NETWORK.encode(), float(START))
+    retry(NAMELESS)
+    assert counted(bench) == {}
+    retry(NAMELESS)
+    bench.ledger.forget("clients", NETWORK.encode(), float(START))
+    retry(NAMELESS)
+    assert counted(bench) == {}
+
+
+def test_two_at_one_place_of_memory_are_told_apart(bench: Any) -> None:
+    histories = Histories(bench.ledger.clients, firsts=1)
+    other = Caller(b"\xc6\x33\x64\1", ("198.51.100.0/24",))
+    for caller in (NAMELESS, other, NAMELESS, other, other):
+        histories.count(caller, float(START), Terms())
+    assert counted(bench) == {"198.51.100.0/24": 2}
+
+
+def test_memory_holds_no_more_than_it_says(bench: Any) -> None:
+    assert Histories(bench.ledger.clients)._firsts.nbytes == 8 * FIRSTS  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("where", ["get", "put"])
+def test_where_the_store_fails_nothing_is_counted_and_nobody_waits(
+    bench: Any, retry: Any, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    broken = Histories(FailingTable(bench.ledger.clients, where))  # type: ignore[arg-type]
+    monkeypatch.setattr(bench.ledger, "_histories", broken)
+    assert retry(NAMELESS) is Grey.PASSED
+    assert retry(NAMELESS) is Grey.PASSED
+    assert counted(bench) == {}
+
+
+class FailingTable:
+    """A table of which one method fails."""
+
+    def __init__(self, table: Any, where: str) -> None:
+        self._table = table
+        self._where = where
+
+    def get(self, key: bytes, now: float) -> Any:
+        return self._do("get", key, now)
+
+    def put(self, key: bytes, row: Any) -> None:
+        self._do("put", key, row)
+
+    def _do(self, name: str, *arguments: Any) -> Any:
+        if name == self._where:
+            raise StoreError("broken")
+        return getattr(self._table, name)(*arguments)

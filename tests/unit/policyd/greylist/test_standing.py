@@ -184,13 +184,3 @@ def test_what_is_current_is_what_needs_no_writing() -> None:
                 entry, answer = judge(Entry(START, passed, START), START + lag, these)
                 known = entry is None and answer.outcome is Outcome.KNOWN
                 assert is_current(passed, START, START + lag, these) is known
-
-
-def test_each_good_retry_counts_for_each_identity_by_itself(bench: Any) -> None:
-    here, there, nameless = CALLERS[:3]
-    for caller, sender in ((here, "a"), (here, "b"), (there, "c"), (nameless, "d")):
-        for now in (START, START + 300):
-            bench.ledger.attempt(caller, f"{sender}@sender.example", "person@inst.example", float(now))
-    bench.store.before_commit()
-    counted = {key: row[0] for key, row in bench.ledger.clients.scan(float(START))}
-    assert counted == {b"198.18.1.0/24": 2, b"198.18.7.0/24": 2, b"ptr:farm.example": 3}
