@@ -34,7 +34,7 @@ class ProxyMeter(IntakeMeter, Protocol):
     """Counters of the SMTP side. Every label is one of a small closed set."""
 
     def connected(self, protocol: str) -> None:
-        """A client's connection began; ``protocol`` is ``smtp`` or ``lmtp``."""
+        """A client's connection began; ``protocol`` is the listener's: ``smtp``, ``lmtp`` or ``milter``."""
 
     def disconnected(self, protocol: str) -> None:
         """It ended."""
