@@ -44,14 +44,13 @@ _LOADED = re.compile(
     rb"|\burl\(\s{0,9}[\"']?([^\"'()<>]{3,500})"
 )
 """What is fetched when a page is shown: by elements, styles, and scripts that go elsewhere."""
-_MAX_LOADED = 5000
+_MAX_LOADED = 200_000
 _QUOTED = re.compile(rb"\"[^\"]*\"|'[^']*'")
 _MAX_TAG, _MAX_NESTED = 4096, 4
 _SCRIPT = re.compile(
     rb"<script\b[^<>]{0,500}>(.*?)(?:</script|\Z)|\bon[a-z]{3,24}\s{0,9}=\s{0,9}(\"[^\"]{1,4000}|'[^']{1,4000})",
     re.DOTALL,
 )
-_MAX_SCRIPTS = 1000
 _COPIES = re.compile(rb"clipboard\.write|execcommand\(\s{0,9}[\"'`]copy|clipboarddata\.setdata")
 _COMMANDS = Needles(
     b"powershell", b"pwsh", b"mshta", b"cmd", b"msiexec", b"rundll32", b"regsvr32", b"certutil", b"bitsadmin",
@@ -104,7 +103,9 @@ def share(lower: bytes) -> str:
 
 def _loaded(lower: bytes) -> Iterator[str]:
     for match in islice(_LOADED.finditer(lower), _MAX_LOADED):
-        yield unescaped(match[match.lastindex or 0].decode("utf-8", "replace"))
+        target = match[match.lastindex or 0]
+        if b"\\" in target or b"file" in target or b"&" in target:
+            yield unescaped(target.decode("utf-8", "replace"))
 
 
 def _is_share(target: str) -> bool:
@@ -114,7 +115,7 @@ def _is_share(target: str) -> bool:
 
 def scripts(lower: bytes) -> bytes:
     """What is code in a page: its scripts, and what elements do by themselves."""
-    return b"\n".join(match[1] or match[2] or b"" for match in islice(_SCRIPT.finditer(lower), _MAX_SCRIPTS))
+    return b"\n".join(match[1] or match[2] or b"" for match in _SCRIPT.finditer(lower))
 
 
 def copies(lower: bytes) -> bool:

@@ -143,3 +143,11 @@ def test_copied_commands_that_a_script_unwraps():
 )
 def test_page_that_shows_a_command_or_copies_a_text(data: bytes):
     assert found(data) == set()
+
+
+def test_much_in_front_hides_nothing():
+    assert found(page(body="<script></script>" * 5000 + f"<script>t='{COMMANDS[0]}';{COPY}</script>")) == {
+        "executable"
+    }
+    assert found(page(body="<img src=a.png>" * 20_000 + f"<img src='{SHARE}'>")) == {"forced-authentication"}
+    assert found(page(body="<img src='=search-ms:'>" * 9 + LINK.decode())) == {"executable"}
