@@ -54,7 +54,7 @@ def search_for(term: str, masks: Masks) -> Search:
     """
     term = term.strip()
     if not term or len(term) > MAX_TEXT or not _NAMING.fullmatch(term):
-        what = "an id, queue id, IP address, network, mail address or domain"
+        what = "an id, queue id, IP address, network, mail address, domain or user"
         raise ValueError(f"expected {what}, got '{printable(term, 60)}'")
     if (network := _network(term, masks)) is not None:
         return Search(decisions=(network,))
