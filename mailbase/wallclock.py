@@ -33,7 +33,6 @@ class WallClock:
     ) -> None:
         reactor.seconds = steady
         self.steady = reactor
-        """For what reckons in times that it tells nobody."""
         self._reactor = reactor
         self.seconds = seconds
         # The one that is called for each request.
@@ -42,3 +41,8 @@ class WallClock:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reactor, name)
+
+
+def steady(reactor: Any) -> Any:
+    """``reactor`` with a clock that nobody sets: for what keeps times to itself, as who waits since when."""
+    return reactor.steady if isinstance(reactor, WallClock) else reactor

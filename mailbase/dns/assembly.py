@@ -14,7 +14,7 @@ from mailbase.dns.resolv_conf import PATH, system_servers
 from mailbase.dns.sockets import Sockets
 from mailbase.dns.upstreams import Upstream
 from mailbase.logs import Log
-from mailbase.wallclock import WallClock
+from mailbase.wallclock import steady
 
 
 def servers_of(settings: DnsSettings, resolv_conf: Path = PATH) -> list[Address]:
@@ -52,7 +52,7 @@ def build_resolver(
         changed: called with a server that went down or came back; see :func:`told_to`.
     """
     # What is remembered of answers and servers must not last longer because the clock was set back.
-    clock = reactor.steady if isinstance(reactor, WallClock) else reactor
+    clock = steady(reactor)
     return CachingResolver(
         clock,
         Sockets(clock),

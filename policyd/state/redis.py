@@ -18,6 +18,7 @@ from mailbase.store.redis.connecting import connector, secret
 from mailbase.store.redis.roster import Roster
 from mailbase.store.redis.sentinel import Sentinels
 from mailbase.store.redis.table import RedisTable
+from mailbase.wallclock import steady
 from policyd.end_of_data.tickets import TICKETS, Tickets
 from policyd.engine.policy import terms_of
 from policyd.exceptions.book import EXCEPTIONS
@@ -89,6 +90,8 @@ def connect(
     store: StoreSettings, place: RedisPlace, reactor: Any, log: Log
 ) -> tuple[RedisClient, Callable[[], None]]:
     """The client for ``place``, and what begins to watch the Sentinels, if there are any."""
+    # A server that is silent must not seem to be in time because the clock was set back.
+    reactor = steady(reactor)
     to_server = connector(reactor, tls=place.tls, ca_file=store.ca_file)
     where: Whereabouts = Fixed(*place.hosts[0])
     sentinels: Sentinels | None = None

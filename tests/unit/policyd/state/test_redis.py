@@ -14,8 +14,10 @@ from twisted.internet.task import Clock
 from mailbase.config import loads
 from mailbase.logs import Log
 from mailbase.store import StoreError
+from mailbase.store.redis.sentinel import Sentinels
 from mailbase.ticket import Ticket
 from mailbase.vocabulary import Flow
+from mailbase.wallclock import WallClock
 from policyd.evidence.facts import Grey
 from policyd.greylist.identity import Caller
 from policyd.shared.ledger import RedisLedger
@@ -130,6 +132,21 @@ def test_the_password_is_read_from_its_file(reactor: Reactor, log: Log, tmp_path
     (tmp_path / "password").unlink()
     with pytest.raises(StoreError, match="password: No such file"):
         client._credentials()
+
+
+@pytest.mark.parametrize("url", ["redis://192.0.2.1", "redis+sentinel://192.0.2.1/main/0"])
+def test_a_clock_that_is_set_back_makes_no_silent_server_seem_in_time(
+    reactor: Reactor, log: Log, url: str
+) -> None:
+    from mailbase.config.redis import parse_redis
+    from policyd.state.redis import connect
+
+    wall = WallClock(reactor, lambda: 1_800_000_000.0 + reactor.rightNow, lambda: reactor.rightNow)
+    settings = loads(f"store: {{url: '{url}'}}")
+    client, _ = connect(settings.store, parse_redis(settings.store.url), wall, log)
+    assert client._clock is reactor
+    if isinstance(client._where, Sentinels):
+        assert client._where._clock is reactor
 
 
 def test_metrics_are_there_from_the_beginning(state: State) -> None:
