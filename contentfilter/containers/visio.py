@@ -7,9 +7,9 @@ compressed. There is no specification; this follows libvisio (VSDParser, VSD5Par
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from contentfilter.containers.cfb import MAGIC as OLE
 from contentfilter.content.limits import MIB
@@ -134,9 +134,46 @@ class Drawing:
 
     def _content(self, pointer: _Pointer, limit: int) -> Content:
         raw = self.data[pointer.start : pointer.start + min(pointer.size, limit)]
-        content = expand(raw, min(limit, self.room)) if pointer.form & _COMPRESSED else raw
-        self.room -= len(content)
+        if not pointer.form & _COMPRESSED:
+            self.room -= len(raw)
+            return raw
+        content, spent = expanded(raw, min(limit, self.room), self.room)
+        self.room -= spent
         return content
+
+
+def _group(flags: int) -> tuple[Callable[[bytes, int], tuple[Any, ...]], int]:
+    """What takes the octets and places of a group apart, and how many octets they are."""
+    layout, run = "<", 0
+    for bit in range(8):
+        if flags >> bit & 1:
+            run += 1
+            continue
+        layout += f"{run}sH" if run else "H"
+        run = 0
+    form = struct.Struct(layout + (f"{run}s" if run else ""))
+    return form.unpack_from, form.size
+
+
+_GROUPS = [_group(flags) for flags in range(256)]
+_GROUP_COST = 64
+"""What a group with places counts for: each is looked up, whatever comes of it."""
+_MOST_OCTETS = 16
+"""Octets of a group at most, behind its flags."""
+_PLACES = [((pair & 0xFF | pair >> 4 & 0xF00) + _FIRST, (pair >> 8 & 15) + 3) for pair in range(1 << 16)]
+"""Place and length, by the two octets that say them."""
+
+
+def _there(items: Iterable[Any], size: int) -> Iterator[Any]:
+    """What of a group lies in its first ``size`` octets."""
+    for item in items:
+        length = 2 if type(item) is int else len(item)
+        if size < length:
+            if type(item) is not int:
+                yield item[:size]
+            return
+        yield item
+        size -= length
 
 
 def expand(packed: Content, limit: int) -> bytearray:
@@ -146,31 +183,44 @@ def expand(packed: Content, limit: int) -> bytearray:
     Arguments:
         limit: octets that come out at most.
     """
+    return expanded(packed, limit, _GROUP_COST * (len(packed) + 1))[0]
+
+
+def expanded(packed: Content, limit: int, room: int) -> tuple[bytearray, int]:
+    """As :func:`expand`, and how much of ``room`` was spent: groups of flags count, too.
+
+    Arguments:
+        room: where it is used up, the rest is left out.
+    """
     # The ring is the end of the output, with the zeros that it holds at the beginning.
     out = bytearray(_WINDOW)
-    at, end, full = 0, len(packed), _WINDOW + limit
-    while at < end and len(out) < full:
-        flags = packed[at]
-        at += 1
-        if flags == 0xFF:
-            out += packed[at : at + 8]
-            at += 8
+    at, end, full, done = 0, len(packed), _WINDOW + limit, _WINDOW
+    padded = bytes(packed) + bytes(_MOST_OCTETS)
+    spent = 0
+    while at < end and done < full and spent < room:
+        if padded[at] == 0xFF and at + 8 < end:
+            out += padded[at + 1 : at + 9]
+            at += 9
+            done += 8
             continue
-        for bit in range(8):
-            if flags >> bit & 1:
-                out += packed[at : at + 1]
-                at += 1
-                continue
-            if at + 1 >= end:
-                at = end
-                break
-            place = ((packed[at + 1] & 0xF0) << 4 | packed[at]) + _FIRST
-            length = (packed[at + 1] & 15) + 3
-            at += 2
-            back = (len(out) - place) % _WINDOW or _WINDOW
-            start = len(out) - back
-            if back >= length:
-                out += out[start : start + length]
+        spent += _GROUP_COST
+        unpack, size = _GROUPS[padded[at]]
+        items: Iterable[Any] = unpack(padded, at + 1)
+        at += 1 + size
+        if at > end:
+            # Cut off within the group: what is not there is left out, and half a place as well.
+            items = _there(items, end - at + size)
+        for item in items:
+            if type(item) is int:
+                place, length = _PLACES[item]
+                back = (done - place) % _WINDOW or _WINDOW
+                start = done - back
+                if back >= length:
+                    out += out[start : start + length]
+                else:
+                    out += (out[start:] * (length // back + 1))[:length]
+                done += length
             else:
-                out += (out[start:] * (length // back + 1))[:length]
-    return out[_WINDOW:full]
+                out += item
+                done += len(item)
+    return out[_WINDOW:full], max(len(out) - _WINDOW, spent)

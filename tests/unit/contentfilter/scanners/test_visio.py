@@ -89,3 +89,19 @@ def test_streams_that_come_out_no_more_are_told():
     part = visio.Drawing(stream, room=visio.MAX_EXPANDED - whole.room)
     list(part.files(1 << 20))
     assert part.cut
+
+
+def test_groups_count_whatever_comes_of_them():
+    """A flag and eight places, three octets each: two microseconds."""
+    packed = (b"\0" + b"\xee\xf0" * 8) * 100
+    assert visio.expanded(packed, 1 << 20, 1 << 20) == (bytes(2400), 6400)
+    assert visio.expanded(packed, 1 << 20, 640) == (bytes(240), 640)
+    literals = (b"\xff" + b"12345678") * 100
+    assert visio.expanded(literals, 1 << 20, 1 << 20) == (b"12345678" * 100, 800)
+
+
+@pytest.mark.parametrize("size", range(40))
+def test_what_is_cut_off_gives_what_was_there(size: int):
+    packed = b"\x0fabcd" + b"\x12\xf0" * 4 + b"\xff12345678" + b"\xaa" + b"\0\1x\2\3y\4\5z\6\7w"
+    whole = visio.expand(packed, 1 << 20)
+    assert whole.startswith(visio.expand(packed[:size], 1 << 20))
