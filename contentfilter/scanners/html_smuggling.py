@@ -80,6 +80,8 @@ _LEAST_DATA = 1024
 _ROOM = 64 * MIB
 _WORK, _LATE_WORK = 16, 64
 """What an octet of a script counts for, against the bound on work, and of one that is unwrapped twice."""
+_DIGIT_WORK = 48
+"""What a digit counts for beside: it may be of a number, which is read by itself."""
 _LITERAL_WORK = 32 * KIB
 """What a text that is decoded counts for: it is compared with all that is known, in several forms."""
 _MAX_LAYERS = 100
@@ -175,8 +177,10 @@ class _Page:
         """What is written out in the page, and what is odd about that."""
         layers, budget = [self._text], self._context.budget
         for number, layer in enumerate(layers):
-            cost = _WORK if number < 2 else _LATE_WORK
-            if not budget.exhausted and budget.take_work(cost * len(layer)):
+            cost = (_WORK if number < 2 else _LATE_WORK) * len(layer)
+            if self._script:
+                cost += _DIGIT_WORK * (len(layer) - len(layer.translate(None, b"0123456789")))
+            if not budget.exhausted and budget.take_work(cost):
                 try:
                     self._read(layer, layers)
                 except TooManyError:
