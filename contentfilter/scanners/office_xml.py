@@ -23,7 +23,7 @@ from contentfilter.containers.markup import (
     unescaped,
 )
 from contentfilter.content import references
-from contentfilter.content.limits import MIB
+from contentfilter.content.limits import KIB, MIB
 from contentfilter.content.needles import Needles
 from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.scanners.remote import is_active, is_remote, starts_program
@@ -69,6 +69,8 @@ _MACRO_SHEETS = ("/xlmacrosheet", "/xlintlmacrosheet")
 _MACRO_SHEET = re.compile(PREFIX + rb"macrosheet(?=[\s/>])", re.IGNORECASE)
 _STYLESHEET = re.compile(rb"<\?xml-stylesheet\b([^<]{0,2000}?)\?>")
 _MAX_FIELDS = 100_000
+_ELEMENT_WORK = 8 * KIB
+"""What an element counts for whose attributes are read, against the bound on work."""
 _CUSTOM_UI = re.compile(rb"/office/20\d\d/\d\d/customui\b")
 _ADD_IN = b"_AssemblyLocation"
 _ADD_IN_PLACE = re.compile(
@@ -128,12 +130,15 @@ def _signed(part: Part, context: Context, source: Content) -> Generator[Found, N
             if content := _base64(match[2]):
                 yield part.piece("binary data", content)
     if fields:
-        yield from judge_fields(part, _instructions(data))
+        text, count = ("", 0) if context.budget.exhausted else _instructions(data)
+        if not context.budget.take_work(_ELEMENT_WORK * count, least=0) or count > _MAX_FIELDS:
+            yield part.unscanned("too-large", "fields")
+        yield from judge_fields(part, text)
     for sign, pattern in _DDE_ELEMENTS:
         if sign in data and (link := pattern.search(data)):
             yield part.found("office-dde", unescaped(link[0])[:200].strip())
     if b"elationship" in data:
-        yield from _relations(part, data)
+        yield from _relations(part, context, data)
     if b"mso-application" in source[:4096]:
         yield from _stylesheet(part, source)
     if b"ttachedTemplate" in source or b"dit-Time-Data" in source:
@@ -161,12 +166,14 @@ def _lower(data: Content) -> str:
     ).lower()
 
 
-def _instructions(data: Content) -> str:
-    """The instructions of Word's fields with the marks between them; an instruction may be cut over runs."""
+def _instructions(data: Content) -> tuple[str, int]:
+    """The instructions of Word's fields with the marks between them; an instruction may be cut over runs. And
+    how many elements they are, of which no more are read than ``_MAX_FIELDS``."""
     text: list[str] = []
-    depth, stray = 0, False
-    for count, match in enumerate(_FIELD_TOKEN.finditer(data)):
-        if count >= _MAX_FIELDS:
+    depth, stray, count = 0, False, 0
+    for match in _FIELD_TOKEN.finditer(data):
+        count += 1
+        if count > _MAX_FIELDS:
             break
         if match[1]:
             if not depth and not stray:
@@ -190,7 +197,7 @@ def _instructions(data: Content) -> str:
             case "end":
                 depth = max(0, depth - 1)
                 text.append(END)
-    return "".join(text)
+    return "".join(text), count
 
 
 def _is_well_formed(data: Content) -> bool:
@@ -211,7 +218,7 @@ def _is_well_formed(data: Content) -> bool:
     return True
 
 
-def _relations(part: Part, data: Content) -> Iterator[Found]:
+def _relations(part: Part, context: Context, data: Content) -> Iterator[Found]:
     """Relationships (ECMA-376 part 2) that make Office fetch a template or object from elsewhere."""
     told = set()
     for count, match in enumerate(elements(data, b"Relationship")):
@@ -221,6 +228,9 @@ def _relations(part: Part, data: Content) -> Iterator[Found]:
         raw = match[1]
         if b"xternal" not in raw and b"acro" not in raw and b"&" not in raw:
             continue
+        if not context.budget.take_work(least=_ELEMENT_WORK):
+            yield part.unscanned("too-large", "relationships")
+            return
         values = attributes(raw)
         kind, target = values.get(b"type", "").strip().lower(), values.get(b"target", "").strip()
         if kind.endswith(_MACRO_SHEETS):

@@ -11,7 +11,7 @@ import pikepdf
 
 from contentfilter.containers.cfb import MAGIC as OLE
 from contentfilter.content.filename import suffixes
-from contentfilter.content.limits import MIB
+from contentfilter.content.limits import KIB, MIB
 from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.pdf import syntax
 from contentfilter.pdf.objects import ERRORS, Fact, File, Trouble, Walk, message
@@ -21,6 +21,8 @@ from mailbase.vocabulary import Unscanned
 
 _ATTEMPT, _ATTEMPT_MIB = 3_000, 20_000
 """Microseconds that an attempt to open a document takes, and for each MiB of it."""
+_OPEN_WORK = 512 * KIB
+"""What a document counts for, against the bound on work: qpdf takes half a millisecond for the smallest."""
 _EARLIER = "an earlier revision"
 _ONE_OF_SEVERAL = "one of several documents"
 _MAX_REVISIONS = 8
@@ -59,6 +61,9 @@ class Pdf:
             yield part.piece(_ONE_OF_SEVERAL, part.data[start:end])
         if many:
             yield part.unscanned("too-large", "PDF documents in a row")
+        if not context.budget.take_work(least=_OPEN_WORK):
+            yield part.unscanned("too-large", "PDF")
+            return
         try:
             document = _open_in_front(part.data)
         except pikepdf.PasswordError:

@@ -30,6 +30,8 @@ _SIGNS = frozenset({"dir", "_vba_project", "vba"})
 _ACCESS = (b"Standard Jet DB", b"Standard ACE DB")
 _IDENTIFIER = re.compile(rb"[A-Za-z]\w{2,60}")
 _MAX_NAMES = 4 * MIB
+_OLEVBA_WORK = 4 * MIB
+"""What a look by olevba counts for, against the bound on work."""
 _READ_SHARE, _CALL = 64, 1024
 """What olevba reads counts as so many octets less than what comes out; what each stream counts at least."""
 
@@ -71,6 +73,9 @@ class Vba:
             if spent >= limit:
                 yield part.unscanned("too-large", "VBA source")
             elif unreadable and not has_code(normal[-1]):
+                if not context.budget.take_work(least=_OLEVBA_WORK):
+                    yield part.unscanned("too-large", "VBA source")
+                    return
                 source, whole = _olevba(part, limit)
                 normal.append(normal_source(source))
                 if not whole:
