@@ -23,6 +23,8 @@ MAGIC4, MAGIC5 = b"Rar!\x1a\x07\x00", b"Rar!\x1a\x07\x01\x00"
 _MAX_HEADER = 2 << 20
 """Octets of one RAR 5 header, as its format has it."""
 _MAX_EXTRAS = 100
+_MAX_OTHERS = 10_000
+"""Blocks that are no files."""
 
 # RAR 4: block types, and flags of the archive, of all blocks, of files.
 _MAIN4, _FILE4, _SERVICE4, _END4 = 0x73, 0x74, 0x7A, 0x7B
@@ -96,7 +98,7 @@ class RarArchive:
         body: where what that locks begins.
         volume: one of several.
         problem: what is wrong, in words; empty for a sane archive.
-        truncated: there are more members than were asked for.
+        truncated: there are more members than were asked for, or very many blocks that are none.
     """
 
     version: int
@@ -147,7 +149,7 @@ class _Reader4:
 
     def read(self, at: int) -> RarArchive:
         data, archive = self._data, self._archive
-        seen = False
+        seen, others = False, 0
         while at < len(data):
             if at + _BLOCK4.size > len(data):
                 return self._ended("ends within a header")
@@ -162,6 +164,7 @@ class _Reader4:
             if kind == _MAIN4:
                 archive.volume = bool(flags & _VOLUME4)
                 seen = True
+                others += 1
                 if flags & _LOCKED4:
                     archive.locked = True
                     return archive
@@ -172,6 +175,11 @@ class _Reader4:
                 more = self._member(at, size, kind, flags)
             elif kind == _END4:
                 break
+            else:
+                others += 1
+            if others > _MAX_OTHERS:
+                archive.truncated = True
+                return archive
             at += size + more
         if not seen:
             archive.problem = "no archive header"
@@ -266,7 +274,7 @@ class _Reader5:
 
     def read(self, at: int) -> RarArchive:
         archive = self._archive
-        seen = False
+        seen, others = False, 0
         while at < len(self._data):
             try:
                 block = Block5(self._data, at)
@@ -278,6 +286,7 @@ class _Reader5:
             try:
                 if block.kind == _MAIN5:
                     seen = True
+                    others += 1
                     archive.volume = bool(block.number() & _VOLUME5)
                 elif block.kind == _CRYPT5:
                     archive.locked = True
@@ -291,8 +300,14 @@ class _Reader5:
                     self._member(block)
                 elif block.kind == _END5:
                     break
+                else:
+                    others += 1
             except (IndexError, ValueError):
                 archive.problem = "a header ends early"
+                others += 1
+            if others > _MAX_OTHERS:
+                archive.truncated = True
+                return archive
             at = block.end + block.data_size
         if not seen:
             archive.problem = archive.problem or "no archive header"

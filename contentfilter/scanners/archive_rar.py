@@ -33,7 +33,8 @@ def rar_members(part: Part, context: Context, located: Located) -> Iterator[Foun
     yield from unlocked.findings(unpacking.any_locked)
     yield from unpacking.ended()
     if archive.truncated:
-        yield part.unscanned("too-large", f"more than {context.options.members} members")
+        what = "members" if len(archive.members) >= context.options.members else "blocks"
+        yield part.unscanned("too-large", f"more than {context.options.members} {what}")
     if archive.problem:
         yield from unpacking.malformed(archive.problem)
     elif archive.volume and any(member.cut for member in archive.members):

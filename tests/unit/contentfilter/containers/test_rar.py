@@ -176,3 +176,11 @@ def test_checksum_of_old_comments_is_not_missed():
     head = zlib.crc32(b"\x73\x02\0\x0d\0" + bytes(6)) & 0xFFFF
     block = head.to_bytes(2, "little") + block4(0x73, 2, body)[2:]
     assert not read_rar(MARK4 + block, 0, 10).problem
+
+
+def test_blocks_that_are_no_files_are_bounded():
+    for start, block in ((MARK5, block5(9, 0, b"")), (MARK4, block4(0x75, 0, b""))):
+        assert not read_rar(start + block * 10_000, 0, 100).truncated
+        assert read_rar(start + block * 10_001, 0, 100).truncated
+    result = scan(MARK5 + block5(1, 0, number(0)) + block5(9, 0, b"") * 10_001)
+    assert "too-large" in names(result)
