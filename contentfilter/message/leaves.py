@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contentfilter.content.limits import KIB, MIB, Budget
 from contentfilter.content.part import Content, Found, Part, base_name, clean_name
 from contentfilter.message import base64text, encodings
-from contentfilter.message.delimiters import LINE_WORK
 from contentfilter.message.header import Header, parse
 from contentfilter.message.oldfiles import binhexed, files_in_text, uuencode_body
 from contentfilter.message.variants import is_strange
@@ -30,6 +29,8 @@ _MAX_SIGNATURES = 50
 _FIRST_WINDOW, _WINDOW = 4 * KIB, MIB
 _PIECE_WORK = KIB
 """What a piece of base64 that is decoded by itself counts for, against the bound on work."""
+_FILE_WORK = 12 * KIB
+"""What a file in a text counts for: some ten microseconds, whatever is in it."""
 _ESCAPE_WORK = 128
 """What an escape counts for where some are broken."""
 _MAX_TEXT = 64 * MIB
@@ -207,7 +208,7 @@ class Leaves:
     def _files(self, text: Content, number: str, name: str) -> Iterator[Found]:
         """Files that stand inside text the way it was before MIME."""
         for inner, content in files_in_text(text):
-            if not self.budget.take_work(least=LINE_WORK):
+            if not self.budget.take_work(least=_FILE_WORK):
                 return
             if content:
                 self.plain = False

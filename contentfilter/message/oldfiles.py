@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator
 
 from contentfilter.content.limits import MIB
+from contentfilter.content.marks import Marks, following
 from contentfilter.content.needles import Needles
 from contentfilter.content.part import Content
 from contentfilter.message.base64text import quads
@@ -33,7 +34,8 @@ _UU_FULL_LINE = re.compile(rb"M[\x20-\x60]{60}")
 _YENC_BEGIN = re.compile(
     rb"(?:\A|\n)=ybegin [^\r\n]{0,300}?name=([^\r\n]{1,300})\r?\n(?:=ypart [^\r\n]*\r?\n)?"
 )
-_YENC_ESCAPE = re.compile(rb"=(.)", re.DOTALL)
+_YENC_ESCAPED = bytes((byte - 64) & 255 for byte in range(256))
+_YENC_WINDOW = MIB
 _YENC_SHIFT = bytes((byte - 42) & 255 for byte in range(256))
 
 _BINHEX_ALPHABET = b"!\"#$%&'()*+,-012345689@ABCDEFGHIJKLMNPQRSTUVXYZ[`abcdefhijklmpqr"
@@ -211,9 +213,28 @@ def yencoded(data: Content) -> Iterator[tuple[bytes, bytes]]:
         end = data.find(b"\n=yend", match.end() - 1)
         end = len(data) if end < 0 else end
         body = bytes(data[match.end() : end]).removesuffix(b"\r").replace(b"\r\n", b"").replace(b"\n", b"")
-        body = _YENC_ESCAPE.sub(lambda m: bytes(((m[1][0] - 64) & 255,)), body)
-        yield match[1].strip(), body.translate(_YENC_SHIFT)
+        yield match[1].strip(), _without_escapes(body).translate(_YENC_SHIFT)
         at = max(end, match.end())
+
+
+def _without_escapes(body: bytes) -> bytes:
+    """What stands behind an equals sign is meant as 64 less. All at once: there may be millions of them."""
+    # An equals sign that is escaped itself is no sign; each row of them begins with one that is.
+    body = body.replace(b"==", _YENC_ESCAPED[61:62])
+    pieces, start = [], 0
+    while start < len(body):
+        stop = min(start + _YENC_WINDOW, len(body))
+        if stop < len(body) and body[stop - 1 : stop] == b"=":
+            stop += 1
+        text = body[start:stop]
+        marks = Marks(text, b"=")
+        signs = marks.kinds[0] & following(marks.every)
+        wide = (signs << 8) - signs
+        number, meant = int.from_bytes(text, "big"), int.from_bytes(text.translate(_YENC_ESCAPED), "big")
+        number ^= (number ^ following(meant)) & wide
+        pieces.append(Marks(number.to_bytes(len(text), "big")).without(signs >> 8))
+        start = stop
+    return b"".join(pieces)
 
 
 def binhexed(data: Content) -> Iterator[tuple[bytes, bytes]]:
