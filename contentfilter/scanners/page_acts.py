@@ -45,8 +45,9 @@ _LOADED = re.compile(
 )
 """What is fetched when a page is shown: by elements, styles, and scripts that go elsewhere."""
 _MAX_LOADED = 200_000
-_QUOTED = re.compile(rb"\"[^\"]*\"|'[^']*'")
-_MAX_TAG, _MAX_NESTED = 4096, 4
+_TAG = re.compile(rb"<[a-z](?>(?:[^>=]+|=\s{0,9}\"[^\"]*\"|=\s{0,9}'[^']*'|=)*)")
+"""A tag as browsers read it (HTML 5, 13.2.5): quotes count behind an equals sign only, and what begins like
+another tag is a part of it."""
 _SCRIPT = re.compile(
     rb"<script\b[^<>]{0,500}>(.*?)(?:</script|\Z)|\bon[a-z]{3,24}\s{0,9}=\s{0,9}(\"[^\"]{1,4000}|'[^']{1,4000})",
     re.DOTALL,
@@ -76,22 +77,13 @@ def handler(lower: bytes, code: bool = False) -> str:
     Arguments:
         code: of scripts. In a page it must stand in a tag: elsewhere it is a text about it.
     """
-    for match in islice(_HANDLER.finditer(lower), _MAX_LOADED) if _HANDLERS.stand_in(lower) else ():
-        if code or _in_tag(lower, match.start()):
-            return f"link {match[1][:200].decode('latin-1')!r}"
-    return ""
-
-
-def _in_tag(lower: bytes, at: int) -> bool:
-    """Whether that place is in a tag, in whose quoted values anything may stand."""
-    start, least = at, max(0, at - _MAX_TAG)
-    for _ in range(_MAX_NESTED):
-        start = lower.rfind(b"<", least, start)
-        if start < 0:
-            return False
-        if b">" not in _QUOTED.sub(b"", lower[start:at]):
-            return True
-    return False
+    if not _HANDLERS.stand_in(lower):
+        return ""
+    match = _HANDLER.search(lower)
+    if match is not None and not code:
+        places = (_HANDLER.search(lower, tag.start(), tag.end()) for tag in _TAG.finditer(lower))
+        match = next((place for place in places if place is not None), None)
+    return f"link {match[1][:200].decode('latin-1')!r}" if match else ""
 
 
 def share(lower: bytes) -> str:

