@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import io
@@ -64,8 +65,49 @@ def standard(package: bytes, password: str, bits: int = 128) -> bytes:
     return compound_file({"EncryptionInfo": info, "EncryptedPackage": body})
 
 
+def agile_of_2010(package: bytes, password: str, bits: int = 128, spin: int = 1000) -> bytes:
+    """As Office 2010 locks it: SHA-1, and keys that are shorter (MS-OFFCRYPTO 2.3.4.10 to 2.3.4.15)."""
+
+    def sha1(data: bytes) -> bytes:
+        return hashlib.sha1(data).digest()
+
+    def encrypt(key: bytes, start: bytes, data: bytes) -> bytes:
+        data += bytes(-len(data) % 16)
+        return Cipher(algorithms.AES(key), modes.CBC(start)).encryptor().update(data)
+
+    salt, of_package, size = bytes(range(16)), bytes(range(16, 32)), bits // 8
+    digest = sha1(salt + password.encode("utf-16-le"))
+    for number in range(spin):
+        digest = sha1(struct.pack("<I", number) + digest)
+    verifier, secret = b"sixteen octets..", bytes(range(100, 100 + size))
+    sealed = {}
+    for name, block, data in (
+        ("encryptedVerifierHashInput", "fea7d2763b4b9e79", verifier),
+        ("encryptedVerifierHashValue", "d7aa0f6d3061344e", sha1(verifier)),
+        ("encryptedKeyValue", "146e0be7abacd0d6", secret),
+    ):
+        key = sha1(digest + bytes.fromhex(block))[:size].ljust(size, b"\x36")
+        sealed[name] = encrypt(key, salt, data)
+    values = " ".join(f'{name}="{base64.b64encode(data).decode()}"' for name, data in sealed.items())
+    about = (
+        f'saltSize="16" blockSize="16" keyBits="{bits}" hashSize="20" cipherAlgorithm="AES"'
+        ' cipherChaining="ChainingModeCBC" hashAlgorithm="SHA1" saltValue="%s"'
+    )
+    info = f"""<?xml version="1.0"?><encryption><keyData {about % base64.b64encode(of_package).decode()}/>
+<keyEncryptors><keyEncryptor><p:encryptedKey spinCount="{spin}" {about % base64.b64encode(salt).decode()}
+{values}/></keyEncryptor></keyEncryptors></encryption>"""
+    body = struct.pack("<Q", len(package))
+    for number, at in enumerate(range(0, len(package), 4096)):
+        start = sha1(of_package + struct.pack("<I", number))[:16]
+        body += encrypt(secret, start, package[at : at + 4096])
+    head = struct.pack("<HHI", 4, 4, 0x40)
+    return compound_file({"EncryptionInfo": head + info.encode(), "EncryptedPackage": body})
+
+
 LOCKED = {
     "agile": lambda password: encrypted_ooxml(docm(), password),
+    "agile, 128 bits": lambda password: agile_of_2010(docm(), password),
+    "agile, 192 bits": lambda password: agile_of_2010(docm(), password, 192),
     "standard": lambda password: standard(docm(), password),
     "standard, 256 bits": lambda password: standard(docm(), password, 256),
 }
