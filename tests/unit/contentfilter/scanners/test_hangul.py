@@ -32,14 +32,16 @@ def script(header: str = HEADER, source: str = GIVEN) -> bytes:
     return b"".join(struct.pack("<I", len(text) // 2) + text for text in texts) + b"\xff" * 4
 
 
-def hwp(flags: int = COMPRESSED, code: bytes = b"", **files: bytes) -> bytes:
-    """A document; a file whose name ends with ``_raw`` is stored as it is."""
+def hwp(flags: int = COMPRESSED, code: bytes | None = b"", **files: bytes) -> bytes:
+    """A document; a file whose name ends with ``_raw`` is stored as it is, and ``code`` None is no script."""
     head = b"HWP Document File".ljust(32, b"\0") + struct.pack("<II", 0x05000300, flags)
     binary: Tree = {
         name.removesuffix("_raw").replace("_", "."): data if name.endswith("_raw") else raw(data)
         for name, data in files.items()
     }
-    scripts: Tree = {"JScriptVersion": raw(bytes(8)), "DefaultJScript": raw(code or script())}
+    scripts: Tree = {"JScriptVersion": raw(bytes(8))}
+    if code is not None:
+        scripts["DefaultJScript"] = raw(code or script())
     return compound_file(
         {
             "FileHeader": head.ljust(256, b"\0"),
@@ -88,6 +90,9 @@ def test_files_in_a_document(stored: str):
         # What ends a line of JScript ends a comment.
         *((script(HEADER, f"//{end}run()"), {"office-macro"}) for end in "\r\n\u2028\u2029"),
         (script(HEADER + "run();", GIVEN), {"office-macro"}),
+        # The mark at the end is cut off, or missing.
+        *((script()[:-cut], set()) for cut in range(1, 5)),
+        *((script(HEADER, CODE)[:-cut], {"office-macro"}) for cut in range(1, 5)),
         (CODE.encode("utf-16"), {"office-macro"}),
         (script(HEADER, "/*" * 1_000_000), {"office-macro"}),
         (b"\xff\xff\xff\x7f" + CODE.encode("utf-16-le"), {"office-macro"}),
@@ -107,6 +112,7 @@ def test_of_a_script_little_is_expanded():
 
 def test_scripts_of_a_document_for_passing_on():
     assert scanned(hwp(COMPRESSED | 1 << 2, code=script(HEADER, CODE))) == (set(), {"unsupported"})
+    assert scanned(hwp(COMPRESSED | 1 << 2, code=None)) == (set(), set())
 
 
 def test_packages():
