@@ -82,6 +82,8 @@ _WORK, _LATE_WORK = 16, 64
 """What an octet of a script counts for, against the bound on work, and of one that is unwrapped twice."""
 _DIGIT_WORK = 48
 """What a digit counts for beside: it may be of a number, which is read by itself."""
+_LOOK_WORK = 4 * KIB
+"""What an address counts for of which some hundred octets are looked at."""
 _LITERAL_WORK = 32 * KIB
 """What a text that is decoded counts for: it is compared with all that is known, in several forms."""
 _MAX_LAYERS = 100
@@ -180,6 +182,7 @@ class _Page:
             cost = (_WORK if number < 2 else _LATE_WORK) * len(layer)
             if self._script:
                 cost += _DIGIT_WORK * (len(layer) - len(layer.translate(None, b"0123456789")))
+            cost += _LOOK_WORK * page_acts.looks(layer.lower())
             if not budget.exhausted and budget.take_work(cost):
                 try:
                     self._read(layer, layers)

@@ -66,6 +66,15 @@ _COMMAND = re.compile(
 )
 
 
+_STARTS = re.compile(_SET + rb"(?:search:|file:|\\{2})")
+"""Where :data:`_HANDLER` has some hundred octets to look at."""
+
+
+def looks(lower: bytes) -> int:
+    """How often a page has something that must be looked at for some hundred octets."""
+    return len(_STARTS.findall(lower)) if of_interest(lower) else 0
+
+
 def of_interest(lower: bytes) -> bool:
     """Whether a page may start something, or ask for something, without a script."""
     return _HANDLERS.stand_in(lower) or _SHARES.stand_in(lower)

@@ -499,3 +499,9 @@ def test_digits_of_scripts_count():
     _details, words = looked_at(b"<html><script>" + b"abcdef " * 10_000)
     _details, numbers = looked_at(b"<html><script>" + b"65,660," * 10_000)
     assert numbers.work > 2 * words.work
+
+
+@pytest.mark.parametrize("address", [b"=search:", b"=\\\\a.bb", b"=file:\\\\a.bb."])
+def test_addresses_that_are_looked_at_far_count(address: bytes):
+    _details, budget = looked_at(b"<html><script>" + address * 1000)
+    assert budget.work >= 1000 * 4 * 1024
