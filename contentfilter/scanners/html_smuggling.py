@@ -182,7 +182,7 @@ class _Page:
             cost = (_WORK if number < 2 else _LATE_WORK) * len(layer)
             if self._script:
                 cost += _DIGIT_WORK * (len(layer) - len(layer.translate(None, b"0123456789")))
-            cost += _LOOK_WORK * page_acts.looks(layer.lower())
+            cost += _LOOK_WORK * page_acts.looks(layer.lower() if number else self._lower)
             if not budget.exhausted and budget.take_work(cost):
                 try:
                     self._read(layer, layers)
