@@ -361,7 +361,7 @@ def test_outlook_message_in_a_mail():
 # OLE files behind something else.
 
 
-@pytest.mark.parametrize("front", [b"\r\n", b"\xef\xbb\xbf", bytes(512), b"x" * 4000])
+@pytest.mark.parametrize("front", [b"\n", b"\r\n", b"\xef\xbb\xbf", bytes(512), b"x" * 4000])
 def test_ole_file_behind_something_else(front: bytes):
     assert "office-macro" in found(front + doc(MACRO))
     assert "office-encrypted" in found(front + doc(None, flags=0x0100))
@@ -373,6 +373,10 @@ def test_ole_files_in_a_drawing_of_autocad():
     assert "office-macro" in found(b"AC1015" + bytes(9000) + doc(None) + b"\1\2\3" + project + bytes(99))
     assert found(b"AC1015" + bytes(9000) + doc(None)) == set()
     assert "too-large" in found(b"AC1015" + (doc(None)[:1024] + b"\1") * 51)
+
+
+def test_an_ole_file_within_another_is_left_to_the_reader_of_that():
+    assert scan(doc(None)[:1024] + doc(None)).parts == 1
 
 
 def test_what_only_resembles_an_ole_file_is_none():
