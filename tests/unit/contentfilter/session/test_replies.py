@@ -45,6 +45,9 @@ def test_session_inspector_fails() -> None:
     assert TROUBLE.code == 451
     assert record(commands).end is End.INSPECTION_FAILED
     assert script(Verdict("late", Deliver())) == []
+    # The next transaction hears nothing of it either.
+    script(mail())
+    assert script(InspectionFailed()) == []
 
 
 @pytest.mark.parametrize(("defect", "end"), [(Defect.BARE_LF, End.BARE_LF), (Defect.DOT_CR, End.DOT_CR)])
