@@ -13,7 +13,9 @@ from mailbase.vocabulary import Finding, Unscanned
 MAX_TEXT = 400
 """Characters of an answer that are kept."""
 
-_FOUND = re.compile(r"stream: (.+) FOUND", re.DOTALL)
+_SAID = re.compile(r"(?:stream|fd\[[0-9]{1,10}\]): (.+)", re.DOTALL)
+"""An answer to ``INSTREAM`` or ``FILDES``."""
+_FOUND = " FOUND"
 _NOT_LOOKED_INTO = (
     # What is locked is judged by our own scanners, which tell a PDF that everybody can open from one that
     # nobody can.
@@ -51,7 +53,7 @@ def result(found: Finding | Unscanned, seconds: float) -> ScanResult:
 
 
 def judge(answer: bytes, seconds: float, suspected: Sequence[str] = ()) -> ScanResult | ScanFailed:
-    """What clamd's answer to INSTREAM means.
+    """What clamd's answer to a message means.
 
     Arguments:
         answer: without the number of the question and the final NUL.
@@ -59,10 +61,12 @@ def judge(answer: bytes, seconds: float, suspected: Sequence[str] = ()) -> ScanR
         suspected: see :func:`fact`.
     """
     text = printable(answer.strip(), MAX_TEXT)
-    if text == "stream: OK":
+    match = _SAID.fullmatch(text)
+    said = match[1] if match else ""
+    if said == "OK":
         return ScanResult(seconds=seconds)
-    if found := _FOUND.fullmatch(text):
-        return result(fact(found[1], suspected), seconds)
+    if said.endswith(_FOUND) and (name := said.removesuffix(_FOUND)):
+        return result(fact(name, suspected), seconds)
     if "size limit exceeded" in text:
         # Its StreamMaxLength is smaller than our max_size; no later try would end otherwise.
         return result(Unscanned("", "too-large", text), seconds)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from contentfilter.content.results import ScanFailed, ScanResult
 from contentfilter.engines.answers import judge, signatures_made
-from contentfilter.engines.conversation import Conversation, instream, version
+from contentfilter.engines.conversation import Conversation, Handing
 from contentfilter.engines.seat import Message, Name
 
 
@@ -29,15 +29,16 @@ class Clamd:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._handing = Handing()
 
     def connection(self, gone: Callable[[Conversation], None]) -> Conversation:
-        return Conversation(gone)
+        return Conversation(gone, self._handing)
 
-    def about(self, message: Message) -> Iterator[bytes]:
-        return instream(message)
+    def about(self, message: Message) -> Message | None:
+        return message
 
-    def probe(self) -> Iterator[bytes]:
-        return version()
+    def probe(self) -> Message | None:
+        return None
 
     def judge(self, answer: bytes, seconds: float) -> ScanResult | ScanFailed:
         return judge(answer, seconds, self._settings.suspected)

@@ -10,6 +10,9 @@ from twisted.internet.defer import Deferred
 from contentfilter.content.results import ScanFailed, ScanResult
 from contentfilter.engines.seat import Name
 
+OTHERWISE = "otherwise"
+"""Why there is no answer, where the same question is put in another way from now on, and may be at once."""
+
 Q = TypeVar("Q")
 """A question, as the dialect's connections take it."""
 _Asked = TypeVar("_Asked", contravariant=True)

@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 
 from contentfilter.content.results import ScanFailed, ScanResult
-from contentfilter.engines.dialect import Dialect, Q, Talk
+from contentfilter.engines.dialect import OTHERWISE, Dialect, Q, Talk
 from contentfilter.engines.seat import Message, Name
 from mailbase.config.places import Systemd, Tcp, Unix, parse_place
 from mailbase.logs import Log
@@ -79,6 +79,9 @@ class Endpoint(Generic[Q]):
         self.busy += 1
         try:
             answer = await self._ask(self._dialect.about(message), seconds)
+            if isinstance(answer, ScanFailed) and answer.reason == OTHERWISE:
+                left = seconds - (self._reactor.seconds() - started)
+                answer = await self._ask(self._dialect.about(message), left)
         finally:
             self.busy -= 1
         result = answer if isinstance(answer, ScanFailed) else self._judge(answer, started)

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from contentfilter.content.results import ScanFailed, ScanResult
-from contentfilter.engines.conversation import SMALL, Conversation, instream
+from contentfilter.engines.conversation import SMALL, Conversation, Handing
 from tests.unit.contentfilter.clamds import Connection, Scene
 from tests.unit.contentfilter.enginedoubles import Message
 
@@ -50,12 +50,12 @@ def test_noise_is_never_a_clean_mail(before: list[bytes], after: list[bytes], pu
 @settings(max_examples=50, deadline=None)
 def test_right_answers_in_any_pieces_belong_to_their_questions(infected: int, data: st.DataObject) -> None:
     gone: list[Conversation] = []
-    conversation = Conversation(gone.append)
+    conversation = Conversation(gone.append, Handing())
     connection = Connection(conversation)
     conversation.makeConnection(connection)
     for number in range(6):
         answer: list[bytes | ScanFailed | Failure] = []
-        asked: Deferred[bytes | ScanFailed] = conversation.ask(instream(Message(b"x")))
+        asked: Deferred[bytes | ScanFailed] = conversation.ask(Message(b"x"))
         asked.addBoth(answer.append)
         connection.pull()
         text = b"stream: Eicar FOUND" if number == infected else b"stream: OK"

@@ -85,10 +85,10 @@ class Server(enginedoubles.Server):
 class Scene(enginedoubles.Scene):
     """An engine of some clamds, ``a``, ``b`` …"""
 
-    def __init__(self, count: int = 1, **settings: Any) -> None:
+    def __init__(self, count: int = 1, connection: type[Connection] = Connection, **settings: Any) -> None:
         servers = {f"unix:/{name}": Server() for name in "abcdefgh"[:count]}
         terms = Settings(addresses=tuple(servers), **settings)
-        super().__init__(Clamd(terms), terms, servers, Connection)
+        super().__init__(Clamd(terms), terms, servers, connection)
 
     def scan(self, *chunks: bytes, timeout: float | None = None) -> Deferred[ScanResult | ScanFailed]:
         """Begin to scan a message; its result is the last of ``results``."""

@@ -102,6 +102,8 @@ def test_a_message_beyond_the_limit_is_said_to_be_unscanned():
     ("answer", "meaning"),
     [
         (b"stream: OK", ScanResult()),
+        (b"fd[9]: OK", ScanResult()),
+        (b"fd[1024]: Eicar-Test FOUND", ScanResult((Finding("virus", "", "Eicar-Test"),))),
         (b"stream: Eicar-Test FOUND", ScanResult((Finding("virus", "", "Eicar-Test"),))),
         (b"stream: A FOUND FOUND", ScanResult((Finding("virus", "", "A FOUND"),))),
         (b"stream: a\r\n\0\xff FOUND", ScanResult((Finding("virus", "", "a????"),))),
@@ -138,7 +140,19 @@ def test_its_size_limit_is_an_unscanned_message_not_a_clean_one():
 
 
 @pytest.mark.parametrize(
-    "answer", [b"", b"OK", b"stream: OK FOUND OK", b"UNKNOWN COMMAND", b"stream: lstat() failed: x. ERROR"]
+    "answer",
+    [
+        b"",
+        b"OK",
+        b"stream: OK FOUND OK",
+        b"stream:  FOUND",
+        b"UNKNOWN COMMAND",
+        b"stream: lstat() failed: x. ERROR",
+        b"fd: OK",
+        b"fd[]: OK",
+        b"fd[x]: OK",
+        b"/etc/passwd: OK",
+    ],
 )
 def test_any_other_answer_is_no_pass(answer):
     result = judge(answer, 0.0)
