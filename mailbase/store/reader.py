@@ -123,7 +123,8 @@ class Reader:
         self._retry_at = 0.0
 
     def _open(self) -> sqlite3.Cursor:
-        if self._seconds() < self._retry_at:
+        # More than that is left only by a clock that was set back.
+        if 0.0 < self._retry_at - self._seconds() <= RETRY_AFTER:
             raise StoreError("the store cannot be read")
         try:
             self._connection = self._database.open_reader()

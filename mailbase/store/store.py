@@ -232,8 +232,9 @@ class Store:
             self._reader.forgive()
             self._log.info("store-recovered", pending=self.pending)
         if (self.pending or self._condemned) and not self._closed:
-            # What came while the last group was written has waited already.
-            waited = 0.0 if self._oldest is None else self._clock.seconds() - self._oldest
+            # What came while the last group was written has waited already; by a clock that was set back
+            # meanwhile, not at all.
+            waited = 0.0 if self._oldest is None else max(0.0, self._clock.seconds() - self._oldest)
             self._timer = self._clock.callLater(max(0.0, self._collect - waited), self._hand_over)
 
     def _copy(self) -> None:

@@ -29,11 +29,35 @@ ABSENT_KEY = next(
 """Not in the table, and no rival of ``k`` for its place in memory: Python's hashes differ from run to run."""
 
 
+class WallClock:
+    """A reactor's clock that somebody may set; what waits for its time does not notice.
+
+    Attributes:
+        ahead: seconds that were set.
+    """
+
+    def __init__(self) -> None:
+        self._steady = Clock()
+        self.ahead = 0.0
+
+    def seconds(self) -> float:
+        return self._steady.seconds() + self.ahead
+
+    def callLater(self, *arguments: Any) -> Any:
+        return self._steady.callLater(*arguments)
+
+    def getDelayedCalls(self) -> Any:
+        return self._steady.getDelayedCalls()
+
+    def advance(self, seconds: float) -> None:
+        self._steady.advance(seconds)
+
+
 class Bed:
     def __init__(self, folder: Path, spec: TableSpec = SPEC) -> None:
         self.spec = spec
         self.path = folder / "state.sqlite"
-        self.clock = Clock()
+        self.clock = WallClock()
         self.clock.advance(1_000_000)
         self.stream = io.StringIO()
         self.disk = Disk()

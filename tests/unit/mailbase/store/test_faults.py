@@ -80,6 +80,26 @@ def test_a_disk_that_cannot_be_read_raises_and_is_not_asked_again_at_once(bed: B
     assert bed.stream.getvalue().count("event=store-read-failed") == 1
 
 
+def test_a_clock_that_is_set_back_does_not_prolong_that(bed: Bed) -> None:
+    bed.disk.read_error = sqlite_error(sqlite3.SQLITE_IOERR, "disk I/O error")
+    with pytest.raises(StoreError):
+        bed.things.get(b"k", bed.now)
+    bed.disk.read_error = None
+    bed.clock.ahead -= 3600
+    assert bed.things.get(b"k", bed.now) is None
+
+
+def test_a_clock_that_is_set_back_keeps_nothing_from_the_disk(bed: Bed) -> None:
+    bed.things.put(b"k", (1, "", "", NEVER))
+    bed.clock.advance(0.1)
+    # While this is being written:
+    bed.things.put(b"l", (2, "", "", NEVER))
+    bed.clock.ahead -= 3600
+    bed.worker.run()
+    bed.tick()
+    assert [key for key, *_ in bed.on_disk()] == [b"k", b"l"]
+
+
 def test_a_file_that_is_no_database_is_moved_aside_at_start(tmp_path: Path) -> None:
     path = tmp_path / "state.sqlite"
     path.write_bytes(b"this is not a database, and it is long enough to be read as a page " * 100)
