@@ -182,14 +182,8 @@ def test_tar(form: int):
     assert "malformed" in cut[1]
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"vhdxfile" + bytes(50),
-    ],
-)
-def test_archives_that_nothing_opens_are_told(data: bytes):
-    assert scanned(data) == (set(), {"unsupported"})
+def test_a_disk_image_that_nothing_opens_is_told():
+    assert scanned(b"vhdxfile" + bytes(50)) == ({"disk-image"}, {"unsupported"})
 
 
 # Messages in other things.
