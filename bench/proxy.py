@@ -166,7 +166,7 @@ def _contentfilter(
     settings: dict[str, Any] = {"workers": {"count": WORKERS, "backlog": 1000}}
     flows: dict[str, Any] = {}
     if way.endswith(ALONE_SUFFIX):
-        settings["rules"] = {"shipped": False}
+        settings["analysis"] = False
         flows["inbound"] = {"authentication": "off"}
     if clamd:
         settings["clamd"] = {"addresses": [f"unix:{clamd}"], "max_size": "100MiB"}

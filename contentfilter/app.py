@@ -355,8 +355,13 @@ class Daemon:
         if settings.policyd.control != old.policyd.control:
             self.peer.close()
             self.peer = self._peer(settings)
-        same = content.workers == old.contentfilter.workers and rules == self._rules
-        if not same or is_counted(settings) != is_counted(old):
+        same = (
+            content.workers == old.contentfilter.workers
+            and content.analysis == old.contentfilter.analysis
+            and rules == self._rules
+            and is_counted(settings) == is_counted(old)
+        )
+        if not same:
             self._rules = rules
             self.pool.reconfigure(content.workers, launcher(self._reactor, settings, rules, self._log))
             self.intake.bounds = content.workers

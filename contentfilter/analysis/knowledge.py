@@ -25,11 +25,13 @@ class Knowledge:
         rules: ready for mail; None: there are none.
         model: of statistics, mapped: what is learned later is seen in it. None: there is none.
         bulk: whether the digest of each mail is told, so that it can be counted.
+        wanted: False where nobody wants clues.
     """
 
     rules: Matcher | None = None
     model: Model | None = None
     bulk: bool = False
+    wanted: bool = True
 
     @classmethod
     def load(cls, sources: Mapping[str, Any]) -> Knowledge:
@@ -44,6 +46,7 @@ class Knowledge:
             rules=Matcher(RuleSet.unpack(sources["rules"])) if "rules" in sources else None,
             model=_model(sources.get("model")),
             bulk=bool(sources.get("bulk")),
+            wanted=bool(sources.get("wanted", True)),
         )
 
 
@@ -65,6 +68,8 @@ def sources_of(settings: Settings, rules: OwnRules, bulk: bool = False) -> dict[
         rules: of the postmaster's own.
         bulk: whether somebody counts.
     """
+    if not settings.contentfilter.analysis:
+        return {"wanted": False}
     statistics = settings.statistics
     model = str(statistics.model) if statistics.enabled else ""
     return {"rules": rules.packed, "model": model, "bulk": bulk}

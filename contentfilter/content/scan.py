@@ -15,6 +15,7 @@ from contentfilter.analysis import ANALYSERS, Analysis, analyse
 from contentfilter.authentication.given import NAME as AUTHENTICATION
 from contentfilter.authentication.given import verified
 from contentfilter.containers import libarchive
+from contentfilter.content.clues import Clue
 from contentfilter.content.familiar import Familiar, spent
 from contentfilter.content.limits import Budget, ScanOptions
 from contentfilter.content.part import Context, Found, Part, Scanner, base_name, clean_name
@@ -120,14 +121,16 @@ def _scan_message(
     if analysis is None:
         return walk.run(source)
     started = clock()
-    composer = Composer()
-    result = walk.run(_composed(source, composer))
-    letter = composer.letter(_header_block(wire, options.header_size), wire.length)
+    composer = Composer() if analysis.knowledge.wanted else None
+    result = walk.run(source if composer is None else _composed(source, composer))
     authentication = verified(wire, analysis.task)
     if authentication is not None:
         analysis.traits[AUTHENTICATION] = authentication
-    analysis.findings = frozenset(finding.name for finding in result.findings)
-    clues = analyse(letter, analysis, ANALYSERS.values())
+    clues: tuple[Clue, ...] = ()
+    if composer is not None:
+        letter = composer.letter(_header_block(wire, options.header_size), wire.length)
+        analysis.findings = frozenset(finding.name for finding in result.findings)
+        clues = analyse(letter, analysis, ANALYSERS.values())
     traits = Traits(**analysis.traits) if analysis.traits else NO_TRAITS
     return ScanResult(result.findings, result.unscanned, result.parts, clock() - started, clues, traits)
 

@@ -35,10 +35,14 @@ CLUES = ("bulk.trapped", "bulk.many")
 
 def is_counted(settings: Settings) -> bool:
     """Whether bulk is counted: there are statistics, and a flow in which its points can lead to something."""
-    return settings.statistics.enabled and any(
-        has_thresholds(settings, flow)
-        and any(settings.flows.of(flow).points.get(name, BUILT_IN[name]) for name in CLUES)
-        for flow in Flow
+    return (
+        settings.contentfilter.analysis
+        and settings.statistics.enabled
+        and any(
+            has_thresholds(settings, flow)
+            and any(settings.flows.of(flow).points.get(name, BUILT_IN[name]) for name in CLUES)
+            for flow in Flow
+        )
     )
 
 

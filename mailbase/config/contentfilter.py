@@ -128,6 +128,8 @@ class ContentfilterSettings(Section):
     """Absent: no clamd."""
     command: CommandSettings | None = None
     """Absent: no second engine."""
+    analysis: Flag = True
+    """Whether texts and links are read for points: by ``rules``, ``statistics`` and ``urls``."""
     rules: RuleSettings = RuleSettings()
     """What is said of spam in files."""
     urls: UrlSettings = UrlSettings()

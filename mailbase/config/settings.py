@@ -123,6 +123,11 @@ def conflicts(settings: Settings) -> Iterator[tuple[Location, str]]:
         yield ("contentfilter", *location), message
     for location, message in url_conflicts(content.urls):
         yield ("contentfilter", "urls", *location), message
+    if content.urls.lists and not content.analysis:
+        yield (
+            ("contentfilter", "urls", "lists"),
+            "expected contentfilter.analysis to be on: else no link is read",
+        )
     for location, message in spam_engine_conflicts(content.rspamd, content.spamassassin, limit):
         yield ("contentfilter", *location), message
     yield from _places(settings)

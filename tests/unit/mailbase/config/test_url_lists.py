@@ -84,3 +84,11 @@ def test_there_are_bounds() -> None:
     assert "expected at most 10 entries, got 11" in problem(
         f"lists: {{x: {{zone: x.example, test_clean: [{points}]}}}}"
     )
+
+
+def test_lists_are_refused_where_no_link_is_read() -> None:
+    text = "contentfilter: {analysis: false, urls: {lists: {x: {zone: x.example}}}}"
+    with pytest.raises(
+        ConfigError, match=r"contentfilter\.urls\.lists: expected contentfilter\.analysis to be on"
+    ):
+        loads("identity: {hostname: mx.example.org}\n" + text)
