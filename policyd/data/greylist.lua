@@ -171,14 +171,19 @@ local function has_earned(i)
   return true
 end
 
-if earned_after > 0 and has_earned(1) then
+-- The identity that says most of who it is: its organisation, else its network.
+local main = 1
+if #identities > 1 and string.sub(identities[2], 1, 4) == 'ptr:' then
+  main = 2
+end
+if earned_after > 0 and proven[main] and has_earned(main) then
   return EARNED
 end
 local entry, rows, incomplete = held()
 local changed, outcome, wait = judge(entry)
 if (outcome == NEW or outcome == EARLY) and earned_after > 0 then
-  for i = 2, #identities do
-    if proven[i] and has_earned(i) then
+  for i in ipairs(identities) do
+    if i ~= main and proven[i] and has_earned(i) then
       return EARNED
     end
   end

@@ -46,27 +46,34 @@ class Histories:
         self._firsts = memoryview(mmap(-1, 8 * firsts)).cast("q") if firsts else None
         self._last_place = firsts - 1
 
-    def count(self, caller: Caller, now: float, terms: Terms) -> None:
+    def count(self, caller: Caller, client: Row | None, now: float, terms: Terms) -> None:
         """One more good retry. Where the store cannot say how many there were, or takes no more, it is not
         counted, and nobody waits.
 
         Arguments:
+            client: the row of the caller's main identity.
             now: seconds since the epoch.
             terms: in force.
         """
         get, keys = self._table.get, caller.keys
         held: list[bytes] = []
         try:
-            if self._firsts is not None and terms.auto_allow_after > 1:
-                held = [key for key in keys if self._holds(self._firsts, key)]
-                if not held and not any(get(key, now) for key in keys):
+            firsts, last_place = self._firsts, self._last_place
+            if firsts is not None and terms.auto_allow_after > 1:
+                for key in keys:
+                    mark = hash(key)
+                    if firsts[mark & last_place] == mark:
+                        held.append(key)
+                    else:
+                        firsts[mark & last_place] = mark
+                if client is None and not held and not self._has_others(caller, now):
                     return
             for key in caller.counted_keys:
                 row = get(key, now)
-                client = None if row is None else _tuple(Client, row[:2])
-                if client is None and key in held:
-                    client = good_retry(None, now)
-                self._table.put(key, history(good_retry(client, now), terms.auto_allow_lifetime))
+                known = None if row is None else _tuple(Client, row[:2])
+                if known is None and key in held:
+                    known = good_retry(None, now)
+                self._table.put(key, history(good_retry(known, now), terms.auto_allow_lifetime))
         except StoreError:
             return
 
@@ -76,11 +83,10 @@ class Histories:
         if self._firsts is not None and self._firsts[place := hash(key) & self._last_place] == hash(key):
             self._firsts[place] = 0
 
-    def _holds(self, firsts: memoryview, key: bytes) -> bool:
-        """Whether memory has an earlier good retry; from now on it has this one."""
-        mark = hash(key)
-        place = mark & self._last_place
-        if firsts[place] == mark:
-            return True
-        firsts[place] = mark
+    def _has_others(self, caller: Caller, now: float) -> bool:
+        """Whether there is a history by another identity than the main one."""
+        get, main = self._table.get, caller.main
+        for number, key in enumerate(caller.keys):  # noqa: SIM110 - half the price of any()
+            if number != main and get(key, now) is not None:
+                return True
         return False

@@ -25,7 +25,7 @@ class Caller:
             caller would be known again by it: most callers are new, and what they claim is just noted.
     """
 
-    __slots__ = ("_names_organisation", "_proven", "address", "identities", "keys", "name", "noted")
+    __slots__ = ("_names_organisation", "_proven", "address", "identities", "keys", "main", "name", "noted")
 
     def __init__(
         self,
@@ -45,6 +45,8 @@ class Caller:
         """Its identities as :func:`together` has them."""
         self.keys = client_key(text).split(b" ")
         """The key of each in the table of clients."""
+        self.main = 1 if name and text.startswith(BY_NAME, len(identities[0]) + 1) else 0
+        """The number of the identity that says most of who it is: its organisation, else its network."""
 
     def proves(self, identity: str) -> bool:
         """Whether the caller may be known again by ``identity``, which is one of its own."""
@@ -68,7 +70,7 @@ class Caller:
             return self.keys
         if not self._is_named():
             return [client_key(identity) for identity in self.proven]
-        return self.keys[1:] if self.identities[1:] and self.identities[1].startswith(BY_NAME) else self.keys
+        return self.keys[self.main :]
 
     def is_one_of(self, noted: str) -> bool:
         """Whether the caller is known by an identity in a text of :func:`together`."""

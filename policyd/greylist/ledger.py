@@ -187,10 +187,11 @@ class StoreLedger:
     def _attempt(
         self, caller: Caller, sender: str, recipient: str, now: float, trace: bool, terms: Terms
     ) -> GreylistFact:
+        client: Row | None = None
         if terms.auto_allow_after:
             # Most have no history, so that nothing needs to be proved.
-            client = self.clients.get(caller.keys[0], now)
-            if client is not None and self._has_earned(0, client, caller, now, trace):
+            client = self.clients.get(caller.keys[caller.main], now)
+            if client is not None and self._has_earned(caller.main, client, caller, now, trace):
                 return _EARNED
         sender, recipient = normal_sender(sender), normal_recipient(recipient)
         pair = pair_text(sender, recipient)
@@ -213,8 +214,10 @@ class StoreLedger:
             held, places, incomplete = self._held(pair, key, row, caller, now)
         entry, (outcome, wait) = judge(held, now, terms)
         if (outcome is _NEW or outcome is _EARLY) and terms.auto_allow_after:
-            for number in range(1, len(caller.keys)):
-                known = self.clients.get(caller.keys[number], now)
+            for number, its in enumerate(caller.keys):
+                if number == caller.main:
+                    continue
+                known = self.clients.get(its, now)
                 if known is not None and self._has_earned(number, known, caller, now, trace):
                     return _EARNED
         if entry is None and incomplete:
@@ -224,7 +227,7 @@ class StoreLedger:
                 return _UNAVAILABLE
             self._put(places, entry, sender[:MAX_TEXT], recipient[:MAX_TEXT], expiry(entry, terms))
             if outcome is _FIRST_PASSED and terms.auto_allow_after:
-                self._histories.count(caller, now, terms)
+                self._histories.count(caller, client, now, terms)
         return _fact((outcome, wait))
 
     def _put(

@@ -120,7 +120,7 @@ def test_two_at_one_place_of_memory_are_told_apart(bench: Any) -> None:
     histories = Histories(bench.ledger.clients, firsts=1)
     other = Caller(b"\xc6\x33\x64\1", ("198.51.100.0/24",))
     for caller in (NAMELESS, other, NAMELESS, other, other):
-        histories.count(caller, float(START), Terms())
+        histories.count(caller, None, float(START), Terms())
     assert counted(bench) == {"198.51.100.0/24": 2}
 
 
