@@ -46,29 +46,26 @@ class Histories:
         self._firsts = memoryview(mmap(-1, 8 * firsts)).cast("q") if firsts else None
         self._last_place = firsts - 1
 
-    def count(self, caller: Caller, client: Row | None, now: float, terms: Terms) -> None:
+    def count(self, caller: Caller, now: float, terms: Terms) -> None:
         """One more good retry. Where the store cannot say how many there were, or takes no more, it is not
         counted, and nobody waits.
 
         Arguments:
-            client: the row of the caller's main identity.
             now: seconds since the epoch.
             terms: in force.
         """
-        get, keys = self._table.get, caller.keys
+        # Of no other identity is a first one held, either: it would count for its neighbours.
+        get, keys = self._table.get, caller.counted_keys
         held: list[bytes] = []
         try:
             firsts, last_place = self._firsts, self._last_place
             if firsts is not None and terms.auto_allow_after > 1:
-                for key in keys:
-                    mark = hash(key)
-                    if firsts[mark & last_place] == mark:
-                        held.append(key)
-                    else:
-                        firsts[mark & last_place] = mark
-                if client is None and not held and not self._has_others(caller, now):
+                held = [key for key in keys if firsts[hash(key) & last_place] == hash(key)]
+                if not held and not self._has_begun(keys, now):
+                    for key in keys:
+                        firsts[hash(key) & last_place] = hash(key)
                     return
-            for key in caller.counted_keys:
+            for key in keys:
                 row = get(key, now)
                 known = None if row is None else _tuple(Client, row[:2])
                 if known is None and key in held:
@@ -76,17 +73,23 @@ class Histories:
                 self._table.put(key, history(good_retry(known, now), terms.auto_allow_lifetime))
         except StoreError:
             return
+        for key in held:
+            self._release(key)
 
     def forget(self, key: bytes) -> None:
         """Forget a history, also one that has not begun."""
         self._table.delete(key)
+        self._release(key)
+
+    def _release(self, key: bytes) -> None:
+        """Hold the first of a history in memory no more: it has begun, or is forgotten."""
         if self._firsts is not None and self._firsts[place := hash(key) & self._last_place] == hash(key):
             self._firsts[place] = 0
 
-    def _has_others(self, caller: Caller, now: float) -> bool:
-        """Whether there is a history by another identity than the main one."""
-        get, main = self._table.get, caller.main
-        for number, key in enumerate(caller.keys):  # noqa: SIM110 - half the price of any()
-            if number != main and get(key, now) is not None:
+    def _has_begun(self, keys: list[bytes], now: float) -> bool:
+        """Whether there is a history by one of the identities that it is counted for."""
+        get = self._table.get
+        for key in keys:  # noqa: SIM110 - half the price of any()
+            if get(key, now) is not None:
                 return True
         return False

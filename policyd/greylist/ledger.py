@@ -187,7 +187,6 @@ class StoreLedger:
     def _attempt(
         self, caller: Caller, sender: str, recipient: str, now: float, trace: bool, terms: Terms
     ) -> GreylistFact:
-        client: Row | None = None
         if terms.auto_allow_after:
             # Most have no history, so that nothing needs to be proved.
             client = self.clients.get(caller.keys[caller.main], now)
@@ -227,7 +226,7 @@ class StoreLedger:
                 return _UNAVAILABLE
             self._put(places, entry, sender[:MAX_TEXT], recipient[:MAX_TEXT], expiry(entry, terms))
             if outcome is _FIRST_PASSED and terms.auto_allow_after:
-                self._histories.count(caller, client, now, terms)
+                self._histories.count(caller, now, terms)
         return _fact((outcome, wait))
 
     def _put(

@@ -69,7 +69,35 @@ def test_in_a_network_of_many_one_organisation_does_not_earn_for_the_others(benc
     neighbour = Caller(b"\xc0\0\2\2", (NETWORK, "ptr:other.example"), "mx.other.example")
     assert retry(neighbour) is Grey.PASSED
     assert retry(NAMELESS) is Grey.PASSED
-    assert counted(bench) == {ORGANISATION: 5, "ptr:other.example": 1, NETWORK: 2}
+    assert counted(bench) == {ORGANISATION: 5}
+    retry(NAMELESS)
+    assert counted(bench) == {ORGANISATION: 5, NETWORK: 2}
+
+
+def test_a_name_that_proves_nothing_is_not_the_first_of_its_organisation(bench: Any, retry: Any) -> None:
+    dynamic = Caller(b"\xc0\0\2\1", (NETWORK, ORGANISATION), "mx.farm.example", lambda name, address: False)
+    assert retry(dynamic) is Grey.PASSED
+    retry(FARM[0])
+    assert counted(bench) == {}
+    retry(FARM[1])
+    assert counted(bench) == {ORGANISATION: 2}
+
+
+def test_a_first_one_counts_in_one_history_only(bench: Any, retry: Any) -> None:
+    retry(NAMELESS)
+    retry(NAMELESS)
+    # As when it has expired.
+    bench.ledger.clients.delete(NETWORK.encode())
+    retry(NAMELESS)
+    assert counted(bench) == {}
+
+
+def test_identities_of_one_caller_that_share_a_place_begin_a_history(bench: Any) -> None:
+    histories = Histories(bench.ledger.clients, firsts=1)
+    caller = Caller(b"\xc0\0\2\1", (NETWORK, BY_SPF))
+    for _ in range(2):
+        histories.count(caller, float(START), Terms())
+    assert counted(bench) == {NETWORK: 1, BY_SPF: 2}
 
 
 @pytest.mark.parametrize("proven", [True, False])
@@ -120,7 +148,7 @@ def test_two_at_one_place_of_memory_are_told_apart(bench: Any) -> None:
     histories = Histories(bench.ledger.clients, firsts=1)
     other = Caller(b"\xc6\x33\x64\1", ("198.51.100.0/24",))
     for caller in (NAMELESS, other, NAMELESS, other, other):
-        histories.count(caller, None, float(START), Terms())
+        histories.count(caller, float(START), Terms())
     assert counted(bench) == {"198.51.100.0/24": 2}
 
 
