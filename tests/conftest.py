@@ -1,10 +1,17 @@
-"""For every test: nothing is skipped silently."""
+"""For every test: nothing is skipped silently, and none fails because the machine has other work."""
 
 from __future__ import annotations
 
 # Its plugin loads it at the end of a run otherwise, past all that tests leave behind, and there the
 # assertion rewriting of CPython 3.11.2 may stop with "AST constructor recursion depth mismatch".
-import hypothesis  # noqa: F401
+import hypothesis
+
+# How long an example takes is not what is tested. The first text of a fresh checkout is slow to make:
+# Hypothesis finds out first what letters there are.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tests")
 
 _skipped: list[str] = []
 
