@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from math import inf
 from typing import Any
 
 from mailbase.store.database import Database
@@ -36,7 +37,7 @@ class Reader:
         self._failed = failed
         self._connection: sqlite3.Connection | None = None
         self._cursor: sqlite3.Cursor | None = None
-        self._retry_at = 0.0
+        self._failed_at = -inf
         self._select = {table.name: table.select() for table in database.tables}
 
     def row(self, table: TableSpec, key: bytes) -> Row | None:
@@ -120,11 +121,11 @@ class Reader:
     def forgive(self) -> None:
         """The file works again: open it at the next read, without waiting."""
         self.close()
-        self._retry_at = 0.0
+        self._failed_at = -inf
 
     def _open(self) -> sqlite3.Cursor:
-        # More than that is left only by a clock that was set back.
-        if 0.0 < self._retry_at - self._seconds() <= RETRY_AFTER:
+        # By a clock that was set back it has not failed yet.
+        if 0.0 <= self._seconds() - self._failed_at < RETRY_AFTER:
             raise StoreError("the store cannot be read")
         try:
             self._connection = self._database.open_reader()
@@ -137,6 +138,6 @@ class Reader:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             # Busy passes by itself within microseconds; everything else is a broken file or disk.
             self.close()
-            self._retry_at = self._seconds() + RETRY_AFTER
+            self._failed_at = self._seconds()
         self._failed(describe(error), is_corrupt(error))
         return StoreError(f"the store cannot be read: {describe(error)}")

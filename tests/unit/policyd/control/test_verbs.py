@@ -311,7 +311,7 @@ def test_a_store_that_cannot_be_read_says_so(control: Socket, monkeypatch: pytes
     fill(control.bench)
     control.bench.worker.run()
     control.bench.store._reader.close()
-    monkeypatch.setattr(control.bench.store._reader, "_retry_at", control.bench.clock.seconds() + 1)
+    monkeypatch.setattr(control.bench.store._reader, "_failed_at", control.bench.clock.seconds())
     with pytest.raises(ControlError, match="cannot be read"):
         control.rows("greylist.list")
     with pytest.raises(ControlError, match="cannot be read"):
