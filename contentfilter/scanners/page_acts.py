@@ -15,8 +15,9 @@ from contentfilter.content.needles import Needles
 from contentfilter.content.references import unescaped
 from contentfilter.scanners.remote import is_share
 
-_SET = rb"(?:=|\b(?:open|assign|replace|navigate|fetch)\s{0,9}\()\s{0,9}[\"'`]?\s{0,9}"
-"""Where an address stands, in attributes and in scripts; a page that quotes one has it elsewhere."""
+_SET = rb"(?:=|\b(?:open|assign|replace|navigate|fetch)\s{0,9}\()\s{0,9}(?:[\"']|(`))?\s{0,9}"
+"""Where an address stands, in attributes and in scripts; a page that quotes one has it elsewhere. The group
+is the sign with which a text of a script begins and ends; elsewhere it is a character like any other."""
 _HANDLERS = Needles(
     b"search-ms:",
     b"search:",
@@ -28,9 +29,9 @@ _HANDLERS = Needles(
     b"\\\\",
 )
 _HANDLER = re.compile(
-    _SET
-    + rb"(search-ms:|search:[^\"'<>]{0,500}\bcrumb\b|ms-msdt:|ms-officecmd:|ms-appinstaller:|applescript:"
-    rb"|(?:file:[/\\]{2,9}|\\{2})[^\"'<>\s]{1,300}\.[a-z]{2,5}![^\"'<>\s/\\])"
+    _SET + rb"(?P<target>search-ms:|search:[^\"'<>]{0,500}\bcrumb\b|ms-msdt:|ms-officecmd:|ms-appinstaller:"
+    rb"|applescript:|(?:file:[/\\]{2,9}|\\{2})(?(1)[^\"'`<>\s]{1,300}|[^\"'<>\s]{1,300})\.[a-z]{2,5}!"
+    rb"(?(1)[^\"'`<>\s/\\]|[^\"'<>\s/\\]))"
 )
 """They start or install a program, or show what lies on another machine as if it were here; the last is how
 Outlook hands a file to a program without asking (CVE-2024-21413, CVE-2024-38021)."""
@@ -92,7 +93,7 @@ def handler(lower: bytes, code: bool = False) -> str:
     if match is not None and not code:
         places = (_HANDLER.search(lower, tag.start(), tag.end()) for tag in _TAG.finditer(lower))
         match = next((place for place in places if place is not None), None)
-    return f"link {match[1][:200].decode('latin-1')!r}" if match else ""
+    return f"link {match['target'][:200].decode('latin-1')!r}" if match else ""
 
 
 def share(lower: bytes) -> str:

