@@ -63,6 +63,8 @@ HEAD_START = 2.0
 """Seconds that the workers have for a mail before the virus engines are asked as well: what the workers
 refuse need not be looked at by an engine that has other mail in hand."""
 NOTHING: Mapping[str, Any] = {}
+_SPARED = ScanResult()
+"""Of an engine that was not asked; told from others by what it is, not by what it says."""
 
 
 class Pool(Protocol):
@@ -280,6 +282,10 @@ class MailInspector:
             waiting = self._deferrals.ask(backends.policyd, mail, self._left(case))
             wait = await case.watch.of("greylist", waiting)
             shares = put_off(shares, wait) if wait else judged(False)
+        for engine, result in zip(backends.engines, known.examined, strict=True):
+            if result is _SPARED:
+                # Refused it was, when that was asked; meanwhile somebody may have allowed its macro.
+                shares = _waiting(shares, ScanFailed(engine.name, "overload", "spared what is refused"))
         return shares
 
     async def _dispose(
@@ -395,7 +401,7 @@ class MailInspector:
         """What an engine says, unless it has better things to do than to look at what is refused already."""
         if await refused.get() and not engine.idle:
             self._metrics.spared(engine.name)
-            return ScanResult()
+            return _SPARED
         looking = engine.scan(case.spool, self._left(case))
         result = await case.watch.of(cast(Stage, engine.name), looking)
         self._metrics.examined(engine.name, result)

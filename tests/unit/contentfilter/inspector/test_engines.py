@@ -105,6 +105,27 @@ def test_a_macro_that_is_allowed_is_shown_to_the_engine(busy: Scene) -> None:
     assert len(asked(busy)) == 1
 
 
+def test_what_no_engine_has_seen_is_not_let_through(busy: Scene) -> None:
+    class AllowedMeanwhile:
+        asked = 0
+
+        def digests(self, results: Any) -> frozenset[str]:
+            self.asked += 1
+            return frozenset({"digest"} if self.asked > 1 else ())
+
+        def permitted(self, digests: Any, sender: str, recipient: str) -> frozenset[str]:
+            return frozenset(digests)
+
+        def excuse(self, results: Any, sender: str, recipients: Any) -> Any:
+            return [ScanResult() if MACRO in getattr(one, "findings", ()) else one for one in results]
+
+    busy.backends.allowed = AllowedMeanwhile()  # type: ignore[assignment]
+    busy.pool.result = ScanResult((MACRO,))
+    _, disposition = busy.inspect()
+    assert spared(busy) == 1
+    assert reply(disposition) == (451, "4.3.2")
+
+
 def test_the_engine_waits_for_the_workers_but_not_long(tmp_path: Any) -> None:
     clamd = FakeClamd(ScanResult((VIRUS,)))
     scene = Scene(tmp_path, clamd=clamd)
