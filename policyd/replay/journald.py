@@ -74,7 +74,8 @@ def _binary(lines: Iterator[bytes]) -> bytes | None:
     data, size = b"", 8
     while len(data) < size:
         line = next(lines, None)
-        if line is None:
+        if not line:
+            # The end, or a line too long: what is behind it is the next entries'.
             return None
         data += line
         if len(data) >= 8:

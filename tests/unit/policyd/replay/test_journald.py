@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from policyd.replay.journald import LONGEST, syslog_lines
 from policyd.replay.past import Recorded
-from policyd.replay.sources import Sources
+from policyd.replay.sources import MAX_LINE, Sources
 
 REFUSED = (
     "NOQUEUE: reject: RCPT from m.x.example[198.51.100.7]: 450 4.2.0 <b@inst.example>: greylisted;"
@@ -77,6 +77,15 @@ def test_a_field_too_long_spoils_its_entry_alone() -> None:
     long = b"__CURSOR=x\nCOREDUMP\n" + size + b"x" * 10 + b"\n\n"
     assert read(long + exported(ENTRY)) == [b"", LINE]
     assert read(exported(ENTRY) + exported({"__CURSOR": "x", "MESSAGE": b"x" * 100})[:-50]) == [LINE, b""]
+
+
+def test_a_line_too_long_to_be_read_takes_no_other_entry_with_it(tmp_path: Path) -> None:
+    decided = {**ENTRY, "MESSAGE": DECIDED}
+    long = {"__CURSOR": "x", "__REALTIME_TIMESTAMP": "1", "COREDUMP": b"x" * 2 * MAX_LINE}
+    path = tmp_path / "journal"
+    path.write_bytes(exported(decided) + exported(long) + exported(decided) * 3)
+    sources = Sources([path])
+    assert sum(isinstance(line, Recorded) for line in sources) == 4
 
 
 def test_other_files_stay_as_they_are() -> None:
