@@ -13,6 +13,7 @@ from mailbase.networks import parse_network
 from mailbase.store import Row, StoreError
 from policyd.control.pausing import pause
 from policyd.engine.account import clean
+from policyd.limits.bucket import stand
 from policyd.limits.ledger import Limits
 from policyd.limits.limit import Limit
 
@@ -86,8 +87,8 @@ def _describe(row: Row, limits: Mapping[str, Limit], now: float) -> dict[str, An
     limit = limits.get(str(label))
     described = {"limit": label, "subject": subject, "of": None, "used": None, "allowed": None}
     if limit is not None:
-        # What a limit that was made smaller holds at most.
-        used = min((float(full_at) - now) / limit.rate.interval, limit.rate.burst)
+        # As who asks for something would find it, also where the clock was set back.
+        used = stand(float(full_at), 0, limit.rate, now).used
         described |= {"of": limit.of.value, "used": round(used), "allowed": limit.rate.burst}
     return {**described, "expires": int(full_at)}
 

@@ -10,6 +10,7 @@ import pytest
 
 from mailbase.control import ControlError
 from mailbase.store import StoreError
+from mailbase.vocabulary import Action
 from policyd import cli
 from policyd.control.pausing import pause
 from policyd.limits import commands, verbs
@@ -108,6 +109,14 @@ def test_a_limit_that_is_gone_is_listed_without_numbers(socket: Socket) -> None:
     socket.verbs = LimitVerbs(socket.bench.limits, tuple, socket.bench.clock).table()
     (row,) = socket.rows("limits.show", term="first.example")
     assert (row["limit"], row["used"]) == ("inbound.dom", None)
+
+
+def test_what_was_used_before_the_clock_was_set_back_is_not_used(socket: Socket) -> None:
+    socket.bench.clock.rightNow -= 86400
+    assert {row["used"] for row in socket.rows("limits.list")} == {0}
+    decided = socket.bench.decide(protocol_state="DATA", client_address="192.0.2.1", sender="a@other.example")
+    assert decided.action is not Action.DEFER
+    assert {row["used"] for row in socket.rows("limits.show", term="192.0.2.1")} == {1}
 
 
 @pytest.mark.parametrize("term", [None, 5, ""])
