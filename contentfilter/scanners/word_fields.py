@@ -17,6 +17,8 @@ BEGIN, SEPARATE, END = "\x13", "\x14", "\x15"
 MAX_TEXT = 4 << 20
 """Characters of fields in one part that are looked at."""
 
+_DATA = re.compile("(\x13\\s*ADDIN\\s)[^\x13-\x15]+", re.IGNORECASE)
+"""What programs that manage citations keep in a document, some KiB for each: Word reads nothing in it."""
 _MARKS = re.compile("([\x13-\x15])")
 _SUSPECT = re.compile(r"DDE|QUOTE|INCLUDETEXT|LINK|RD|\x13[\s\"]*\x13", re.IGNORECASE)
 _QUOTE = re.compile(r"QUOTE((?>(?:\s+\"?\d{1,5}\"?)+))", re.IGNORECASE)
@@ -36,6 +38,7 @@ def judge_fields(part: Part, text: str) -> Iterator[Found]:
     Arguments:
         text: their instructions, with the marks.
     """
+    text = _DATA.sub(r"\1", text)
     if len(text) > MAX_TEXT:
         yield part.unscanned("too-large", "fields")
         text = text[:MAX_TEXT]

@@ -85,6 +85,13 @@ def test_fields_beyond_the_bound_are_told():
     assert judged("{" * MAX_TEXT + "{DDE cmd}") == ["too-large"]
 
 
+def test_citations_of_a_thesis_are_no_instructions():
+    citations = "{ ADDIN ZOTERO_ITEM CSL_CITATION " + "x" * 8000 + "|[1]}"
+    many = citations * (MAX_TEXT // 8000 + 1)
+    assert judged(many) == []
+    assert judged(many + "{DDE cmd}") == judged("{ADDIN x{DDE cmd}}") == ["office-dde"]
+
+
 def test_fields_built_to_exhaust():
     started = time.process_time()
     for text in (
