@@ -243,7 +243,9 @@ class Store:
         Right after a commit, so that it is done before the next, which can then begin a new log. In a thread
         of its own: syncing a slow disk must not hold up the next commit.
         """
-        due = self._uncopied >= COPY_ROWS or self._clock.seconds() - self._copied_at >= COPY_EVERY
+        # By a clock that was set back, the last time lies ahead.
+        waits = 0.0 <= self._clock.seconds() - self._copied_at < COPY_EVERY
+        due = self._uncopied >= COPY_ROWS or not waits
         if not due or self._copying or self._closed or self._copier is None:
             return
         self._copying = True
@@ -273,7 +275,8 @@ class Store:
     def _read_failed(self, error: str, damaged: bool) -> None:
         self.status.read_failures += 1
         now = self._clock.seconds()
-        if now - self._read_logged >= LOG_EVERY:
+        # By a clock that was set back, the last one lies ahead.
+        if not 0.0 <= now - self._read_logged < LOG_EVERY:
             self._read_logged = now
             self._log.warning("store-read-failed", error=error, failures=self.status.read_failures)
         if damaged and not self._condemned and not self._closed:

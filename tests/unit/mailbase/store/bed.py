@@ -64,14 +64,14 @@ class Bed:
         self.store = self.open()
 
     def open(self) -> Store:
-        self.worker = ManualWorker()
+        self.worker, self.copier = ManualWorker(), ManualWorker()
         log = Log("test", stream=self.stream)
         store = Store(
             Database(self.path, [self.spec, OTHER], self.disk.connect),
             self.clock,
             log,
             worker=self.worker,
-            copier=ManualWorker(),
+            copier=self.copier,
         )
         store.start()
         self.things = store.table("things")

@@ -84,6 +84,10 @@ def test_a_clock_that_is_set_back_does_not_prolong_that(bed: Bed) -> None:
     bed.disk.read_error = sqlite_error(sqlite3.SQLITE_IOERR, "disk I/O error")
     with pytest.raises(StoreError):
         bed.things.get(b"k", bed.now)
+    bed.clock.ahead -= 3600
+    with pytest.raises(StoreError):
+        bed.things.get(b"k", bed.now)
+    assert bed.stream.getvalue().count("event=store-read-failed") == 2
     bed.disk.read_error = None
     bed.clock.ahead -= 3600
     assert bed.things.get(b"k", bed.now) is None
@@ -98,6 +102,17 @@ def test_a_clock_that_is_set_back_keeps_nothing_from_the_disk(bed: Bed) -> None:
     bed.worker.run()
     bed.tick()
     assert [key for key, *_ in bed.on_disk()] == [b"k", b"l"]
+
+
+def test_nor_does_it_let_the_log_grow(bed: Bed) -> None:
+    bed.things.put(b"k", (1, "", "", NEVER))
+    bed.tick(store_module.COPY_EVERY)
+    assert len(bed.copier.jobs) == 1
+    bed.copier.run()
+    bed.clock.ahead -= 3600
+    bed.things.put(b"l", (2, "", "", NEVER))
+    bed.tick()
+    assert len(bed.copier.jobs) == 1
 
 
 def test_a_file_that_is_no_database_is_moved_aside_at_start(tmp_path: Path) -> None:
