@@ -46,11 +46,14 @@ _LOADED = re.compile(
 )
 """What is fetched when a page is shown: by elements, styles, and scripts that go elsewhere."""
 _MAX_LOADED = 200_000
-_TAG = re.compile(rb"<[a-z](?>(?:[^>=]+|=\s{0,9}\"[^\"]*\"|=\s{0,9}'[^']*'|=)*)")
-"""A tag as browsers read it (HTML 5, 13.2.5): quotes count behind an equals sign only, and what begins like
-another tag is a part of it."""
+_IN_TAG = rb"(?>(?>(?:[^>=]+|=\s{0,9}\"[^\"]*\"|=\s{0,9}'[^']*'|=){1,64})*)"
+"""All up to the end of a tag as browsers read it (HTML 5, 13.2.5): quotes count behind an equals sign only,
+and what begins like another tag is a part of it."""
+_TAG = re.compile(rb"<[a-z]" + _IN_TAG)
 _SCRIPT = re.compile(
-    rb"<script\b[^<>]{0,500}>(.*?)(?:</script|\Z)|\bon[a-z]{3,24}\s{0,9}=\s{0,9}(\"[^\"]{1,4000}|'[^']{1,4000})",
+    rb"<script\b"
+    + _IN_TAG
+    + rb"(?:>.*?(?:</script|\Z))?|\bon[a-z]{3,24}\s{0,9}=\s{0,9}(?:\"[^\"]{1,4000}|'[^']{1,4000})",
     re.DOTALL,
 )
 _COPIES = re.compile(rb"clipboard\.write|execcommand\(\s{0,9}[\"'`]copy|clipboarddata\.setdata")
@@ -117,7 +120,7 @@ def _is_share(target: str) -> bool:
 
 def scripts(lower: bytes) -> bytes:
     """What is code in a page: its scripts, and what elements do by themselves."""
-    return b"\n".join(match[1] or match[2] or b"" for match in _SCRIPT.finditer(lower))
+    return b"\n".join(match[0] for match in _SCRIPT.finditer(lower))
 
 
 def copies(lower: bytes) -> bool:

@@ -150,6 +150,18 @@ def test_page_that_shows_a_command_or_copies_a_text(data: bytes):
     assert found(data) == set()
 
 
+@pytest.mark.parametrize("attribute", ["x" * 600, 'title="a > b < c"', "defer"])
+def test_code_of_a_script_whatever_its_tag_has(attribute: str):
+    tag = f"<script {attribute}>"
+    assert found(page(body=f"{tag}t='{COMMANDS[0]}';{COPY}</script>")) == {"executable"}
+    assert found(page(body=f"{tag}open('search-ms:query=x')</script>")) == {"executable"}
+
+
+def test_what_the_tag_of_a_script_does():
+    code = f"t='{COMMANDS[0]}';{COPY}".replace('"', "`")
+    assert found(page(body=f'<script src="a.js" onerror="{code}"></script>')) == {"executable"}
+
+
 def test_much_in_front_hides_nothing():
     assert found(page(body="<script></script>" * 5000 + f"<script>t='{COMMANDS[0]}';{COPY}</script>")) == {
         "executable"
