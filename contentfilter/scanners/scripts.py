@@ -97,10 +97,10 @@ _HANDED_OVER = re.compile(
 _BINARY_LIST = b"bplist00"
 _LOCATIONS = frozenset({"inetloc", "fileloc", "webloc", "afploc", "ftploc", "vncloc"})
 _LOCATION = re.compile(
-    rb"(?:[\x51-\x5e\x61-\x6e]|[\x5f\x6f][\x10\x11].{1,2})(?:file|smb|afp|ftp|x-[\w-]{1,20}|ssh|vnc):",
-    re.IGNORECASE | re.DOTALL,
+    rb"(?=(?:([\x51-\x5e\x61-\x6e])|[\x5f\x6f][\x10\x11].{1,2})((?i:file|smb|afp|ftp|x-[\w-]{1,20}|ssh|vnc):))",
+    re.DOTALL,
 )
-"""The address behind what says that a text begins, and how long it is."""
+"""The address behind what says that a text begins, and how long it is; in one octet if it is short."""
 _BUNDLE = re.compile(r"\.app/contents/macos/[^/]+\Z", re.IGNORECASE)
 _DESKTOP = re.compile(
     rb"^exec(?:\[[^\]\r\n]{0,20}\])?[ \t]*=[^\r\n]{0,2000}?"
@@ -152,7 +152,7 @@ def script(data: Content, name: str) -> str:
     if ends & _LOCATIONS and data.startswith(_BINARY_LIST):
         # Texts with other characters are in UTF-16 there.
         head = bytes(data[:_ENTRIES]).translate(None, b"\0")
-        return "macOS location" if _LOCATION.search(head) else ""
+        return "macOS location" if any(map(_begins, _LOCATION.finditer(head))) else ""
     if first == b"[":
         return _entries(head)
     if first == b"<":
@@ -162,6 +162,11 @@ def script(data: Content, name: str) -> str:
     if head.startswith((b"http", b"file:")) and _CLICK_ONCE.match(head):
         return "ClickOnce"
     return ""
+
+
+def _begins(address: re.Match[bytes]) -> bool:
+    """Whether a text of a binary list may begin there: a letter of a web address is as good a sign of one."""
+    return address[1] is None or len(address[2]) <= address[1][0] & 15
 
 
 def _hands_over(data: Content) -> bool:

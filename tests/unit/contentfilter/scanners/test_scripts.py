@@ -316,6 +316,8 @@ def test_text_that_quotes_a_program(data: bytes):
         (b"[.ShellClassInfo]\r\nLocalizedResourceName=@shell32.dll,-21787\r\n", "desktop.ini"),
         (b"<plist><dict><key>URL</key><string>https://www.example.org/", "page.webloc"),
         (plistlib.dumps({"URL": "https://www.example.org/"}, fmt=plistlib.FMT_BINARY), "page.webloc"),
+        (plistlib.dumps({"URL": "https://a.example/linux-tips:x"}, fmt=plistlib.FMT_BINARY), "a.webloc"),
+        (plistlib.dumps({"URL": "https://a.example/latex-pdf:x"}, fmt=plistlib.FMT_BINARY), "a.webloc"),
         (b"<plist><dict><key>CFBundleName</key><string>x", "Info.plist"),
         (b"<?xml version='1.0'?><assembly xmlns='urn:x'><assemblyIdentity/></assembly>", "app.manifest"),
         (b"<?xml version='1.0'?><project><job>x</job></project>", "config.xml"),
