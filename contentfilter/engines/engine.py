@@ -80,8 +80,9 @@ class Engine:
 
     @property
     def idle(self) -> bool:
-        """Whether no message is with it."""
-        return not self._waiting and not any(seat.busy for seat in self.seats)
+        """Whether it could look at a message at once, and has no other."""
+        usable = any(seat.usable for seat in self.seats)
+        return usable and not self._waiting and not any(seat.busy for seat in self.seats)
 
     async def scan(self, message: Message, timeout: float | None = None) -> ScanResult | ScanFailed:
         """What the engine says of ``message``.

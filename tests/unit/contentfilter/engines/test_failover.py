@@ -192,3 +192,21 @@ def test_a_hundred_mails_and_five_seats():
     assert sum(bool(result.findings) for result in scene.results) == 1
     assert scene.engine.seats[0].busy == scene.engine.waiting == 0
     assert len(scene[0].connections) == 5
+
+
+def test_an_engine_is_idle_that_answers_and_has_no_message():
+    scene = Scene(2)
+    assert scene.engine.idle
+    scene[0].says = scene[1].says = None
+    scene.scan()
+    assert not scene.engine.idle
+    scene[0].connections[0].pull()
+    scene[0].connections[0].answer(b"stream: OK")
+    assert scene.engine.idle
+    for server in scene.servers.values():
+        server.die()
+    scene.scan()
+    assert not scene.engine.idle
+    scene.pass_time(21)
+    assert reasons(scene) == ["unavailable"]
+    assert not scene.engine.idle, "nobody is there"
