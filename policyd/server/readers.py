@@ -146,9 +146,10 @@ class Readers:
             self.flush()
 
     def _read(self) -> None:
-        ready = self._epoll.poll(0, BATCH)
-        for start in range(0, len(ready), TOGETHER):
-            for descriptor, watched, data in [*map(self._receive, ready[start : start + TOGETHER])]:
+        # Who asks again while others are answered gets in line behind those who still wait.
+        for _ in range(0, BATCH, TOGETHER):
+            ready = self._epoll.poll(0, TOGETHER)
+            for descriptor, watched, data in [*map(self._receive, ready)]:
                 if data:
                     self._hand_over(descriptor, watched, data)
                 elif data is not None and self._sockets.get(descriptor) is watched:
@@ -156,6 +157,8 @@ class Readers:
                     watched.ended()
             self.heard()
             self.flush()
+            if len(ready) < TOGETHER:
+                return
 
     def _receive(self, event: tuple[int, int]) -> tuple[int, _Watched, bytes | None]:
         """What a socket has: nothing at its end, None if there is nothing yet."""

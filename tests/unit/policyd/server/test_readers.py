@@ -144,6 +144,28 @@ def test_a_batch_is_bounded(readers: Readers) -> None:
         pair.close()
 
 
+def test_who_asks_again_meanwhile_is_read_after_those_who_wait(readers: Readers) -> None:
+    pairs = [Pair(readers) for _ in range(TOGETHER + 3)]
+    row: list[int] = []
+    for number, pair in enumerate(pairs):
+
+        def received(data: bytes, number: int = number, pair: Pair = pair) -> None:
+            row.append(number)
+            if data == b"first":
+                pair.theirs.send(b"again")
+
+        pair.received = received  # type: ignore[method-assign]
+        readers.remove(pair.ours.fileno())
+        pair.watch()
+        pair.theirs.send(b"first")
+    readers.doRead()
+    everybody = [*range(TOGETHER + 3)]
+    assert sorted(row[: len(pairs)]) == everybody
+    assert sorted(row[len(pairs) :]) == everybody
+    for pair in pairs:
+        pair.close()
+
+
 def test_replies_go_out_in_a_row_of_bounded_length(readers: Readers) -> None:
     pairs = [Pair(readers) for _ in range(TOGETHER + 3)]
     row: list[str] = []
