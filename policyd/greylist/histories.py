@@ -60,8 +60,14 @@ class Histories:
         try:
             firsts, last_place = self._firsts, self._last_place
             if firsts is not None and terms.auto_allow_after > 1:
-                held = [key for key in keys if firsts[hash(key) & last_place] == hash(key)]
-                if not held and not self._has_begun(keys, now):
+                begun = False
+                for key in keys:
+                    mark = hash(key)
+                    if firsts[mark & last_place] == mark:
+                        held.append(key)
+                    elif get(key, now) is not None:
+                        begun = True
+                if not held and not begun:
                     for key in keys:
                         firsts[hash(key) & last_place] = hash(key)
                     return
@@ -85,11 +91,3 @@ class Histories:
         """Hold the first of a history in memory no more: it has begun, or is forgotten."""
         if self._firsts is not None and self._firsts[place := hash(key) & self._last_place] == hash(key):
             self._firsts[place] = 0
-
-    def _has_begun(self, keys: list[bytes], now: float) -> bool:
-        """Whether there is a history by one of the identities that it is counted for."""
-        get = self._table.get
-        for key in keys:  # noqa: SIM110 - half the price of any()
-            if get(key, now) is not None:
-                return True
-        return False
