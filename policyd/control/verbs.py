@@ -160,8 +160,14 @@ class Verbs:
         return {"forgotten": f"{local}@{domain}" if local else domain, "known": known, "served": served}
 
     async def forget(self, request: dict[str, Any]) -> dict[str, Any]:
-        """``term``: as for greylist.show. Deletes what that shows."""
-        found = await self._search(_text(request, "term"))
+        """``term``: as for greylist.show. Deletes what that shows.
+
+        A slip such as ``0.0.0.0/0`` would have every sender wait again.
+        """
+        term = _text(request, "term")
+        if _is_network(term):
+            _network(term)
+        found = await self._search(term)
         try:
             for kind, key in found:
                 while self._ledger.crowded:
@@ -231,6 +237,14 @@ def _text(request: dict[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise ControlError(f"expected {name}: text")
     return clean(value)
+
+
+def _is_network(text: str) -> bool:
+    try:
+        parse_network(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _network(text: str) -> str:

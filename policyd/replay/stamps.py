@@ -3,7 +3,9 @@
 Three forms: ``Nov 26 20:53:17 mx postfix/smtpd[17987]: text`` (RFC 3164; no year, local time),
 ``2026-11-26T20:53:17.123456+01:00 mx postfix/smtpd[17987]: text`` (RFC 5424's time stamp, as rsyslog, Postfix
 and journalctl write it) and all of RFC 5424, ``<22>1 2026-11-26T20:53:17Z mx postfix/smtpd 17987 - - text``;
-the first two also behind a priority.
+the first two also behind a priority. In place of the time journalctl also writes
+``Thu 2026-11-26 21:53:17 CET`` (``-o short-full``; a zone by name is UTC or this machine's) and
+``1795726397.123456`` (``-o short-unix``).
 """
 
 from __future__ import annotations
@@ -23,7 +25,10 @@ _MONTHS = {
 _LINE = re.compile(
     r"(?:<[0-9]{1,3}>(?:1 )?)?"
     r"(?:([A-Z][a-z]{2}) ([ 0-9]?[0-9]) ([0-9]{2}):([0-9]{2}):([0-9]{2})(\.[0-9]{1,9})?"
-    r"|([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}):([0-9]{2})(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})?)"
+    r"|([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}):([0-9]{2})(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})?"
+    r"|[A-Z][a-z]{2} ([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}):([0-9]{2})(\.[0-9]{1,9})?"
+    r" ([A-Z]{2,6}|[+-][0-9]{2}(?::?[0-9]{2})?)"
+    r"|([0-9]{8,11}\.[0-9]{6}))"
     r" (?:<\S{1,30}> )?(\S{1,255}) ([^\s\[:]{1,100})"
     r"(?:(?:\[([0-9]{1,10})\])?: (?:\[ID [0-9]+ \S+\] )?"
     # Process, message id, structured data.
@@ -71,10 +76,15 @@ class Stamps:
         found = _LINE.match(line)
         if found is None:
             return None
-        month, day, hour, minute, second, fraction, *modern, host, program, pid, process = found.groups()
-        iso, iso_second, iso_fraction, zone = modern
-        if month is None:
-            seconds = minute_of(iso, zone or "")
+        month, day, hour, minute, second, fraction, *modern, unix, host, program, pid, process = (
+            found.groups()
+        )
+        seconds: float | None
+        if unix is not None:
+            seconds = float(unix)
+        elif month is None:
+            iso, iso_second, iso_fraction, zone = modern[:4] if modern[0] is not None else modern[4:]
+            seconds = minute_of(iso, _zone(zone or ""))
             if seconds is None:
                 return None
             seconds += int(iso_second) + float(iso_fraction or 0)
@@ -103,6 +113,13 @@ class Stamps:
                 return local_minute(self._year - 1, month, day, hour, minute)
         self._last = seconds
         return seconds
+
+
+def _zone(text: str) -> str:
+    """A zone as :func:`minute_of` takes it: of those with names only UTC is the same everywhere."""
+    if text in ("UTC", "GMT"):
+        return "Z"
+    return text if text == "Z" or not text.isalpha() else ""
 
 
 @lru_cache(maxsize=64)

@@ -285,6 +285,14 @@ def test_not_everybody_is_allowed_by_a_slip(control: Socket, network: str) -> No
     assert control.bench.decide().reason == "greylist-client-allowed"
 
 
+@pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0"])
+def test_not_everybody_is_forgotten_by_a_slip(control: Socket, network: str) -> None:
+    control.bench.decide()
+    with pytest.raises(ControlError, match="expected a network of /8 or smaller"):
+        control.ask("greylist.forget", term=network)
+    assert control.ask("greylist.forget", term="192.0.0.0/8")["forgotten"] == 1
+
+
 def test_a_search_gives_others_their_turn_and_is_bounded(
     control: Socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,36 @@ def test_the_syslog_protocol_and_priorities(line: str) -> None:
     assert read(line) == (at(2026, 11, 26, 20, 53, 17), "postfix/smtpd", "17987", "connect from x")
 
 
+@pytest.mark.parametrize(
+    ("moment", "fraction"),
+    [
+        ("Thu 2026-11-26 20:53:17 UTC", 0.0),
+        ("Thu 2026-11-26 21:53:17 +01", 0.0),
+        ("Fri 2026-11-27 02:23:17 +0530", 0.0),
+        ("Thu 2026-11-26 20:53:17.250000 UTC", 0.25),
+        # Here the time of this machine is UTC, whatever it calls it.
+        ("Thu 2026-11-26 20:53:17 CET", 0.0),
+        (f"{at(2026, 11, 26, 20, 53, 17):.0f}.250000", 0.25),
+    ],
+)
+def test_what_else_journalctl_writes(moment: str, fraction: float) -> None:
+    line = f"{moment} mx postfix/smtpd[17987]: connect from x"
+    expected = at(2026, 11, 26, 20, 53, 17) + fraction
+    assert read(line) == (expected, "postfix/smtpd", "17987", "connect from x")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Thu 2026-11-26 20:53:17 mx postfix/smtpd[17987]: connect from x",
+        "2026-11-26 20:53:17 UTC mx postfix/smtpd[17987]: connect from x",
+        "1795726397 mx postfix/smtpd[17987]: connect from x",
+    ],
+)
+def test_what_only_looks_so(line: str) -> None:
+    assert read(line) is None
+
+
 def test_the_syslog_protocol_without_a_process() -> None:
     line = "<22>1 2026-11-26T20:53:17Z mx postfix/smtpd - - - connect from x"
     assert read(line) == (at(2026, 11, 26, 20, 53, 17), "postfix/smtpd", "", "connect from x")
