@@ -17,10 +17,11 @@ from twisted.internet.threads import deferToThreadPool
 from contentfilter.analysis.knowledge import sources_of
 from contentfilter.authentication.assembly import build_authentication
 from contentfilter.authentication.metrics import AuthenticationMetrics
+from contentfilter.backends import Backends
 from contentfilter.control import Verbs
 from contentfilter.disposition.splits import Splits
 from contentfilter.engines.assembly import Engines
-from contentfilter.inspector import Backends, MailInspector
+from contentfilter.inspector import MailInspector
 from contentfilter.learning.bulk import BulkAssessor, is_counted
 from contentfilter.learning.student import Student
 from contentfilter.learning.watch import ModelWatch

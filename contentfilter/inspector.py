@@ -6,20 +6,20 @@ Every wait here ends before the mail's own deadline; trouble of ours ends as 451
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from twisted.internet.interfaces import IReactorTime
 
 from contentfilter.assessing import Mail, StampFailed
+from contentfilter.backends import NOTHING, Backends, Engine
 from contentfilter.content.clues import Clue
 from contentfilter.content.results import ScanFailed, ScanResult
-from contentfilter.disposition.account import REMEMBERED, Told, content
+from contentfilter.disposition.account import REMEMBERED, Told
 from contentfilter.disposition.deferring import Deferrals, may_wait
 from contentfilter.disposition.disposition import Answer, Disposition
-from contentfilter.disposition.policy import Policies
 from contentfilter.disposition.recipients import (
     Share,
     differ,
@@ -32,26 +32,23 @@ from contentfilter.disposition.recipients import (
     with_action,
 )
 from contentfilter.disposition.splits import Splits
-from contentfilter.disposition.total import Total
 from contentfilter.disposition.verdict import come_again
 from contentfilter.disposition.verdict_line import verdict_line
-from contentfilter.engines.seat import Name as EngineName
-from contentfilter.macros.allowlist import Allowlist
+from contentfilter.head_start import SPARED, HeadStart
 from contentfilter.metering import Stage
 from contentfilter.metrics import Metrics
-from contentfilter.origin.origin import Investigator, Origin, Origins, Policyd, is_excepted
+from contentfilter.origin.origin import Origin, Origins, is_excepted
 from contentfilter.panel import Panel
-from contentfilter.quarantine.keeper import Quarantine
 from contentfilter.recall import Recall
+from contentfilter.reporting import report_of
 from contentfilter.session.envelope import Envelope
 from contentfilter.spool.spool import Spool
 from contentfilter.stopwatch import Stopwatch
 from contentfilter.together import Awaited, alongside, begin
-from mailbase.addresses import plain_address, unpack
-from mailbase.config import ListenerSettings, Settings
+from mailbase.addresses import plain_address
+from mailbase.config import ListenerSettings
 from mailbase.ids import IdSource
 from mailbase.logs import Log
-from mailbase.report import MAX_FINDINGS, Report
 from mailbase.spamtraps import Spamtraps
 from mailbase.store.recent import Recent
 from mailbase.ticket import Ticket
@@ -59,84 +56,6 @@ from mailbase.vocabulary import Action, Finding, Flow
 
 RESERVE = 2.0
 """Seconds kept free before the mail's deadline, for the verdict, the quarantine and the reinjection."""
-HEAD_START = 2.0
-"""Seconds that the workers have for a mail before the virus engines are asked as well: what the workers
-refuse need not be looked at by an engine that has other mail in hand."""
-NOTHING: Mapping[str, Any] = {}
-_SPARED = ScanResult()
-"""Of an engine that was not asked; told from others by what it is, not by what it says."""
-
-
-class Pool(Protocol):
-    """The scan pool."""
-
-    async def scan(
-        self,
-        message: int | bytes,
-        wire_size: int,
-        timeout: float | None = None,
-        given: Mapping[str, Any] = NOTHING,
-        dotted: bool = True,
-    ) -> ScanResult | ScanFailed: ...
-
-
-class Engine(Protocol):
-    """A virus engine; see :class:`contentfilter.engines.engine.Engine`."""
-
-    name: EngineName
-
-    @property
-    def idle(self) -> bool: ...
-
-    async def scan(self, message: Spool, timeout: float | None = None) -> ScanResult | ScanFailed: ...
-
-
-class Reporter(Protocol):
-    """Tells policyd what became of a mail; see :class:`contentfilter.reporting.Reporter`."""
-
-    def report(self, report: Report) -> None: ...
-
-
-class Student(Protocol):
-    """Learns mail by itself; see :class:`contentfilter.learning.student.Student`."""
-
-    def graded(self, flow: Flow, spool: Spool, total: Total | None, trapped: bool) -> None: ...
-
-
-@dataclass(slots=True)
-class Backends:
-    """Who is asked; replaced as a whole when the configuration is reloaded.
-
-    Arguments:
-        settings: in force.
-        pool: of scan workers.
-        engines: that look for viruses.
-        policyd: for the ticket.
-        quarantine: for what must be kept.
-        reporter: told what became of each mail with a ticket.
-        investigator: looks at the clients of upstream relays.
-        panel: others who are asked about each mail, and write lines for its top; None: nobody.
-        traps: dummy addresses, where policyd does not tell.
-        allowed: the macros that the postmaster allows; None: none.
-        student: learns mail by itself; None: nobody does.
-        policies: of ``settings``.
-    """
-
-    settings: Settings
-    pool: Pool
-    engines: Sequence[Engine]
-    policyd: Policyd
-    quarantine: Quarantine
-    reporter: Reporter
-    investigator: Investigator
-    panel: Panel | None = None
-    traps: Spamtraps = field(default_factory=Spamtraps)
-    allowed: Allowlist | None = None
-    student: Student | None = None
-    policies: Policies = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.policies = Policies(self.settings)
 
 
 @dataclass(slots=True)
@@ -245,10 +164,12 @@ class MailInspector:
         """
         backends, watch = case.backends, case.watch
         flow_of: Awaited[Flow | None] = Awaited()
-        refused: Awaited[bool] = Awaited()
         started: list[Any] = [begin(self._ask(case, flow_of))]
-        started += [begin(self._examine(case, engine, refused)) for engine in backends.engines]
-        scanning = self._scan_first(case, flow_of, refused) if backends.engines else self._scan(case, flow_of)
+        scanning = self._scan(case, flow_of)
+        if backends.engines:
+            head_start = HeadStart(self._clock, partial(self._refuses, case, flow_of))
+            started += [begin(self._examine(case, engine, head_start)) for engine in backends.engines]
+            scanning = head_start.of(scanning)
         scanned, ((origin, mail, clues, failures), *examined) = await alongside(scanning, started)
         if backends.panel is not None:
             mail = mail.read(scanned if isinstance(scanned, ScanResult) else None)
@@ -283,7 +204,7 @@ class MailInspector:
             wait = await case.watch.of("greylist", waiting)
             shares = put_off(shares, wait) if wait else judged(False)
         for engine, result in zip(backends.engines, known.examined, strict=True):
-            if result is _SPARED:
+            if result is SPARED:
                 # Refused it was, when that was asked; meanwhile somebody may have allowed its macro.
                 shares = _waiting(shares, ScanFailed(engine.name, "overload", "spared what is refused"))
         return shares
@@ -341,7 +262,7 @@ class MailInspector:
         if case.backends.student is not None and isinstance(known.scanned, ScanResult):
             case.backends.student.graded(origin.flow, case.spool, verdict.total, bool(traps))
         if origin.ticket is not None:
-            case.backends.reporter.report(_report(origin.ticket, told, size, origin))
+            case.backends.reporter.report(report_of(origin.ticket, told, size, origin))
 
     def _part(self, envelope: Envelope, shares: list[Share]) -> bool:
         """Whether the recipients will come one after another, by what they are answered."""
@@ -397,31 +318,17 @@ class MailInspector:
     def _left(self, case: _Case) -> float:
         return case.deadline - RESERVE - self._clock.seconds()
 
-    async def _examine(self, case: _Case, engine: Engine, refused: Awaited[bool]) -> ScanResult | ScanFailed:
-        """What an engine says, unless it has better things to do than to look at what is refused already."""
-        if await refused.get() and not engine.idle:
+    async def _examine(self, case: _Case, engine: Engine, head_start: HeadStart) -> ScanResult | ScanFailed:
+        if await head_start.spares(engine):
             self._metrics.spared(engine.name)
-            return _SPARED
+            return SPARED
         looking = engine.scan(case.spool, self._left(case))
         result = await case.watch.of(cast(Stage, engine.name), looking)
         self._metrics.examined(engine.name, result)
         return result
 
-    async def _scan_first(
-        self, case: _Case, flow_of: Awaited[Flow | None], refused: Awaited[bool]
-    ) -> ScanResult | ScanFailed:
-        """What the workers say, and with it whether the mail is ``refused``: not yet, if they take long."""
-        patience = self._clock.callLater(HEAD_START, refused.tell, False)
-        try:
-            scanned = await self._scan(case, flow_of)
-            refused.tell(await self._refuses(case, scanned, flow_of))
-        finally:
-            if patience.active():
-                patience.cancel()
-        return scanned
-
     async def _refuses(
-        self, case: _Case, scanned: ScanResult | ScanFailed, flow_of: Awaited[Flow | None]
+        self, case: _Case, flow_of: Awaited[Flow | None], scanned: ScanResult | ScanFailed
     ) -> bool:
         """Whether a scan alone has the mail refused for everybody, which nothing else can change."""
         if not isinstance(scanned, ScanResult) or not (scanned.findings or scanned.unscanned):
@@ -499,28 +406,6 @@ def spamtraps(envelope: Envelope, ticket: Ticket | None, traps: Spamtraps) -> fr
         place
         for place, path in enumerate(envelope.recipients)
         if plain_address(path.address) in named or traps.match(path.address)
-    )
-
-
-def _report(ticket: Ticket, told: Told, size: int, origin: Origin) -> Report:
-    verdict = told.shares[0].verdict
-    names = [fact.name for fact in verdict.facts if isinstance(fact, Finding)]
-    if origin.client is not None and origin.evidence is not None:
-        # policyd has it on no ticket, and whoever asks why should find it.
-        names += origin.evidence.facts
-    found = tuple(dict.fromkeys(names))[:MAX_FINDINGS]
-    whence = unpack(origin.client.address) if origin.client is not None else ""
-    return Report(
-        ticket.id,
-        ticket.client,
-        ticket.sender,
-        # Of several the mildest: what anybody gets was not refused, and keeps what it took from limits.
-        told.shares[-1].action,
-        found,
-        size,
-        whence,
-        told.reply,
-        content(told),
     )
 
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine
-from typing import Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
+from contentfilter.disposition.account import Told, content
+from mailbase.addresses import unpack
 from mailbase.control import ControlError
 from mailbase.replies import Reply
-from mailbase.report import QUEUED, UNQUARANTINED, VERB, Report
+from mailbase.report import MAX_FINDINGS, QUEUED, UNQUARANTINED, VERB, Report
 from mailbase.store.recent import Recent
-from mailbase.vocabulary import Action
+from mailbase.ticket import Ticket
+from mailbase.vocabulary import Action, Finding
+
+if TYPE_CHECKING:
+    from contentfilter.origin.origin import Origin
 
 TIMEOUT = 5.0
 """Seconds for policyd to take a report."""
@@ -91,3 +97,32 @@ class Reporter:
             self._ended("taken")
         finally:
             self._under_way -= 1
+
+
+def report_of(ticket: Ticket, told: Told, size: int, origin: Origin) -> Report:
+    """What policyd is told of a mail.
+
+    Arguments:
+        ticket: policyd's for this mail.
+        told: what was decided.
+        size: octets.
+    """
+    verdict = told.shares[0].verdict
+    names = [fact.name for fact in verdict.facts if isinstance(fact, Finding)]
+    if origin.client is not None and origin.evidence is not None:
+        # policyd has it on no ticket, and whoever asks why should find it.
+        names += origin.evidence.facts
+    found = tuple(dict.fromkeys(names))[:MAX_FINDINGS]
+    whence = unpack(origin.client.address) if origin.client is not None else ""
+    return Report(
+        ticket.id,
+        ticket.client,
+        ticket.sender,
+        # Of several the mildest: what anybody gets was not refused, and keeps what it took from limits.
+        told.shares[-1].action,
+        found,
+        size,
+        whence,
+        told.reply,
+        content(told),
+    )

@@ -46,7 +46,7 @@ class Investigator(Protocol):
 
 
 class Sources(Protocol):
-    """Who is asked; see :class:`contentfilter.inspector.Backends`."""
+    """Who is asked; see :class:`contentfilter.backends.Backends`."""
 
     @property
     def settings(self) -> Settings: ...

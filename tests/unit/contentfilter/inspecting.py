@@ -12,11 +12,12 @@ from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from contentfilter.backends import Backends
 from contentfilter.content.results import ScanResult
 from contentfilter.disposition.disposition import Answer, Disposition
 from contentfilter.disposition.verdict import Verdict
 from contentfilter.engines.seat import Name as EngineName
-from contentfilter.inspector import Backends, MailInspector
+from contentfilter.inspector import MailInspector
 from contentfilter.metrics import Metrics
 from contentfilter.origin.received import Hop
 from contentfilter.recall import Recall
@@ -166,12 +167,12 @@ class Scene:
     async def look(
         self, settings: Settings, envelope: Envelope, head: bytes, ticket_id: str, patience: float
     ) -> tuple[Hop | None, Evidence | None]:
-        """See :class:`contentfilter.inspector.Investigator`."""
+        """See :class:`contentfilter.origin.origin.Investigator`."""
         self.looked.append((head, ticket_id, patience))
         return self.found
 
     def report(self, report: Report) -> None:
-        """See :class:`contentfilter.inspector.Reporter`."""
+        """See :class:`contentfilter.backends.Reporter`."""
         self.reports.append(report)
 
     def start(

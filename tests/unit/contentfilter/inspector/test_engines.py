@@ -8,7 +8,8 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from contentfilter.content.results import ScanFailed, ScanResult
-from contentfilter.inspector import HEAD_START, RESERVE
+from contentfilter.head_start import HEAD_START
+from contentfilter.inspector import RESERVE
 from mailbase.vocabulary import Finding, Unscanned
 
 from ..inspecting import (

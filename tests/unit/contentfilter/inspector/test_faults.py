@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
 from contentfilter.content.results import ScanFailed, ScanResult
-from contentfilter.inspector import HEAD_START
+from contentfilter.head_start import HEAD_START
 
 from ..inspecting import (
     MACRO,
