@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
 from contentfilter.assessing import NAMES as PANEL
@@ -26,14 +26,12 @@ from contentfilter.learning.student import Reading as LessonRead
 from contentfilter.metering import STAGES, Stage
 from contentfilter.origin.upstream import RESULTS as EVIDENCE
 from contentfilter.origin.upstream import Result as Looked
-from contentfilter.pool.member import Fate
-from contentfilter.pool.pool import Pool
-from contentfilter.quarantine.keeper import Usage
+from contentfilter.pool.metrics import PoolMetrics
+from contentfilter.quarantine.metrics import QuarantineMetrics
 from contentfilter.recall import RECALLED, Recalled
 from contentfilter.reporting import FATES as REPORTED
 from contentfilter.reporting import Fate as Reported
-from contentfilter.session.intake import SHORTAGES, Intake, Shortage
-from contentfilter.session.steps import End
+from contentfilter.session.metrics import SECONDS, ProxyMetrics
 from mailbase.config import FINDING_NAMES
 from mailbase.config.evidence import DEFAULT_POINTS
 from mailbase.config.points import CLUE_POINTS
@@ -43,7 +41,6 @@ from mailbase.deferral import WHYS as DEFERRALS
 from mailbase.dns import DnsMetrics
 from mailbase.vocabulary import UNSCANNED_REASONS, Action, Finding, Flow, Unscanned
 
-FATES: tuple[Fate, ...] = ("recycled", "failed", "killed", "crashed")
 FAILURES = {
     "workers": ("crashed", "timed-out", "out-of-memory", "unavailable", "protocol", "overload"),
     "clamd": ("crashed", "timed-out", "unavailable", "protocol", "overload"),
@@ -55,17 +52,15 @@ EXAMINED = ("clean", "found", "unscanned", "failed", "spared")
 """What an engine says of a mail; what it did not look into counts as such also where it found something."""
 TICKETS = ("found", "missing", "unknown", "unavailable")
 """How asking for a ticket ended: resolved, no header line, resolves to nothing, no answer."""
-PROTOCOLS = ("smtp", "lmtp", "milter")
 
 CLUE_SOURCES = (*CLUE_POINTS, "policyd", "finding", "other")
 """Who states something that has points; others than those with a table of points are one."""
 CLUE_KINDS = ("counted", "shadow")
 _POINTS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30)
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
-class Metrics:
-    """All counters of the daemon.
+class Metrics(ProxyMetrics, PoolMetrics, QuarantineMetrics):
+    """All counters of the daemon: those of its rooms, and what is counted of each decision.
 
     It is the ``ProxyMeter`` of the SMTP side and the ``Observer`` of the scan pool.
 
@@ -74,6 +69,9 @@ class Metrics:
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        ProxyMetrics.__init__(self, registry)
+        PoolMetrics.__init__(self, registry)
+        QuarantineMetrics.__init__(self, registry)
         self._registry = registry
         self.messages = Counter(
             "contentfilter_messages", "Mails decided on.", {"flow": Flow, "action": Action}, registry=registry
@@ -95,7 +93,7 @@ class Metrics:
             "contentfilter_scan_seconds",
             "Time of each stage; total: from end-of-data to the verdict.",
             {"stage": STAGES},
-            buckets=_SECONDS,
+            buckets=SECONDS,
             registry=registry,
         )
         self.failures = Counter(
@@ -120,28 +118,13 @@ class Metrics:
             "contentfilter_panel_seconds",
             "Time that each of them took.",
             {"name": PANEL},
-            buckets=_SECONDS,
+            buckets=SECONDS,
             registry=registry,
         )
         self.self_tests = Counter(
             "contentfilter_engine_self_tests",
             "Tests whether an engine finds the test virus.",
             {"engine": VIRUS, "result": SELF_TESTS},
-            registry=registry,
-        )
-        self.quarantine_failures = Counter(
-            "contentfilter_quarantine_failures", "Mails that could not be stored.", registry=registry
-        )
-        self.quarantine_removed = Counter(
-            "contentfilter_quarantine_removed",
-            "Mails that left the quarantine: released, deleted by command, or kept long enough.",
-            {"how": ("released", "deleted", "expired")},
-            registry=registry,
-        )
-        self.digests = Counter(
-            "contentfilter_digests",
-            "Digests of the quarantine for the administrators of a domain.",
-            {"result": ("sent", "failed")},
             registry=registry,
         )
         self.tickets = Counter(
@@ -206,41 +189,10 @@ class Metrics:
         self.spamtraps = Counter(
             "contentfilter_spamtrap_recipients", "Spamtraps that got no mail.", registry=registry
         )
-        self.workers_ended = Counter(
-            "contentfilter_workers_ended", "Worker processes that ended.", {"fate": FATES}, registry=registry
-        )
         self.reloads = Counter(
             "contentfilter_reloads",
             "Configurations put in force, or refused.",
             {"result": ("ok", "refused")},
-            registry=registry,
-        )
-        self.transactions = Counter(
-            "contentfilter_transactions",
-            "Transactions that reached DATA, by how they ended.",
-            {"protocol": PROTOCOLS, "end": End},
-            registry=registry,
-        )
-        self.transaction_seconds = Histogram(
-            "contentfilter_transaction_seconds",
-            "Time from DATA to our reply.",
-            {"protocol": PROTOCOLS},
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self.connections = Gauge(
-            "contentfilter_connections", "Clients connected.", ["protocol"], registry=registry
-        )
-        self.refused = Counter(
-            "contentfilter_connections_refused",
-            "Connections turned away: too many, not ready, or shutting down.",
-            {"protocol": PROTOCOLS},
-            registry=registry,
-        )
-        self.mails_kept_out = Counter(
-            "contentfilter_messages_kept_out",
-            "Messages not let in: too many wait for a worker, or too much is on its way.",
-            {"shortage": SHORTAGES},
             registry=registry,
         )
         self.scans_recalled = Counter(
@@ -255,22 +207,6 @@ class Metrics:
             {"result": READINGS},
             registry=registry,
         )
-        self.bodies = Counter(
-            "contentfilter_bodies_compared",
-            "Mails whose outgoing octets were compared with the incoming ones: each that is passed.",
-            registry=registry,
-        )
-        self.mismatches = Counter(
-            "contentfilter_body_mismatches",
-            "Mails whose outgoing octets were not the incoming ones; always 0.",
-            registry=registry,
-        )
-        self.probes = Counter(
-            "contentfilter_reinjection_probes",
-            "Probes of reinjection ports.",
-            {"result": ("answered", "failed")},
-            registry=registry,
-        )
         # Nine times for each mail.
         self._took = {stage: self.seconds.labels(stage).observe for stage in STAGES}
         self._asked = {
@@ -282,8 +218,6 @@ class Metrics:
         for scanner, reasons in FAILURES.items():
             for reason in reasons:
                 self.failures.labels(scanner, reason)
-        for protocol in PROTOCOLS:
-            self.connections.labels(protocol)
 
     # The panel's, see contentfilter.panel.Meter
 
@@ -374,19 +308,7 @@ class Metrics:
         """A report to policyd has ended."""
         self.reports.labels(fate).inc()
 
-    # The pool's
-
-    def watch(self, pool: Pool[ScanResult]) -> None:
-        """Show how the pool stands, each time somebody asks."""
-        tasks = Gauge("contentfilter_workers", "Worker processes.", ["state"], registry=self._registry)
-        tasks.labels("busy").set_function(lambda: pool.busy)
-        tasks.labels("idle").set_function(lambda: pool.idle)
-        waiting = Gauge("contentfilter_workers_queue", "Mails waiting for a worker.", registry=self._registry)
-        waiting.set_function(lambda: pool.waiting)
-
-    def worker_ended(self, fate: Fate) -> None:
-        """See :class:`contentfilter.pool.crew.Observer`."""
-        self.workers_ended.labels(fate).inc()
+    # Recall's, and the student's
 
     def recalled(self, what: Recalled) -> None:
         """See :class:`contentfilter.recall.Recall`."""
@@ -395,65 +317,6 @@ class Metrics:
     def lesson_read(self, how: LessonRead) -> None:
         """See :class:`contentfilter.learning.student.Student`."""
         self.lessons.labels(how).inc()
-
-    # The quarantine's
-
-    def watch_quarantine(self, usage: Callable[[], Usage]) -> None:
-        """Show what is in the quarantine, each time somebody asks."""
-        messages = Gauge(
-            "contentfilter_quarantine_messages", "Mails in the quarantine.", registry=self._registry
-        )
-        messages.set_function(lambda: usage().messages)
-        octets = Gauge("contentfilter_quarantine_bytes", "Octets of the quarantine.", registry=self._registry)
-        octets.set_function(lambda: usage().octets)
-        filled = Gauge(
-            "contentfilter_quarantine_filled",
-            "Share of the quarantine's room in use.",
-            registry=self._registry,
-        )
-        filled.set_function(lambda: usage().filled)
-
-    def expired(self, messages: int) -> None:
-        """See :class:`contentfilter.quarantine.housekeeping.Meter`."""
-        self.quarantine_removed.labels("expired").inc(messages)
-
-    def digested(self, sent: bool) -> None:
-        self.digests.labels("sent" if sent else "failed").inc()
-
-    # The proxy's, see contentfilter.metering.ProxyMeter
-
-    def connected(self, protocol: str) -> None:
-        self.connections.labels(protocol).inc()
-
-    def disconnected(self, protocol: str) -> None:
-        self.connections.labels(protocol).dec()
-
-    def turned_away(self, protocol: str) -> None:
-        self.refused.labels(protocol).inc()
-
-    def kept_out(self, shortage: Shortage) -> None:
-        self.mails_kept_out.labels(shortage).inc()
-
-    def watch_intake(self, intake: Intake) -> None:
-        """Show how much mail is on its way, each time somebody asks."""
-        octets = Gauge(
-            "contentfilter_spool_bytes",
-            "Octets of messages in hand, in memory and in files.",
-            registry=self._registry,
-        )
-        octets.set_function(lambda: intake.octets)
-
-    def ended(self, protocol: str, end: End, size: int, seconds: float) -> None:
-        self.transactions.labels(protocol, end).inc()
-        self.transaction_seconds.labels(protocol).observe(max(0.0, seconds))
-
-    def compared(self, same: bool) -> None:
-        self.bodies.inc()
-        if not same:
-            self.mismatches.inc()
-
-    def probed(self, ready: bool) -> None:
-        self.probes.labels("answered" if ready else "failed").inc()
 
 
 class _Collected:
