@@ -6,103 +6,19 @@ import base64
 import bz2
 import io
 import lzma
-import os
 import random
 import tarfile
 import time
 import urllib.parse
-import zlib
 
 import pytest
 
-from contentfilter.content.limits import Budget
-from contentfilter.content.part import Context, Part
-from contentfilter.content.scan import ScanOptions, scan_document, scan_message
-from contentfilter.scanners.html_smuggling import HtmlSmuggling
-from mailbase.vocabulary import Finding, Unscanned
-from tests.samples.archives import plain_zip
+from contentfilter.content.scan import scan_document, scan_message
 from tests.samples.messages import attachment, message, multipart, text
 from tests.samples.office import docm
 from tests.samples.programs import pe, shortcut
 
-from ..scanned import names, scan
-
-ARCHIVE = plain_zip({"invoice.exe": pe()})
-ENCODED = base64.b64encode(ARCHIVE).decode()
-LONG = base64.b64encode(ARCHIVE + plain_zip({"b.txt": bytes(range(256))})).decode()
-SVG = '<svg xmlns="http://www.w3.org/2000/svg">'
-BUILD = """
-var b = new Uint8Array(d.length); for (var i = 0; i < d.length; i++) b[i] = d.charCodeAt(i);
-var u = URL.createObjectURL(new Blob([b], {type: "octet/stream"}));
-var a = document.createElement("a"); a.href = u; a.download = "%s"; a.click();
-"""
-
-
-def page(script: str, body: str = "", build: str = BUILD % "invoice.zip") -> bytes:
-    head = "<!DOCTYPE html><html><head><title>x</title></head>"
-    return f"{head}<body>{body}<script>{script}{build}</script></body></html>".encode()
-
-
-def found(data: bytes, name: str = "invoice.html", options: ScanOptions | None = None) -> set[str]:
-    return names(scan(data, options, name))
-
-
-def pieces(text: str, size: int) -> list[str]:
-    return [text[at : at + size] for at in range(0, len(text), size)]
-
-
-def random_bytes(size: int) -> bytes:
-    return random.Random(1).randbytes(size)
-
-
-FORMS = {
-    "one literal": f'var d = atob("{ENCODED}");',
-    "single quotes": f"var d = atob('{ENCODED}');",
-    "added up": "var d = atob(" + " +\n ".join(f'"{piece}"' for piece in pieces(ENCODED, 60)) + ");",
-    "an array": "var d = atob([" + ",".join(f"'{piece}'" for piece in pieces(ENCODED, 9)) + "].join(''));",
-    "variables": "".join(f"var v{n}='{piece}';" for n, piece in enumerate(pieces(ENCODED, 20))),
-    "backwards": f'var d = atob("{ENCODED[::-1]}".split("").reverse().join(""));',
-    "numbers": f"var d = [{', '.join(map(str, ARCHIVE))}];",
-    "signed numbers": f"var d = [{','.join(str((octet + 128) % 256 - 128) for octet in ARCHIVE)}];",
-    "hexadecimal numbers": f"var d = [{', '.join(map(hex, ARCHIVE))}];",
-    "hexadecimal": f'var d = "{ARCHIVE.hex()}";',
-    "hexadecimal with blanks": f'var d = "{ARCHIVE.hex(" ")}";',
-    "escapes": 'var d = "' + "".join(f"\\x{ord(c):02x}" for c in ENCODED) + '";',
-    "wide escapes": 'var d = "' + "".join(f"\\u{ord(c):04x}" for c in ENCODED) + '";',
-    "percent": f'var d = unescape("{"".join(f"%{octet:02x}" for octet in ARCHIVE)}");',
-    "url-safe": f'var d = "{base64.urlsafe_b64encode(ARCHIVE).decode()}";',
-    "lines far in": f"var d = `{base64.encodebytes(ARCHIVE).decode()}`;".replace("\n", "\n" + " " * 30),
-    "lines": f"var d = `{base64.encodebytes(ARCHIVE).decode()}`;",
-    "no padding": f'var d = "{ENCODED.rstrip("=")}";',
-    "XOR": f'var d = atob("{base64.b64encode(bytes(o ^ 0x5A for o in ARCHIVE)).decode()}");',
-    "zlib": f'var d = pako.inflate(atob("{base64.b64encode(zlib.compress(ARCHIVE)).decode()}"));',
-    "octets by number": 'var d = "' + "".join(f"\\x{octet:02x}" for octet in ARCHIVE) + '";',
-    "wide octets": 'var d = "' + "".join(f"\\u{octet:04x}" for octet in ARCHIVE) + '";',
-    "octal octets": 'var d = "' + "".join(f"\\{octet:03o}" for octet in ARCHIVE) + '";',
-    "octets, letters as they are": 'var d = "'
-    + "".join(chr(octet) if bytes((octet,)).isalnum() else f"\\x{octet:02x}" for octet in ARCHIVE)
-    + '";',
-    "octets in pieces": "var d = " + "+".join(f'"\\x{octet:02x}"' for octet in ARCHIVE) + ";",
-    "numbers in a text": f'var d = "{"|".join(map(str, ARCHIVE))}".split("|");',
-    "characters to be taken out": f'var d = atob("{"*".join(pieces(ENCODED, 3))}".replace("*", ""));',
-    "hyphens to be taken out": f'var d = atob("{"-".join(pieces(ENCODED, 3))}".split("-").join(""));',
-    "another character": f'var d = atob("{LONG.replace("A", "@")}".replace(/@/g, "A"));',
-    "another character each time": f'var d = atob("{LONG.replace("A", "!")}".replaceAll("!", "A"));',
-    "another character, split": f'var d = atob("{LONG.replace("A", "xyz")}".split("xyz").join("A"));',
-    "a character to escape": f'var d = atob("{LONG.replace("A", "$(")}".replace(/\\$\\(/g, "A"));',
-    "UTF-16": f'var d = atob("{base64.b64encode(ARCHIVE.decode("latin-1").encode("utf-16-le")).decode()}");',
-    "a page in UTF-16": 'document.write(atob("'
-    + base64.b64encode(f'<script>var x = "{ENCODED}";'.encode("utf-16-be")).decode()
-    + '"));',
-    "braced escapes": 'var d = "' + "".join(f"\\u{{{octet:x}}}" for octet in ARCHIVE) + '";',
-    "wide percent": f'var d = unescape("{"".join(f"%u{octet:04x}" for octet in ARCHIVE)}");',
-    "hexadecimal backwards": f'var d = "{ARCHIVE.hex()[::-1]}".split("").reverse().join("");',
-    "pieces backwards": "var d = atob(["
-    + ",".join(f"'{piece}'" for piece in pieces(ENCODED, 12)[::-1])
-    + "].reverse().join(''));",
-    "in a comment": f"/* <!--{ENCODED}--> */ var d = atob(document.firstChild.data);",
-    "twice": f'var d = atob(atob("{base64.b64encode(ENCODED.encode()).decode()}"));',
-}
+from .smuggling import ARCHIVE, BUILD, ENCODED, FORMS, LONG, SVG, found, page, pieces, random_bytes
 
 
 def test_texts_with_many_escapes_are_nothing():
@@ -406,18 +322,6 @@ def test_what_an_honest_page_saves(save: str):
     assert found(page('var d = "some text";', build=build)) == set()
 
 
-def test_layers_are_bounded():
-    script = BUILD % "x"
-    for _ in range(15):
-        script = f'eval(atob("{base64.b64encode(script.encode()).decode()}"));'
-    assert found(page(script, build="")) == set()
-    scripts = (
-        f"function f{number}() {{ return {number}; }} // and so on, and on, and on" for number in range(200)
-    )
-    many = "".join(f'atob("{base64.b64encode(script.encode()).decode()}");' for script in scripts)
-    assert found(page(many, build="")) == {"html-smuggling"}
-
-
 def test_a_report_with_its_libraries_and_much_data_is_never_refused():
     codes = (base64.b64encode(b"function f(){}" * number * 20).decode() for number in range(1, 80))
     libraries = "".join(
@@ -427,81 +331,3 @@ def test_a_report_with_its_libraries_and_much_data_is_never_refused():
         f'x.push({{"bdata": "{base64.b64encode(random_bytes(3000 + n)).decode()}"}});' for n in range(300)
     )
     assert found(page(traces, libraries)) <= {"html-smuggling"}
-
-
-def test_decoys_in_front_of_the_data_are_told():
-    decoys = "".join(f"'{base64.b64encode(b'%050d' % number).decode()}';" for number in range(3000))
-    assert "executable" in found(page(decoys + FORMS["one literal"]))
-    more = "".join(f"'{number:064d}';" for number in range(21_000))
-    assert "html-smuggling" in found(page(more + FORMS["one literal"], build=""))
-
-
-def test_data_that_unpacks_to_much_is_bounded():
-    bombs = (zlib.compress(bytes((number,)) * (15 << 20)) for number in range(20))
-    script = "".join(f'x("{base64.b64encode(bomb).decode()}");' for bomb in bombs)
-    started = time.process_time()
-    assert "too-large" in found(page(script))
-    assert time.process_time() - started < 10
-
-
-def test_percent_signs_beside_unescape_are_no_layers():
-    assert found(page("x = unescape(y); // 100 % and %41", build="")) == set()
-
-
-def test_what_is_handed_out_is_bounded():
-    archives = (base64.b64encode(b"PK\x03\x04" + os.urandom(40)).decode() for _ in range(300))
-    many = "".join(f"<a href='data:x/y;base64,{archive}'>" for archive in archives)
-    assert "too-large" in found(b"<html>" + many.encode())
-
-
-@pytest.mark.parametrize(
-    "piece",
-    [
-        b"data:", b"data:a;base64,AAAA", b"\"+", b"'   ", b"\\x41", b"&#65;", b"%41", b"0x4,", b"1, ", b"ab ",
-        b"A" * 70 + b" ", b"onload ", b"<script ", b"'a.js'", b"_0x1234 ", b"`", b"<!ENTITY", b"unescape(",
-        b"A" * 63 + b"!", b"0" * 127 + b"g",
-    ],
-)  # fmt: skip
-def test_what_is_built_to_stall(piece: bytes):
-    started = time.process_time()
-    found(b"<html><script>createObjectURL unescape" + piece * (800_000 // len(piece)))
-    assert time.process_time() - started < 10
-
-
-def looked_at(page: bytes) -> tuple[set[str], Budget]:
-    part, budget = Part("page", page), Budget(ScanOptions())
-    items = list(HtmlSmuggling().scan(part, Context(part, budget)))
-    return {item.detail for item in items if isinstance(item, Finding | Unscanned)}, budget
-
-
-def test_what_is_unwrapped_again_and_again_counts_more():
-    once = b"<html><script>unescape(document.write('" + b"%41%42x" * 1000
-    often = once.replace(b"%", b"%2525252525")
-    _details, few = looked_at(once)
-    _details, many = looked_at(often)
-    assert few.work < 64 * len(once)
-    assert many.work > 64 * 3 * len(once)
-
-
-def test_each_text_that_is_decoded_counts():
-    text = b"".join(b"'%s'!" % base64.b64encode(random.Random(n).randbytes(51)) for n in range(100))
-    _details, budget = looked_at(b"<html><script>" + text)
-    assert budget.work >= 100 * 32 * 1024
-
-
-def test_many_calls_that_save_something_are_too_many_to_look_at():
-    page = b"<html><script>createobjecturl('x.js');" + b"saveas(,"
-    assert looked_at(page * 2)[0] == set()
-    assert looked_at(page + b"saveas(," * 10_001)[0] == {"more than is looked at"}
-
-
-def test_digits_of_scripts_count():
-    _details, words = looked_at(b"<html><script>" + b"abcdef " * 10_000)
-    _details, numbers = looked_at(b"<html><script>" + b"65,660," * 10_000)
-    assert numbers.work > 2 * words.work
-
-
-@pytest.mark.parametrize("address", [b"=search:", b"=\\\\a.bb", b"=file:\\\\a.bb."])
-def test_addresses_that_are_looked_at_far_count(address: bytes):
-    _details, budget = looked_at(b"<html><script>" + address * 1000)
-    assert budget.work >= 1000 * 4 * 1024
