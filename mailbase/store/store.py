@@ -20,7 +20,7 @@ from mailbase.store.numbers import NumberTable
 from mailbase.store.reader import Reader
 from mailbase.store.table import Table
 from mailbase.store.worker import ThreadWorker, Worker
-from mailbase.store.writer import Writer
+from mailbase.store.writer import Writer, no_pause
 
 FIRST_RETRY, LAST_RETRY = 0.5, 30.0
 """Seconds between attempts to write to a failing disk; doubled each time."""
@@ -75,7 +75,6 @@ class Store:
         commit_interval: seconds until an entry is on disk, at most.
         worker: runs the writer; a thread when None is given (``clock`` must then have ``callFromThread``).
         copier: copies the write-ahead log into the database, likewise.
-    copier: copies the write-ahead log into the database, likewise.
     """
 
     def __init__(
@@ -98,7 +97,8 @@ class Store:
         self._uncopied = 0
         self._copying = False
         self._copied_at = clock.seconds()
-        self._writer = Writer(database)
+        # Beside a thread of ours others are answered while it pauses.
+        self._writer = Writer(database) if worker is None else Writer(database, no_pause)
         self._reader = Reader(database, clock.seconds, self._read_failed)
         self._tables = {
             spec.name: (NumberTable if spec.numeric else Table)(spec, self._reader, self._wake)
@@ -165,6 +165,7 @@ class Store:
         # A group that is on its way may fail, so it goes along once more; writing it twice changes nothing.
         group = {table.spec.name: {**table.committing, **table.pending} for table in self._tables.values()}
         assert self._worker is not None, "close() without start()"
+        self._writer.hurry()
         # First the reader: who closes the file last merges the log into it, and a reader cannot.
         self._reader.close()
         self._worker.submit(finish, lambda result, error: None)
