@@ -20,7 +20,7 @@ from mailbase.store.numbers import NumberTable
 from mailbase.store.reader import Reader
 from mailbase.store.table import Table
 from mailbase.store.worker import ThreadWorker, Worker
-from mailbase.store.writer import Writer, no_pause
+from mailbase.store.writer import Writer
 
 FIRST_RETRY, LAST_RETRY = 0.5, 30.0
 """Seconds between attempts to write to a failing disk; doubled each time."""
@@ -97,8 +97,7 @@ class Store:
         self._uncopied = 0
         self._copying = False
         self._copied_at = clock.seconds()
-        # Beside a thread of ours others are answered while it pauses.
-        self._writer = Writer(database) if worker is None else Writer(database, no_pause)
+        self._writer = Writer(database)
         self._reader = Reader(database, clock.seconds, self._read_failed)
         self._tables = {
             spec.name: (NumberTable if spec.numeric else Table)(spec, self._reader, self._wake)
@@ -165,7 +164,6 @@ class Store:
         # A group that is on its way may fail, so it goes along once more; writing it twice changes nothing.
         group = {table.spec.name: {**table.committing, **table.pending} for table in self._tables.values()}
         assert self._worker is not None, "close() without start()"
-        self._writer.hurry()
         # First the reader: who closes the file last merges the log into it, and a reader cannot.
         self._reader.close()
         self._worker.submit(finish, lambda result, error: None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from mailbase.store.database import Database
@@ -17,11 +17,9 @@ from mailbase.store.errors import is_corrupt
 from mailbase.store.tables import Row, TableSpec, Value
 
 LARGEST = 128
-"""Rows in one statement at most. Groups are cut into powers of two, so that SQLite keeps the statements
-prepared. While the values of one are handed over the thread holds the interpreter lock."""
-BREATH = 0.003
-"""Seconds between two of the largest, in which whoever waits is answered: without it a group takes half of
-the processor's time from the reactor until it is written, and those who ask meanwhile wait longest of all."""
+"""Rows in one statement at most. Groups are cut into powers of two: few statements, so that SQLite keeps them
+prepared. While the values of one are handed over the thread holds the interpreter lock, and nobody is
+answered: with eight times as many the slowest hundredth of answers takes a third longer."""
 
 UNWRITABLE = (UnicodeError, OverflowError, TypeError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 """A value that SQLite cannot store: a lone surrogate, an integer beyond 64 bits, an unknown type."""
@@ -37,12 +35,10 @@ class Writer:
 
     Arguments:
         database: where to write. A damaged file is moved aside and begun anew.
-        pause: lets seconds pass.
     """
 
-    def __init__(self, database: Database, pause: Callable[[float], object] = time.sleep) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._pause = pause
         self._tables = {table.name: table for table in database.tables}
         self._connection: sqlite3.Connection | None = None
         self._looked_at: dict[str, Value] = {}
@@ -51,10 +47,6 @@ class Writer:
         """Names of damaged files; the store takes them out and logs them."""
         self.dropped: deque[str] = deque()
         """Why a row could never be written; the store takes these out and logs them."""
-
-    def hurry(self) -> None:
-        """Pause no more: nobody is answered any longer. May be called from another thread."""
-        self._pause = no_pause
 
     def open(self) -> None:
         """Open the database, or begin a new one in place of a damaged one.
@@ -116,11 +108,7 @@ class Writer:
     def _write(self, cursor: sqlite3.Cursor, table: TableSpec, rows: Mapping[bytes, Row | None]) -> None:
         _delete(cursor, table, [key for key, row in rows.items() if row is None])
         # In the order of their keys a tenth is saved: SQLite's index has it.
-        items = sorted((key, row) for key, row in rows.items() if row is not None)
-        for size, piece in pieces(items):
-            _upsert(cursor, table, size, piece)
-            if size == LARGEST:
-                self._pause(BREATH)
+        _upsert(cursor, table, sorted((key, row) for key, row in rows.items() if row is not None))
 
     def _one_by_one(self, cursor: sqlite3.Cursor, group: Group) -> None:
         """Leave out what SQLite cannot take: one such row must not keep all others from the disk for ever."""
@@ -186,20 +174,17 @@ class Writer:
                 return
 
 
-def no_pause(seconds: float) -> None:
-    """For where nobody waits."""
-
-
 # Keys are handed over in the form that the ``sqlite3`` module takes at once: for ``bytes`` it first looks for
 # adapters. That was half the price of a row, all of it with the interpreter lock held.
 
 
-def _upsert(cursor: sqlite3.Cursor, table: TableSpec, size: int, piece: list[tuple[bytes, Row]]) -> None:
-    values: list[Any] = []
-    for key, row in piece:
-        values.append(bytearray(key))
-        values += row
-    cursor.execute(table.upsert(size), values)
+def _upsert(cursor: sqlite3.Cursor, table: TableSpec, items: list[tuple[bytes, Row]]) -> None:
+    for size, piece in pieces(items):
+        values: list[Any] = []
+        for key, row in piece:
+            values.append(bytearray(key))
+            values += row
+        cursor.execute(table.upsert(size), values)
 
 
 def _delete(cursor: sqlite3.Cursor, table: TableSpec, keys: list[bytes]) -> None:
