@@ -106,6 +106,7 @@ def report_of(ticket: Ticket, told: Told, size: int, origin: Origin) -> Report:
         ticket: policyd's for this mail.
         told: what was decided.
         size: octets.
+        origin: where the mail came from.
     """
     verdict = told.shares[0].verdict
     names = [fact.name for fact in verdict.facts if isinstance(fact, Finding)]

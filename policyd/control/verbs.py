@@ -17,7 +17,7 @@ from policyd.end_of_data.tickets import Tickets
 from policyd.engine.account import account, clean, one_line
 from policyd.engine.decision import Decision
 from policyd.engine.engine import Engine
-from policyd.exceptions.rule import refuse_wide
+from policyd.exceptions.rule import is_narrow, refuse_wide
 from policyd.greylist.ledger import KINDS, Kind, Records
 from policyd.greylist.search import matcher
 from policyd.protocol.delegation import MAX_REQUEST, REQUEST_TYPE
@@ -162,12 +162,19 @@ class Verbs:
     async def forget(self, request: dict[str, Any]) -> dict[str, Any]:
         """``term``: as for greylist.show. Deletes what that shows.
 
-        A slip such as ``0.0.0.0/0`` would have every sender wait again.
+        A slip such as ``0.0.0.0/0`` would have every sender wait again: of a network as wide as that only
+        what was allowed by its own name is taken back, which earlier versions let pass.
         """
         term = _text(request, "term")
-        if _is_network(term):
-            _network(term)
-        found = await self._search(term)
+        try:
+            network = parse_network(term)
+        except ValueError:
+            found = await self._search(term)
+        else:
+            found = await (self._search(term) if is_narrow(*network) else self._allowed_as(network))
+            if not found:
+                # Else it was taken back.
+                _network(term)
         try:
             for kind, key in found:
                 while self._ledger.crowded:
@@ -177,6 +184,20 @@ class Verbs:
         except StoreError as error:
             raise ControlError(f"forgotten in part: {error}") from error
         return {"forgotten": len(found), "more": len(found) >= MAX_FOUND}
+
+    async def _allowed_as(self, network: tuple[bytes, int]) -> dict[tuple[Kind, bytes], dict[str, Any]]:
+        """The entry by which just this network is allowed."""
+        now = self._clock.seconds()
+        kind: Kind = "allowed"
+        try:
+            return {
+                (kind, key): describe(kind, key, row)
+                async for page in self._ledger.pages(kind, now)
+                for key, row in page
+                if parse_network(key.decode("ascii", "replace")) == network
+            }
+        except StoreError as error:
+            raise ControlError(str(error)) from error
 
     async def _search(self, term: str) -> dict[tuple[Kind, bytes], dict[str, Any]]:
         matches = matcher(term)
@@ -237,14 +258,6 @@ def _text(request: dict[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise ControlError(f"expected {name}: text")
     return clean(value)
-
-
-def _is_network(text: str) -> bool:
-    try:
-        parse_network(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _network(text: str) -> str:

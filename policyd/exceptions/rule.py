@@ -112,13 +112,18 @@ def _refuse_slips(rule: Rule) -> None:
         raise ValueError(f"* stands for nothing here; @{domain} names all addresses of it and below it")
 
 
+def is_narrow(packed: bytes, length: int) -> bool:
+    """Whether a network is not about everybody."""
+    return length >= WIDEST[len(packed)]
+
+
 def refuse_wide(packed: bytes, length: int) -> None:
     """Take no network that is about everybody.
 
     Raises:
         ValueError: it is; the message is for the operator.
     """
-    if length < WIDEST[len(packed)]:
+    if not is_narrow(packed, length):
         network = f"{unpack(packed)}/{length}"
         raise ValueError(
             f"expected a network of /{WIDEST[4]} or smaller (IPv6: /{WIDEST[16]}), got {network}"

@@ -293,6 +293,17 @@ def test_not_everybody_is_forgotten_by_a_slip(control: Socket, network: str) -> 
     assert control.ask("greylist.forget", term="192.0.0.0/8")["forgotten"] == 1
 
 
+def test_a_wide_network_of_an_earlier_version_is_taken_back_by_its_name(control: Socket) -> None:
+    control.bench.decide()
+    control.bench.ledger.allow("0.0.0.0/0", "a slip", control.bench.clock.seconds())
+    control.bench.ledger.allow("0.0.0.0/1", "another", control.bench.clock.seconds())
+    assert control.ask("greylist.forget", term="0.0.0.0/0")["forgotten"] == 1
+    assert [row["network"] for row in control.rows("greylist.list", kind="allowed")] == ["0.0.0.0/1"]
+    assert len(control.rows("greylist.list", kind="triplets")) == 1
+    with pytest.raises(ControlError, match="expected a network of /8 or smaller"):
+        control.ask("greylist.forget", term="0.0.0.0/0")
+
+
 def test_a_search_gives_others_their_turn_and_is_bounded(
     control: Socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
