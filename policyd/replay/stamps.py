@@ -35,8 +35,13 @@ _LINE = re.compile(
     r'| ([0-9]{1,10}|-) \S{1,32} (?:-|(?>\[(?>[^]"]|"(?>[^"\\]|\\.)*")*\])+) \ufeff?)',
     re.ASCII,
 )
+OUT_OF_ORDER = 60.0
+"""Seconds by which a line may be older than one before it; more, and the clock has been put back."""
 HALF_A_YEAR = 182 * 86400.0
 A_DAY = 86400.0
+
+
+_AGAIN = "again"
 
 
 class Stamp(NamedTuple):
@@ -45,7 +50,7 @@ class Stamp(NamedTuple):
     program: such as ``postfix/smtpd``.
     pid: its process; empty where the line does not say.
     text: where the message itself begins in the line.
-        host: that wrote it.
+    host: that wrote it.
     """
 
     time: float
@@ -59,7 +64,8 @@ class Stamps:
     """Reads the time stamps of one file.
 
     A line without year has the latest one in which it is not later than the file. From there on the year
-    changes where the months begin anew; lines that are a little out of order do not change it.
+    changes where the months begin anew; lines that are a little out of order do not change it. Of the hour
+    that comes twice when summer ends, the second begins where the minutes begin anew.
 
     Arguments:
         written: when the file was last written, seconds since the epoch.
@@ -111,6 +117,8 @@ class Stamps:
             elif seconds > last + HALF_A_YEAR:
                 # A line of December among those of January.
                 return local_minute(self._year - 1, month, day, hour, minute)
+            elif seconds < last - OUT_OF_ORDER:
+                seconds = local_minute(self._year, month, day, hour, minute, again=True)
         self._last = seconds
         return seconds
 
@@ -119,13 +127,26 @@ def _zone(text: str) -> str:
     """A zone as :func:`minute_of` takes it: of those with names only UTC is the same everywhere."""
     if text in ("UTC", "GMT"):
         return "Z"
-    return text if text == "Z" or not text.isalpha() else ""
+    if text.isalpha() and text != "Z":
+        # Winter's name, where there is one of summer: of the hour that comes twice, the second.
+        return _AGAIN if time.daylight and text == time.tzname[0] else ""
+    return text
 
 
 @lru_cache(maxsize=64)
-def local_minute(year: int, month: int, day: int, hour: int, minute: int) -> float:
-    """Seconds since the epoch of a minute in local time; the 29th of February may be the 1st of March."""
-    return time.mktime((year, month, day, hour, minute, 0, 0, 0, -1))
+def local_minute(year: int, month: int, day: int, hour: int, minute: int, *, again: bool = False) -> float:
+    """Seconds since the epoch of a minute in local time; the 29th of February may be the 1st of March.
+
+    Arguments:
+        again: the second of a minute that comes twice, when summer ends; nothing else is changed by it.
+    """
+    fields = (year, month, day, hour, minute, 0, 0, 0)
+    seconds = time.mktime((*fields, -1))
+    if again:
+        winter = time.mktime((*fields, 0))
+        if time.localtime(winter)[:5] == time.localtime(seconds)[:5]:
+            return max(seconds, winter)
+    return seconds
 
 
 @lru_cache(maxsize=64)
@@ -133,10 +154,14 @@ def minute_of(text: str, zone: str) -> float | None:
     """Seconds since the epoch of ``2026-11-26T20:53``; None for what is no time.
 
     Arguments:
-        zone: ``Z``, ``+01:00``, ``+0100``; empty for local time.
+        zone: ``Z``, ``+01:00``, ``+0100``; empty for local time; ``again`` for the second of a minute that
+            comes twice in it.
     """
+    again = zone == _AGAIN
     try:
-        moment = datetime.fromisoformat(text + (zone or ""))
-        return (moment if zone else moment.astimezone()).astimezone(UTC).timestamp()
+        moment = datetime.fromisoformat(text if again else text + zone)
+        if again or not zone:
+            moment = moment.replace(fold=int(again)).astimezone()
+        return moment.astimezone(UTC).timestamp()
     except (ValueError, OverflowError):
         return None

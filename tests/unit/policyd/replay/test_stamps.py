@@ -191,3 +191,34 @@ def test_a_year_that_is_given_counts() -> None:
 
 def test_a_day_that_a_year_has_not_is_the_next_one() -> None:
     assert read("Feb 29 12:00:00 mx a[1]: x")[0] == at(2026, 3, 1, 12, 0, 0)  # type: ignore[index]
+
+
+@pytest.fixture
+def in_berlin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Summer ends on 25 October 2026 at 1 h UTC: 3 h becomes 2 h."""
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+
+
+def test_the_hour_that_comes_twice_is_told_by_the_order_of_lines(in_berlin: None) -> None:
+    stamps = Stamps(NOW)
+    lines = ["01:59:59", "02:00:00", "02:59:30", "02:59:00", "02:00:00", "02:04:00", "02:59:59", "03:00:00"]
+    times = []
+    for moment in lines:
+        stamp = stamps.read(f"Oct 25 {moment} mx postfix/qmgr[1]: x")
+        assert stamp is not None
+        times.append(stamp.time - at(2026, 10, 25))
+    # The fourth is a little out of order.
+    assert times == [-1.0, 0.0, 3570.0, 3540.0, 3600.0, 3840.0, 7199.0, 7200.0]
+
+
+def test_a_clock_that_was_put_back_at_any_other_time_stays_so(in_berlin: None) -> None:
+    stamps = Stamps(NOW)
+    times = [stamps.read(f"Oct 24 {hour}:00:00 mx postfix/qmgr[1]: x") for hour in ("12", "11")]
+    assert [stamp and stamp.time for stamp in times] == [at(2026, 10, 24, 10), at(2026, 10, 24, 9)]
+
+
+@pytest.mark.parametrize(("zone", "hour"), [("CEST", 0), ("CET", 1)])
+def test_the_hour_that_comes_twice_is_told_by_its_zone(in_berlin: None, zone: str, hour: int) -> None:
+    found = read(f"Sun 2026-10-25 02:30:00 {zone} mx postfix/qmgr[1]: x")
+    assert found == (at(2026, 10, 25, hour, 30), "postfix/qmgr", "1", "x")
