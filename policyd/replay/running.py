@@ -114,7 +114,8 @@ def said_all(sources: Sources, requests: int) -> bool:
     if not requests:
         print(
             "policyd: no requests in these files; what can be read: recordings (policyd record), "
-            "lines of syslog, journalctl's output as it is or with -o short-iso, short-full, short-unix, export or json",
+            "lines of syslog, journalctl's output (as it is, or with -o short-iso, short-full, short-unix, "
+            "export or json)",
             file=sys.stderr,
         )
     return requests > 0
