@@ -192,7 +192,7 @@ class RateCheck:
     def _cost(self, limit: Limit, request: Request) -> int:
         match limit.of:
             case Of.RECIPIENTS if request.stage is _RCPT:
-                return len(self._accepted(request)) + 1
+                return len(self._so_far(request))
             case Of.RECIPIENTS:
                 return max(1, request.number("recipient_count"))
             case Of.BYTES:
@@ -201,11 +201,15 @@ class RateCheck:
             case _:
                 return 1
 
+    def _so_far(self, request: Request) -> tuple[str, ...]:
+        """A mail's recipients with the one that is asked about, who may have been accepted for relaying."""
+        return tuple(dict.fromkeys((*self._accepted(request), request.recipient)))
+
     def _by_domain(self, limit: Limit, request: Request) -> Mapping[str, int]:
         """Units for each domain of the recipients; at RCPT for the one that is asked about."""
         recipients = self._accepted(request)
         if request.stage is _RCPT or not recipients:
-            recipients = (*recipients, request.recipient) if request.recipient else recipients
+            recipients = self._so_far(request) if request.recipient else recipients
         domains = Counter(domain_of(recipient) or NO_DOMAIN for recipient in recipients)
         if limit.of is not Of.RECIPIENTS:
             domains = Counter(dict.fromkeys(domains, self._cost(limit, request)))

@@ -44,6 +44,18 @@ def test_recipients_beyond_the_limit_are_deferred_and_the_others_get_their_mail(
     assert world.counted("few")["refused"] == 2
 
 
+@pytest.mark.parametrize("per", ["user", "recipient_domain"])
+def test_a_recipient_counts_once_where_postfix_asks_at_two_places(postfix: Any, per: str) -> None:
+    world = postfix(limits(few=f"per: {per}, of: recipients, limit: 3, within: 1h"))
+
+    def ask(name: str, place: str) -> str:
+        recipient = f"{name}@elsewhere.example"
+        return str(world.bench.reply(**{**USER, "recipient": recipient}, instance="m", policy_context=place))
+
+    replies = [(ask(name, "relay"), ask(name, "recipient")) for name in "abcd"]
+    assert [(first[:5], second[:5]) for first, second in replies] == [("OK", "DUNNO")] * 3 + [("OK", "450 4")]
+
+
 def test_recipients_are_counted_at_data_even_if_rcpt_was_not_seen(postfix: Any) -> None:
     world = postfix(limits(few="per: user, of: recipients, limit: 3, within: 1h"))
     data = {**USER, "recipient": "", "protocol_state": "DATA"}
