@@ -390,7 +390,8 @@ class Callouts:
 
         Arguments:
             domain: normalised.
-            local: local part; None: the whole domain, of which it is always said that something was there.
+            local: as :func:`policyd.callout.result.folded` gives it; None: the whole domain, of which it is
+                always said that something was there.
 
         Raises:
             StoreError: cannot be forgotten now.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import re
 from dataclasses import dataclass
+from string import ascii_lowercase, ascii_uppercase
 
 from mailbase.replies import Reply
 
@@ -13,6 +14,8 @@ _PROTOCOL = frozenset({500, 502, 503, 504, 530, 535, 538})
 """Replies about the dialogue (RFC 5321 4.2.2, RFC 3207, RFC 4954), whatever they come in answer to."""
 _POLICY = b"7"
 """Subject of enhanced status codes on security and policy (RFC 3463 3.8)."""
+
+_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 class Result(enum.StrEnum):
@@ -37,6 +40,14 @@ class Result(enum.StrEnum):
     __hash__ = str.__hash__
 
 
+def folded(local: str) -> str:
+    """A local part in the one form in which it is remembered: ASCII in lower case, all else as it is.
+
+    The Kelvin sign's lower case is the letter k: what is found out of one address must not hold for another.
+    """
+    return local.lower() if local.isascii() else local.translate(_LOWER)
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Whom a callout is about.
@@ -54,7 +65,7 @@ class Target:
     @property
     def key(self) -> tuple[str, str]:
         """What is the same for spellings of one address."""
-        return self.domain, self.local.lower()
+        return self.domain, folded(self.local)
 
 
 def result_of(reply: Reply) -> Result:

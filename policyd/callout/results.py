@@ -76,7 +76,7 @@ class Results:
 
         Arguments:
             domain: normalised.
-            local: in lower case.
+            local: as :func:`policyd.callout.result.folded` gives it.
         """
         get = self._memory.get
         keys = _keys(domain, local)

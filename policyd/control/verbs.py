@@ -12,6 +12,7 @@ from mailbase.control import ControlError
 from mailbase.control.server import Handler
 from mailbase.networks import parse_network
 from mailbase.store import NEVER, Row, StoreError
+from policyd.callout.result import folded
 from policyd.control.pausing import pause
 from policyd.end_of_data.tickets import Tickets
 from policyd.engine.account import account, clean, one_line
@@ -148,7 +149,7 @@ class Verbs:
         term = _text(request, "term")
         mailbox = split_mailbox(term)
         domain = mailbox.domain if mailbox is not None and mailbox.domain else normal_domain(term)
-        local = mailbox.local.lower() if mailbox is not None and mailbox.domain else None
+        local = folded(mailbox.local) if mailbox is not None and mailbox.domain else None
         if domain is None:
             raise ControlError("expected a mail address or a domain")
         registry = self._engine.policy.registry

@@ -9,6 +9,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mailbase.store import StoreError
+from policyd.callout.conversation import Outcome
 from policyd.callout.result import Result
 from tests.unit.workers import ManualWorker
 
@@ -160,6 +161,15 @@ def test_nodes_that_share_a_memory_share_what_is_known_and_what_is_forgotten(
         one.users = other.users = {ADA}
         forget(asked, local)
         assert (ask(by), ask(asked)) == (KNOWN, KNOWN)
+
+
+def test_no_letter_of_unicode_passes_for_one_of_ascii(world: World) -> None:
+    # The Kelvin sign's lower case is the letter k: whoever asked for it would have Mike refused.
+    world.users.add("mike@inst.example")
+    world.answers["192.0.2.25"] = Outcome(failure="SMTPUTF8 is not offered", lacks_smtputf8=True)
+    assert world.ask("mi\u212ae@inst.example") is Result.UNFIT
+    del world.answers["192.0.2.25"]
+    assert world.ask("MIKE@inst.example") is KNOWN
 
 
 # ---- forgetting --------------------------------------------------------------------------------------
