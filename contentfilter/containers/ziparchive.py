@@ -21,6 +21,7 @@ from contentfilter.containers.ziprecords import (
     END,
     LOCAL,
     LOCAL_SIZE,
+    MAX_ENDS,
     Directory,
     EndRecord,
     LocalHeader,
@@ -81,15 +82,16 @@ class ZipArchive:
         at_start = data.startswith(_STARTS)
         if not at_start and data.find(b"PK") < 0:
             return None
-        ends = [read_end(data, at) for at in find_ends(data)]
         foreign = not at_start and _is_foreign(data)
         if foreign:
             # Other formats hold whole or half ZIP files as pieces; here only one that can be opened counts.
-            ends = [end for end in ends if _opens(data, end)]
+            ends = _that_open(data)
             if not ends:
                 return None
-        elif not at_start and not ends and not _has_local(data):
-            return None
+        else:
+            ends = [read_end(data, at) for at in find_ends(data)]
+            if not at_start and not ends and not _has_local(data):
+                return None
         archive = cls(data)
         claimed = archive._read_directories(ends, limit)
         archive._read_locals(claimed, limit, at_start)
@@ -270,14 +272,29 @@ def _is_foreign(data: Content) -> bool:
     return data.startswith(_FOREIGN) or any(data[at : at + len(mark)] == mark for at, mark in _FOREIGN_INSIDE)
 
 
-def _opens(data: Content, end: EndRecord) -> bool:
-    """Whether an end record leads to a directory, and that to a local header."""
-    for directory in end.directories:
-        if directory.start + CENTRAL_SIZE <= len(data):
-            member, _next = read_central(data, directory.start, directory.shift)
-            if _plausible_at(data, member.header) or _plausible_at(data, member.header - directory.shift):
-                return True
-    return False
+def _that_open(data: Content) -> list[EndRecord]:
+    """The end records that lead to a directory, and any entry of that to a local header; not endlessly many.
+
+    The first entry need not: programs pass over one that leads nowhere, or has no name. Beyond a thousand
+    that lead nowhere the rest are taken for some that do: whoever writes so many wants nobody to look.
+    """
+    opening: list[EndRecord] = []
+    left = _MAX_DECOYS
+    for at in find_ends(data, _MAX_DECOYS):
+        end = read_end(data, at)
+        opens = False
+        for directory in end.directories:
+            at = directory.start
+            while not opens and data[at : at + 4] == CENTRAL and at + CENTRAL_SIZE <= len(data):
+                member, at = read_central(data, at, directory.shift)
+                places = (member.header, member.header - directory.shift)
+                left -= 1
+                opens = left < 0 or any(read_local(data, place) is not None for place in places)
+        if opens:
+            opening.append(end)
+            if len(opening) == MAX_ENDS:
+                break
+    return opening
 
 
 def _has_local(data: Content) -> bool:

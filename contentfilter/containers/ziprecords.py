@@ -82,9 +82,9 @@ class EndRecord:
     conflict: str
 
 
-def find_ends(data: Content) -> Iterator[int]:
-    """Positions of end records, the last first."""
-    for at in islice(_ENDS.places_from_end(data), MAX_ENDS):
+def find_ends(data: Content, limit: int = MAX_ENDS) -> Iterator[int]:
+    """Positions of end records, the last first, at most ``limit``."""
+    for at in islice(_ENDS.places_from_end(data), limit):
         if at + END_SIZE <= len(data):
             yield at
 

@@ -22,8 +22,10 @@ _START = b"{\\rt"
 _SEARCHED = 4096
 """Octets in which a document may begin; what stands before is not shown by Word, or shown as text."""
 _TOKEN = re.compile(
-    rb"\\'(..)|\\bin(?![a-zA-Z])(-?\d{1,10})? ?|\\[a-zA-Z]+-?\d* ?|(\\.)|([{}])|([^\\{}]+)", re.DOTALL
+    rb"\\'(..)|\\bin(?![a-zA-Z])(-?\d+)? ?|\\[a-zA-Z]+-?\d* ?|(\\.)|([{}])|([^\\{}]+)", re.DOTALL
 )
+_ENDLESS = re.compile(rb"(?<!\\)(?:\\\\)*\\bin0*[1-9]\d{9}")
+"""A length of binary data beyond any document: what Word makes of that is not known."""
 _NUMBER = re.compile(rb"-?\d{1,100} ?")
 _HEX = b"0123456789abcdefABCDEF"
 _NO_HEX = bytes(set(range(256)) - set(_HEX))
@@ -52,6 +54,8 @@ class Rtf:
         if data.find(_START, 0, _SEARCHED) < 0:
             return
         yield from self._objects(part)
+        if _ENDLESS.search(data):
+            yield part.unscanned("malformed", "RTF binary data without end")
         if _UPDATED in data:
             yield part.found("ole-object", "object that is loaded when the document is opened")
         yield from judge_fields(part, _fields(data))
@@ -93,9 +97,9 @@ def object_readings(data: Content, at: int, limit: int) -> tuple[list[bytes], in
     """The octets of an object whose data begins at ``at``, as they may be read, and the tokens it took.
 
     Groups inside may count or not, or only those that are no destinations to be ignored (``\\*``); and an
-    escape may take a half octet before it along.
+    escape may take a half octet before it along, or be no escape.
     """
-    every, outer, open_ones, quirky = bytearray(), bytearray(), bytearray(), bytearray()
+    every, outer, open_ones, quirky, plain = (bytearray() for _ in range(5))
     depth = count = ignored = 0
     end = len(data)
     while at < end and count < limit:
@@ -107,6 +111,7 @@ def object_readings(data: Content, at: int, limit: int) -> tuple[list[bytes], in
         if text := match[5]:
             digits = text.translate(None, _NO_HEX)
             every += digits
+            plain += digits
             quirky += digits
             if not depth:
                 outer += digits
@@ -121,19 +126,26 @@ def object_readings(data: Content, at: int, limit: int) -> tuple[list[bytes], in
         elif match[1]:
             if len(quirky) & 1:
                 del quirky[-1]
+            # Or it is none, and its digits are data.
+            plain += match[1].translate(None, _NO_HEX)
         elif match[3]:
             if match[3] == b"\\*" and depth and not ignored:
                 ignored = depth
         elif match[2]:
-            raw = data[at : at + max(0, int(match[2]))]
+            raw = data[at : at + _length(match[2])]
             at += len(raw)
-            for target in (every, outer, open_ones, quirky):
+            for target in (every, outer, open_ones, quirky, plain):
                 target += binascii.hexlify(raw)
     readings = [
         binascii.unhexlify(digits[: len(digits) & ~1])
-        for digits in dict.fromkeys(map(bytes, (quirky, every, outer, open_ones)))
+        for digits in dict.fromkeys(map(bytes, (quirky, every, outer, open_ones, plain)))
     ]
     return readings, count
+
+
+def _length(number: bytes) -> int:
+    """The length of binary data; leading zeros say nothing, and a negative one is none."""
+    return 0 if number.startswith(b"-") else int(number.lstrip(b"0")[:10] or b"0")
 
 
 def _embedded(part: Part, data: bytes) -> Iterator[Found]:

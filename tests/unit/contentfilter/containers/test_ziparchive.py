@@ -6,6 +6,7 @@ import bz2
 import io
 import lzma
 import struct
+import time
 import zipfile
 import zlib
 from dataclasses import replace
@@ -269,6 +270,37 @@ def test_pieces_of_archives_in_other_formats_are_no_archive():
     whole = archive([item(b"a", SECRET)])
     assert ZipArchive.find(b"%PDF-1.4\n" + whole[:-30], 10) is None
     assert contents(opened(b"%PDF-1.4\n" + whole)) == {SECRET}
+
+
+def first_entry(name: bytes) -> bytes:
+    return archive([item(name, b"x"), item(b"a", SECRET)])
+
+
+@pytest.mark.parametrize(
+    "front", [b"GIF89a", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"RIFF....WEBP", b"%PDF-1.4\n"]
+)
+@pytest.mark.parametrize(
+    "data",
+    [
+        first_entry(b"\x1fg"),
+        first_entry(b""),
+        # It leads nowhere.
+        first_entry(b"g").replace(b"PK\x03\x04", b"PK\0\0", 1),
+        first_entry(b"a") + archive([]) * 40,
+    ],
+    ids=["control character", "no name", "ghost", "many ends"],
+)
+def test_what_programs_pass_over_hides_no_archive_in_other_formats(front: bytes, data: bytes):
+    assert SECRET in contents(opened(front + data))
+
+
+def test_directories_built_to_exhaust():
+    """Each end record leads to many entries, and each of those nowhere: it is soon taken for an archive."""
+    ghosts = directory_of(first_entry(b"g")) * 500
+    end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 1000, 1000, len(ghosts), 6, 0)
+    started = time.process_time()
+    assert ZipArchive.find(b"GIF89a" + ghosts + end * 1000, 10) is not None
+    assert time.process_time() - started < 1.0
 
 
 def test_cut_at_every_octet():

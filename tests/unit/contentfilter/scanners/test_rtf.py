@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from contentfilter.content.scan import scan_document
 from contentfilter.scanners.rtf import object_readings
 from tests.samples.office import doc
 from tests.samples.word import equation
@@ -58,6 +59,10 @@ MACROS = {"office-macro", "office-macro-suspicious"}
         rtf(DOCUMENT[:HALF] + b"\\bin2 " + binascii.unhexlify(DOCUMENT[HALF:][:4]) + DOCUMENT[HALF + 4 :]),
         rtf(DOCUMENT[:HALF] + b"\\bin0 " + DOCUMENT[HALF:]),
         rtf(DOCUMENT[:HALF] + b"\\bin-4 " + DOCUMENT[HALF:]),
+        rtf(DOCUMENT[:1] + b"\\bin" + b"0" * 11 + b" " + DOCUMENT[1:]),
+        rtf(DOCUMENT[:1] + b"\\bin-" + b"0" * 11 + b" " + DOCUMENT[1:]),
+        rtf(DOCUMENT[:2] + b"\\bin" + b"0" * 20 + b"1 " + binascii.unhexlify(DOCUMENT[2:4]) + DOCUMENT[4:]),
+        rtf(DOCUMENT[:18] + b"\\'" + DOCUMENT[18:]),
         rtf(DOCUMENT)[:-3],
         rtf(b"01", head=b"{\\rtf1{\\objdata 02}") + rtf(DOCUMENT),
     ],
@@ -69,6 +74,22 @@ def test_documents_in_objects(data: bytes):
 def test_a_number_behind_bin_is_no_data_for_other_words():
     assert object_readings(b"41\\binfsxn0 42}", 0, 100)[0] == [b"AB"]
     assert object_readings(b"41\\bin2 }}42}", 0, 100)[0] == [b"A}}B"]
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (rtf(b"41\\bin9999999999 " + DOCUMENT), True),
+        (rtf(b"41\\bin" + b"0" * 50 + b"9999999999 " + DOCUMENT), True),
+        (rtf(b"41\\bin" + b"9" * 5000 + b" " + DOCUMENT), True),
+        (b"{\\rtf1 C:\\\\bin9999999999}", False),
+        (b"{\\rtf1{\\pict\\bin999999999 x}}", False),
+    ],
+    ids=["ten digits", "zeros", "beyond numbers", "text", "nine digits"],
+)  # fmt: skip
+def test_binary_data_without_end_is_told(data: bytes, told: bool):
+    result = scan_document("a.rtf", data)
+    assert [one.reason for one in result.unscanned] == ["malformed"] * told
 
 
 def test_equation_that_is_loaded_when_the_document_is_opened():
