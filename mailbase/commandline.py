@@ -14,10 +14,13 @@ from datetime import datetime
 from mailbase import __version__
 from mailbase.config import ConfigError
 from mailbase.config.units import parse_duration
+from mailbase.replies import printable
 from mailbase.vocabulary import Flow
 
 OK, NEGATIVE, USAGE, BAD_CONFIG = 0, 1, 2, 78
 """Exit statuses; 78 is EX_CONFIG of sysexits(3)."""
+LONGEST = 200
+"""Characters of a file's name in a message: it may be anything that was typed."""
 STATUSES = "Exit status: 0 yes or done, 1 no, nothing found, or failed, 2 wrong usage, 78 bad configuration"
 """What help says of them."""
 
@@ -50,8 +53,8 @@ def finish(program: str, command: Callable[[], int], negative: tuple[type[Except
         return 128 + signal.SIGPIPE
     except OSError as error:
         place = error.filename or ("the output" if _output_fails() else "")
-        told = ": ".join(filter(None, (program, str(place), error.strerror or str(error))))
-        print(told, file=sys.stderr)
+        shown = printable(str(place), LONGEST)
+        print(": ".join(filter(None, (program, shown, error.strerror or str(error)))), file=sys.stderr)
         return NEGATIVE
     return status
 

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterable, Iterator
 from typing import Generic, TypeAlias, TypeVar
 
-from mailbase.addresses import MAPPED
+from mailbase.addresses import MAPPED, pack
 from mailbase.replies import printable
 
 T = TypeVar("T")
@@ -47,6 +47,21 @@ def parse_network(text: str) -> tuple[bytes, int]:
     if length >= 96 and packed[:12] == MAPPED:
         return packed[12:], length - 96
     return packed, length
+
+
+def network_named(term: str) -> tuple[bytes, int] | None:
+    """As :func:`parse_network`; None for a term that means something else, such as a user or a domain.
+
+    Raises:
+        ValueError: it begins with an address and is no network; with the message for the operator.
+    """
+    try:
+        return parse_network(term)
+    except ValueError:
+        address, slash, _ = term.strip().partition("/")
+        if slash and pack(address) is not None:
+            raise
+        return None
 
 
 class NetworkTable(Generic[T]):

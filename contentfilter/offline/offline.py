@@ -44,18 +44,34 @@ class Count:
 
 
 def files(paths: Iterable[Path], failed: Callable[[Unreadable], None]) -> Iterator[Path]:
-    """The files at ``paths``, folders with all they hold, in the order of their names."""
+    """The files at ``paths``, folders with all they hold, in the order of their names.
 
-    def problem(error: OSError) -> None:
-        failed(Unreadable(f"{error.filename}: {error.strerror}"))
-
+    A folder without any is told of like one that cannot be read: its name may be a slip.
+    """
     for path in paths:
         if path.is_dir():
-            for folder, folders, names in os.walk(path, onerror=problem):
-                folders.sort()
-                yield from (Path(folder, name) for name in sorted(names) if Path(folder, name).is_file())
+            yield from _files_below(path, failed)
         else:
             yield path
+
+
+def _files_below(top: Path, failed: Callable[[Unreadable], None]) -> Iterator[Path]:
+    empty = True
+
+    def problem(error: OSError) -> None:
+        nonlocal empty
+        empty = False
+        failed(Unreadable(f"{error.filename}: {error.strerror}"))
+
+    for folder, folders, names in os.walk(top, onerror=problem):
+        folders.sort()
+        for name in sorted(names):
+            file = Path(folder, name)
+            if file.is_file():
+                empty = False
+                yield file
+    if empty:
+        failed(Unreadable(f"{top}: no files there"))
 
 
 def is_message(name: str, head: bytes) -> bool:

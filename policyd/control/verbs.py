@@ -201,7 +201,10 @@ class Verbs:
             raise ControlError(str(error)) from error
 
     async def _search(self, term: str) -> dict[tuple[Kind, bytes], dict[str, Any]]:
-        matches = matcher(term)
+        try:
+            matches = matcher(term)
+        except ValueError as error:
+            raise ControlError(str(error)) from error
         found: dict[tuple[Kind, bytes], dict[str, Any]] = {}
         try:
             for kind in KINDS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mailbase.networks import parse_network
+from mailbase.networks import network_named, parse_network
 from policyd.greylist.keys import normal_recipient, normal_sender
 
 Matcher = Callable[[Mapping[str, Any]], bool]
@@ -19,12 +19,12 @@ def matcher(term: str) -> Matcher:
     Arguments:
         term: an IP address or network (entries whose network overlaps with it), a mail address (as sender or
             recipient), a domain (of sender, recipient or identity), or an identity (``spf:example.org``).
+
+    Raises:
+        ValueError: see :func:`mailbase.networks.network_named`.
     """
-    try:
-        wanted = parse_network(term)
-    except ValueError:
-        pass
-    else:
+    wanted = network_named(term)
+    if wanted is not None:
         return lambda entry: any(_overlap(wanted, text) for text in _identities(entry))
     if "@" in term:
         sender, recipient = normal_sender(term), normal_recipient(term)

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from mailbase.control import ControlError
 from mailbase.control.server import Handler
-from mailbase.networks import parse_network
+from mailbase.networks import network_named, parse_network
 from mailbase.store import Row, StoreError
 from policyd.control.pausing import pause
 from policyd.engine.account import clean
@@ -103,7 +103,10 @@ def _term(request: Mapping[str, Any]) -> str:
 def _matcher(term: str) -> Callable[[Mapping[str, Any]], bool]:
     """Says whether a bucket has to do with ``term``."""
     text = term.strip().lower()
-    network = _network(text)
+    try:
+        network = network_named(text)
+    except ValueError as error:
+        raise ControlError(str(error)) from error
 
     def matches(described: Mapping[str, Any]) -> bool:
         subject, label = str(described["subject"]).lower(), str(described["limit"])

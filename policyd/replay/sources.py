@@ -13,6 +13,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import IO, cast
 
+from mailbase.commandline import LONGEST
+from mailbase.replies import printable
 from policyd.replay import decisions
 from policyd.replay.journald import syslog_lines
 from policyd.replay.past import Gap, Line, Recorded
@@ -35,6 +37,10 @@ Progress = Callable[[int], None]
 
 class SourceError(Exception):
     """A file that cannot be read from; the text is for the operator."""
+
+
+def _unusable(path: object, reason: object) -> SourceError:
+    return SourceError(f"{printable(str(path), LONGEST)}: {reason}")
 
 
 @dataclass(slots=True)
@@ -164,7 +170,7 @@ class Sources:
         try:
             written = path.stat().st_mtime
         except OSError as error:
-            raise SourceError(f"{path}: {error.strerror or error}") from error
+            raise _unusable(path, error.strerror or error) from error
         stamps = Stamps(written, self._year)
         file = _File(path, False, written, written)
         begins: float | None = None
@@ -175,7 +181,7 @@ class Sources:
                         head = json.loads(line)
                         return _File(path, True, float(head.get("time", 0)), written, str(head.get("host")))
                 except (ValueError, TypeError) as error:
-                    raise SourceError(f"{path}: {error}") from error
+                    raise _unusable(path, error) from error
             text = line.decode("utf-8", "replace")
             if begins is None and (stamp := stamps.read(text)) is not None:
                 begins, file.host = stamp.time, stamp.host
@@ -240,4 +246,4 @@ def _raw_lines(path: Path, cut: Callable[[], None]) -> Iterator[bytes]:
                 # Still being written, or cut off: what is whole was read.
                 cut()
     except OSError as error:
-        raise SourceError(f"{path}: {error.strerror or error}") from error
+        raise _unusable(path, error.strerror or error) from error

@@ -39,6 +39,8 @@ BAR = 50
 
 def tune_greylist(options: argparse.Namespace) -> int:
     """``policyd tune greylist``: 0 done, 2 the files cannot be used."""
+    # For its mistakes: those of the next line would be ours.
+    load(options.config, options.overrides)
     # What it would do is asked for, also of one that runs as a shadow.
     options.overrides = [*options.overrides, "policyd.greylist.shadow=false"]
     settings = load(options.config, options.overrides)

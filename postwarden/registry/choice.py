@@ -32,6 +32,8 @@ def choose(
     unknown += [
         f"{text} looks after no registered server" for name, text in addresses.items() if name not in known
     ]
+    if not registry.servers:
+        unknown.append("no server is registered; the registry is the file that registry: names")
     return servers, unknown
 
 

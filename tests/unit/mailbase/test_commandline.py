@@ -129,3 +129,10 @@ def test_what_is_no_such_number_is_told(text: str) -> None:
 def test_an_unknown_flow_is_told_with_those_there_are() -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=r"one of submission, .*inbound, got 'inbund'"):
         flow("inbund")
+
+
+def test_names_of_files_reach_the_terminal_as_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ends(FileNotFoundError(errno.ENOENT, "No such file", "\x1b[31mred\n" + "x" * 1000)) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("policyd: ?[31mred?xxx")
+    assert told.endswith("...: No such file\n")

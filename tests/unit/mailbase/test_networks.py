@@ -10,7 +10,7 @@ import random
 import pytest
 
 from mailbase.addresses import pack
-from mailbase.networks import NetworkTable, parse_network
+from mailbase.networks import NetworkTable, network_named, parse_network
 
 
 def packed(text: str) -> bytes:
@@ -139,3 +139,23 @@ def test_no_lookup_takes_more_than_eight_probes_whatever_the_table_holds() -> No
         Counting.probes = 0
         table.lookup(choose.randbytes(16))
         assert 1 <= Counting.probes <= 8
+
+
+@pytest.mark.parametrize(
+    "term", ["anna", "host/mx.example", "inst.example", "a@b", "", "/", "x/24", "1.2.3/24"]
+)
+def test_a_term_that_means_something_else_is_no_network(term: str) -> None:
+    assert network_named(term) is None
+
+
+@pytest.mark.parametrize(
+    "term", ["192.0.2.1/24", "1.2.3.4/33", "1.2.3.4/", "2001:db8::1/32", " 192.0.2.1/24"]
+)
+def test_a_term_that_should_be_a_network_and_is_none(term: str) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        network_named(term)
+
+
+def test_a_term_that_is_a_network() -> None:
+    assert network_named("192.0.2.0/24") == (packed("192.0.2.0"), 24)
+    assert network_named("::1") == (packed("::1"), 128)

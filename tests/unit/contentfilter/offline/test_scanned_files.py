@@ -42,6 +42,16 @@ def test_folders_are_walked_in_order_and_other_things_passed_over(tmp_path):
     assert not problems
 
 
+def test_a_folder_without_files_is_told_of(tmp_path):
+    """A slip of its name must not look like a scan in which nothing was found."""
+    (tmp_path / "empty" / "deeper").mkdir(parents=True)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "a").write_text("x")
+    problems: list[Unreadable] = []
+    assert list(files([tmp_path / "empty", tmp_path / "full"], problems.append)) == [tmp_path / "full" / "a"]
+    assert [str(problem) for problem in problems] == [f"{tmp_path / 'empty'}: no files there"]
+
+
 def test_what_cannot_be_read_is_said_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     descriptors = len(os.listdir("/proc/self/fd"))

@@ -285,6 +285,12 @@ def test_not_everybody_is_allowed_by_a_slip(control: Socket, network: str) -> No
     assert control.bench.decide().reason == "greylist-client-allowed"
 
 
+@pytest.mark.parametrize("verb", ["greylist.show", "greylist.forget"])
+def test_what_should_be_a_network_is_not_taken_for_unknown(control: Socket, verb: str) -> None:
+    with pytest.raises(ControlError, match=r"first address, 192\.0\.2\.0/24"):
+        control.ask(verb, term="192.0.2.1/24")
+
+
 @pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0"])
 def test_not_everybody_is_forgotten_by_a_slip(control: Socket, network: str) -> None:
     control.bench.decide()

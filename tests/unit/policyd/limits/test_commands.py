@@ -125,6 +125,14 @@ def test_a_term_is_needed(socket: Socket, term: Any) -> None:
         socket.rows("limits.show", term=term)
 
 
+@pytest.mark.parametrize("verb", ["limits.show", "limits.forget"])
+def test_what_should_be_a_network_is_not_taken_for_unknown(socket: Socket, verb: str) -> None:
+    with pytest.raises(ControlError, match=r"first address, 192\.0\.2\.0/24"):
+        socket.rows(verb, term="192.0.2.1/24") if verb == "limits.show" else socket.ask(
+            verb, term="192.0.2.1/24"
+        )
+
+
 def test_a_store_that_cannot_tell_is_said(socket: Socket, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_arguments: object) -> None:
         raise StoreError("gone")

@@ -295,6 +295,18 @@ def test_tuning_a_shadow_tells_what_it_would_do(make_gateway: Any, run: Any, tmp
     assert (now["mails"], now["delayed"], now["median_delay"]) == (1, 1, 300.0)
 
 
+def test_a_mistake_in_the_file_is_not_said_to_be_of_a_setting(
+    make_gateway: Any, run: Any, tmp_path: Path
+) -> None:
+    gateway = make_gateway()
+    path = str(gateway.write(tmp_path / "r"))
+    gateway.configuration = "- policyd\n"
+    status, _, errors = run(gateway, "tune greylist", path)
+    assert status == 78
+    assert "c.yaml" in errors
+    assert "--set" not in errors
+
+
 def test_tuning_on_a_terminal(
     make_gateway: Any, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,13 @@ def test_registry_list_prints_one_object_a_line(config, capsys):
     assert ("user", "@inst.example") in entries
 
 
+@pytest.mark.parametrize("command", ["list", "contacts"])
+def test_an_empty_registry_is_told_of(command, config, capsys):
+    config.write_text("{}")
+    assert cli.main(["registry", command, "--config", str(config)]) == 1
+    assert "no server is registered" in capsys.readouterr().err
+
+
 def test_a_domains_own_choices_are_noted(config, capsys):
     assert cli.main(["registry", "list", "--config", str(config), "--kind", "domain"]) == 0
     notes = {row["entry"]: row["note"] for row in rows(capsys)}
