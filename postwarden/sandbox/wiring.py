@@ -100,6 +100,7 @@ def gateway_main(
         "queue_run_delay": "1s",
         "minimal_backoff_time": "1s",
         "maximal_backoff_time": "2s",
+        "transport_retry_time": "1s",
     }
 
 

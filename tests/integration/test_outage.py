@@ -91,7 +91,8 @@ def test_contentfilter_dead(own, outside_of, mark):
     finally:
         own.start_contentfilter()
     assert outside.mx(samples.mail(mark), f"eve@{registered.OPEN_DOMAIN}").code == 250
-    assert own.sink.wait_for(f"{mark}-user".encode(), within=20.0)
+    # Postfix mostly tries again within 2 s; on a busy machine it took half a minute once.
+    assert own.sink.wait_for(f"{mark}-user".encode(), within=90.0)
 
 
 def test_reinjection_port_dead(own, outside_of, mark):
