@@ -166,8 +166,9 @@ def _header_holds(data: Content, at: int, kind: Format) -> bool:
         stored = int.from_bytes(data[at + 8 : at + 12], "little")
         return len(data) >= at + 32 and zlib.crc32(data[at + 12 : at + 32]) == stored
     if kind is RAR4:
-        # The first block is the archive header (0x73); the size is its own.
-        return data[at + 6 : at + 7] == b"\0" and data[at + 9 : at + 10] == b"\x73"
+        # The first block is the archive header (0x73); its size counts the seven octets that tell it.
+        size = int.from_bytes(data[at + 12 : at + 14], "little")
+        return data[at + 6 : at + 7] == b"\0" and data[at + 9 : at + 10] == b"\x73" and size >= 7
     if kind is RAR5:
         size = data[at + 12] if len(data) > at + 12 else 0
         header = data[at + 12 : at + 13 + size]

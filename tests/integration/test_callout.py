@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import ssl
 import subprocess
@@ -22,6 +21,7 @@ from postwarden.sandbox.postfix import PrivatePostfix
 from postwarden.sandbox.sink import Sink
 from postwarden.sandbox.waiting import wait_until
 from tests.integration import certificates
+from tests.samples.noise import noise
 
 DEADLINE = 2.0
 CLIENT_V6 = "IPV6:2001:db8:5::25"
@@ -73,7 +73,7 @@ class Servers:
             while True:
                 connection, _ = self.brabbling.accept()
                 with contextlib.suppress(OSError):
-                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n" + os.urandom(100_000))
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n" + noise(100_000))
                 connection.close()
 
     def targets(self):

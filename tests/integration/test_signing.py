@@ -27,6 +27,7 @@ from postwarden.sandbox.gateway import Gateway, metric
 from postwarden.sandbox.nameserver import Nameserver
 from postwarden.sandbox.sink import CAPABILITIES
 from postwarden.sandbox.waiting import wait_until
+from tests.samples.noise import noise
 
 RELAY = "mx.gateway.example"
 NEW, OTHER = "new.example", "other.example"
@@ -199,7 +200,7 @@ def test_eight_bits_verify_at_a_server_that_does_not_say_it_takes_them(signed, g
 
 
 def test_a_large_mail_verifies(signed, gateway, outside_of, mark):
-    blob = os.urandom(2 << 20)
+    blob = noise(2 << 20)
     attachment = samples.Attachment("big.bin", "application/octet-stream", blob)
     mail = samples.mail(mark, sender="ada@inst.example", attachments=(attachment,))
     sent = outside_of(gateway).mx(

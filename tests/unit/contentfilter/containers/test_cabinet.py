@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 
@@ -12,6 +11,7 @@ from contentfilter.containers.cabinet import MSZIP, CabinetError, read_cabinet, 
 from contentfilter.content.results import ScanResult
 from contentfilter.content.scan import ScanOptions
 from tests.samples.cabinets import cab
+from tests.samples.noise import noise
 from tests.samples.office import docm
 
 from ..scanned import macros, scan
@@ -25,7 +25,7 @@ def reasons(result: ScanResult) -> set[str]:
 
 @pytest.mark.parametrize("method", [0, MSZIP])
 def test_files(method: int):
-    members = {"a.txt": TEXT, "folder/b.doc": docm(), "c": os.urandom(40_000)}
+    members = {"a.txt": TEXT, "folder/b.doc": docm(), "c": noise(40_000)}
     data = b"stub" + cab(members, method)
     found = read_cabinet(data, 4, 10)
     assert [file.name for file in found.files] == list(members)

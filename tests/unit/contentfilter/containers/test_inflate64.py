@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 
 import pytest
@@ -12,6 +11,7 @@ from contentfilter.containers.inflate64 import inflate64
 from contentfilter.containers.zipmember import Expanded
 from contentfilter.content.scan import scan_document
 from tests.samples.archives import Item, archive, item
+from tests.samples.noise import noise
 from tests.samples.office import docm
 
 TEXT = b"".join(b"line %d of a text that repeats itself\n" % number for number in range(3000))
@@ -37,7 +37,7 @@ def bits(*fields: str) -> bytes:
 
 
 @pytest.mark.parametrize("strategy", [zlib.Z_DEFAULT_STRATEGY, zlib.Z_FIXED, zlib.Z_HUFFMAN_ONLY])
-@pytest.mark.parametrize("content", [b"", b"a", b"hello hello hello", TEXT, os.urandom(70_000)], ids=len)
+@pytest.mark.parametrize("content", [b"", b"a", b"hello hello hello", TEXT, noise(70_000)], ids=len)
 @pytest.mark.parametrize("level", [0, 1, 9])
 def test_streams_that_both_read(content: bytes, level: int, strategy: int):
     packed = deflated(content, level, strategy)
@@ -58,7 +58,7 @@ def test_long_match():
 
 def test_far_match():
     """Distance code 31 reaches back 49153 octets and more."""
-    content = os.urandom(50_000)
+    content = noise(50_000)
     stored = b"\x00" + (50_000).to_bytes(2, "little") + (50_000 ^ 0xFFFF).to_bytes(2, "little") + content
     far = bits(FIXED, "0000001", "11111", f"{50_000 - 49_153:014b}"[::-1], END)
     assert bytes(open_(stored + far).data) == content + content[:3]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from contentfilter.containers.libarchive import ArchiveError, Extract, Reader
+from tests.samples.noise import noise
 from tests.samples.written import compressed, written
 
-MEMBERS = {"a.txt": b"some text", "folder/b.bin": os.urandom(5000), "empty": b""}
+MEMBERS = {"a.txt": b"some text", "folder/b.bin": noise(5000), "empty": b""}
 
 
 def never() -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from contentfilter.containers.rar import RarError, read_rar
 from contentfilter.content.scan import ScanOptions
 from mailbase.vocabulary import Unscanned
+from tests.samples.noise import noise
 from tests.samples.office import docm
 from tests.samples.rar import MARK4, MARK5, File, block4, block5, number, rar4, rar5
 
@@ -38,7 +38,7 @@ def test_service_records_hold_content_too(make):
 
 @BOTH
 def test_what_only_repairs_an_archive_is_no_content(make):
-    assert scan(make(File("a", TEXT), File("RR", os.urandom(500), service=True))).parts == 2
+    assert scan(make(File("a", TEXT), File("RR", noise(500), service=True))).parts == 2
 
 
 @BOTH
@@ -60,7 +60,7 @@ def test_locked_headers(make):
 
 @BOTH
 def test_volumes_are_said_to_be_parts(make):
-    result = scan(make(File("a.doc", os.urandom(500), part="after"), File("b.doc", docm()), volume=True))
+    result = scan(make(File("a.doc", noise(500), part="after"), File("b.doc", docm()), volume=True))
     assert macros(result) == {"x/b.doc"}
     assert {item.reason for item in result.unscanned} == {"unsupported"}
 
@@ -135,7 +135,7 @@ def test_size_is_bounded(make, packed: bool):
 
 @BOTH
 def test_behind_a_stub_of_another_kind(make):
-    stub = b"MZ" + os.urandom(5000)
+    stub = b"MZ" + noise(5000)
     assert macros(scan(stub + make(File("a", docm())))) == {"x/a"}
 
 

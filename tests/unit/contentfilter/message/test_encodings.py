@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import quopri
 import random
 import time
@@ -14,6 +13,7 @@ from contentfilter.content.limits import Budget, ScanOptions
 from contentfilter.content.part import Part
 from contentfilter.message import MessageReader, base64text, encodings, oldfiles
 from contentfilter.message.wire import BytesWire
+from tests.samples.noise import noise
 
 
 def base64_of(text: bytes) -> tuple[list[bytes], bool]:
@@ -65,7 +65,7 @@ def test_base64_without_its_padding():
 
 
 def test_base64_with_padding_between_windows():
-    data = os.urandom(1_000_001)
+    data = noise(1_000_001)
     text = base64.b64encode(data[:-1]) + b"\r\n" + base64.b64encode(data) + b"\r\n"
     readings, complete = base64_of(text)
     assert complete

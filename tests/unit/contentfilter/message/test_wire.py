@@ -13,6 +13,7 @@ from contentfilter.content.part import Part
 from contentfilter.message import BytesWire, FileWire, MessageReader, open_wire, unstuff
 from contentfilter.message import wire as wires
 from tests.samples.messages import attachment, message, multipart, text
+from tests.samples.noise import noise
 
 IN_MEMORY = 1 << 20
 
@@ -60,7 +61,7 @@ def test_a_file_is_searched_across_windows(descriptor: int, at: int, needle: byt
 def large(dots: bytes) -> bytes:
     """A stuffed message that is not read at once."""
     body = b"first\r\n" + dots + b"\r\nlast\r\n"
-    return message(multipart(text(body), attachment(os.urandom(IN_MEMORY), "big")))
+    return message(multipart(text(body), attachment(noise(IN_MEMORY), "big")))
 
 
 def contents(data: bytes | int, size: int) -> list[tuple[str, bytes]]:
@@ -83,7 +84,7 @@ def test_a_large_message_in_a_file_reads_like_one_in_memory(descriptor: int, dot
 @pytest.mark.parametrize("size", [100, IN_MEMORY], ids=["small", "large"])
 def test_nobody_looks_for_dots_where_there_are_none(descriptor: int, size: int):
     # The dot shows that nobody has looked.
-    data = message(multipart(text(b"first\r\n.dot\r\n"), attachment(os.urandom(size), "big")))
+    data = message(multipart(text(b"first\r\n.dot\r\n"), attachment(noise(size), "big")))
     os.write(descriptor, data)
     wire = open_wire(descriptor, len(data), dotted=False)
     assert wire.text(0, wire.length) == data
