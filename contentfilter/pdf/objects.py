@@ -6,21 +6,30 @@ look. So a document of a hundred thousand numbers costs little, and no way to wr
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pikepdf
 
+from contentfilter.content.limits import MIB
 from contentfilter.content.part import Content
-from contentfilter.pdf.streams import decode
+from contentfilter.pdf import locks
+from contentfilter.pdf.streams import LIMIT, decode
+from contentfilter.pdf.syntax import telling_names
 
 MAX_OBJECTS = 300_000
 MAX_ITEMS = 300_000
 """Values that are looked at closely in one document."""
-MAX_FORM = 16
+MAX_FORM = 2_000
+"""Names and streams of one form."""
+MAX_PACKED = 32 * MIB
+"""Octets of object streams that are kept for a closer look."""
 _WORDS = re.compile(
-    rb"/(?:JS|JavaScript|Launch|GoToR|GoToE|ImportData|EF|RF|EP|XFA|OnInstantiate|EmbeddedFile|EncryptedPayload)\b"
+    rb"/(?:JS|JavaScript|Launch|GoToR|GoToE|ImportData|EF|RF|EP|XFA|OnInstantiate|EmbeddedFile|EncryptedPayload|ObjStm)\b"
     rb"|/URI (?:\((?:(?i:file|mhtml|search-ms|ms-msdt|ms-officecmd):|\\\\)|<[fF][eE][fF][fF])"
 )
 _ELSEWHERE = re.compile(r"(?:file:|smb:|[a-z]{3,8}://|[\\/]{2})", re.IGNORECASE)
@@ -82,17 +91,39 @@ class Walk:
 
     Arguments:
         allowance: octets that the next file may have.
+        known: digests of files that were handed out of another reading of the document.
         seen: names of what was found, as :func:`~contentfilter.pdf.syntax.telling_names` has them.
+        handed: digests of the files that were handed out.
+        packed: object streams in which such names stand, decoded.
     """
 
     document: pikepdf.Pdf
     allowance: Callable[[], int]
-    seen: set[str] = field(default_factory=set)
-    _files: set[tuple[int, int]] = field(default_factory=set)
+    known: frozenset[bytes] = frozenset()
+    seen: Counter[str] = field(default_factory=Counter)
+    handed: set[bytes] = field(default_factory=set)
+    packed: list[Content] = field(default_factory=list)
+    _files: set[tuple[tuple[int, int], str]] = field(default_factory=set)
+    _untold: list[pikepdf.Stream] = field(default_factory=list)
     _items: int = 0
+    _locked_files: bool = False
+
+    def __post_init__(self) -> None:
+        self._locked_files = self.document.is_encrypted and locks.differ_for_files(self.document)
+
+    def adopt(self, other: Walk) -> None:
+        """Take what a walk over another reading of the document has met as met."""
+        for name, count in other.seen.items():
+            self.seen[name] = max(self.seen[name], count)
+        self.handed |= other.handed
+        self.packed += [content for content in other.packed if content not in self.packed]
 
     def run(self) -> Iterator[Fact | File | Trouble]:
         """What there is, in the order of the objects; each fact may come several times."""
+        yield from self._listed()
+        yield from self._nameless()
+
+    def _listed(self) -> Iterator[Fact | File | Trouble]:
         objects = iter(self.document.objects)
         for number in range(MAX_OBJECTS + 1):
             try:
@@ -113,12 +144,27 @@ class Walk:
 
     def _stream(self, stream: pikepdf.Stream) -> Iterator[Fact | File | Trouble]:
         about = stream.stream_dict
+        if "/First" in about and "/N" in about:
+            yield from self._objects(stream)
         if not _WORDS.search(about.unparse(resolved=True)):
             return
         if about.get("/Type") == pikepdf.Name.EmbeddedFile:
-            self.seen.add("EmbeddedFile")
-            yield from self._file("embedded file", stream)
+            self.seen["EmbeddedFile"] += 1
+            self._untold.append(stream)
+        elif about.get("/Type") == pikepdf.Name.ObjStm:
+            self.seen["ObjStm"] += 1
         yield from self._closely(about)
+
+    def _objects(self, stream: pikepdf.Stream) -> Iterator[Trouble]:
+        """An object stream (7.5.7). Not all in it need be known to qpdf: it goes by their numbers."""
+        content, problem = decode(stream, LIMIT)
+        if problem:
+            yield Trouble(problem, "object stream")
+        if telling_names(content):
+            if sum(map(len, self.packed)) + len(content) > MAX_PACKED:
+                yield Trouble("too-large", "object streams")
+            else:
+                self.packed.append(content)
 
     def _closely(self, thing: pikepdf.Object) -> Iterator[Fact | File | Trouble]:
         """Dictionaries in ``thing``: itself, and those that lie directly in it."""
@@ -140,17 +186,17 @@ class Walk:
     def _dictionary(self, thing: pikepdf.Object) -> Iterator[Fact | File | Trouble]:
         action = str(thing["/S"]) if isinstance(thing.get("/S"), pikepdf.Name) else ""
         if action == "/JavaScript" or "/JS" in thing:
-            self.seen.add("JS")
+            self.seen["JS"] += 1
             yield Fact("pdf-javascript", "script" if action == "/JavaScript" else "script in an action")
         elif "/OnInstantiate" in thing:
             yield Fact("pdf-javascript", "script of a 3D object")
         elif isinstance(script := thing.get("/JavaScript"), pikepdf.Dictionary) and not (
             {"/Names", "/Kids"} & set(script.keys())
         ):
-            self.seen.add("JS")
+            self.seen["JS"] += 1
             yield Fact("pdf-javascript", "script of a form's data")
         if action == "/Launch":
-            self.seen.add("Launch")
+            self.seen["Launch"] += 1
             yield Fact("pdf-launch", "action")
         elif action in ("/GoToR", "/GoToE", "/ImportData", "/URI"):
             target = _target(thing.get("/URI" if action == "/URI" else "/F"))
@@ -159,41 +205,63 @@ class Walk:
         if "/EP" in thing or thing.get("/AFRelationship") == pikepdf.Name.EncryptedPayload:
             yield Fact("pdf-encrypted", "a wrapper around an encrypted document")
         for key in ("/EF", "/RF"):
-            if isinstance(inner := thing.get(key), pikepdf.Dictionary):
-                self.seen.add("EmbeddedFile")
-                yield from self._embedded(thing, inner)
+            inner = thing.get(key)
+            if isinstance(inner, pikepdf.Stream):
+                # Programs take its dictionary.
+                inner = inner.stream_dict
+            if isinstance(inner, pikepdf.Dictionary):
+                self.seen["EmbeddedFile"] += 1
+                yield from self._embedded(thing, inner, key[1:])
         if "/XFA" in thing:
             yield from self._form(thing["/XFA"])
 
-    def _embedded(self, about: pikepdf.Object, inner: pikepdf.Object) -> Iterator[File | Trouble]:
+    def _embedded(
+        self, about: pikepdf.Object, inner: pikepdf.Object, key: str
+    ) -> Iterator[Fact | File | Trouble]:
         """The files of a file specification (7.11.4), related ones too."""
-        given = next((about[key] for key in ("/UF", "/F", "/Desc") if key in about), "")
-        called = str(given) if isinstance(given, (pikepdf.String, str)) else ""
-        for value in inner.as_dict().values():
-            pieces = list(value) if isinstance(value, pikepdf.Array) else [value]
-            for piece in pieces:
-                if isinstance(piece, pikepdf.Stream):
-                    yield from self._file(called or "embedded file", piece)
+        names = _names(about)
+        values = inner.as_dict().values()
+        pieces = [
+            piece for value in values for piece in (value if isinstance(value, pikepdf.Array) else [value])
+        ]
+        streams = [piece for piece in pieces if isinstance(piece, pikepdf.Stream)]
+        # One that leads nowhere may lead to a file in another reading.
+        self.seen += Counter([key] if streams else [])
+        for stream, name in itertools.product(streams, names):
+            yield from self._file(name, stream)
 
-    def _file(self, name: str, stream: pikepdf.Stream) -> Iterator[File | Trouble]:
-        if stream.objgen in self._files:
+    def _file(self, name: str, stream: pikepdf.Stream) -> Iterator[Fact | File | Trouble]:
+        """A file, once for each suffix that it is called by."""
+        end = name.rpartition(".")[2].lower()
+        if (stream.objgen, end) in self._files:
             return
-        self._files.add(stream.objgen)
+        self._files |= {(stream.objgen, end), (stream.objgen, "")}
         try:
+            if self._locked_files or (self.document.is_encrypted and locks.has_own(stream)):
+                yield Fact("pdf-encrypted", "an embedded file with a lock of its own")
             content, problem = decode(stream, self.allowance())
         except ERRORS as error:
             yield Trouble("malformed", f"embedded file: {message(error)}")
             return
-        if content or problem:
-            yield File(name, content, problem)
+        digest = hashlib.blake2b(content, digest_size=16, key=end.encode("utf-8", "replace")[:64]).digest()
+        self.handed.add(digest)
+        if problem or (content and digest not in self.known):
+            yield File(name or "embedded file", content, problem)
+
+    def _nameless(self) -> Iterator[Fact | File | Trouble]:
+        """Embedded files that no specification names, when all of those are known."""
+        for stream in self._untold:
+            yield from self._file("", stream)
 
     def _form(self, value: pikepdf.Object) -> Iterator[Fact | File | Trouble]:
         """An XFA form (12.7.8): one stream of XML, or names and streams in turn."""
         pieces = list(value) if isinstance(value, pikepdf.Array) else [value]
         form = bytearray()
-        for piece in pieces[: 4 * MAX_FORM]:
-            if isinstance(piece, pikepdf.Stream) and piece.objgen not in self._files:
-                self._files.add(piece.objgen)
+        if len(pieces) > MAX_FORM:
+            yield Trouble("too-large", "XFA form")
+        for piece in pieces[:MAX_FORM]:
+            if isinstance(piece, pikepdf.Stream) and (piece.objgen, "") not in self._files:
+                self._files.add((piece.objgen, ""))
                 content, problem = decode(piece, max(0, self.allowance() - len(form)))
                 form += content
                 if problem:
@@ -207,6 +275,15 @@ class Walk:
 def has_script(form: Content) -> bool:
     """Whether an XFA form, in XML, holds a script."""
     return _SCRIPT.search(form) is not None
+
+
+def _names(about: pikepdf.Object) -> list[str]:
+    """What a file specification calls its files; which of its names counts depends on the program."""
+    given = (about.get(key) for key in ("/UF", "/F", "/Unix", "/DOS", "/Mac"))
+    names = dict.fromkeys(str(name) for name in given if isinstance(name, (pikepdf.String, str)))
+    if not names and isinstance(about.get("/Desc"), (pikepdf.String, str)):
+        return [str(about["/Desc"])]
+    return list(names) or [""]
 
 
 def _target(value: pikepdf.Object | str | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 import logging
 import zlib
 
@@ -22,6 +23,8 @@ _SHORT = {
 }  # fmt: skip
 _PICTURES = frozenset({"/DCTDecode", "/JPXDecode", "/CCITTFaxDecode", "/JBIG2Decode"})
 _WHITE = b" \t\r\n\0\f"
+_NOTHING = 16
+"""Octets that a filter may make nothing of."""
 _MAX_LZW = 8 * MIB
 """Octets that the slow decoder of a filter nobody uses any more may give."""
 
@@ -45,18 +48,22 @@ def decode(stream: pikepdf.Stream, limit: int) -> tuple[Content, str]:
     Raises:
         pikepdf.PdfError: it cannot be read at all.
     """
-    filters, predicted = _filters(stream)
+    filters = filters_of(stream)
     data: Content = stream.read_raw_bytes()
     if len(filters) > MAX_FILTERS:
         return b"", "too-large"
     problem = ""
-    for number, name in enumerate(filters):
+    for name, parameters in filters:
         if name in _PICTURES:
             break
-        data, problem = _apply(name, data, limit)
+        size = len(data)
+        data, problem = _apply(name, data, limit, parameters)
+        if not data and not problem and size > _NOTHING:
+            # So much is more than the mark of an end; another program may find a beginning in it.
+            problem = "malformed"
         if problem:
             break
-        if number in predicted and name in ("/FlateDecode", "/LZWDecode"):
+        if parameters.get("/Predictor", 1) not in (0, 1) and name in ("/FlateDecode", "/LZWDecode"):
             # What comes out is no larger than what went in, and that was within the bound.
             return (stream.read_bytes(), "") if len(filters) == 1 else (data, "unsupported")
     if len(data) > limit:
@@ -64,22 +71,23 @@ def decode(stream: pikepdf.Stream, limit: int) -> tuple[Content, str]:
     return data, problem
 
 
-def _filters(stream: pikepdf.Stream) -> tuple[list[str], set[int]]:
-    """The names of the filters, and which of them have a predictor (7.4.4.4)."""
+def filters_of(stream: pikepdf.Stream) -> list[tuple[str, pikepdf.Dictionary]]:
+    """The names of the filters, and the parameters of each (7.4.1)."""
     value, given = stream.get("/Filter"), stream.get("/DecodeParms", stream.get("/DP"))
     names = [value] if isinstance(value, pikepdf.Name) else list(value) if value is not None else []
     parameters = (
         [given] if isinstance(given, pikepdf.Dictionary) else list(given) if given is not None else []
     )
-    predicted = {
-        number
-        for number, item in enumerate(parameters)
-        if isinstance(item, pikepdf.Dictionary) and item.get("/Predictor", 1) not in (0, 1)
-    }
-    return [_SHORT.get(str(name), str(name)) for name in names], predicted
+    return [
+        (
+            _SHORT.get(str(name), str(name)),
+            item if isinstance(item, pikepdf.Dictionary) else pikepdf.Dictionary(),
+        )
+        for name, item in itertools.zip_longest(names, parameters[: len(names)])
+    ]
 
 
-def _apply(name: str, data: Content, limit: int) -> tuple[Content, str]:
+def _apply(name: str, data: Content, limit: int, parameters: pikepdf.Dictionary) -> tuple[Content, str]:
     match name:
         case "/FlateDecode":
             result = inflate(data, 0, len(data), limit, zlib.MAX_WBITS)
@@ -91,7 +99,7 @@ def _apply(name: str, data: Content, limit: int) -> tuple[Content, str]:
         case "/RunLengthDecode":
             return _run_lengths(data, limit)
         case "/LZWDecode":
-            return lzw(data, min(limit, _MAX_LZW))
+            return lzw(data, min(limit, _MAX_LZW), early=parameters.get("/EarlyChange", 1) != 0)
         case "/Crypt":
             return data, ""
         case _:
@@ -108,7 +116,8 @@ _NO_ASCII85 = bytes(set(range(256)) - set(range(33, 118)) - set(b"z"))
 
 
 def _ascii85(data: Content) -> tuple[bytes, str]:
-    text = bytes(data).partition(b"~")[0].translate(None, _NO_ASCII85)
+    # In front of it some write what PostScript has there.
+    text = bytes(data).lstrip(_WHITE).removeprefix(b"<~").partition(b"~")[0].translate(None, _NO_ASCII85)
     try:
         return base64.a85decode(text), ""
     except ValueError:
@@ -130,8 +139,12 @@ def _run_lengths(data: Content, limit: int) -> tuple[bytearray, str]:
     return out, ""
 
 
-def lzw(data: Content, limit: int) -> tuple[bytearray, str]:
-    """LZW as in TIFF (7.4.4.2), with the early change that is the default."""
+def lzw(data: Content, limit: int, early: bool = True) -> tuple[bytearray, str]:
+    """LZW as in TIFF (7.4.4.2).
+
+    Arguments:
+        early: codes become longer one code before they have to, as is the default (7.4.4.3).
+    """
     out = bytearray()
     table: list[bytes] = [bytes((octet,)) for octet in range(256)] + [b"", b""]
     bits, have, width, last = 0, 0, 9, b""
@@ -160,6 +173,6 @@ def lzw(data: Content, limit: int) -> tuple[bytearray, str]:
         if last and len(table) < 4096:
             table.append(last + entry[:1])
         last = entry
-        # One earlier than needed: the encoder is always one entry ahead.
-        width = min(12, (len(table) + 1).bit_length())
+        # The encoder is always one entry ahead.
+        width = min(12, (len(table) + early).bit_length())
     return out, ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
@@ -40,13 +41,19 @@ def _octets(text: str) -> Iterable[bytes]:
 _NO_MORE = rb"(?![^\s()<>\[\]{}/%\0])"
 _ENCRYPT = re.compile(name("Encrypt") + _NO_MORE)
 _ACTION = name("S") + rb"\s{0,20}"
+_BLANK = rb"(?:\s|%[^\r\n]{0,200}[\r\n]){0,20}"
+_REFERENCE = rb"\d{1,10}\s{1,20}\d{1,5}\s{1,20}R"
+"""Where a digit would do, compressed data would tell something, once in some hundred MiB."""
 _TELLING = re.compile(
-    b"(?P<JS>%s|%s)|(?P<Launch>%s)|(?P<EmbeddedFile>%s)"
+    # All begin with a slash, which is looked for first.
+    b"/(?=[#SJEO])(?:(?P<JS>%s|%s)|(?P<Launch>%s)|(?P<EmbeddedFile>%s)|(?P<EF>%s)|(?P<ObjStm>%s))"
     % (
-        _ACTION + name("JavaScript") + _NO_MORE,
-        name("JS") + rb"(?=\s{0,20}[(<\d])",
-        _ACTION + name("Launch") + _NO_MORE,
-        name("EmbeddedFile") + _NO_MORE,
+        (_ACTION + name("JavaScript") + _NO_MORE)[1:],
+        name("JS")[1:] + rb"(?=%s(?:[(<]|%s))" % (_BLANK, _REFERENCE),
+        (_ACTION + name("Launch") + _NO_MORE)[1:],
+        (name("EmbeddedFile") + _NO_MORE)[1:],
+        name("EF")[1:] + rb"(?=%s(?:<<|%s))" % (_BLANK, _REFERENCE),
+        (name("ObjStm") + _NO_MORE)[1:],
     )
 )
 
@@ -116,14 +123,10 @@ def _sections(data: Content) -> Iterator[int]:
                 yield place
 
 
-def telling_names(data: Content) -> set[str]:
-    """Which of ``JS``, ``Launch`` and ``EmbeddedFile`` stand in the file as it is, escaped or not."""
-    found: set[str] = set()
-    for match in itertools.islice(_TELLING.finditer(data), _MAX_NAMES):
-        found.add(match.lastgroup or "")
-        if len(found) == _TELLING.groups:
-            break
-    return found
+def telling_names(data: Content) -> Counter[str]:
+    """How often each of ``JS``, ``Launch``, ``EmbeddedFile``, ``EF`` (the files of a specification) and
+    ``ObjStm`` (a stream of objects) stands in the file as it is, escaped or not."""
+    return Counter(match.lastgroup or "" for match in itertools.islice(_TELLING.finditer(data), _MAX_NAMES))
 
 
 def with_trailer(data: Content) -> bytes:
@@ -137,6 +140,20 @@ def with_trailer(data: Content) -> bytes:
     return b"%s%strailer\n<</Root %d 0 R>>\nstartxref\n0\n%%%%EOF\n" % (data, ours, root)
 
 
-def without_table(data: Content) -> bytes:
-    """``data`` for a reading that trusts no table: qpdf then takes every object it meets."""
-    return b"%s\nstartxref\n0\n%%%%EOF\n" % data
+def without_table(data: Content, packed: Iterable[Content] = ()) -> bytes:
+    """``data`` for a reading that trusts no table: qpdf then takes every object it meets.
+
+    Arguments:
+        packed: what object streams hold, decoded; each becomes an array, whatever it says of its numbers.
+    """
+    ours, number = bytearray(), _free_number(data)
+    for content in packed:
+        ours += b"\n%d 0 obj\n[%s\n]\nendobj" % (number, content)
+        number += 1
+    return b"%s%s\nstartxref\n0\n%%%%EOF\n" % (data, ours)
+
+
+def _free_number(data: Content) -> int:
+    """A number above those of the objects; qpdf takes none that is too high for the size of the file."""
+    numbers = (int(match[1]) for match in itertools.islice(_OBJECT.finditer(data), _MAX_NAMES))
+    return max((number for number in numbers if number < len(data) // 4), default=0) + 1

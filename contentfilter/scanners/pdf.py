@@ -13,7 +13,7 @@ from contentfilter.containers.cfb import MAGIC as OLE
 from contentfilter.content.filename import suffixes
 from contentfilter.content.limits import KIB, MIB
 from contentfilter.content.part import Content, Context, Found, Part
-from contentfilter.pdf import syntax
+from contentfilter.pdf import hybrid, syntax
 from contentfilter.pdf.objects import ERRORS, Fact, File, Trouble, Walk, message
 from contentfilter.pdf.streams import set_bounds
 from contentfilter.scanners.remote import starts_program
@@ -33,7 +33,10 @@ _LAST = 900
 """Of the octets at the end, qpdf looks for the table's place in some more; scanners and mail programs pad."""
 _MAX_WARNINGS = 2_000
 _DAMAGED = ("file is damaged", "error decoding stream data")
+_TWICE = re.compile("duplicated key /(?:EF|F|UF|Filter|DecodeParms|Encrypt|Root|StmF|EFF|CF)\\b")
 _BOMB = "memory limit exceeded"
+_COUNTED = ("EF", "ObjStm")
+"""Names of which each must have been met: beside one file, or object stream, another may be hidden."""
 _CARRIERS = (OLE, b"PK\3\4", b"\x78\x9f\x3e\x22")
 _PICTURE, _PICTURE_AT = (b"\1\0\0\0", b" EMF"), (0, 40)
 
@@ -142,15 +145,34 @@ def _walked(part: Part, document: pikepdf.Pdf, context: Context, damaged: bool =
     walk = Walk(document, context.budget.allowance)
     facts: set[str] = set()
     yield from _told(part, walk, context, facts)
-    hidden = syntax.telling_names(part.data) - walk.seen
-    if hidden:
-        yield from _hidden(part, hidden, context, facts)
+    yield from _hybrid(part, document, walk, context, facts)
+    yield from _hidden(part, walk, context, facts)
     warnings = [str(warning) for warning in itertools.islice(document.get_warnings(), _MAX_WARNINGS)]
     if any(_BOMB in warning for warning in warnings):
         yield part.unscanned("too-large", "PDF: a stream expands to more than is looked at")
     elif not damaged and any(sign in warning for warning in warnings for sign in _DAMAGED):
         # qpdf has put together what it could find; another program may find something else.
         yield part.unscanned("malformed", "PDF: damaged, and repaired for looking into it")
+    elif any(_TWICE.search(warning) for warning in warnings):
+        yield part.unscanned("malformed", "PDF: an entry twice, of which programs differ which one counts")
+
+
+def _hybrid(
+    part: Part, document: pikepdf.Pdf, walk: Walk, context: Context, facts: set[str]
+) -> Iterator[Found]:
+    """What only a stream beside a table lists (7.5.8.4). To qpdf such objects are free, as the table says."""
+    whole = hybrid.preferring_streams(part.data, document)
+    if not whole:
+        return
+    try:
+        other = _open(whole)
+    except (MemoryError, *ERRORS):
+        yield part.unscanned("malformed", "PDF: a table beside another")
+        return
+    with other:
+        second = Walk(other, context.budget.allowance, frozenset(walk.handed))
+        yield from _told(part, second, context, facts)
+        walk.adopt(second)
 
 
 def _told(part: Part, walk: Walk, context: Context, facts: set[str]) -> Iterator[Found]:
@@ -177,22 +199,28 @@ def _told(part: Part, walk: Walk, context: Context, facts: set[str]) -> Iterator
             return
 
 
-def _hidden(part: Part, hidden: set[str], context: Context, facts: set[str]) -> Iterator[Found]:
+def _hidden(part: Part, walk: Walk, context: Context, facts: set[str]) -> Iterator[Found]:
     """What stands in the file and in no object that its tables list, as in an earlier revision; a program
-    that repairs the file may take it."""
+    that repairs the file, or counts objects in streams otherwise, may take it."""
+    names = syntax.telling_names(part.data)
+    for content in walk.packed:
+        names += syntax.telling_names(content)
+    if names.keys() <= walk.seen.keys() and all(names[name] <= walk.seen[name] for name in _COUNTED):
+        return
     try:
-        document = _open(syntax.without_table(part.data))
+        document = _open(syntax.without_table(part.data, walk.packed))
     except (MemoryError, *ERRORS):
         pass  # the names themselves are told
     else:
         with document:
-            walk = Walk(document, context.budget.allowance)
-            yield from _told(part, walk, context, facts)
-            hidden = hidden - walk.seen
+            second = Walk(document, context.budget.allowance, frozenset(walk.handed))
+            yield from _told(part, second, context, facts)
+            walk.adopt(second)
+    hidden = names.keys() - walk.seen.keys()
     for sign, name in (("JS", "pdf-javascript"), ("Launch", "pdf-launch")):
         if sign in hidden and name not in facts:
             yield part.found(name, "in an object that is not in use")
-    if "EmbeddedFile" in hidden:
+    if {"EmbeddedFile", "EF"} & hidden:
         yield part.unscanned("malformed", "PDF: an embedded file that no table lists")
 
 

@@ -25,7 +25,7 @@ LOCKED_OLD = locked("secret", R=4)
 SCRIPT = b"<</S/JavaScript/JS(app.alert\\(1\\))>>"
 
 
-def lzw_encoded(data: bytes) -> bytes:
+def lzw_encoded(data: bytes, early: bool = True) -> bytes:
     # A word is known by the code of all but its last octet, so that long ones cost no more than short ones.
     table: dict[tuple[int, int], int] = {}
     codes, width, word, size = [f"{256:09b}"], 9, -1, 258
@@ -45,7 +45,7 @@ def lzw_encoded(data: bytes) -> bytes:
             table.clear()
             size, width = 258, 9
             continue
-        width = max(width, size.bit_length())
-    codes.append(f"{word:0{width}b}{257:0{max(width, (size + 1).bit_length())}b}")
+        width = max(width, (size - (not early)).bit_length())
+    codes.append(f"{word:0{width}b}{257:0{max(width, (size + early).bit_length())}b}")
     bits = "".join(codes)
     return int(bits + "0" * (-len(bits) % 8), 2).to_bytes((len(bits) + 7) // 8, "big")

@@ -47,8 +47,13 @@ FILTERS = {
     "hexadecimal": (PROGRAM.hex().encode() + b">", b"/Filter/ASCIIHexDecode"),
     "ascii85": (ascii85(PROGRAM), b"/Filter/ASCII85Decode"),
     "ascii85 of flate": (ascii85(zlib.compress(PROGRAM)), b"/Filter[/ASCII85Decode/FlateDecode]"),
+    "ascii85, as PostScript has it": (b" <~" + ascii85(PROGRAM), b"/Filter/ASCII85Decode"),
     "run lengths": (run_lengths(PROGRAM), b"/Filter/RunLengthDecode"),
     "lzw": (lzw_encoded(PROGRAM), b"/Filter/LZWDecode"),
+    "lzw, late": (
+        lzw_encoded(PROGRAM, early=False),
+        b"/Filter[/LZWDecode]/DecodeParms[<</EarlyChange 0>>]",
+    ),
     "identity": (PROGRAM, b"/Filter[/Crypt]/DecodeParms[<</Name/Identity>>]"),
 }
 
@@ -69,6 +74,7 @@ PLACES = {
     "other platform": {4: b"<</EF<</Unix 5 0 R>>/F(a)>>", 5: FILE},
     "related": {4: b"<</F(a)/RF<</F[(x)5 0 R]>>>>", 5: FILE},
     "rich media": {4: b"<</RichMediaContent<</Assets<</Names[(a)<</EF<</F 5 0 R>>>>]>>>>>>", 5: FILE},
+    "stream for a dictionary": {4: b"<</EF 6 0 R/F(a)>>", 5: stream(PROGRAM), 6: stream(b"", b"/F 5 0 R")},
     "no type": {4: b"<</F(a)/E#46<</F 5 0 R>>>>", 5: stream(PROGRAM)},
     "nobody's": {5: FILE},
     "utf-16 name": {4: b"<</UF<feff0061>/EF<</UF 5 0 R>>>>", 5: FILE},
@@ -78,6 +84,42 @@ PLACES = {
 @pytest.mark.parametrize("objects", PLACES.values(), ids=PLACES.keys())
 def test_places_of_an_embedded_file(objects: dict[int, bytes]):
     assert scanned(raw_pdf(objects=objects))[0] == MACROS
+
+
+def test_a_file_of_which_a_filter_makes_nothing_is_malformed():
+    for data, about in ((b">" + b"41" * 20, b"/ASCIIHexDecode"), (b"~>" + b"A" * 20, b"/ASCII85Decode")):
+        assert scanned(raw_pdf(objects={4: stream(data, b"/Type/EmbeddedFile/Filter" + about)})) == (
+            set(),
+            {"malformed"},
+        )
+    for data, about in ((b">", b"/ASCIIHexDecode"), (b"~>", b"/ASCII85Decode"), (b"", b"/FlateDecode")):
+        names, _reasons = scanned(raw_pdf(objects={4: stream(data, b"/Type/EmbeddedFile/Filter" + about)}))
+        assert not names
+
+
+SHELL = stream(b'new ActiveXObject("WScript.Shell").Run("calc")', b"/Type/EmbeddedFile")
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        {4: SHELL, 5: b"<</F(a.js)/EF<</F 4 0 R>>>>"},
+        {4: b"<</F(a.txt)/EF<</F 6 0 R>>>>", 5: b"<</F(a.js)/EF<</F 6 0 R>>>>", 6: SHELL},
+        {4: b"<</UF(a.txt)/F(a.js)/EF<</F 5 0 R>>>>", 5: SHELL},
+        {4: b"<</F(a.txt)/Unix(a.js)/EF<</F 5 0 R>>>>", 5: SHELL},
+    ],
+)
+def test_each_name_of_an_embedded_file_counts(objects: dict[int, bytes]):
+    assert "executable" in scanned(raw_pdf(objects=objects))[0]
+
+
+def test_a_form_in_many_pieces():
+    pieces = {number: stream(b"<a>") for number in range(4, 104)} | {104: stream(b"<script>")}
+    form = b"/AcroForm<</XFA[%s]>>" % b"".join(b"(x)%d 0 R" % number for number in pieces)
+    assert scanned(raw_pdf(form, pieces))[0] == {"pdf-javascript"}
+    assert scanned(raw_pdf(b"/AcroForm<</XFA[%s]>>" % (b"4 0 R " * 2001), {4: stream(b"<a>")}))[1] == {
+        "too-large"
+    }
 
 
 def test_embedded_document_is_named_and_looked_into():

@@ -44,6 +44,31 @@ def test_what_is_restricted_is_scanned_like_any_other(how: dict[str, object]):
     assert reasons == set()
 
 
+FILE_LOCKS = {
+    "another filter": (b"/StrF /StdCF", b"/EFF /Other1"),
+    "none but for files": (b"/StmF /StdCF", b"/EFF  /StdCF"),
+    "a handler's own": (b"/CFM /AESV2", b"/CFM /None "),
+    "filter that is nowhere": (b"/StmF /StdCF", b"/StmF /Nobody"[:12]),
+    "its own": (b"/Type /EmbeddedFile", b"/Filter /Crypt     "),
+    "no lock for tables": (b"/Type /EmbeddedFile", b"/Type /XRef        "),
+    "no lock for metadata": (b"/Type /EmbeddedFile", b"/Type /Metadata    "),
+}
+
+
+@pytest.mark.parametrize(("old", "new"), FILE_LOCKS.values(), ids=FILE_LOCKS.keys())
+def test_embedded_file_that_is_locked_otherwise_than_the_document(old: bytes, new: bytes):
+    lock = pikepdf.Encryption(user="", owner="owner", R=4)
+    whole = pdf(lambda d: attach(d, "a.bin", b"x" * 50), lock, compress_streams=False)
+    assert scanned(whole) == ({"pdf-owner-restricted"}, set())
+    assert whole.count(old) == 1
+    names, reasons = scanned(whole.replace(old, new))
+    # Where the filter of strings is gone, the name is any.
+    assert names - {"name-mismatch"} == {"pdf-owner-restricted", "pdf-encrypted"}
+    assert reasons == {"encrypted"}
+    # Without embedded files there is nothing that it could lock.
+    assert "pdf-encrypted" not in scanned(locked("", R=4).replace(old, new))[0]
+
+
 PACKED = pdf(
     lock=pikepdf.Encryption(user="secret", owner="o"),
     object_stream_mode=pikepdf.ObjectStreamMode.generate,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 
 import pytest
 
@@ -135,9 +136,16 @@ def test_which_files_are_taken_for_pdf():
 
 
 def test_names_that_tell():
-    assert telling_names(b"/JS (x)/S/La#75nch /EmbeddedFile") == {"JS", "Launch", "EmbeddedFile"}
-    assert telling_names(b"/#53 /JavaScript/JS/") == {"JS"}
-    assert telling_names(b"/JSON(x)/S/Launcher/Launch/EmbeddedFiles/JavaScript/S/JavaScripts /JS/") == set()
+    assert set(telling_names(b"/JS (x)/S/La#75nch /EmbeddedFile")) == {"JS", "Launch", "EmbeddedFile"}
+    assert telling_names(b"/EF<</EF%a\n 1 0 R/EF 1/EFF 1 0 R/#45F<<>>/ObjStm/Objstm") == {
+        "EF": 3,
+        "ObjStm": 1,
+    }
+    assert set(telling_names(b"/JS 1 0 R/JS 12")) == {"JS"}
+    assert set(telling_names(b"/#53 /JavaScript/JS/")) == {"JS"}
+    assert (
+        telling_names(b"/JSON(x)/S/Launcher/Launch/EmbeddedFiles/JavaScript/S/JavaScripts /JS/") == Counter()
+    )
 
 
 def test_encrypted_revisions_of_no_document():
