@@ -202,6 +202,27 @@ def test_file_in_a_card(line: bytes):
         assert "executable" in found(end.join(lines))
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"ATTACH;FILENAME=a.txt;X-FILENAME=a.js;ENCODING=BASE64;VALUE=BINARY:%s",
+        b'ATTACH;ENCODING=BASE64;X-APPLE-FILENAME = "a.js";FILENAME=a.txt:%s',
+        b"ATTACH;FILENAME=a.js:data:text/plain;base64,%s",
+        b"ATTACH;X-A=" + b"x" * 5000 + b";ENCODING=BASE64;FILENAME=a.js:%s",
+        b"ATTACH;FILENAME=a.js;ENCODING = BASE64 :%s",
+        b"ATTACH;FILENAME=a.js;VALUE=BINARY:%s",
+        b"ATTACH;FILENAME=a.js;ENCODING=BASE64:%s:QUFB",
+    ],
+)
+def test_parameters_as_programs_read_them(line: bytes):
+    text = line % base64.b64encode(SCRIPT)
+    for end in (b"\r\n", b"\r\r\n", b"\r"):
+        folded = end.join(
+            [b"BEGIN:VCALENDAR", b"BEGIN:VEVENT", text[:70], b" " + text[70:], b"END:VEVENT", b""]
+        )
+        assert "executable" in found(folded)
+
+
 def test_picture_in_a_card_that_is_an_archive_as_well():
     picture = PNG + plain_zip({"a.exe": PROGRAM})
     assert "executable" in found(invitation(picture, "logo.png"))

@@ -37,6 +37,31 @@ def test_an_attachment_has_its_long_name_where_there_is_one():
     assert names == {"SHORT~1.DOC": DOCUMENT, "two.txt": b"two"}
 
 
+START, SCRIPT = made.attribute(0x9002, bytes(14)), made.attribute(0x800F, b"var a = 1;")
+SHORT, OTHER = made.attribute(0x8010, b"a.js\0"), made.attribute(0x8010, b"a.txt\0")
+
+
+def properties(*names: tuple[int, bytes]) -> bytes:
+    items = [made.binary(number, name + b"\0" * (number != 0x3701), 0x1E) for number, name in names]
+    return made.attribute(0x9005, made.properties(*items))
+
+
+NAMES = {
+    "long beside": (START, SHORT, SCRIPT, properties((0x3707, b"a.txt"))),
+    "behind": (START, SCRIPT, properties((0x3707, b"a.txt")), SHORT),
+    "shown": (START, OTHER, SCRIPT, properties((0x3001, b"a.js"))),
+    "transport": (START, OTHER, made.attribute(0x9001, b"a.js\0"), SCRIPT),
+    "long, twice": (START, SCRIPT, properties((0x3707, b"a.js"), (0x3707, b"a.txt"))),
+    "of two contents": (START, OTHER, made.attribute(0x800F, b"hello"), SHORT, SCRIPT),
+    "in properties": (START, SHORT, properties((0x3701, b"var a = 1;"), (0x3707, b"a.txt"))),
+}
+
+
+@pytest.mark.parametrize("attributes", NAMES.values(), ids=NAMES.keys())
+def test_of_several_names_the_worst_counts(attributes: tuple[bytes, ...]):
+    assert parts(made.tnef(*attributes, START, made.attribute(0x800F, b"next")))["a.js"] == b"var a = 1;"
+
+
 def test_bodies_are_handed_out():
     stream = made.tnef(
         made.attribute(0x800C, b"plain", 1),
