@@ -55,6 +55,7 @@ class ExceptionsCheck:
             deny = _OURSELVES if request.stage is Stage.DATA and origin.flow in _OWN else _NOBODY
         elif origin.flow is Flow.UPSTREAM:
             deny = _BEHIND_RELAYS
+        past: tuple[Rule, ...] = ()
         while True:
             rule = self._rules.match(
                 origin.address,
@@ -64,6 +65,7 @@ class ExceptionsCheck:
                 request.sasl_username,
                 context.now,
                 deny=deny,
+                past=past,
             )
             if rule is None:
                 return _NONE
@@ -74,7 +76,8 @@ class ExceptionsCheck:
                 spared = rule.named is Named.CLIENT and self._is_exempt(recipient)
                 if _concerns(rule, origin) and not spared:
                     return suspension(rule.named, rule.what, self._suspended)
-                deny -= {Named.CLIENT}
+                # Of what else is said of its address, or of a network around it, it takes nothing back.
+                past += (rule,)
                 continue
             if late:
                 deny = _NOBODY

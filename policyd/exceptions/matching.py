@@ -82,6 +82,7 @@ class Rules:
         now: float,
         *,
         deny: frozenset[Named] = frozenset(Named),
+        past: tuple[Rule, ...] = (),
     ) -> Rule | None:
         """The rule that applies, or None.
 
@@ -93,31 +94,42 @@ class Rules:
             user: SASL login name; empty without one.
             now: seconds since the epoch.
             deny: kinds of which a deny counts.
+            past: rules to look past, as if they were not there.
         """
         best: Rule | None = None
         best_weight = -1
-        for rule in self._candidates(address, name, sender, recipient, user, now):
+        for rule in self._candidates(address, name, sender, recipient, user, now, past):
             if rule.weight > best_weight and (rule.effect is not _DENY or rule.named in deny):
                 best, best_weight = rule, rule.weight
         return best
 
     def _candidates(
-        self, address: bytes | None, name: str, sender: str, recipient: str, user: str, now: float
+        self,
+        address: bytes | None,
+        name: str,
+        sender: str,
+        recipient: str,
+        user: str,
+        now: float,
+        past: tuple[Rule, ...],
     ) -> Iterator[Rule]:
-        if address is not None and (rule := self._client(address, now)):
+        first = self._first
+        if address is not None and (rule := self._client(address, now, past)):
             yield rule
-        if self._names and name != "unknown" and (rule := self._first(self._names, _domains(name), now)):
+        if self._names and name != "unknown" and (rule := first(self._names, _domains(name), now, past)):
             yield rule
-        if self._senders and sender and (rule := self._first(self._senders, _forms(sender), now)):
+        if self._senders and sender and (rule := first(self._senders, _forms(sender), now, past)):
             yield rule
-        if self._recipients and recipient and (rule := self._first(self._recipients, _forms(recipient), now)):
+        if self._recipients and recipient and (rule := first(self._recipients, _forms(recipient), now, past)):
             yield rule
-        if self._users and user and (rule := self._live(self._users.get(user.lower()), now)):
+        if self._users and user and (rule := first(self._users, (user.lower(),), now, past)):
             yield rule
 
-    def _first(self, table: dict[str, Rule], forms: tuple[str, ...], now: float) -> Rule | None:
+    def _first(
+        self, table: dict[str, Rule], forms: tuple[str, ...], now: float, past: tuple[Rule, ...]
+    ) -> Rule | None:
         for form in forms:
-            if (rule := self._live(table.get(form), now)) is not None:
+            if (rule := self._live(table.get(form), now)) is not None and rule not in past:
                 return rule
         return None
 
@@ -127,15 +139,17 @@ class Rules:
             return None
         return rule
 
-    def _client(self, address: bytes, now: float) -> Rule | None:
+    def _client(self, address: bytes, now: float, past: tuple[Rule, ...]) -> Rule | None:
         found = self._live(self._addresses.get(address), now)
-        if found is None and self._networks:
+        if found is not None and found not in past:
+            return found
+        if self._networks:
             bits, number = 8 * len(address), int.from_bytes(address)
             for length in self._lengths[bits]:
                 rule = self._networks.get((bits, length, number >> (bits - length)))
-                if rule is not None and (found := self._live(rule, now)) is not None:
-                    break
-        return found
+                if rule is not None and (found := self._live(rule, now)) is not None and found not in past:
+                    return found
+        return None
 
     def _enter(self, rule: Rule) -> None:
         """Put a rule where it is looked for."""

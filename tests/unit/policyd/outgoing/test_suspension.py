@@ -113,3 +113,19 @@ def test_it_ends_by_itself(bench: Any) -> None:
     assert bench.action(**ADA) == "450"
     bench.clock.advance(61)
     assert bench.action(**ADA) == "OK"
+
+
+@pytest.mark.parametrize(("what", "named"), [("198.51.0.0/16", None), ("sender.example", Named.CLIENT)])
+def test_it_does_not_hide_what_else_is_said_of_its_address(
+    bench: Any, what: str, named: Named | None
+) -> None:
+    suspend(bench, WIDE, Named.CLIENT)
+    bob = {"client_address": SYSTEM, "sasl_username": "bob", "recipient": FOREIGN}
+    assert bench.action(**bob) == "OK"
+    Deferred.fromCoroutine(bench.book.put(rule_of(what, Effect.DENY, named, by="root")))
+    assert bench.action(**bob) == "554"
+    assert bench.action(client_address=SYSTEM, recipient=FOREIGN) == "450"
+    Deferred.fromCoroutine(bench.book.put(rule_of(what, Effect.ALLOW, named, by="root")))
+    decision = bench.decide(**bob)
+    assert (decision.action, decision.facts[0].effect) == ("accept", Effect.ALLOW)
+    assert bench.action(client_address=SYSTEM, recipient=FOREIGN) == "450"
