@@ -9,8 +9,8 @@ for i, key in ipairs(KEYS) do
   local row = redis.call('GET', key)
   local full = row and tonumber(string.match(row, '^%[([^,]+),'))
   if full and math.ceil(full) > now then
-    if full > now + depth then
-      full = full <= now + depth + SKEW and now + depth or now
+    if full > now + depth and full <= now + depth + SKEW then
+      full = now + depth
     end
     full = full - tonumber(ARGV[at + 3]) * interval
     if full > now then

@@ -71,8 +71,17 @@ def stand(full_at: float, cost: int, rate: Rate, now: float) -> Standing:
 
 
 def put_back(full_at: float, cost: int, rate: Rate, now: float) -> float:
-    """When a bucket will be full again that gets ``cost`` units back; ``now`` or before if it is full."""
-    return _held(full_at, rate.depth, now) - cost * rate.interval
+    """When a bucket will be full again that gets ``cost`` units back; ``now`` or before if it is full.
+
+    Arguments:
+        rate: by which they were taken. The limit may have been made larger since, and be used by more than
+            that bucket ever held: nothing of it comes back but ``cost``. Whether the clock was set back is
+            for :func:`stand` to see.
+    """
+    emptiest = now + rate.depth
+    if emptiest < full_at <= emptiest + SKEW:
+        full_at = emptiest
+    return max(full_at, now) - cost * rate.interval
 
 
 def _held(full_at: float, depth: float, now: float) -> float:

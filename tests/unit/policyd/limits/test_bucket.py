@@ -62,7 +62,15 @@ def test_a_clock_set_back_or_a_smaller_limit_holds_nobody(rate: Rate, used: int)
     standing = stand(full_at, rate.burst, rate, NOW)
     assert standing.passed
     assert standing.full_at == pytest.approx(NOW + rate.depth)
-    assert put_back(full_at, 1, rate, NOW) <= NOW
+    assert stand(put_back(full_at, 1, rate, NOW), rate.burst, rate, NOW).passed
+
+
+@pytest.mark.parametrize("larger", [Rate(1000, 86400.0, 1000), Rate(60, 3600.0, 600)])
+def test_of_a_limit_made_larger_nothing_comes_back_but_what_was_taken(larger: Rate) -> None:
+    before = fill(HOURLY, 1)
+    used = stand(fill(larger, 500, full_at=before), 0, larger, NOW).used
+    left = stand(put_back(fill(larger, 500, full_at=before), 1, HOURLY, NOW), 0, larger, NOW).used
+    assert left == pytest.approx(used - HOURLY.interval / larger.interval)
 
 
 @pytest.mark.parametrize("ahead", [0.5, 59.0])
