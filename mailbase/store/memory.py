@@ -23,5 +23,6 @@ class Memory(Protocol):
     def put(self, key: bytes, row: Row) -> Awaitable[None] | None:
         """Insert or replace: all columns in order, and ``expires`` (seconds since the epoch)."""
 
-    def delete(self, key: bytes) -> Awaitable[None] | None:
-        """Delete; nothing happens if there is none."""
+    def delete(self, key: bytes) -> Awaitable[bool] | None:
+        """Delete; nothing happens if there is none. What has to be awaited says whether there was one: of
+        several nodes that do so at once, one hears that there was."""

@@ -302,6 +302,6 @@ class Lessons:
             await _done(self._tokens.delete(key))
 
 
-async def _done(waiting: Awaitable[None] | None) -> None:
+async def _done(waiting: Awaitable[object] | None) -> None:
     if waiting is not None:
         await waiting

@@ -88,8 +88,9 @@ class Charges:
         asks = _read(await _there(self._table.get(key, now)))
         if not asks:
             return False
-        await _there(self._table.delete(key))
-        if not refund:
+        was_there = await _there(self._table.delete(key))
+        if not refund or was_there is False:
+            # Or another has refunded it meanwhile: another node, or who refused it at the end of its data.
             return False
         await _there(self._limits.give_back(asks, now))
         for ask in asks:

@@ -78,7 +78,7 @@ class Limits(Protocol):
     def give_back(self, asks: Sequence[Ask], now: float) -> Awaitable[None] | None:
         """Put back what was taken (:func:`policyd.limits.bucket.put_back`); a full bucket stays full."""
 
-    def forget(self, key: bytes) -> Awaitable[None] | None:
+    def forget(self, key: bytes) -> Awaitable[object] | None:
         """Fill a bucket."""
 
     def pages(self, now: float) -> AsyncIterator[Page]:

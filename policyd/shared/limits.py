@@ -51,7 +51,7 @@ class RedisLimits:
             args += (repr(ask.rate.interval), repr(ask.rate.depth), ask.cost, _rest(ask))
         await self._client.run(GIVE_BACK, [self._name(ask.key) for ask in asks], args)
 
-    def forget(self, key: bytes) -> Deferred[None]:
+    def forget(self, key: bytes) -> Deferred[bool]:
         """See :class:`policyd.limits.ledger.Limits`."""
         return self._table.delete(key)
 

@@ -59,12 +59,12 @@ class RedisTable:
             return self._client.call(b"SET", name, value)
         left = int(expires - self._clock.seconds())
         if left <= 0:
-            return self.delete(key)
+            return self.delete(key).addCallback(lambda _there: None)
         return self._client.call(b"SET", name, value, b"EX", left)
 
-    def delete(self, key: bytes) -> Deferred[None]:
+    def delete(self, key: bytes) -> Deferred[bool]:
         """See :class:`mailbase.store.Memory`."""
-        return self._client.call(b"UNLINK", self.naming.name(key))
+        return self._client.call(b"UNLINK", self.naming.name(key)).addCallback(bool)
 
     async def pages(self, now: float) -> AsyncIterator[list[tuple[bytes, Row]]]:
         """All rows, as key and all columns and ``expires``, some at a time.
