@@ -72,12 +72,14 @@ class Reputation:
         return self._lately(await row, now)
 
     def _lately(self, row: Row | None, now: float) -> Past:
-        past = _past(row)
-        since = now - self.remember
+        past, remember = _past(row), self.remember
+        # What lies further ahead than that was noted by a clock that was wrong, and would be held against the
+        # network for as long as it was.
+        trapped = abs(now - past.trapped) < remember
         return Past(
-            past.trapped if past.trapped > since else 0,
-            past.traps if past.trapped > since else 0,
-            past.refused if past.refused > since else 0,
+            past.trapped if trapped else 0,
+            past.traps if trapped else 0,
+            past.refused if abs(now - past.refused) < remember else 0,
         )
 
     def trapped(self, address: bytes) -> None:

@@ -58,8 +58,8 @@ class History(NamedTuple):
     since: int = 0
 
     def faded(self, now: float) -> History:
-        """What is left of it."""
-        share = 0.5 ** (max(0.0, now - self.at) / HALF_LIFE)
+        """What is left of it; by a clock that was set back since, as if it had gone on."""
+        share = 0.5 ** (abs(now - self.at) / HALF_LIFE)
         return self._replace(spam=self.spam * share, ham=self.ham * share, at=int(now))
 
     def bad(self, now: float) -> bool:
@@ -84,7 +84,7 @@ class History(NamedTuple):
         """
         old = self.faded(now)
         new = old._replace(spam=old.spam + spam, ham=old.ham + (0.0 if spam else 1.0))
-        if not new.since or new.bad(now):
+        if not new.since or new.since > now or new.bad(now):
             return new._replace(since=int(now))
         return new
 

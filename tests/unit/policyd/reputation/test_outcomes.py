@@ -136,6 +136,18 @@ def test_much_mail_in_a_short_time_makes_no_good_name(world: World) -> None:
     assert world.facts() == []
 
 
+def test_a_clock_that_was_set_back_makes_no_name_last_longer(world: World) -> None:
+    world.bench.clock.advance(365 * DAY)
+    world.mail(9.0, "tag", mails=10)
+    world.bench.clock.advance(-DAY)
+    assert world.facts() == ["spam-network"]
+    world.bench.clock.advance(-364 * DAY)
+    assert world.facts() == []
+    world.mail(0.0, mails=100)
+    world.bench.clock.advance(LONG + 10)
+    assert world.facts() == ["good-network"]
+
+
 def test_who_writes_to_a_spamtrap_has_no_good_name(world: World) -> None:
     world.mail(0.0, mails=100)
     world.bench.clock.advance(LONG)

@@ -82,6 +82,21 @@ def test_a_mail_to_a_trap_is_held_against_the_network_for_a_time(world: Any) -> 
     assert world.metrics.facts["reputation", "spamtrap"] == 3
 
 
+def test_a_clock_that_was_set_back_holds_it_against_nobody_for_longer(world: Any) -> None:
+    other = {"recipient": "person@inst.example", "client_address": NETWORK + "200"}
+    world.clock.advance(365 * 86400)
+    mail(world, TRAP)
+    Traps(world.reputation, lambda ticket: None).reported(mail(world, TRAP), _report("reject"), True)
+    world.clock.advance(-3600)
+    assert world.action(**other) == "554"
+    assert world.reputation.of(bytes((198, 18, 7, 1))).refused
+    world.clock.advance(-365 * 86400)
+    assert world.action(**other) == "DEFER_IF_PERMIT"
+    assert world.reputation.of(bytes((198, 18, 7, 1))) == Past()
+    mail(world, TRAP)
+    assert world.action(**other) == "554"
+
+
 def test_an_ipv6_network(world: Any) -> None:
     mail(world, TRAP, client_address="2001:db8:9::1")
     assert world.action(recipient="p@inst.example", client_address="2001:db8:9::2:3") == "554"
