@@ -268,7 +268,7 @@ class Callouts:
         return now + max(left / (after + 1), left - after * self._terms.connect_timeout)
 
     async def _talk(self, lane: Lane, name: str, place: Place, script: Script, until: float) -> Outcome:
-        """One address; once more without TLS if that is what fails."""
+        """One address; once more without TLS if that is what fails, or for who exists if it hung up."""
         clock, connect = self._clock, self._terms.connect_timeout
         if 0.0 <= clock.seconds() - lane.tls_failed < PLAIN:
             script = _plain(script)
@@ -276,9 +276,13 @@ class Callouts:
         if outcome.handshake_failed:
             lane.tls_failed = clock.seconds()
             if clock.seconds() < until:
-                outcome = await self._dial(
-                    place.host, place.port, _plain(script), name, connect=connect, until=until
-                )
+                script = _plain(script)
+                outcome = await self._dial(place.host, place.port, script, name, connect=connect, until=until)
+        if _hung_up_early(script, outcome) and clock.seconds() < until:
+            # Many do behind a refusal, above all those that refuse us and not the recipient.
+            rest = replace(script, recipients=script.controls[:1], controls=script.controls[1:], probe=b"")
+            more = await self._dial(place.host, place.port, rest, name, connect=connect, until=until)
+            outcome = replace(outcome, replies=outcome.replies + more.replies)
         return outcome
 
     def _judge(self, lane: Lane, name: str, answered: bool, failure: str) -> None:
@@ -435,6 +439,17 @@ class _Flight:
         self.called = False
         self.forgotten = False
         self.waiters: list[Deferred[Result]] = []
+
+
+def _hung_up_early(script: Script, outcome: Outcome) -> bool:
+    """Whether a server that refused a recipient said nothing of those who exist."""
+    replies = outcome.replies
+    return (
+        bool(script.controls)
+        and bool(outcome.failure)
+        and len(replies) == len(script.recipients)
+        and result_of(replies[-1]) is Result.UNKNOWN
+    )
 
 
 def _plain(script: Script) -> Script:

@@ -139,6 +139,9 @@ class Conversation:
             return self.fail(str(problem))
         if not replies:
             return []
+        if len(replies) == 2 and replies[1].code == 421 and self._stage is _Stage.RCPT:
+            # It has had enough (RFC 5321 3.8), which may be read together with its last answer.
+            return [*self._reply(replies[0]), *self.fail(str(replies[1]), replies[1])]
         if len(replies) > 1:
             return self.fail("replies without a command")
         return self._reply(replies[0])

@@ -145,6 +145,17 @@ def test_what_was_answered_before_the_end_is_known() -> None:
     assert [reply.code for reply in talk.outcome.replies] == [250]
 
 
+@pytest.mark.parametrize("answer", [b"550 no\r\n", b"250 ok\r\n"])
+def test_an_answer_counts_also_where_it_is_read_together_with_a_goodbye(answer: bytes) -> None:
+    whole = answer + b"421 too many errors\r\n"
+    for pieces in [(whole,), *_splits(whole)]:
+        talk = Talk(CONTROL).hear(*PLAIN, *pieces)
+        assert [reply.code for reply in talk.outcome.replies] == [int(answer[:3])]
+        assert talk.outcome.failure == "421 too many errors"
+    assert Talk().hear(*PLAIN[:2], b"250 ok\r\n421 x\r\n").outcome.failure == "replies without a command"
+    assert Talk().hear(*PLAIN, b"250 ok\r\n421 x\r\n421 x\r\n").outcome.replies == ()
+
+
 def test_non_ascii_needs_smtputf8() -> None:
     script = Script("mx.gate.example", ("<jörg@b.example>".encode(),), smtputf8=True)
     lacking = Talk(script).hear(*PLAIN[:2])

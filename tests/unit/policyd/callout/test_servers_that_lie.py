@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+
+from policyd.callout.conversation import Outcome
+from policyd.callout.result import Result
 
 from ..callouts import ADA, ALL, CATCH_ALL, DOWN, KNOWN, TEMPORARY, UNKNOWN, World, replies, terms
 
@@ -70,9 +74,49 @@ def test_one_that_it_cannot_tell_of_does_not_speak_for_a_server_that_refused_ano
     assert "event=callout-existing-closed" not in bench.stream.getvalue()
 
 
-def test_a_server_that_hangs_up_behind_its_refusal_is_believed(world: World) -> None:
-    world.answers["192.0.2.41"] = replies("550 no such user")
-    assert world.ask("someone@sure.example") is UNKNOWN
+HUNG_UP = replace(replies("550 no"), failure="connection lost: closed")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "result"),
+    [
+        # It does so to us, whoever is asked for; or would not, if it knew the recipient.
+        ([HUNG_UP, HUNG_UP], TEMPORARY),
+        ([replies("250 ok")], UNKNOWN),
+        ([replies("550 no", "250 ok")], UNKNOWN),
+        # It tells nothing more.
+        ([DOWN], UNKNOWN),
+        ([replace(DOWN, replies=(), stage="banner")], UNKNOWN),
+    ],
+)
+def test_a_server_that_hangs_up_behind_its_refusal_is_asked_once_more_for_who_exists(
+    world: World, seconds: list[Outcome], result: Result
+) -> None:
+    said = iter([HUNG_UP, *seconds])
+    world.answers["192.0.2.41"] = lambda call: next(said)
+    assert world.ask("someone@sure.example") is result
+    assert [(call.script.recipients, call.script.controls) for call in world.calls] == [
+        ((b"<someone@sure.example>",), [b"<ada@sure.example>", b"<eve@sure.example>"]),
+        ([b"<ada@sure.example>"], [b"<eve@sure.example>"]),
+    ]
+    assert world.metrics.existing_refused == (result is TEMPORARY)
+
+
+@pytest.mark.parametrize("first", ["250 ok", "450 later", "550 5.7.1 not you"])
+def test_whoever_hangs_up_behind_another_answer_is_not_asked_again(world: World, first: str) -> None:
+    world.answers["192.0.2.41"] = replace(replies(first), failure="connection lost: closed")
+    world.ask("someone@sure.example")
+    assert len(world.calls) == 1
+
+
+def test_without_an_address_to_ask_for_or_time_a_refusal_is_believed(world: World) -> None:
+    world.answers["192.0.2.41"] = world.answers["192.0.2.40"] = HUNG_UP
+    assert world.ask("someone@lone.example") is UNKNOWN
+    world.delay = world.settings.policyd.callout.deadline
+    results = world.start("someone@sure.example", seconds=60)
+    world.clock.advance(world.delay)
+    assert results == [UNKNOWN]
+    assert len(world.calls) == 2
 
 
 def test_without_an_existing_address_the_server_is_believed(world: World) -> None:
