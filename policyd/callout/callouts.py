@@ -96,6 +96,13 @@ class Callouts:
         """Go on with other settings; what is under way ends by the old ones where it has them already."""
         self._terms = terms = settings.policyd.callout
         self._breaker = BreakerTerms(terms.failures, terms.failure_time, terms.pause)
+        self._results.lives = {
+            Result.KNOWN: terms.positive,
+            Result.CATCH_ALL: terms.positive,
+            Result.UNKNOWN: terms.negative,
+            Result.UNFIT: terms.negative,
+            Result.TEMPORARY: terms.temporary,
+        }
         self._hello = settings.identity.hostname
         own = {} if self._own is None else {"own": self._own}
         self._servers = Servers(settings, self._resolver, **own)

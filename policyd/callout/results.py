@@ -7,7 +7,7 @@ however many results there are and wherever they are kept, and what is under way
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple, TypeAlias
@@ -27,6 +27,8 @@ CALLOUTS = TableSpec(
 KEY_SIZE = 16
 REMEMBERED = 4_000
 """Recipients whose keys are remembered."""
+SKEW = 60.0
+"""Seconds by which a result may seem to live longer than it should: the clocks of two nodes differ."""
 GENERATION_LIFE = 2 * 86400
 """Seconds; longer than any result lives."""
 _RESULTS: dict[object, Result] = {result.value: result for result in Result}
@@ -61,6 +63,10 @@ class Results:
     memory: the table :data:`CALLOUTS`.
     generations: makes new ones.
 
+    Attributes:
+        lives: seconds that each result lives at most; replaced at a reload. What is to live longer was noted
+            before the clock was set back, or the life made shorter, and is not known any more.
+
     Raises (all methods, at once or when awaited):
         StoreError: neither an answer nor a place to remember at the moment.
     """
@@ -70,6 +76,7 @@ class Results:
     ) -> None:
         self._memory = memory
         self._generations = generations
+        self.lives: Mapping[Result, float] = {}
 
     def find(self, domain: str, local: str, now: float) -> Known | Awaitable[Known]:
         """What is known.
@@ -82,14 +89,25 @@ class Results:
         keys = _keys(domain, local)
         generation, address = get(keys.generation, now), get(keys.address, now)
         if not _is_here(generation) or not _is_here(address):
-            return self._find_later([generation, address, get(keys.server, now)])
+            return self._find_later([generation, address, get(keys.server, now)], now)
         # The usual case, and the only one that is worth some haste.
         number = _number(generation)
+        address = self._timely(address, now)
         if type(address) is tuple and address[1] == number:
             return Known(_RESULTS.get(address[0]), number)
-        return _known(address, generation, get(keys.server, now))
+        server = get(keys.server, now)
+        if not _is_here(server):
+            return self._find_later([generation, address, server], now)
+        return _known(address, generation, self._timely(server, now))
 
-    async def _find_later(self, pending: Sequence[_Pending]) -> Known:
+    def _timely(self, row: _Pending, now: float) -> Row | None:
+        """The row of a result, unless it is to live longer than it should."""
+        if type(row) is not tuple:
+            return None
+        life = self.lives.get(_RESULTS.get(row[0], Result.UNKNOWN))
+        return row if life is None or row[-1] - now <= life + SKEW else None  # type: ignore[operator]
+
+    async def _find_later(self, pending: Sequence[_Pending], now: float) -> Known:
         rows: list[Row | None] = []
         failure: StoreError | None = None
         for one in pending:
@@ -101,7 +119,7 @@ class Results:
         if failure is not None:
             raise failure
         generation, address, server = rows
-        return _known(address, generation, server)
+        return _known(self._timely(address, now), generation, self._timely(server, now))
 
     def keep(
         self, domain: str, local: str, result: Result, generation: int, expires: float

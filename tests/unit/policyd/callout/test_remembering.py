@@ -46,6 +46,32 @@ def test_a_closed_account_is_unknown_within_15_minutes_even_if_its_server_is_dow
     assert world.ask("ada@lone.example") is TEMPORARY
 
 
+@pytest.mark.parametrize("back", [3600, 7200])
+def test_no_result_lives_longer_since_the_clock_was_set_back(world: World, back: float) -> None:
+    world.answers["192.0.2.40"] = ALL
+    for address, result in ((ADA, KNOWN), ("eve@inst.example", UNKNOWN), ("x@lone.example", CATCH_ALL)):
+        assert world.ask(address) is result
+        calls = len(world.calls)
+        world.clock.advance(-back)
+        assert world.ask(address) is result
+        assert len(world.calls) == calls + 1
+        assert world.ask(address) is result
+        assert len(world.calls) == calls + 1
+    world.ask("y@lone.example")
+    assert world.calls[-1].script.recipients == (b"<x@lone.example>",)
+
+
+def test_a_life_that_was_made_shorter_holds_for_what_is_known_already(world: World) -> None:
+    assert world.ask(ADA) is KNOWN
+    world.clock.advance(700)
+    world.configure(terms(positive="3m"))
+    world.ask(ADA)
+    assert len(world.calls) == 1
+    world.configure(terms(positive="1m"))
+    world.ask(ADA)
+    assert len(world.calls) == 2
+
+
 def test_lives_of_zero_remember_nothing(make: Callable[..., World]) -> None:
     world = make(terms(positive="0s", negative="0s", catch_all="false"))
     for _ in range(2):
