@@ -25,6 +25,8 @@ STUB = 8 * MIB
 """Octets in front of an archive in which programs look for its signature; 7-Zip goes this far, RAR 4 MiB."""
 _MAX_STUBS = 4
 """Archives of one kind that are opened behind other data."""
+_MAX_TRIED = 20_000
+"""Signatures without a header; what stands at the next ones is opened unseen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +98,16 @@ _CPIO = re.compile(rb"0707(?:07[0-7]{70}|0[12][0-9A-Fa-f]{104})")
 _CPIO_BINARY = (b"\xc7\x71", b"\x71\xc7")
 _MAX_SKIPPED = 100
 """Frames without content in front of one that has some."""
+_CABINET = b"MSCF"
+_MAX_CABINET_NAME = 256
 _STUBBED = (
     (Needles(b"7z\xbc\xaf\x27\x1c"), SEVEN_ZIP),
     (Needles(b"Rar!\x1a\x07"), RAR4),
-    (Needles(b"MSCF\0\0\0\0"), CAB),
+    (Needles(_CABINET), CAB),
 )
 
 
-_ANY_STUBBED = Needles(b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"MSCF\0\0\0\0")
+_ANY_STUBBED = Needles(b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", _CABINET)
 """All of them: most contents hold none."""
 
 
@@ -116,10 +120,16 @@ def find_formats(data: Content) -> Iterator[Located]:
     if data[0x8001:0x8006] in (b"CD001", b"BEA01"):
         yield Located(ISO, 0)
     for magic, kind in _STUBBED if _ANY_STUBBED.stand_in(data, 1, STUB) else ():
-        for at in islice(magic.places(data, 1, STUB), _MAX_STUBS):
-            actual = RAR5 if kind is RAR4 and data[at + 6 : at + 8] == b"\x01\0" else kind
-            if _header_holds(data, at, actual):
-                yield Located(actual, at)
+        yield from islice(_stubbed(data, magic, kind), _MAX_STUBS)
+
+
+def _stubbed(data: Content, magic: Needles, kind: Format) -> Iterator[Located]:
+    """The archives of one kind behind other data. Whoever hides one puts signatures in front of it that lead
+    nowhere, so all are tried."""
+    for tried, at in enumerate(magic.places(data, 1, STUB)):
+        actual = RAR5 if kind is RAR4 and data[at + 6 : at + 8] == b"\x01\0" else kind
+        if _header_holds(data, at, actual) or tried >= _MAX_TRIED:
+            yield Located(actual, at)
 
 
 def _after_skipped(data: Content) -> int:
@@ -138,6 +148,8 @@ def _at_start(data: Content, start: int) -> Format | None:
     if start:
         # Frames without content alone are an archive of nothing.
         return ZSTD if start != len(data) else None
+    if data.startswith(_CABINET) and _is_cabinet(data, 0):
+        return CAB
     if data[:1] == b"\x1f" and _COMPRESS_START.match(data):
         return _COMPRESS
     if data.startswith(arj.MAGIC) and arj.is_arj(data):
@@ -170,8 +182,29 @@ def _header_holds(data: Content, at: int, kind: Format) -> bool:
         size = int.from_bytes(data[at + 12 : at + 14], "little")
         return data[at + 6 : at + 7] == b"\0" and data[at + 9 : at + 10] == b"\x73" and size >= 7
     if kind is RAR5:
-        size = data[at + 12] if len(data) > at + 12 else 0
-        header = data[at + 12 : at + 13 + size]
-        return 0 < size < 0x80 and zlib.crc32(header) == int.from_bytes(data[at + 8 : at + 12], "little")
+        size, start = _rar_number(data, at + 12)
+        header = data[at + 12 : start + size]
+        return size > 0 and zlib.crc32(header) == int.from_bytes(data[at + 8 : at + 12], "little")
+    return _is_cabinet(data, at)
+
+
+def _rar_number(data: Content, at: int) -> tuple[int, int]:
+    """A header's size, of up to three octets (RAR 5.0 archive format, "General archive block format"), and
+    where it ends."""
+    value = 0
+    for shift in (0, 7, 14):
+        octet = int.from_bytes(data[at : at + 1], "little")
+        value, at = value | (octet & 0x7F) << shift, at + 1
+        if octet < 0x80:
+            return value, at
+    return 0, at
+
+
+def _is_cabinet(data: Content, at: int) -> bool:
+    """Whether a cabinet begins there (MS-CAB 2.1). The reserved fields tell nothing, nor does the version:
+    cabextract looks at neither, 7-Zip not at the version."""
     head = data[at : at + 36]
-    return len(head) == 36 and head[12:16] == head[20:24] == bytes(4) and head[25] == 1 and head[24] <= 3
+    if len(head) < 36 or not any(head[26:28]) or not any(head[28:30]):
+        return False
+    name = at + int.from_bytes(head[16:20], "little") + 16
+    return at + 36 < name < data.find(b"\0", name, name + _MAX_CABINET_NAME)
