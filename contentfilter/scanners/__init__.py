@@ -11,6 +11,7 @@ from contentfilter.scanners.cards import Cards
 from contentfilter.scanners.compressed import Compressed
 from contentfilter.scanners.displaced import Displaced
 from contentfilter.scanners.email import Email
+from contentfilter.scanners.embedded import Embedded
 from contentfilter.scanners.encrypted_file import EncryptedFile
 from contentfilter.scanners.encrypted_office import EncryptedOffice
 from contentfilter.scanners.executable import Executable
@@ -80,6 +81,7 @@ SCANNERS: dict[str, Scanner] = {
         Compressed(),
         Tar(),
         Archives(),
+        Embedded(),
         Unsupported(),
     )
 }

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from contentfilter.content.limits import KIB, MIB
+from contentfilter.content.limits import KIB, MIB, Budget
 from contentfilter.content.part import Content, Context, Found, Part, clean_name
 from contentfilter.message.filename import worst
 
@@ -72,6 +72,16 @@ def compression(data: Content) -> str:
     """How ``data`` is compressed, for people; empty if it is not in a way that is read here."""
     form = _format(data) if data.startswith(_MAGIC) else None
     return form.kind if form else ""
+
+
+def streams_end(data: Content, at: int, budget: Budget) -> int:
+    """Where the last of the compressed streams ends that follow one another from ``at``; the end of the
+    data if they are not read that far, or there is none."""
+    rest = data[at:]
+    if not rest.startswith(_MAGIC) or (form := _format(rest)) is None:
+        return len(data)
+    _content, used, problem = _expand(rest, form, budget.allowance(), lambda: budget.late)
+    return at + used if problem == "malformed" else len(data)
 
 
 def _format(data: Content) -> _Format | None:
