@@ -162,7 +162,9 @@ class Store:
             self._writer.close()
 
         # A group that is on its way may fail, so it goes along once more; writing it twice changes nothing.
-        group = {table.spec.name: {**table.committing, **table.pending} for table in self._tables.values()}
+        for table in self._tables.values():
+            table.settle(written=False)
+        group = {name: table.take() for name, table in self._tables.items()}
         assert self._worker is not None, "close() without start()"
         # First the reader: who closes the file last merges the log into it, and a reader cannot.
         self._reader.close()
@@ -172,7 +174,7 @@ class Store:
             self._copier.stop(timeout)
         ok = ended and written == [None]
         if not ok:
-            lost = sum(len(rows) for rows in group.values())
+            lost = sum(map(len, group.values()))
             error = describe(written[0]) if written and written[0] is not None else "no answer in time"
             self._log.error("store-closed-unwritten", entries=lost, error=error)
         return ok
@@ -180,7 +182,7 @@ class Store:
     @property
     def pending(self) -> int:
         """Entries that are not on disk yet."""
-        return sum(len(table.pending) + len(table.committing) for table in self._tables.values())
+        return sum(table.waiting for table in self._tables.values())
 
     @property
     def refused(self) -> int:
@@ -203,7 +205,7 @@ class Store:
         if self._busy or self._closed or self._worker is None:
             return
         self._busy = True
-        group = {name: rows for name, table in self._tables.items() if (rows := table.take())}
+        group = {name: batch for name, table in self._tables.items() if (batch := table.take())}
         self._oldest = None
         condemned, self._condemned = self._condemned, False
 

@@ -48,9 +48,13 @@ class TableSpec:
             their keys, half the work and half the disk. Else they are appended in the order in which they
             come: only a narrow index of keys is touched at random, and a miss never reads a row. An older
             file keeps what it has.
+        key_size: octets of each key, where all have as many.
+        amended: hot columns, one behind the other, that can be changed in rows of which no more than the key
+            is at hand; needs ``key_size``.
 
     Raises:
-        ValueError: a name that is no identifier, or a hot column after one that is not.
+        ValueError: a name that is no identifier, a hot column after one that is not, or columns that cannot
+            be amended.
     """
 
     name: str
@@ -59,6 +63,8 @@ class TableSpec:
     mostly_absent: bool = False
     opaque: bool = False
     clustered: bool = False
+    key_size: int = 0
+    amended: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in (self.name, *(column.name for column in self.columns)):
@@ -68,6 +74,9 @@ class TableSpec:
         hot = [column.hot for column in self.columns]
         if hot != sorted(hot, reverse=True):
             raise ValueError(f"{self.name}: hot columns must come first")
+        names = [column.name for column in self.columns if column.hot]
+        if self.amended and not (self.key_size and self.amended == tuple(names[self.amended_columns])):
+            raise ValueError(f"{self.name}: cannot amend {', '.join(self.amended)}")
 
     @property
     def hot(self) -> int:
@@ -78,6 +87,13 @@ class TableSpec:
     def numeric(self) -> bool:
         """Whether :meth:`Table.get` returns whole numbers, and what is absent is known in another way."""
         return self.mostly_absent and all(column.kind == "INTEGER" for column in self.columns if column.hot)
+
+    @property
+    def amended_columns(self) -> slice:
+        """Where :attr:`amended` stand in a row."""
+        names = [column.name for column in self.columns]
+        start = names.index(self.amended[0]) if self.amended and self.amended[0] in names else 0
+        return slice(start, start + len(self.amended))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -150,6 +166,22 @@ class TableSpec:
     def delete(self, rows: int) -> str:
         """Delete ``rows`` rows by key."""
         return f"DELETE FROM {self.name} WHERE key IN ({', '.join('?' * rows)})"  # noqa: S608
+
+    def amend(self) -> str:
+        """Change the :attr:`amended` columns and ``expires`` of many rows to the same values.
+
+        The first parameter is all their keys, one behind the other: a value for each would have to be handed
+        over by itself. SQLite goes through them in the order of its index.
+        """
+        size = self.key_size
+        changes = ", ".join(
+            f"{name} = ?{number}" for number, name in enumerate((*self.amended, "expires"), 2)
+        )
+        return (
+            f"WITH RECURSIVE place(at) AS (SELECT 1 UNION ALL SELECT at + {size} FROM place "  # noqa: S608
+            f"WHERE at + {size} <= length(?1)) UPDATE {self.name} SET {changes} "
+            f"WHERE key IN (SELECT substr(?1, at, {size}) FROM place)"
+        )
 
     def stretch(self) -> str:
         """The last of some rows after one, in :attr:`order`; NULL where there are none."""

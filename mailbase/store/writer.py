@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
+from mailbase.store.batch import Amendment, Batch
 from mailbase.store.database import Database
 from mailbase.store.errors import is_corrupt
 from mailbase.store.tables import Row, TableSpec, Value
@@ -26,8 +27,8 @@ UNWRITABLE = (UnicodeError, OverflowError, TypeError, sqlite3.InterfaceError, sq
 
 T = TypeVar("T")
 
-Group = Mapping[str, Mapping[bytes, "Row | None"]]
-"""Table name → key → row, or None to delete it."""
+Group = Mapping[str, Batch]
+"""By the name of the table."""
 
 
 class Writer:
@@ -98,25 +99,29 @@ class Writer:
         cursor = self._connection.cursor()
         try:
             cursor.execute("BEGIN IMMEDIATE")
-            for name, rows in group.items():
-                self._write(cursor, self._tables[name], rows)
+            for name, batch in group.items():
+                self._write(cursor, self._tables[name], batch)
             cursor.execute("COMMIT")
         except UNWRITABLE:
             cursor.execute("ROLLBACK")
             self._one_by_one(cursor, group)
 
-    def _write(self, cursor: sqlite3.Cursor, table: TableSpec, rows: Mapping[bytes, Row | None]) -> None:
+    def _write(self, cursor: sqlite3.Cursor, table: TableSpec, batch: Batch) -> None:
+        rows = batch.rows
         _delete(cursor, table, [key for key, row in rows.items() if row is None])
         # In the order of their keys a tenth is saved: SQLite's index has it.
         _upsert(cursor, table, sorted((key, row) for key, row in rows.items() if row is not None))
+        _amend(cursor, table, batch.amendments)
 
     def _one_by_one(self, cursor: sqlite3.Cursor, group: Group) -> None:
         """Leave out what SQLite cannot take: one such row must not keep all others from the disk for ever."""
         cursor.execute("BEGIN IMMEDIATE")
-        for name, rows in group.items():
-            for key, row in rows.items():
+        for name, batch in group.items():
+            singles = [Batch(rows={key: row}) for key, row in batch.rows.items()]
+            singles += [Batch(amendments={key: values}) for key, values in batch.amendments.items()]
+            for single in singles:
                 try:
-                    self._write(cursor, self._tables[name], {key: row})
+                    self._write(cursor, self._tables[name], single)
                 except UNWRITABLE as error:
                     self.dropped.append(f"{name}: {error!r}")
         cursor.execute("COMMIT")
@@ -190,6 +195,18 @@ def _upsert(cursor: sqlite3.Cursor, table: TableSpec, items: list[tuple[bytes, R
 def _delete(cursor: sqlite3.Cursor, table: TableSpec, keys: list[bytes]) -> None:
     for size, piece in pieces(keys):
         cursor.execute(table.delete(size), [bytearray(key) for key in piece])
+
+
+def _amend(cursor: sqlite3.Cursor, table: TableSpec, amendments: Mapping[bytes, Amendment]) -> None:
+    keys: dict[Amendment, list[bytes]] = {}
+    for key, values in amendments.items():
+        # Most of a group are the same: they were made within a second or two.
+        if values in keys:
+            keys[values].append(key)
+        else:
+            keys[values] = [key]
+    for values, same in keys.items():
+        cursor.execute(table.amend(), (bytearray().join(same), *values))
 
 
 def pieces(items: list[T]) -> Iterable[tuple[int, list[T]]]:

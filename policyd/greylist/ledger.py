@@ -224,7 +224,14 @@ class StoreLedger:
         if entry is not None and trace:
             if outcome is _NEW and self._status.broken and self.on_error == "pass":
                 return _UNAVAILABLE
-            self._put(places, entry, sender[:MAX_TEXT], recipient[:MAX_TEXT], expiry(entry, terms))
+            expires = expiry(entry, terms)
+            table, at, whose = places[0]
+            if held is not None and entry.first == held.first and not incomplete and table is self.triplets:
+                # Nothing of its row changes but when it passed and was last seen.
+                table.amend(at, (entry.passed, entry.last, expires))
+                self._standing.note(at, whose, entry, expires)
+            else:
+                self._put(places, entry, sender[:MAX_TEXT], recipient[:MAX_TEXT], expires)
             if outcome is _FIRST_PASSED and terms.auto_allow_after:
                 self._histories.count(caller, now, terms)
         return _fact((outcome, wait))

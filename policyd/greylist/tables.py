@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailbase.store import Column, TableSpec
+from policyd.greylist.keys import KEY_SIZE
 
 _TRIPLET = (
     Column("first", "INTEGER"),
@@ -14,7 +15,15 @@ _TRIPLET = (
 )
 """The first columns are an Entry, the next says whose it is: :func:`policyd.greylist.identity.together`."""
 
-TRIPLETS = TableSpec("greylist_triplets", _TRIPLET, cached=4_000, mostly_absent=True, opaque=True)
+TRIPLETS = TableSpec(
+    "greylist_triplets",
+    _TRIPLET,
+    cached=4_000,
+    mostly_absent=True,
+    opaque=True,
+    key_size=KEY_SIZE,
+    amended=("passed", "last"),
+)
 """Of each sender and recipient, the first who brought it. Key: :func:`policyd.greylist.keys.pair_key`."""
 
 OTHERS = TableSpec("greylist_others", _TRIPLET, cached=1_000, mostly_absent=True, opaque=True)

@@ -32,7 +32,7 @@ class FailingCursor(sqlite3.Cursor):
     disk: Disk
 
     def execute(self, sql: str, *arguments: Any) -> Any:
-        if sql.startswith("INSERT") and self.disk.error is not None:
+        if sql.startswith(("INSERT", "WITH")) and self.disk.error is not None:
             raise self.disk.error
         if sql.startswith("SELECT"):
             self.disk.reads += 1

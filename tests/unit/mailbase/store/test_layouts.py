@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailbase.store import NEVER, Column, TableSpec
+from mailbase.store.batch import Batch
 from mailbase.store.database import Database
 from mailbase.store.reader import Reader
 from mailbase.store.table import Table
@@ -35,8 +36,8 @@ def reader(database: Database) -> Reader:
 def test_rows_are_appended_or_lie_in_the_order_of_their_keys(tmp_path: Path, spec: TableSpec) -> None:
     database = Database(tmp_path / "s.sqlite", [spec])
     writer = Writer(database)
-    writer.commit({"things": {b"b": (1, NEVER)}})
-    writer.commit({"things": {b"a": (2, NEVER)}})
+    writer.commit({"things": Batch({b"b": (1, NEVER)})})
+    writer.commit({"things": Batch({b"a": (2, NEVER)})})
     writer.close()
     ((name, sql),) = schema(database.path).items()
     assert (name, sql.endswith("WITHOUT ROWID")) == ("things", spec.clustered), "and nothing beside the table"
@@ -54,7 +55,7 @@ def test_rows_without_numbers_are_counted_some_at_a_time(
     monkeypatch.setattr("mailbase.store.reader.COUNTED", 100)
     database = Database(tmp_path / "s.sqlite", [CLUSTERED])
     writer = Writer(database)
-    writer.commit({"things": {b"%03d" % number: (number, NEVER) for number in range(rows)}})
+    writer.commit({"things": Batch({b"%03d" % number: (number, NEVER) for number in range(rows)})})
     writer.close()
     reading = reader(database)
     assert list(reading.sizes(CLUSTERED)) == counted
@@ -70,7 +71,7 @@ def test_counting_is_no_one_step_of_the_start(
     spec = replace(spec, mostly_absent=True)
     database = Database(tmp_path / "s.sqlite", [spec])
     writer = Writer(database)
-    writer.commit({"things": {b"%03d" % number: (number, NEVER) for number in range(950)}})
+    writer.commit({"things": Batch({b"%03d" % number: (number, NEVER) for number in range(950)})})
     writer.close()
     reading = reader(database)
     table = Table(spec, reading, lambda: None)
@@ -99,7 +100,7 @@ def test_a_file_of_an_earlier_version_loses_its_index_and_nothing_else(
     writer = Writer(database)
     writer.open()
     assert [*schema(path)] == ["things"]
-    writer.commit({"things": {b"c": (4, NEVER)}})
+    writer.commit({"things": Batch({b"c": (4, NEVER)})})
     assert writer.purge(50, 10, 10) == (1, False)
     reading = reader(database)
     assert sorted(reading.scan(spec)) == [(b"b", 1, NEVER), (b"c", 4, NEVER)]

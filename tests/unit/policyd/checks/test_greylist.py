@@ -43,6 +43,31 @@ def test_what_is_remembered_outlives_a_restart(bench: Any) -> None:
     assert grey(bench) is Grey.KNOWN
 
 
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_a_retry_changes_nothing_of_its_row_but_the_times(bench: Any, on_disk: bool) -> None:
+    def rows() -> list[Any]:
+        return [row for _, row in bench.store.table("greylist_triplets").scan(bench.clock.seconds())]
+
+    bench.decide()
+    if on_disk:
+        bench.restart()
+    ((first, passed, _, *rest, _),) = rows()
+    assert not passed
+    bench.clock.advance(300)
+    assert grey(bench) is Grey.PASSED
+    for _ in range(2):
+        ((*times, whose, sender, recipient, expires),) = rows()
+        assert times == [first, first + 300, first + 300]
+        assert [whose, sender, recipient] == rest
+        assert expires > first + 300 + 34 * 86400
+        bench.restart()
+    bench.clock.advance(34 * 86400)
+    assert grey(bench) is Grey.KNOWN
+    ((_, passed, last, *_, expires),) = rows()
+    assert (passed, last) == (first + 300, first + 300 + 34 * 86400)
+    assert expires > last + 34 * 86400
+
+
 @pytest.mark.parametrize(
     ("attributes", "same"),
     [
