@@ -121,8 +121,10 @@ _KINDS = (
 )
 _SIGNS = Needles(*(sign for kind in _KINDS for sign in kind.signs))
 _BY_SIGN = {sign[:3]: kind for kind in _KINDS for sign in kind.signs}
-_ARJ_START = re.compile(rb"\x60\xea(?=.[\x00-\x0a][\x16-\xff].{5}\x02)", re.DOTALL)
-"""Two octets that many a table of numbers holds, and fields of the header behind them."""
+_ARJ_SIGN = Needles(b"\x60\xea")
+"""Two octets that many a table of numbers holds."""
+_ARJ_START = re.compile(rb"\x60\xea.[\x00-\x0a][\x16-\xff].{5}\x02", re.DOTALL)
+"""With fields of the header behind them."""
 
 
 def embedded(data: Content) -> Iterator[tuple[str, int]]:
@@ -142,10 +144,11 @@ def embedded(data: Content) -> Iterator[tuple[str, int]]:
         if at > 0 and told[kind.name] < MAX_EACH and kind.holds(data, at):
             told[kind.name] += 1
             yield kind.name, at
-    for match in _ARJ_START.finditer(data, 1, STUB):
-        sums += 1
-        if sums > _MAX_SUMS:
+    for tried, at in enumerate(_ARJ_SIGN.places(data, 1, STUB)):
+        begins = _ARJ_START.match(data, at) is not None
+        sums += begins
+        if tried >= _MAX_TRIED or sums > _MAX_SUMS:
             raise OverflowError
-        if told["ARJ"] < MAX_EACH and _is_arj(data, match.start()):
+        if begins and told["ARJ"] < MAX_EACH and _is_arj(data, at):
             told["ARJ"] += 1
-            yield "ARJ", match.start()
+            yield "ARJ", at
