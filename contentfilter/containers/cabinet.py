@@ -120,26 +120,39 @@ def read_cabinet(data: Content, start: int, limit: int) -> Cabinet:
         offset, count, kind = _FOLDER.unpack_from(data, at)
         cabinet.folders.append(CabinetFolder(kind, start + offset, count))
         at += _FOLDER.size + folder_reserve
-    at = files_at
-    for _ in range(file_count):
-        end = data.find(b"\0", at + _FILE.size, at + _FILE.size + 1024)
-        if end < 0 or at + _FILE.size > len(data):
-            cabinet.problem = "ends within its list of files"
-            return cabinet
-        if len(cabinet.files) >= limit:
-            cabinet.truncated = True
-            return cabinet
-        size, offset, folder, _date, _time, attributes = _FILE.unpack_from(data, at)
-        raw = bytes(data[at + _FILE.size : end])
-        name = raw.decode("utf-8" if attributes & _UTF8_NAME else "cp1252", "replace").replace("\\", "/")
-        if folder not in _CUT and folder >= folder_count:
-            cabinet.problem = "a file in no folder"
-        where = folder if folder < folder_count else None
-        cabinet.files.append(CabinetFile(name, size, offset, where))
-        at = end + 1
+    _read_files(data, files_at, file_count, cabinet, limit)
+    if files_at != at:
+        # 7-Zip looks for them behind the folders, wherever the header says.
+        problem, number = cabinet.problem, len(cabinet.files)
+        _read_files(data, at, file_count, cabinet, limit)
+        if not any(file.name and file.size and file.folder is not None for file in cabinet.files[number:]):
+            del cabinet.files[number:]
+            cabinet.problem = problem
+        else:
+            cabinet.problem = problem or "two lists of files"
     if not file_count:
         cabinet.problem = "no files"
     return cabinet
+
+
+def _read_files(data: Content, at: int, count: int, cabinet: Cabinet, limit: int) -> None:
+    """Take in the list of files that begins there, as far as it can be read."""
+    for _ in range(count):
+        end = data.find(b"\0", at + _FILE.size, at + _FILE.size + 1024)
+        if end < 0 or at + _FILE.size > len(data):
+            cabinet.problem = "ends within its list of files"
+            return
+        if len(cabinet.files) >= limit:
+            cabinet.truncated = True
+            return
+        size, offset, folder, _date, _time, attributes = _FILE.unpack_from(data, at)
+        raw = bytes(data[at + _FILE.size : end])
+        name = raw.decode("utf-8" if attributes & _UTF8_NAME else "cp1252", "replace").replace("\\", "/")
+        if folder not in _CUT and folder >= len(cabinet.folders):
+            cabinet.problem = "a file in no folder"
+        where = folder if folder < len(cabinet.folders) else None
+        cabinet.files.append(CabinetFile(name, size, offset, where))
+        at = end + 1
 
 
 @dataclass(slots=True)

@@ -206,5 +206,11 @@ def _is_cabinet(data: Content, at: int) -> bool:
     head = data[at : at + 36]
     if len(head) < 36 or not any(head[26:28]) or not any(head[28:30]):
         return False
-    name = at + int.from_bytes(head[16:20], "little") + 16
-    return at + 36 < name < data.find(b"\0", name, name + _MAX_CABINET_NAME)
+    folders = int.from_bytes(head[26:28], "little")
+    reserved = data[at + 36 : at + 40] if head[30] & 4 else b""
+    behind = 36 + 8 * folders
+    if len(reserved) == 4:
+        behind += 4 + int.from_bytes(reserved[:2], "little") + folders * reserved[2]
+    # The list of files is where the header says, or, to 7-Zip, behind the folders.
+    names = (at + start + 16 for start in (int.from_bytes(head[16:20], "little"), behind))
+    return any(at + 36 < name < data.find(b"\0", name, name + _MAX_CABINET_NAME) for name in names)

@@ -179,13 +179,16 @@ def read_local(data: Content, at: int) -> LocalHeader | None:
 
 
 def is_plausible(data: Content, header: LocalHeader | None) -> bool:
-    """Whether what follows the signature could be a local header: four octets alone are met by chance."""
+    """Whether what follows the signature could be a local header: four octets alone are met by chance.
+
+    Any name may be; for controls in it, 7-Zip writes other characters.
+    """
     return (
         header is not None
         and header.methods[0] in _KNOWN_METHODS
         and 0 < len(header.name) <= _MAX_NAME
         and header.start <= len(data)
-        and min(header.name) >= 32
+        and any(header.name)
     )
 
 

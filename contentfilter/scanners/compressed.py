@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from contentfilter.containers.zipmember import inflate
 from contentfilter.content.limits import KIB, MIB, Budget
 from contentfilter.content.part import Content, Context, Found, Part, clean_name
 from contentfilter.message.filename import worst
@@ -21,8 +22,9 @@ _MAX_STREAMS = 10_000
 _SUFFIXES = frozenset({"gz", "bz2", "xz", "lzma", "zst", "lz4", "lz", "z"})
 _PADDING = re.compile(rb"\0+")
 """Behind a stream, as tapes have it."""
-_EXTRA, _FILE_NAME = 0x04, 0x08
+_CHECKED, _EXTRA, _FILE_NAME, _COMMENT = 0x02, 0x04, 0x08, 0x10
 _MAX_NAME = 1024
+_GZIP_HEADER = 10
 _BZIP2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")
 
 
@@ -58,6 +60,8 @@ class Compressed:
             return
         budget = context.budget
         content, used, problem = _expand(part.data, form, budget.allowance(), lambda: budget.late)
+        if problem == "malformed" and form is _GZIP:
+            content = max(content, _whatever_the_checksum(part.data, budget.allowance()), key=len)
         if problem == "too-large" and budget.is_bomb(used, len(content)):
             yield part.found("archive-bomb", form.kind)
         if problem == "malformed" and not content:
@@ -123,15 +127,28 @@ def _expand(data: Content, form: _Format, limit: int, late: Callable[[], bool]) 
     return out, at, "too-large"
 
 
+def _whatever_the_checksum(data: Content, limit: int) -> bytearray:
+    """The first stream of a gzip file that is damaged: 7-Zip keeps what came out."""
+    if len(data) < _GZIP_HEADER:
+        return bytearray()
+    at = _after_extra(data)
+    for flag in (_FILE_NAME, _COMMENT):
+        at = data.find(b"\0", at) + 1 if data[3] & flag else at
+    at += 2 if data[3] & _CHECKED else 0
+    return bytearray(inflate(data, at, len(data), limit).data)
+
+
 def _kept_name(data: Content) -> str:
     """The name that gzip keeps of the file (RFC 1952 2.3), which some programs give back; empty for none."""
     if not data.startswith(_GZIP.magic) or not data[3] & _FILE_NAME:
         return ""
-    at = 10
-    if data[3] & _EXTRA:
-        at += 2 + int.from_bytes(data[at : at + 2], "little")
+    at = _after_extra(data)
     end = data.find(b"\0", at, at + _MAX_NAME)
     return bytes(data[at:end]).decode("latin-1") if end > at else ""
+
+
+def _after_extra(data: Content) -> int:
+    return 12 + int.from_bytes(data[10:12], "little") if data[3] & _EXTRA else 10
 
 
 def bare_name(part: Part, all_layers: bool = False) -> str:

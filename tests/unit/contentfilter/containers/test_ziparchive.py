@@ -321,6 +321,15 @@ def test_end_records_far_from_the_end_count():
         assert contents(opened(data)) == {SECRET, b"other"}
 
 
+@pytest.mark.parametrize("name", [b"\1a.doc", b"a\t.doc", b"\0a.doc", b"a\x1f"])
+@pytest.mark.parametrize("prefix", [b"", b"in front"])
+def test_local_header_without_directory_whose_name_has_controls(name: bytes, prefix: bytes):
+    member = replace(item(name, SECRET), central=None)
+    assert SECRET in contents(opened(archive([member], prefix=prefix)))
+    locked = replace(item(name, SECRET, flags=1), central=None)
+    assert [member.encrypted for member in opened(archive([locked], prefix=prefix)).members] == [True]
+
+
 def test_end_records_without_number():
     data = archive([item(b"a", SECRET)]) + archive([]) * 500
     assert contents(opened(data)) == {SECRET}

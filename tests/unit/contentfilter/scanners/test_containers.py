@@ -149,6 +149,22 @@ def test_what_is_built_to_stall_a_reader(data: bytes):
 # Compressed files and TAR.
 
 
+@pytest.mark.parametrize("flags", [0, 2, 4, 8, 16, 30])
+def test_gzip_whose_checksum_is_wrong_is_looked_into(flags: int):
+    fields = (4, b"\5\0extra"), (8, b"a.doc\0"), (16, b"a comment\0"), (2, b"\x12\x34")
+    head = (
+        b"\x1f\x8b\x08"
+        + bytes([flags])
+        + bytes(6)
+        + b"".join(field for flag, field in fields if flags & flag)
+    )
+    names, reasons = scanned(head + gzip.compress(docm(MACRO))[10:-8] + bytes(8))
+    assert "office-macro" in names
+    assert "malformed" in reasons
+    for size in range(3, 12):
+        assert scanned(head[:size])[1] == {"malformed"}
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
 def test_compressed_files(pack):
     assert "office-macro" in scanned(pack(docm()))[0]

@@ -114,6 +114,14 @@ def test_fields_of_a_cabinet_that_cabextract_does_not_look_at(octets: dict[int, 
         assert "office-macro" in scanned(front + bytes(cabinet))[0]
 
 
+@pytest.mark.parametrize("where", [0, 44, 99, 0xFFFFFFFF])
+def test_list_of_files_behind_the_folders_wherever_the_header_says(where: int):
+    cabinet = bytearray(ARCHIVES["CAB"])
+    cabinet[16:20] = where.to_bytes(4, "little")
+    for front in (b"", b"x" * 5000):
+        assert "office-macro" in scanned(front + bytes(cabinet))[0]
+
+
 def test_words_that_begin_like_a_cabinet():
     assert scanned(b"MSCF is how a cabinet begins. " * 20) == (set(), set())
     assert scanned(b"MSCF" + b"\1" * 200) == (set(), set())
