@@ -123,7 +123,10 @@ def _expand(data: Content, form: _Format, limit: int, late: Callable[[], bool]) 
             if not data.startswith(form.magic, at):
                 return out, at, "malformed"
     except (zlib.error, OSError, EOFError, lzma.LZMAError, ValueError) as error:
-        return out, at, "too-large" if "emory" in str(error) else "malformed"
+        if "emory" in str(error):
+            return out, at, "too-large"
+        # What is damaged may reach to the end.
+        return out, len(data), "malformed"
     return out, at, "too-large"
 
 

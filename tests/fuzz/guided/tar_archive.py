@@ -1,21 +1,28 @@
-"""The TAR reader, and what tells formats apart."""
+"""The TAR reader, and what tells formats apart, at the beginning and behind something else."""
 
 from __future__ import annotations
 
 from contentfilter.containers.formats import find_formats
 from contentfilter.content.limits import Budget, ScanOptions
 from contentfilter.content.part import Context, Part
+from contentfilter.scanners.embedded import Embedded
 from contentfilter.scanners.tar import Tar
 from tests.samples.cabinets import cab, lha
 from tests.samples.rar import File, rar5
 from tests.samples.written import written
 
 _FILES = {"a": b"text", "folder/" * 20 + "b": b"more"}
+_BEHIND = (
+    ("pax", ()),
+    *(("ustar", (packer,)) for packer in ("gzip", "bzip2", "xz", "zstd")),
+    ("cpio_newc", ()),
+)
 SEEDS = [
     *(written(kind, _FILES)[:4096] for kind in ("pax", "gnutar", "cpio_newc", "cpio_bin")),
     b"MZ" + rar5(File("a", b"text")),
     cab({"a": b"text"}),
     lha({"a": b"text"}),
+    *(b"text " + written(kind, _FILES, filters)[:4096] for kind, filters in _BEHIND),
 ]
 OPTIONS = ScanOptions(members=50, member_size=1 << 16)
 
@@ -30,6 +37,9 @@ def target(data: bytes) -> None:
         largest = OPTIONS.member_size if _may_have_holes(octets) else len(octets)
         assert all(len(item.data) <= largest for item in parts)
     assert all(0 <= located.start < len(data) for located in find_formats(data))
+    part = Part("1", data)
+    for item in Embedded().scan(part, Context(part, Budget(OPTIONS))):
+        assert not isinstance(item, Part) or 0 < len(item.data) < len(data)
 
 
 def _may_have_holes(data: bytes) -> bool:

@@ -10,6 +10,7 @@ import random
 import tarfile
 import time
 import zlib
+from collections.abc import Callable
 
 import pytest
 
@@ -71,6 +72,15 @@ def test_what_stands_behind_it_is_no_damage(kind: str):
     names, reasons = scanned(b"x" * 500 + ARCHIVES[kind] + b"and more" * 100)
     assert "office-macro" in names
     assert not reasons
+
+
+@pytest.mark.parametrize("content", [b"a short text", noise(20_000)], ids=["short", "long"])
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_what_is_damaged_is_told(pack: Callable[[bytes], bytes], content: bytes):
+    whole = pack(content)
+    for at in (len(whole) // 2, len(whole) - 7):
+        packed = whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :]
+        assert scanned(b"x" * 500 + packed)[1] == {"malformed"}, at
 
 
 def test_what_is_not_opened_is_told():
