@@ -108,9 +108,6 @@ class Walk:
     _items: int = 0
     _locked_files: bool = False
 
-    def __post_init__(self) -> None:
-        self._locked_files = self.document.is_encrypted and locks.differ_for_files(self.document)
-
     def adopt(self, other: Walk) -> None:
         """Take what a walk over another reading of the document has met as met."""
         for name, count in other.seen.items():
@@ -120,6 +117,11 @@ class Walk:
 
     def run(self) -> Iterator[Fact | File | Trouble]:
         """What there is, in the order of the objects; each fact may come several times."""
+        try:
+            self._locked_files = self.document.is_encrypted and locks.differ_for_files(self.document)
+        except ERRORS as error:
+            self._locked_files = True
+            yield Trouble("malformed", f"lock: {message(error)}")
         yield from self._listed()
         yield from self._nameless()
 

@@ -213,3 +213,11 @@ def test_password_that_the_mail_tells():
 )
 def test_what_only_speaks_of_encryption(data: bytes):
     assert scanned(data) == (set(), set())
+
+
+def test_a_lock_with_a_name_that_is_no_text():
+    locked = pdf(lock=pikepdf.Encryption(user="", owner="owner", R=4))
+    assert locked.count(b"/StmF /StdCF") == 1
+    names, reasons = scanned(locked.replace(b"/StmF /StdCF", b"/StmF /St\xbeCF"))
+    assert "pdf-owner-restricted" in names
+    assert reasons == {"malformed"}
