@@ -21,7 +21,7 @@ from contentfilter.quarantine.entry import QuarantineError
 from contentfilter.rules import commands as rules
 from contentfilter.signing.public import KeyProblem
 from contentfilter.tuning import commands as tuning
-from mailbase.arguments import DEFAULT_CONFIG, add_command, add_configuration, add_form
+from mailbase.arguments import DEFAULT_CONFIG, Parser, add_command, add_configuration, add_form
 from mailbase.commandline import (
     BAD_CONFIG,
     NEGATIVE,
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="contentfilter",
         description="Scans mail between two Postfix services, and files on demand.",
         epilog=STATUSES,

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NoReturn, Protocol, TypeAlias
+
+from mailbase.documents.problems import readable
 
 DEFAULT_CONFIG = Path("/etc/postwarden/postwarden.yaml")
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 """What ``add_subparsers`` gives."""
+
+_LONG = re.compile(r"(\S{97})\S{4,}")
+"""A word of more than a hundred characters, and how it begins."""
+_MOST = 1000
+"""Characters of a message."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Shows what was typed in short and as plain text, where it is wrong: it may be a whole file by slip."""
+
+    def error(self, message: str) -> NoReturn:
+        """As argparse does it; ends the program."""
+        super().error(readable(_LONG.sub(r"\1...", message), _MOST))
 
 
 class Command(Protocol):

@@ -60,9 +60,12 @@ def finish(program: str, command: Callable[[], int], negative: tuple[type[Except
 
 
 def _prepare() -> None:
-    """Let nothing that is printed fail for the terminal's character set, nor for a closed standard output."""
+    """Let nothing that is printed fail for the terminal's character set, nor for a closed output."""
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+    if sys.stderr is None:
+        # Else print would put what went wrong among the results.
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - likewise
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
 

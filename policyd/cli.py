@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mailbase.addresses import pack
-from mailbase.arguments import add_command, add_configuration, add_form
+from mailbase.arguments import Parser, add_command, add_configuration, add_form
 from mailbase.claim import StoreInUse
 from mailbase.commandline import NEGATIVE, OK, STATUSES, USAGE, add_version, duration, finish, whole_number
 from mailbase.config import Settings, load
 from mailbase.config.places import ListenError
 from mailbase.control import ControlError
 from mailbase.control.client import ask
-from mailbase.documents.problems import nearest
+from mailbase.documents.problems import nearest, shown
 from mailbase.inherited import inherited_sockets
 from mailbase.lists.showing import show
 from mailbase.printing import wants_json, write
@@ -59,9 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
-        prog="policyd", description="Answers Postfix's check_policy_service.", epilog=STATUSES
-    )
+    top = Parser(prog="policyd", description="Answers Postfix's check_policy_service.", epilog=STATUSES)
     add_version(top)
     commands = top.add_subparsers(metavar="COMMAND", required=True)
 
@@ -178,7 +176,7 @@ def _query(options: argparse.Namespace) -> int:
     for argument in options.attributes:
         name, equals, value = argument.partition("=")
         if not equals or not name:
-            print(f"policyd: expected NAME=VALUE, got {argument!r}", file=sys.stderr)
+            print(f"policyd: expected NAME=VALUE, got {shown(argument)}", file=sys.stderr)
             return USAGE
         attributes[name] = value
     _warn_of_slips(attributes)
@@ -202,13 +200,15 @@ def _query(options: argparse.Namespace) -> int:
 def _warn_of_slips(attributes: dict[str, str]) -> None:
     """What policyd takes without a word, as it must from a Postfix, and an operator seldom means."""
     for name in sorted(attributes.keys() - ATTRIBUTES):
-        print(f"policyd: Postfix sends no {name!r}{nearest(name, ATTRIBUTES)}", file=sys.stderr)
+        print(f"policyd: Postfix sends no {shown(name)}{nearest(name, ATTRIBUTES)}", file=sys.stderr)
     client = attributes.get("client_address")
     if client is not None and pack(client) is None:
-        print(f"policyd: client_address is no IP address: {client!r}", file=sys.stderr)
+        print(f"policyd: client_address is no IP address: {shown(client)}", file=sys.stderr)
     state = attributes.get("protocol_state")
     if state is not None and state not in (known := set(Stage) - {Stage.OTHER}):
-        print(f"policyd: Postfix has no protocol_state {state!r}{nearest(state, known)}", file=sys.stderr)
+        print(
+            f"policyd: Postfix has no protocol_state {shown(state)}{nearest(state, known)}", file=sys.stderr
+        )
 
 
 def _lists(options: argparse.Namespace) -> int:

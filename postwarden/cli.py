@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mailbase.arguments import add_command, add_configuration, add_form, add_json
+from mailbase.arguments import Parser, add_command, add_configuration, add_form, add_json
 from mailbase.commandline import STATUSES, add_version, finish
 from postwarden.dkim import commands as dkim
 from postwarden.registry import commands as registry
@@ -28,9 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(
-        prog="postwarden", description="The operator's side of a mail gateway.", epilog=STATUSES
-    )
+    top = Parser(prog="postwarden", description="The operator's side of a mail gateway.", epilog=STATUSES)
     add_version(top)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 

@@ -11,6 +11,8 @@ Location: TypeAlias = tuple[str | int, ...]
 
 MAX_PROBLEMS = 1000
 """Problems that are collected in one file before the rest is left out."""
+MAX_SOURCE = 400
+"""Characters of a file's name that are shown."""
 MAX_PRINTED = 50
 """Problems that the text of an error shows; ``ConfigError.problems`` holds them all."""
 
@@ -33,7 +35,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        place = f"{self.source}:{self.line}" if self.line else self.source
+        source = readable(self.source, MAX_SOURCE)
+        place = f"{source}:{self.line}" if self.line else source
         message = readable(self.message, 2000)
         return f"{place}: {self.path}: {message}" if self.path else f"{place}: {message}"
 

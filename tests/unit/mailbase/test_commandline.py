@@ -116,6 +116,14 @@ def test_a_closed_output_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert finish("policyd", lambda: int(sys.stdout.isatty())) == 0
 
 
+def test_complaints_do_not_get_among_the_results_where_there_is_no_place_for_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    assert ends(Denied("not today")) == 1
+    assert capsys.readouterr().out == ""
+
+
 def test_numbers_and_flows() -> None:
     assert (whole_number(0)("7"), whole_number(1, 256)("256"), flow("inbound")) == (7, 256, "inbound")
 

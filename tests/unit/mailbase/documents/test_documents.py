@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from mailbase.documents import ConfigError, Location, parse
+from mailbase.documents import ConfigError, Location, Problem, parse
 from mailbase.documents.problems import dotted, nearest, shown
 from mailbase.documents.reading import MAX_ALIASED, MAX_BYTES, MAX_DEPTH
 
@@ -199,3 +199,8 @@ def test_only_the_nearest_words_are_proposed() -> None:
     assert nearest("DELAY", words) == "; did you mean 'delay'?"
     assert nearest("xxx", words) == "; known here: delay, display, lifetime"
     assert nearest("xxx", map(str, range(100))) == ""
+
+
+def test_a_files_name_is_shown_in_short_and_as_plain_text() -> None:
+    told = str(Problem("\x1b[31m" + "x" * 200_000, 3, "a", "wrong"))
+    assert (len(told) < 500, told.startswith("?[31mxxx"), told.endswith("...:3: a: wrong")) == (True,) * 3
