@@ -191,7 +191,7 @@ def _scan(options: argparse.Namespace) -> int:
     settings = _settings_or_none(options)
     from twisted.internet import reactor
 
-    from contentfilter.offline.offline import make_scan
+    from contentfilter.offline.offline import is_folder, make_scan
 
     progress = Progress(sys.stderr, time.monotonic)
     print_row = _print_json if wants_json(sys.stdout, options.json) else _print_line
@@ -206,7 +206,7 @@ def _scan(options: argparse.Namespace) -> int:
         _complain(text)
 
     jobs = options.jobs or max(os.cpu_count() or 1, settings.contentfilter.workers.count)
-    if not any(path.is_dir() for path in options.paths):
+    if not any(map(is_folder, options.paths)):
         jobs = min(jobs, len(options.paths))
     scan = make_scan(reactor, settings, options.flow, jobs, show, complain)
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from contentfilter.content.limits import MIB
 from contentfilter.offline.batch import Unreadable
-from contentfilter.offline.offline import HEAD, files, is_message
+from contentfilter.offline.offline import HEAD, files, is_folder, is_message
 
 MAX_MAIL = 64 * MIB
 """Octets of one mail; a larger one is cut."""
@@ -42,17 +42,33 @@ def mails(paths: Iterable[Path], complain: Callable[[Unreadable], None]) -> Iter
         complain: told of what cannot be read, and of a named file that is no mail.
     """
     for path in paths:
-        named = not path.is_dir()
-        for file in files([path], complain):
-            # What a Maildir's writer has not finished, and what programs keep beside the mails.
-            if not named and (file.parent.name == "tmp" or file.name.startswith((".", "dovecot"))):
-                continue
-            try:
-                yield from _mails_of(file, named)
-            except Unreadable as error:
-                complain(error)
-            except OSError as error:
-                complain(Unreadable(f"{file}: {error.strerror}"))
+        yield from _mails_at(path, complain)
+
+
+def _mails_at(path: Path, complain: Callable[[Unreadable], None]) -> Iterator[Mail]:
+    named = not is_folder(path)
+    silent = True
+
+    def tell(problem: Unreadable) -> None:
+        nonlocal silent
+        silent = False
+        complain(problem)
+
+    for file in files([path], tell):
+        # What a Maildir's writer has not finished, and what programs keep beside the mails.
+        if not named and (file.parent.name == "tmp" or file.name.startswith((".", "dovecot"))):
+            continue
+        try:
+            for mail in _mails_of(file, named):
+                silent = False
+                yield mail
+        except Unreadable as error:
+            tell(error)
+        except OSError as error:
+            tell(Unreadable(f"{file}: {error.strerror}"))
+    if silent:
+        # Its name may be a slip.
+        complain(Unreadable(f"{path}: no mails there"))
 
 
 def _mails_of(path: Path, named: bool) -> Iterator[Mail]:

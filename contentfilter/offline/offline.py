@@ -49,10 +49,16 @@ def files(paths: Iterable[Path], failed: Callable[[Unreadable], None]) -> Iterat
     A folder without any is told of like one that cannot be read: its name may be a slip.
     """
     for path in paths:
-        if path.is_dir():
+        if is_folder(path):
             yield from _files_below(path, failed)
         else:
             yield path
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder at ``path``; what cannot be seen is none, and reading it says why."""
+    # Not Path.is_dir, which raises where the way to it is closed, or its name too long.
+    return os.path.isdir(path)
 
 
 def _files_below(top: Path, failed: Callable[[Unreadable], None]) -> Iterator[Path]:

@@ -98,7 +98,13 @@ def _tune(options: argparse.Namespace, settings: Settings) -> int:
 def _listed(paths: Sequence[Path], complain: Callable[[object], None]) -> list[Path]:
     from contentfilter.offline.offline import files
 
-    return [path.resolve() for path in files(paths, complain)]
+    found = []
+    for path in files(paths, complain):
+        try:
+            found.append(Path(os.path.realpath(path, strict=True)))
+        except OSError as error:
+            complain(f"{path}: {error.strerror}")
+    return found
 
 
 def _judge(

@@ -85,3 +85,18 @@ def test_no_descriptor_stays_open(write: Write, tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     read(tmp_path, tmp_path / "gone")
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_folder_without_mails_is_told_of(write: Write, tmp_path: Path) -> None:
+    """A slip of its name must not look like mails that were learned."""
+    write("papers/thesis.pdf", b"%PDF-1.4")
+    (tmp_path / "md" / "cur").mkdir(parents=True)
+    assert read(tmp_path / "papers", tmp_path / "md") == (
+        [],
+        [f"{tmp_path}/papers: no mails there", f"{tmp_path}/md: no files there"],
+    )
+
+
+def test_a_name_that_is_too_long_ends_nothing(write: Write, tmp_path: Path) -> None:
+    found, complaints = read(tmp_path / ("x" * 5000), write("m", MAIL))
+    assert (found, len(complaints), complaints[0].endswith(": File name too long")) == ([MAIL], 1, True)

@@ -59,3 +59,19 @@ def test_what_cannot_be_read_is_said_without_waiting(tmp_path):
         with pytest.raises(Unreadable, match=why):
             open_task(tmp_path / name)
     assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+def test_what_cannot_even_be_looked_at_is_said_like_all_else(tmp_path, monkeypatch):
+    """Such as a file in a folder that is closed to whoever asks: it is no reason to pass over the others."""
+
+    def closed(path, **_options):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "stat", closed)
+    problems: list[Unreadable] = []
+    assert list(files([tmp_path / "closed" / "a", tmp_path / ("x" * 5000)], problems.append)) == [
+        tmp_path / "closed" / "a",
+        tmp_path / ("x" * 5000),
+    ]
+    with pytest.raises(Unreadable, match="File name too long"):
+        open_task(tmp_path / ("x" * 5000))

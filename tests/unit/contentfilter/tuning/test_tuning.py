@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contentfilter import cli
 from contentfilter.tuning.chance import allowed, at_least, at_most, needed
 from contentfilter.tuning.figures import LISTED, Judged, Sample
 from contentfilter.tuning.plots import PlotsMissing, draw
@@ -223,3 +224,28 @@ def test_without_matplotlib_it_is_said_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(PlotsMissing, match="postwarden\\[tune\\]"):
         draw(sample([0.0], [9.0]), TERMS, tmp_path)
+
+
+# The command
+
+
+@pytest.mark.parametrize(
+    ("ham", "spam", "told"),
+    [
+        ("missing", "missing", ["missing: No such file or directory"] * 2 + ["no ham there"]),
+        ("a", "missing", ["missing: No such file or directory", "no spam there"]),
+        ("loop", "a", ["loop: Too many levels of symbolic links", "no ham there"]),
+        ("a", "also", ["a is among both ham and spam"]),
+        ("empty", "a", ["empty: no files there", "no ham there"]),
+    ],
+)
+def test_what_is_named_and_no_sample_is_told(tmp_path, monkeypatch, capsys, ham, spam, told):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").write_text("x")
+    (tmp_path / "also").symlink_to("a")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "c.yaml").write_text("{}")
+    assert cli.main(["tune", "--config", "c.yaml", "--ham", ham, "--spam", spam]) == 2
+    said = [line.replace(f"{tmp_path}/", "") for line in capsys.readouterr().err.splitlines()]
+    assert said == [f"contentfilter: {line}" for line in told]
