@@ -76,6 +76,11 @@ def change(path: Path, work: Callable[[list[Entry]], Iterable[Entry]]) -> None:
             if len(entries) > MAX_ENTRIES:
                 raise AllowlistError(f"{path} has {MAX_ENTRIES} entries already; remove some")
             _replace(path, "".join(json.dumps(entry.to_dict()) + "\n" for entry in entries).encode("ascii"))
+    except FileNotFoundError as error:
+        raise AllowlistError(
+            f"there is no folder {path.parent}; make it first, for the user that contentfilter runs as, "
+            f"such as: install -d -o postwarden -g postwarden {path.parent}"
+        ) from error
     except OSError as error:
         who = (
             "; run this as the user of the daemon, or with sudo" if isinstance(error, PermissionError) else ""

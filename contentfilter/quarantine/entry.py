@@ -71,6 +71,11 @@ def paths(folder: Path) -> list[Path]:
     """
     try:
         return sorted(path for path in folder.iterdir() if is_final(path))
+    except FileNotFoundError as error:
+        raise QuarantineError(
+            f"there is no folder {folder}; contentfilter makes it when it starts. Does --config name its "
+            "configuration?"
+        ) from error
     except OSError as error:
         raise QuarantineError(_why_not(folder, error)) from error
 

@@ -212,7 +212,13 @@ def _check_access(path: Path, about: os.stat_result, owner: int, mode: str) -> N
 def _prepare(folder: Path) -> os.stat_result:
     """Make the folder if need be; returns about it."""
     if not folder.exists():
-        folder.mkdir(mode=0o700, parents=False)
+        try:
+            folder.mkdir(mode=0o700, parents=False)
+        except FileNotFoundError:
+            raise KeyProblem(
+                f"there is no folder {folder.parent}; make it first, for the user that contentfilter runs "
+                f"as, such as: install -d -o postwarden -g postwarden {folder.parent}"
+            ) from None
         around = os.stat(folder.parent)
         if os.geteuid() == 0:
             os.chown(folder, around.st_uid, around.st_gid)

@@ -186,7 +186,7 @@ def test_a_change_that_fails_leaves_the_old_file(path):
     with pytest.raises(ValueError, match="no"):
         change(path, fail)
     assert len(read(path)) == 1
-    with pytest.raises(AllowlistError, match="cannot be written"):
+    with pytest.raises(AllowlistError, match="there is no folder"):
         change(path.parent / "none" / "x", lambda old: old)
 
 
@@ -293,3 +293,10 @@ def test_the_usual_configuration_need_not_be_named(tmp_path, path, capsys, monke
     assert cli.main(("macros", "list")) == 0
     assert cli.main(("macros", "remove", M)) == 0
     assert "no longer allowed" in capsys.readouterr().out
+
+
+def test_a_folder_that_is_not_there_is_told_with_what_makes_it(tmp_path):
+    with pytest.raises(
+        AllowlistError, match=f"no folder {tmp_path}/state; make it first.*install -d -o postwarden"
+    ):
+        change(tmp_path / "state" / "macros", lambda entries: entries)

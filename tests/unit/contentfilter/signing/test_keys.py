@@ -173,6 +173,8 @@ def test_a_key_of_another_program_is_as_old_as_its_file(folder: Path) -> None:
     assert keys.public_keys(folder, BOTH, ME)[0].made == 1_600_000_000
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    with pytest.raises(KeyProblem, match="cannot be written"):
-        quick(tmp_path / "a" / "b")
+def test_a_folder_whose_place_is_not_there_is_told_with_what_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(
+        KeyProblem, match=f"no folder {tmp_path}/state; make it first.*install -d -o postwarden"
+    ):
+        keys.make(tmp_path / "state" / "dkim", "ed", "ed25519-sha256", NOW)
