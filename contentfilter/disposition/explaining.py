@@ -52,7 +52,9 @@ def explain(settings: Settings, decision_id: str, stream: TextIO, as_json: bool 
     for problem in problems:
         print(f"contentfilter: {problem}", file=sys.stderr)
     if not rows:
-        print("nothing is known of it, or no longer", file=sys.stderr)
+        # Where neither could be asked, nobody knows that there is nothing.
+        if len(problems) < 2:
+            print("nothing is known of it, or no longer", file=sys.stderr)
         return NEGATIVE
     if wants_json(stream, as_json):
         write(stream, rows, (), True)

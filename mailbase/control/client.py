@@ -7,6 +7,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from mailbase.control.protocol import ControlError, Lines, decode, encode
+from mailbase.documents.problems import readable
+
+MAX_ERROR = 1000
+"""Characters of what a daemon says against a request."""
+
+
+class Fields(dict[str, Any]):
+    """What a daemon said. A daemon of another version may leave out what a command looks for."""
+
+    def __missing__(self, name: str) -> Any:
+        raise ControlError(
+            f"the daemon's answer lacks '{name}': it is of another version, or another program; restart it"
+        )
 
 
 class Answer:
@@ -17,16 +30,16 @@ class Answer:
 
     def __init__(self, messages: Iterator[dict[str, Any]]) -> None:
         self._messages = messages
-        self.final: dict[str, Any] = {}
+        self.final: dict[str, Any] = Fields()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for message in self._messages:
             if "row" in message:
-                yield message["row"]
+                yield Fields(message["row"]) if isinstance(message["row"], dict) else message["row"]
                 continue
             if not message.get("ok"):
-                raise ControlError(str(message.get("error", "refused without a reason")))
-            self.final = message
+                raise ControlError(readable(str(message.get("error", "refused without a reason")), MAX_ERROR))
+            self.final = Fields(message)
             return
         raise ControlError("the daemon closed the connection in the middle of its answer")
 
@@ -69,6 +82,11 @@ def _messages(connection: socket.socket, request: bytes, path: str) -> Iterator[
                     yield decode(line)
         except OSError as error:
             raise ControlError(_why_not(path, error)) from error
+        except ControlError as error:
+            raise ControlError(
+                f"{path}: another program listens there, by its answer ({error}); "
+                "does --config name the daemon's configuration?"
+            ) from error
 
 
 def _why_not(path: str, error: OSError) -> str:
@@ -79,6 +97,8 @@ def _why_not(path: str, error: OSError) -> str:
             )
         case PermissionError():
             return f"{path}: not allowed; join the group that owns the socket, or use sudo"
+        case BrokenPipeError() | ConnectionResetError():
+            return f"{path}: the daemon closed the connection; its log says why"
         case TimeoutError():
             return f"{path}: the daemon did not answer in time"
         case _:

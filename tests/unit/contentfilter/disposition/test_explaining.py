@@ -227,3 +227,11 @@ def test_a_macros_digest_is_told_apart_from_foreign_text_and_in_whole(daemons: d
     assert f"#{digest}\n" in explain(as_json=False)[1]
     account["facts"][0]["digest"] = "x"
     assert "digest" not in Report.from_dict(report.to_dict()).content["facts"][0]  # type: ignore[index]
+
+
+def test_where_nobody_could_be_asked_nobody_says_that_there_is_nothing(
+    daemons: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemons["policyd"] = daemons["contentfilter"] = ControlError("gone")
+    assert explain() == (1, "")
+    assert "nothing is known" not in capsys.readouterr().err

@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 
 from mailbase.control import ControlError
+from mailbase.control.client import Answer, _messages
 from mailbase.control.peer import MAX_IN_FLIGHT, ControlClient
 from mailbase.control.protocol import MAX_LINE, Lines, decode, encode
 from mailbase.control.server import MAX_WAITING, ROWS_PER_STEP, ControlServer
@@ -269,3 +270,63 @@ def test_what_waits_for_the_peer_is_bounded():
     for _ in range(MAX_IN_FLIGHT):
         wire.ask()
     assert wire.errors() == ["too many requests wait for their answer"]
+
+
+# The operator's end
+
+
+class Connection:
+    """A connected socket that gives what a daemon says, and then ends or fails."""
+
+    def __init__(self, *said: bytes | OSError) -> None:
+        self._said = [*said, b""]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_about):
+        return None
+
+    def sendall(self, request):
+        assert request == encode({"verb": "lists"})
+
+    def recv(self, _most):
+        piece = self._said.pop(0)
+        if isinstance(piece, OSError):
+            raise piece
+        return piece
+
+
+def answered(*said):
+    return Answer(_messages(Connection(*said), encode({"verb": "lists"}), "/run/x.sock"))
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "/run/x.sock: another program listens there.*--config"),
+        (b"[1]\n", "/run/x.sock: another program listens there.*not a JSON object"),
+        (b"x" * MAX_LINE, "/run/x.sock: another program listens there.*line longer"),
+        (b'{"ok": tr', "closed the connection in the middle of its answer"),
+        (
+            ConnectionResetError(104, "reset"),
+            "/run/x.sock: the daemon closed the connection; its log says why",
+        ),
+        (BrokenPipeError(32, "broken"), "/run/x.sock: the daemon closed the connection; its log says why"),
+        (TimeoutError(), "/run/x.sock: the daemon did not answer in time"),
+        (b'{"ok": false, "error": "no\\u001b[31m"}\n', r"^no\?\[31m$"),
+    ],
+)
+def test_what_is_no_answer_is_told_in_the_operators_words(said, told):
+    with pytest.raises(ControlError, match=told):
+        answered(said).wait()
+
+
+def test_a_daemon_of_another_version_may_leave_out_what_is_looked_for():
+    answer = answered(b'{"row": {"a": 1}}\n{"ok": true, "b": 2}\n')
+    [row] = answer
+    assert (row, answer.final) == ({"a": 1}, {"ok": True, "b": 2})
+    for fields in (row, answer.final):
+        with pytest.raises(ControlError, match=r"answer lacks 'recording'.*another version"):
+            fields["recording"]
+        assert fields.get("recording") is None
