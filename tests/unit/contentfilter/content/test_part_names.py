@@ -156,9 +156,9 @@ def test_a_name_that_some_programs_read_far_behind_others():
 )
 def test_names_are_read_in_linear_time(piece: bytes):
     value = b"; name=x" + piece * (120_000 // len(piece))
-    started = time.perf_counter()
+    started = time.process_time()
     parse(b"Content-Type: a/b" + value + b"\r\n")
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(

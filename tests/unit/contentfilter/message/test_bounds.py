@@ -82,9 +82,9 @@ def test_broken_escapes_count_as_work():
 )
 def test_nul_and_bare_cr_take_linear_time(noise: bytes):
     mail = HEAD + b"\r\n" + noise * (500_000 // len(noise))
-    started = time.perf_counter()
+    started = time.process_time()
     scan_message(mail)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(("work", "reasons"), [(1 << 20, set()), (1 << 18, {"too-large"})])

@@ -228,9 +228,9 @@ def test_words_that_begin_like_uuencode(text: bytes):
 
 def test_first_lines_of_uuencode_are_read_in_linear_time():
     for text in (b"begin 644 x\n" * 100_000, b"begin" + b" " * 2_000_000, b"\nbegin " + b"6" * 2_000_000):
-        started = time.perf_counter()
+        started = time.process_time()
         assert not any(content for _name, content in oldfiles.uuencoded(text))
-        assert time.perf_counter() - started < 2
+        assert time.process_time() - started < 2
 
 
 UUENCODED = b"begin 644 evil.doc\n%:&5L;&\\\n`\nend\n"

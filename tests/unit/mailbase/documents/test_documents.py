@@ -110,9 +110,9 @@ def laughs(levels: int, width: int = 10) -> str:
 
 
 def test_a_few_aliases_cannot_become_gigabytes() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert f"at most {MAX_ALIASED} values by way of aliases (*name)" in complaints(laughs(12))[0]
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_aliases_up_to_the_bound_are_read() -> None:
