@@ -138,6 +138,40 @@ def test_rows_that_expired_leave_the_server(client, clock):
     assert set(roster.rows) == {b"l", b"m"}
 
 
+def test_what_another_node_puts_anew_meanwhile_is_not_swept_away(client, clock):
+    first, second = Nodes(client, clock).rosters
+    fresh = (2, "y", START + 100)
+    now_of(first.put(b"k", (1, "x", START + 5)))
+    now_of(first.put(b"l", (1, "x", START + 5)))
+
+    class Slow:
+        """What comes from the first node after it has read all rows comes after what the second does."""
+
+        read = False
+
+        def call(self, *words):
+            self.meanwhile()
+            self.read = words[0] == b"HGETALL"
+            return client.call(*words)
+
+        def run(self, *words):
+            self.meanwhile()
+            return client.run(*words)
+
+        def meanwhile(self):
+            if self.read:
+                self.read = False
+                now_of(second.put(b"k", fresh))
+
+    clock.pump([module.POLL_EVERY] * 5)
+    first._client = Slow()
+    first._version = None
+    now_of(first.refresh())
+    assert sorted(now_of(client.call("HKEYS", "pw:things"))) == [b"", b"k"]
+    clock.advance(module.POLL_EVERY)
+    assert first.rows == second.rows == {b"k": fresh}
+
+
 def test_there_are_no_more_rows_than_may(client, clock, monkeypatch):
     monkeypatch.setattr(module, "MAX_ROWS", 3)
     (roster, _) = Nodes(client, clock).rosters

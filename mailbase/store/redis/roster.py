@@ -60,9 +60,21 @@ end
 redis.call('HINCRBY', KEYS[1], '', 1)
 return 1
 """)
+SWEEP = Script(b"""
+local now = tonumber(ARGV[1])
+for i = 2, #ARGV do
+  local row = redis.call('HGET', KEYS[1], ARGV[i])
+  local ends = row and tonumber(string.match(row, ',([^,]+)%]$'))
+  if ends and ends <= now then
+    redis.call('HDEL', KEYS[1], ARGV[i])
+  end
+end
+return 1
+""")
+"""Seconds since the epoch; fields that seemed to have expired by then. Another node may have put one anew."""
 AT_ONCE = 500
 """Rows in one call of these: they hold up the server's other clients."""
-SCRIPTS = (PUT, DELETE, PUT_ALL, DELETE_ALL)
+SCRIPTS = (PUT, DELETE, PUT_ALL, DELETE_ALL, SWEEP)
 
 
 class Roster:
@@ -182,10 +194,11 @@ class Roster:
         self._swept = now = self._clock.seconds()
         ends = ((key, row[-1]) for key, row in self.rows.items())
         expired = [key for key, end in ends if isinstance(end, int | float) and end <= now]
-        if expired:
-            for key in expired:
-                del self.rows[key]
-            self._client.call(b"HDEL", self._name, *expired).addErrback(lambda failure: None)
+        for key in expired:
+            del self.rows[key]
+        for at in range(0, len(expired), AT_ONCE):
+            arguments: list[bytes | str] = [repr(now), *expired[at : at + AT_ONCE]]
+            self._client.run(SWEEP, [self._name], arguments).addErrback(lambda failure: None)
 
     def _poll(self) -> None:
         self._timer = self._clock.callLater(POLL_EVERY, self._poll)
