@@ -122,7 +122,9 @@ class RateCheck:
         if limits is None or context.allowed in _SPARED:
             return _FREE
         connection = self._seen.connection(request) if limits.connections else ""
-        if connection and self._seen.has_connection(connection):
+        if connection and self._seen.has_connection(connection, request):
+            if context.trace:
+                self._seen.note_connection(connection, request)
             connection = ""
         asked = self._ask(limits, request, context, connection)
         if not asked:
@@ -256,7 +258,7 @@ class RateCheck:
     def _note(self, request: Request, connection: str) -> None:
         """What must not be counted again."""
         if connection:
-            self._seen.note_connection(connection)
+            self._seen.note_connection(connection, request)
         if request.stage is _DATA or request.stage is _END:
             self._seen.note_counted(request)
 

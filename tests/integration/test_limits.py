@@ -136,6 +136,17 @@ def test_connections_of_a_network(gateway, mark, stranger):
     assert codes == [250] * 8 + [421]
 
 
+def test_connections_from_one_port_are_several(gateway, mark, stranger):
+    codes = []
+    for number in range(5):
+        with Dialogue(gateway.ports.mx) as dialogue:
+            dialogue.xclient(addr=stranger["client"], port="4242")
+            dialogue.hello()
+            dialogue.command(f"MAIL FROM:<a@p{number}-{mark}.example>")
+            codes.append(dialogue.command(f"RCPT TO:<eve@{registered.OPEN_DOMAIN}>").code)
+    assert codes == [250] * 4 + [421]
+
+
 def test_mail_that_is_refused_for_its_content_is_given_back(outside, gateway, mark, stranger):
     bad = samples.mail(mark, attachments=(samples.renamed_macros(),))
     # Four connections of a network are all there are.

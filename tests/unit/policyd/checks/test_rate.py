@@ -125,6 +125,31 @@ def test_a_connection_counts_at_whatever_it_asks_first(postfix: Any) -> None:
     assert world.bench.reply(recipient=FREE) == "DUNNO"
 
 
+def test_a_port_that_a_client_uses_again_is_another_connection(postfix: Any) -> None:
+    world = postfix(limits("inbound", conn="per: client, of: connections, limit: 5, within: 1h"))
+    who = {"recipient": FREE, "client_port": "1001"}
+    count = 0
+    for instance, new in (
+        ("", True),
+        ("5a.65f.1.0", False),
+        ("5a.65f.1.0", False),
+        ("5a.660.1.9", False),
+        ("", False),
+        ("5a.661.1.a", False),
+        # The same smtpd with its next connection, in which the client began other mails before, or none.
+        ("5a.662.1.3", True),
+        ("5a.663.1.3", True),
+        ("5b.664.1.4", True),
+        ("not Postfix's", False),
+        ("5a.665.1.0", False),
+    ):
+        world.bench.engine.query(world.bench.request(**who, instance="5f.1.1.0"))
+        assert world.bench.reply(**who, instance=instance) == "DUNNO"
+        count += new
+        assert world.counted("conn", "inbound")["passed"] == count
+    assert world.bench.action(**who, instance="5a.665.1.0") == "DUNNO"
+
+
 @pytest.mark.parametrize(
     ("flow", "per", "mails", "subjects"),
     [

@@ -13,6 +13,7 @@ from policyd.engine.decision import Decision
 from policyd.evidence.facts import Effect, Named
 from policyd.exceptions.rule import rule_of
 from policyd.limits.seen import Seen
+from policyd.protocol.request import MAX_ADDRESS, request_of
 
 from .limited import FREE, USER, limits
 
@@ -151,9 +152,10 @@ def test_a_shared_store_may_answer_later(postfix: Any, monkeypatch: pytest.Monke
 def test_what_was_counted_is_remembered_within_bounds() -> None:
     seen = Seen(10)
     for number in range(1000):
-        seen.note_connection(f"192.0.2.1 {number}")
+        seen.note_connection(f"192.0.2.1 {number}", request_of({"instance": f"1.1.1.{number:x}" * number}))
         assert seen.tell(b"key" + str(number).encode(), "warned", 10, 0)
     assert len(seen._connections) <= 20
+    assert len(seen._connections.get("192.0.2.1 999", None) or "") <= MAX_ADDRESS
     assert len(seen._told) <= 20
 
 
