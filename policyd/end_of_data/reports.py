@@ -67,14 +67,15 @@ class Reports:
             result = "again" if self._closed.get(report.id, False) else "final"
             self._closed.put(report.id, True)
         self.counted[result] += 1
+        for hook in self.hooks:
+            hook(ticket, report, result == "final")
         refunded = False
         if result == "final":
+            # Last: nobody else misses the report if that cannot be done, for it is not told a second time.
             try:
                 refunded = await self._charges.close(
                     report.id, report.action is Action.REJECT, self._seconds()
                 )
             except StoreError as error:
                 raise ControlError(str(error)) from error
-        for hook in self.hooks:
-            hook(ticket, report, result == "final")
         return {"known": True, "refunded": refunded}

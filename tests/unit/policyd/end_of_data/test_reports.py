@@ -134,10 +134,14 @@ def test_a_store_that_cannot_tell_is_said(desk: Desk, monkeypatch: pytest.Monkey
     def fail(*_arguments: object) -> None:
         raise StoreError("gone")
 
+    heard: list[Any] = []
+    desk.reports.hooks.append(lambda *what: heard.append(what))
     ticket = desk.mail()
     monkeypatch.setattr(desk.bench.limits, "give_back", fail)
     with pytest.raises(ControlError, match="gone"):
         desk.tell(ticket)
+    # Who watches for hijacked accounts, and the journal, know it all the same.
+    assert [(report.action, first) for _, report, first in heard] == [("reject", True)]
 
 
 def test_memory_of_what_was_reported_is_bounded(desk: Desk) -> None:
