@@ -6,12 +6,14 @@ again.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
 from mailbase.logs import Log
+from mailbase.networks import parse_network
 from mailbase.store import Column, Row, StoreError, Table, TableSpec
 from policyd.evidence.facts import Effect, Named
 from policyd.exceptions.matching import Rules
@@ -41,8 +43,22 @@ def rule_from_row(key: bytes, row: Row) -> Rule:
         ValueError: it is none.
     """
     effect, added, who, why, until = row
-    named, _, what = key.decode("utf-8").partition(":")
-    return Rule(Named(named), what, Effect(str(effect)), int(until), int(added), str(who), str(why))
+    named, colon, what = key.decode("utf-8").partition(":")
+    if not colon:
+        raise ValueError("expected a kind and what it names")
+    rule = Rule(Named(named), what, Effect(str(effect)), int(until), int(added), str(who), str(why))
+    if rule.named is Named.CLIENT and "/" in what:
+        parse_network(what)
+    return rule
+
+
+def rules_in(rows: Iterable[tuple[bytes, Row]]) -> list[Rule]:
+    """The rules in these rows; one of a later version, which says what is not known here, hides no others."""
+    rules = []
+    for key, row in rows:
+        with contextlib.suppress(ValueError):
+            rules.append(rule_from_row(key, row))
+    return rules
 
 
 def row_of(rule: Rule) -> Row:
@@ -89,7 +105,7 @@ class StoreShelf:
 
     def load(self, now: float) -> list[Rule]:
         """See :class:`Shelf`."""
-        return [rule_from_row(key, row) for key, row in self._table.scan(now)]
+        return rules_in(self._table.scan(now))
 
     def put(self, rule: Rule) -> None:
         """See :class:`Shelf`."""

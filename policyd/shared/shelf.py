@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 
 from mailbase.store.redis.roster import Roster
-from policyd.exceptions.book import row_of, rule_from_row
+from policyd.exceptions.book import row_of, rules_in
 from policyd.exceptions.rule import Rule
 
 
@@ -23,11 +22,7 @@ class RosterShelf:
     async def load(self, now: float) -> list[Rule]:
         """See :class:`policyd.exceptions.book.Shelf`."""
         await self._roster.refresh()
-        rules = []
-        for key, row in self._roster.rows.items():
-            with contextlib.suppress(ValueError):  # a later version's: one must not hide the others
-                rules.append(rule_from_row(key, row))
-        return [rule for rule in rules if rule.until > now]
+        return [rule for rule in rules_in(self._roster.rows.items()) if rule.until > now]
 
     async def put(self, rule: Rule) -> None:
         """See :class:`policyd.exceptions.book.Shelf`."""

@@ -7,8 +7,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from mailbase.store import StoreError
-from policyd.exceptions.book import READ_AGAIN, Book
+from mailbase.store import NEVER, StoreError
+from policyd.exceptions.book import EXCEPTIONS, READ_AGAIN, Book
 from policyd.exceptions.rule import Rule, rule_of
 
 from .asked import ALLOW, DENY, Asked
@@ -33,6 +33,24 @@ def test_rules_are_remembered_over_a_restart(bench: Any, asked: Asked) -> None:
     bench.clock.advance(600)
     bench.restart()
     assert [rule["what"] for rule in asked.ask("exceptions.list")] == ["x@xn--tda.example"]
+
+
+def test_what_a_later_version_has_written_hides_no_other_rule(bench: Any, asked: Asked) -> None:
+    asked.deny("192.0.2.0/24")
+    asked.deny("sender.example", "sender")
+    table = bench.store.table(EXCEPTIONS.name)
+    for key, effect in (
+        ("asn:64496", "deny"),
+        ("client:asn/64496", "deny"),
+        ("client:192.0.2.9", "tag"),
+        ("sender", "deny"),
+    ):
+        table.put(key.encode(), (effect, 0, "root", "", NEVER))
+    table.put(b"\xff", ("deny", 0, "root", "", NEVER))
+    bench.restart()
+    assert sorted(rule["what"] for rule in asked.ask("exceptions.list")) == ["192.0.2.0/24", "sender.example"]
+    assert bench.action() == "554"
+    assert "exceptions-not-read" not in bench.stream.getvalue()
 
 
 class SharedShelf:
