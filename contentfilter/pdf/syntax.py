@@ -44,6 +44,10 @@ _ACTION = name("S") + rb"\s{0,20}"
 _BLANK = rb"(?:\s|%[^\r\n]{0,200}[\r\n]){0,20}"
 _REFERENCE = rb"\d{1,10}\s{1,20}\d{1,5}\s{1,20}R"
 """Where a digit would do, compressed data would tell something, once in some hundred MiB."""
+_BLANKS = rb"(?:\s|\0|%[^\r\n]{0,200}[\r\n]){1,20}"
+_LOCK = re.compile(name("Encrypt") + rb"\s{1,20}(\d{1,7})\s{1,20}(\d{1,5})\s{1,20}R")
+_TEXT = rb"(?:<[0-9A-Fa-f\s]{0,200}>|\((?:[^()\\]|\\.){0,200}\))\s{0,20}"
+_IDENTIFIER = re.compile(rb"/ID\s{0,20}\[\s{0,20}" + _TEXT + _TEXT + rb"\]", re.DOTALL)
 _TELLING = re.compile(
     # All begin with a slash, which is looked for first.
     b"/(?=[#SJEO])(?:(?P<JS>%s|%s)|(?P<Launch>%s)|(?P<EmbeddedFile>%s)|(?P<EF>%s)|(?P<ObjStm>%s))"
@@ -129,15 +133,36 @@ def telling_names(data: Content) -> Counter[str]:
     return Counter(match.lastgroup or "" for match in itertools.islice(_TELLING.finditer(data), _MAX_NAMES))
 
 
-def with_trailer(data: Content) -> bytes:
+def with_trailer(data: Content, lock: bytes = b"") -> bytes:
     """``data`` with a catalog and a page of ours at its end, for a file that has lost its own or never had
-    one (FDF): then qpdf puts a table together and takes every object it meets."""
+    one (FDF): then qpdf puts a table together and takes every object it meets.
+
+    Arguments:
+        lock: entries of the trailer that say how it is encrypted.
+    """
     numbers = (int(match[1]) for match in itertools.islice(_OBJECT.finditer(data), _MAX_NAMES))
     root = max(numbers, default=0) + 1
     ours = b"\n%d 0 obj\n<</Type/Catalog/Pages %d 0 R>>\nendobj\n" % (root, root + 1)
     ours += b"%d 0 obj\n<</Type/Pages/Kids[%d 0 R]/Count 1>>\nendobj\n" % (root + 1, root + 2)
     ours += b"%d 0 obj\n<</Type/Page/Parent %d 0 R>>\nendobj\n" % (root + 2, root + 1)
-    return b"%s%strailer\n<</Root %d 0 R>>\nstartxref\n0\n%%%%EOF\n" % (data, ours, root)
+    return b"%s%strailer\n<</Root %d 0 R%s>>\nstartxref\n0\n%%%%EOF\n" % (data, ours, root, lock)
+
+
+def lock_of_torso(data: Content) -> bytes:
+    """What the trailer of a file that was cut off said of its lock, as far as there is no doubt: all trailers
+    lead to one dictionary. Empty if there is none, or the file has an end."""
+    if b"startxref" in data[-HEADER_WITHIN:]:
+        return b""
+    named = list(itertools.islice(_ENCRYPT.finditer(data), _MAX_MARKS))
+    locks = {(match[1], match[2]) for match in itertools.islice(_LOCK.finditer(data), _MAX_MARKS)}
+    identifier = _IDENTIFIER.search(data)
+    if len(locks) != 1 or identifier is None or len(list(_LOCK.finditer(data))) != len(named):
+        return b""
+    number, generation = locks.pop()
+    objects = re.finditer(rb"(?<!\d)0{0,9}%s%s\d{1,5}%sobj" % (number, _BLANKS, _BLANKS), data)
+    if len(list(itertools.islice(objects, 2))) != 1:
+        return b""
+    return b"/Encrypt %s %s R%s" % (number, generation, identifier[0])
 
 
 def without_table(data: Content, packed: Iterable[Content] = ()) -> bytes:

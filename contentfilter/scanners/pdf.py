@@ -247,6 +247,12 @@ def _unreadable(part: Part, context: Context, error: str) -> Iterator[Found]:
         yield part.unscanned("too-large", "PDF: a stream expands to more than is looked at")
         return
     if _speaks_of_lock(part.data, error):
+        if (torso := _torso(part.data)) is not None:
+            yield part.unscanned("malformed", f"PDF: {error}")
+            with torso:
+                yield part.found("pdf-owner-restricted", "opens with the empty password")
+                yield from _walked(part, torso, context, damaged=True)
+            return
         yield part.found("pdf-encrypted", "locked in a way that is not known")
         yield part.unscanned("encrypted", f"PDF: {error}")
         return
@@ -259,6 +265,16 @@ def _unreadable(part: Part, context: Context, error: str) -> Iterator[Found]:
         yield part.unscanned("malformed", f"PDF: {error}")
     with document:
         yield from _walked(part, document, context, damaged=True)
+
+
+def _torso(data: Content) -> pikepdf.Pdf | None:
+    """A document that was cut off, as in bounces, if what is there opens with the empty password."""
+    if not (lock := syntax.lock_of_torso(data)):
+        return None
+    try:
+        return _open(syntax.with_trailer(data, lock))
+    except (MemoryError, *ERRORS):
+        return None
 
 
 _MAX_TRAILERS = 20

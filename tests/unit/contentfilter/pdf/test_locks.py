@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 
 import pikepdf
 import pytest
 
 from contentfilter.content.scan import scan_message
 from tests.samples.messages import attachment, message, multipart, text
+from tests.samples.noise import noise
 from tests.samples.pdf import pdf, raw_pdf, stream
 
 from ..scanned import scanned
@@ -67,6 +69,56 @@ def test_embedded_file_that_is_locked_otherwise_than_the_document(old: bytes, ne
     assert reasons == {"encrypted"}
     # Without embedded files there is nothing that it could lock.
     assert "pdf-encrypted" not in scanned(locked("", R=4).replace(old, new))[0]
+
+
+TORSOS = {
+    "table": {"linearize": True},
+    "stream": {"linearize": True, "object_stream_mode": pikepdf.ObjectStreamMode.generate},
+}
+
+
+def linearized(user: str, **how: object) -> bytes:
+    def change(document: pikepdf.Pdf) -> None:
+        document.pages[0].Contents = document.make_stream(noise(3000))
+        attach(document, "a.bin", noise(3000))
+
+    return pdf(change, pikepdf.Encryption(user=user, owner="o", R=4), **how)
+
+
+@pytest.mark.parametrize("how", TORSOS.values(), ids=TORSOS.keys())
+def test_torso_of_what_everybody_can_open_is_no_locked_document(how: dict[str, object]):
+    # As bounces have it: the trailer stands in front, the pages may be lost.
+    whole = linearized("", **how)
+    for size in range(whole.index(b"/CFM") + 2000, len(whole) - 40, 97):
+        names, reasons = scanned(whole[:size])
+        assert names == {"pdf-owner-restricted"}, size
+        assert reasons == {"malformed"}, size
+
+
+@pytest.mark.parametrize("how", TORSOS.values(), ids=TORSOS.keys())
+def test_torso_of_a_locked_document_is_locked(how: dict[str, object]):
+    whole = linearized("secret", **how)
+    for size in range(whole.index(b"/CFM") + 2000, len(whole) - 40, 97):
+        assert "pdf-encrypted" in scanned(whole[:size])[0], size
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"trailer<</Encrypt 99 0 R>>",
+        b"trailer<</#45ncrypt%a\n99 0 R>>",
+        b"\n%d%%a\n0 obj<</Filter/Standard>>endobj\n",
+        b"\n0%d 0 obj<</Filter/Standard>>endobj\n",
+    ],
+)
+def test_torso_with_a_doubt_about_its_lock_is_locked(more: bytes):
+    whole = linearized("", **TORSOS["table"])
+    number = re.search(rb"/Encrypt (\d+)", whole)
+    assert number is not None
+    decoy = more.replace(b"%d", number[1]).replace(b"%%", b"%")
+    torso = whole[: whole.index(b"/Kids")]
+    assert "pdf-encrypted" not in scanned(torso)[0]
+    assert "pdf-encrypted" in scanned(torso[:-2000] + decoy + torso[-2000:])[0]
 
 
 PACKED = pdf(
