@@ -1,7 +1,14 @@
-"""``python -m contentfilter``."""
+"""``contentfilter``, and ``python -m contentfilter``."""
 
 import sys
 
-from contentfilter.cli import main
+from mailbase.beginning import begin
 
-sys.exit(main())
+
+def main() -> int:
+    """Run the command; returns the exit status."""
+    return begin("contentfilter.cli")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

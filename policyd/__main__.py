@@ -1,7 +1,14 @@
-"""``python -m policyd``."""
+"""``policyd``, and ``python -m policyd``."""
 
 import sys
 
-from policyd.cli import main
+from mailbase.beginning import begin
 
-sys.exit(main())
+
+def main() -> int:
+    """Run the command; returns the exit status."""
+    return begin("policyd.cli")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

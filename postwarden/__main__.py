@@ -1,7 +1,14 @@
-"""``python -m postwarden``."""
+"""``postwarden``, and ``python -m postwarden``."""
 
 import sys
 
-from postwarden.cli import main
+from mailbase.beginning import begin
 
-sys.exit(main())
+
+def main() -> int:
+    """Run the command; returns the exit status."""
+    return begin("postwarden.cli")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
