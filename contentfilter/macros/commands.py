@@ -108,6 +108,7 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
 
 def _remove(options: argparse.Namespace, settings: Settings) -> int:
     prefix = options.macro.strip().lower().removeprefix("#")
+    place = settings.contentfilter.allowed_macros
     gone: list[Entry] = []
 
     def fits(entry: Entry) -> bool:
@@ -117,13 +118,18 @@ def _remove(options: argparse.Namespace, settings: Settings) -> int:
             and (not options.senders or entry.sender in options.senders)
         )
 
+    def meant(entries: list[Entry]) -> list[Entry]:
+        found = list(filter(fits, entries)) if prefix else []
+        several = len({entry.macro for entry in found}) > 1
+        return [] if several else found
+
     def take(entries: list[Entry]) -> Iterable[Entry]:
-        gone.extend(filter(fits, entries))
-        if len({entry.macro for entry in gone}) > 1:
-            gone.clear()
+        gone.extend(meant(entries))
         return [entry for entry in entries if entry not in gone]
 
-    change(settings.contentfilter.allowed_macros, take)
+    # Where there is nothing to take back, there need be no folder to write to.
+    if meant(read(place)):
+        change(place, take)
     if not gone:
         print("contentfilter: not exactly one macro is meant; contentfilter macros list", file=sys.stderr)
         return NEGATIVE

@@ -300,3 +300,16 @@ def test_a_folder_that_is_not_there_is_told_with_what_makes_it(tmp_path):
         AllowlistError, match=f"no folder {tmp_path}/state; make it first.*install -d -o postwarden"
     ):
         change(tmp_path / "state" / "macros", lambda entries: entries)
+
+
+def test_nothing_is_taken_back_where_nothing_was_ever_allowed(tmp_path, capsys):
+    config = tmp_path / "postwarden.yaml"
+    config.write_text(f"contentfilter: {{allowed_macros: {tmp_path}/state/macros}}\n")
+    assert cli.main(("macros", "remove", M, "--config", str(config))) == 1
+    assert "not exactly one macro is meant; contentfilter macros list" in capsys.readouterr().err
+
+
+def test_no_macro_is_meant_by_no_digit_of_its_digest(run, path):
+    assert run("allow", M, "--to", "a.example") == 0
+    assert run("remove", "#") == 1
+    assert len(read(path)) == 1
