@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from mailbase.addresses import is_host_name, normal_address, normal_domain, unpack
-from mailbase.networks import parse_network
+from mailbase.networks import network_named, parse_network
 from mailbase.replies import printable
 from mailbase.store import NEVER
 from policyd.evidence.facts import Effect, ExceptionFact, Named
@@ -140,10 +140,13 @@ def client_form(text: str) -> str:
 
 
 def _guess(what: str) -> Named:
-    if _network(what) is not None or "/" in what:
+    if network_named(what) is not None:
         return Named.CLIENT
     if "@" in what:
         return Named.SENDER
+    if "/" in what:
+        # Raises, with what a network looks like.
+        parse_network(what)
     raise ValueError(
         f"is '{printable(what, 60)}' the domain of clients, senders or recipients, or a user? "
         "Say --as client, --as sender, --as recipient or --as user"

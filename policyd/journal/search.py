@@ -8,7 +8,7 @@ from typing import Any
 
 from mailbase.addresses import normal_domain, pack, split_mailbox
 from mailbase.ids import is_id
-from mailbase.networks import parse_network
+from mailbase.networks import network_named
 from mailbase.replies import printable
 from policyd.journal.masks import MAX_TEXT, Masks
 
@@ -78,9 +78,10 @@ def _network(term: str, masks: Masks) -> Condition | None:
     packed = pack(term)
     if packed is not None:
         return Condition("client", masks.client(term))
-    if "/" not in term:
+    network = network_named(term)
+    if network is None:
         return None
-    first, length = parse_network(term)
+    first, length = network
     if masks.hidden:
         raise ValueError("privacy.pseudonymise is on: only single addresses can be found, no networks")
     bits = len(first) * 8

@@ -37,7 +37,7 @@ def secret() -> Callable[[str], str]:
         ("::ffff:192.0.2.1", [0]),
         ("192.0.2.0/24", [0, 1]),
         ("192.0.2.0/31", [0]),
-        ("0.0.0.0/0", [0, 1]),
+        ("0.0.0.0/0", [0, 1, 3]),
         ("2001:db8::/32", [2]),
         ("2001:DB8::5", [2]),
         ("::/0", [2]),
@@ -57,6 +57,8 @@ def secret() -> Callable[[str], str]:
         ("ada.l@login.example", [2]),
         ("4XyzQUEUE1", [1]),
         ("4xyzqueue1", []),
+        ("d/inst@x400.example", [3]),
+        ("inst/eve", [3]),
     ],
 )
 def test_what_is_found(desk: Any, term: str, found: list[int]) -> None:
@@ -74,10 +76,16 @@ def test_what_is_found(desk: Any, term: str, found: list[int]) -> None:
         recipient="P@inst.example",
         sasl_username="ada.l@login.example",
     )
-    assert desk.ids(term) == [[first, second, third][place].id for place in found]
+    fourth = desk.note(
+        client_address="198.51.100.9",
+        sender="d/INST@x400.example",
+        recipient="r@other.example",
+        sasl_username="inst/eve",
+    )
+    assert desk.ids(term) == [[first, second, third, fourth][place].id for place in found]
 
 
-@pytest.mark.parametrize("term", ["", " ", "x" * 400, "a\nb", "a\0b", "192.0.2.1/24", "192.0.2.0/33", "a/b"])
+@pytest.mark.parametrize("term", ["", " ", "x" * 400, "a\nb", "a\0b", "192.0.2.1/24", "192.0.2.0/33"])
 def test_what_cannot_be_understood(desk: Any, term: str) -> None:
     with pytest.raises(ValueError, match="expected"):
         desk.explain(term)
