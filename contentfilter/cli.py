@@ -31,6 +31,7 @@ from mailbase.commandline import (
     add_version,
     finish,
     flow,
+    place,
     whole_number,
 )
 from mailbase.config import Settings, load
@@ -82,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         "contentfilter scan --json invoice.docm mails/",
     )
     scan.add_argument(
-        "paths", nargs="+", type=Path, metavar="PATH", help="message (.eml), document or folder"
+        "paths", nargs="+", type=place, metavar="PATH", help="message (.eml), document or folder"
     )
     scan.add_argument(
         "--flow",

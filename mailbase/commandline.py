@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
 from mailbase import __version__
 from mailbase.config import ConfigError
@@ -104,6 +105,18 @@ def duration(text: str) -> float:
         return parse_duration(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def place(text: str) -> Path:
+    """The path of a file or folder.
+
+    Raises:
+        argparse.ArgumentTypeError: there is none, as where a script's variable is empty: it does not mean the
+            folder that one is in.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, got ''")
+    return Path(text)
 
 
 def whole_number(low: int, high: int | None = None) -> Callable[[str], int]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mailbase.arguments import Parser, add_command, add_configuration, add_form, add_json
-from mailbase.commandline import STATUSES, add_version, finish
+from mailbase.commandline import STATUSES, add_version, finish, place
 from postwarden.dkim import commands as dkim
 from postwarden.registry import commands as registry
 
@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--keep", action="store_true", help="go on serving until Ctrl-C")
     how.add_argument("--exit", action="store_false", dest="keep", help="end after the table; the default")
     show.add_argument(
-        "--folder", type=Path, default=Path(".run"), help="configuration, state, logs; default: .run"
+        "--folder", type=place, default=Path(".run"), help="configuration, state, logs; default: .run"
     )
     add_json(show)
     show.add_argument(
@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     add_configuration(doctor, "dns.servers=[192.0.2.53]")
     doctor.add_argument(
         "--postfix",
-        type=Path,
+        type=place,
         metavar="FOLDER",
         help="Postfix's configuration; default: what postconf takes",
     )

@@ -8,12 +8,11 @@ import secrets
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from contentfilter.offline.progress import Progress
 from mailbase.arguments import Command, add_form
-from mailbase.commandline import NEGATIVE, OK, USAGE, whole_number
+from mailbase.commandline import NEGATIVE, OK, USAGE, place, whole_number
 from mailbase.config import Settings
 from mailbase.control import ControlError
 from mailbase.control.client import ask
@@ -66,7 +65,7 @@ def add_commands(commands: Any, command: Command, settings: Callable[[argparse.N
 
 def _paths(parser: argparse.ArgumentParser, number: str = "+") -> None:
     parser.add_argument(
-        "paths", nargs=number, type=Path, metavar="PATH", help="mail, mbox, Maildir or folder of mails"
+        "paths", nargs=number, type=place, metavar="PATH", help="mail, mbox, Maildir or folder of mails"
     )
     parser.add_argument(
         "--jobs", type=whole_number(1, 256), metavar="N", help="default: processors there are"

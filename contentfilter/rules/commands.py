@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mailbase.arguments import Command, add_form
-from mailbase.commandline import NEGATIVE, OK, USAGE
+from mailbase.commandline import NEGATIVE, OK, USAGE, place
 from mailbase.config import Settings
 from mailbase.printing import wants_json, write
 from mailbase.replies import printable
@@ -57,7 +57,7 @@ def add_commands(commands: Any, command: Command, settings: Callable[[argparse.N
         "say which rules fire on mails, where and why, and what they come to",
         "contentfilter rules test suspicious.eml",
     )
-    trying.add_argument("paths", nargs="+", type=Path, metavar="MAIL", help="file that holds one message")
+    trying.add_argument("paths", nargs="+", type=place, metavar="MAIL", help="file that holds one message")
     add_form(trying)
     trying.set_defaults(run=lambda options: _test(_rules(settings(options)), options.paths, options.json))
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from contentfilter.offline.progress import Progress
 from contentfilter.tuning.figures import Judged, Sample
-from contentfilter.tuning.plots import PlotsMissing, draw
+from contentfilter.tuning.plots import PlotsMissing, available, draw
 from contentfilter.tuning.report import WISHED, Terms, as_json, as_text
-from mailbase.commandline import NEGATIVE, OK, USAGE, flow, whole_number
+from mailbase.commandline import NEGATIVE, OK, USAGE, flow, place, whole_number
 from mailbase.config import Settings
 from mailbase.replies import printable
 from mailbase.vocabulary import Flow
@@ -38,7 +38,7 @@ def add_commands(
     for kind, what in (("ham", "mail that is no spam"), ("spam", "spam")):
         tune.add_argument(
             f"--{kind}",
-            type=Path,
+            type=place,
             action="append",
             required=True,
             metavar="PATH",
@@ -54,10 +54,10 @@ def add_commands(
         help="name a threshold for this rate of ham above it, such as 0.1; repeatable",
     )
     tune.add_argument("--jobs", type=whole_number(1, 256), metavar="N", help="default: processors there are")
-    tune.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    tune.add_argument("--json", type=place, metavar="FILE", help="write all figures there")
     tune.add_argument("--mails", action="store_true", help="with every mail's points and clues in the JSON")
     tune.add_argument(
-        "--plots", type=Path, metavar="FOLDER", help="draw them there, as PNG (needs matplotlib)"
+        "--plots", type=place, metavar="FOLDER", help="draw them there, as PNG (needs matplotlib)"
     )
     tune.set_defaults(run=lambda options: _tune(options, settings(options)))
 
@@ -76,6 +76,9 @@ def _tune(options: argparse.Namespace, settings: Settings) -> int:
     if not ham or not spam:
         complain(f"no {'ham' if not ham else 'spam'} there")
         return USAGE
+    if problem := _no_place(options):
+        complain(problem)
+        return USAGE
     mails = _judge(options, settings, ham, spam, complain)
     if not mails:
         return NEGATIVE
@@ -90,8 +93,8 @@ def _tune(options: argparse.Namespace, settings: Settings) -> int:
         if options.plots is not None:
             drawn = draw(sample, terms, options.plots)
             print(f"\nDrawn: {', '.join(map(str, drawn))}")
-    except (OSError, PlotsMissing) as error:
-        complain(error)
+    except OSError as error:
+        complain(f"{error.filename}: {error.strerror}")
     return NEGATIVE if problems else OK
 
 
@@ -105,6 +108,24 @@ def _listed(paths: Sequence[Path], complain: Callable[[object], None]) -> list[P
         except OSError as error:
             complain(f"{path}: {error.strerror}")
     return found
+
+
+def _no_place(options: argparse.Namespace) -> str:
+    """Why what is found could not be written, before minutes of work; empty if it can."""
+    if options.json is not None:
+        if os.path.isdir(options.json):
+            return f"{options.json}: is a folder; expected a file"
+        if not os.path.isdir(options.json.parent):
+            return f"{options.json}: there is no folder {options.json.parent}"
+    if options.plots is not None:
+        try:
+            available()
+            options.plots.mkdir(parents=True, exist_ok=True)
+        except PlotsMissing as error:
+            return str(error)
+        except OSError as error:
+            return f"{options.plots}: {error.strerror}"
+    return ""
 
 
 def _judge(

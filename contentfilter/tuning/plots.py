@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,21 @@ class PlotsMissing(Exception):
     """matplotlib is not installed; the text says how to get it."""
 
 
+def available() -> None:
+    """Whether pictures can be drawn.
+
+    Raises:
+        PlotsMissing: there is no matplotlib.
+    """
+    try:
+        import matplotlib  # noqa: F401 - only whether it is there
+    except ImportError as error:
+        raise PlotsMissing(
+            "no plots without matplotlib; in the checkout: "
+            f"{sys.prefix}/bin/pip install --require-hashes -r requirements-tune.lock"
+        ) from error
+
+
 def draw(sample: Sample, terms: Terms, folder: Path) -> list[Path]:
     """Write PNG files into ``folder``; returns them.
 
@@ -24,10 +40,9 @@ def draw(sample: Sample, terms: Terms, folder: Path) -> list[Path]:
         PlotsMissing: there is no matplotlib.
         OSError: a file cannot be written.
     """
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise PlotsMissing("no plots without matplotlib: pip install 'postwarden[tune]'") from error
+    available()
+    import matplotlib
+
     matplotlib.use("Agg")
     folder.mkdir(parents=True, exist_ok=True)
     drawn = []

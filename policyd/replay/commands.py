@@ -7,11 +7,10 @@ import functools
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 from mailbase.arguments import Command, add_form
-from mailbase.commandline import NEGATIVE, OK, USAGE, duration, whole_number
+from mailbase.commandline import NEGATIVE, OK, USAGE, duration, place, whole_number
 from mailbase.config import Settings, load
 from mailbase.control import ControlError
 from mailbase.control.client import ask
@@ -26,7 +25,7 @@ def add_commands(commands: Any, command: Command) -> None:
         "record the running daemon's requests and answers into FILE, until Ctrl-C",
         "policyd record --for 1d traffic.jsonl.gz",
     )
-    record.add_argument("file", type=Path, metavar="FILE", help="a new file; with the ending .gz compressed")
+    record.add_argument("file", type=place, metavar="FILE", help="a new file; with the ending .gz compressed")
     record.add_argument(
         "--for", dest="duration", type=duration, metavar="DURATION", help="end after so long, such as 1h"
     )
@@ -42,7 +41,7 @@ def add_commands(commands: Any, command: Command) -> None:
     _files(replay)
     replay.add_argument(
         "--against",
-        type=Path,
+        type=place,
         metavar="OTHER.yaml",
         help="compare with this configuration; without it with the recorded answers",
     )
@@ -99,7 +98,7 @@ def add_commands(commands: Any, command: Command) -> None:
 def _files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files",
-        type=Path,
+        type=place,
         nargs="+",
         metavar="FILE",
         help="a recording, or Postfix's or policyd's log; .gz too",

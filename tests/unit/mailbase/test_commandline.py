@@ -7,13 +7,14 @@ import errno
 import io
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from contentfilter import cli as contentfilter
 from mailbase import __version__
-from mailbase.commandline import duration, finish, flow, giver, moment, whole_number
+from mailbase.commandline import duration, finish, flow, giver, moment, place, whole_number
 from mailbase.config import loads
 from policyd import cli as policyd
 from postwarden import cli as postwarden
@@ -122,6 +123,25 @@ def test_complaints_do_not_get_among_the_results_where_there_is_no_place_for_the
     monkeypatch.setattr(sys, "stderr", None)
     assert ends(Denied("not today")) == 1
     assert capsys.readouterr().out == ""
+
+
+def test_an_empty_argument_is_not_the_folder_that_one_is_in() -> None:
+    assert place("a/b") == Path("a/b")
+    with pytest.raises(argparse.ArgumentTypeError, match="expected a path"):
+        place("")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["scan", ""], ["learn", "spam", ""], ["rules", "test", ""], ["tune", "--ham", "", "--spam", "x"]],
+)
+def test_no_command_reads_the_folder_that_one_is_in_for_an_empty_argument(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        contentfilter.main(arguments)
+    assert ended.value.code == 2
+    assert "expected a path, got ''" in capsys.readouterr().err
 
 
 def test_numbers_and_flows() -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contentfilter import cli
+from contentfilter.tuning import commands
 from contentfilter.tuning.chance import allowed, at_least, at_most, needed
 from contentfilter.tuning.figures import LISTED, Judged, Sample
 from contentfilter.tuning.plots import PlotsMissing, draw
@@ -222,7 +223,7 @@ def test_a_picture_is_drawn_of_each_kind(tmp_path, monkeypatch):
 
 def test_without_matplotlib_it_is_said_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(PlotsMissing, match="postwarden\\[tune\\]"):
+    with pytest.raises(PlotsMissing, match=r"bin/pip install --require-hashes -r requirements-tune\.lock"):
         draw(sample([0.0], [9.0]), TERMS, tmp_path)
 
 
@@ -249,3 +250,36 @@ def test_what_is_named_and_no_sample_is_told(tmp_path, monkeypatch, capsys, ham,
     assert cli.main(["tune", "--config", "c.yaml", "--ham", ham, "--spam", spam]) == 2
     said = [line.replace(f"{tmp_path}/", "") for line in capsys.readouterr().err.splitlines()]
     assert said == [f"contentfilter: {line}" for line in told]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--json", "nowhere/figures.json"], "nowhere/figures.json: there is no folder nowhere"),
+        (["--json", "folder"], "folder: is a folder; expected a file"),
+        (["--plots", "b"], "b: File exists"),
+    ],
+)
+def test_what_could_not_be_written_is_told_before_anything_is_judged(
+    tmp_path, monkeypatch, capsys, arguments, told
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(commands, "_judge", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", MagicMock())
+    for name in "ab":
+        (tmp_path / name).write_text("x")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "c.yaml").write_text("{}")
+    assert cli.main(["tune", "--config", "c.yaml", "--ham", "a", "--spam", "b", *arguments]) == 2
+    assert capsys.readouterr().err == f"contentfilter: {told}\n"
+
+
+def test_pictures_that_cannot_be_drawn_are_told_of_before_too(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr(commands, "_judge", None)
+    for name in "ab":
+        (tmp_path / name).write_text("x")
+    (tmp_path / "c.yaml").write_text("{}")
+    sample = ["--ham", str(tmp_path / "a"), "--spam", str(tmp_path / "b")]
+    assert cli.main(["tune", "--config", str(tmp_path / "c.yaml"), *sample, "--plots", str(tmp_path)]) == 2
+    assert "no plots without matplotlib" in capsys.readouterr().err
