@@ -19,6 +19,7 @@ from policyd.engine.account import account, clean, one_line
 from policyd.engine.decision import Decision
 from policyd.engine.engine import Engine
 from policyd.exceptions.rule import is_narrow, refuse_wide
+from policyd.exceptions.verbs import LONGEST
 from policyd.greylist.ledger import KINDS, Kind, Records
 from policyd.greylist.search import matcher
 from policyd.protocol.delegation import MAX_REQUEST, REQUEST_TYPE
@@ -134,8 +135,8 @@ class Verbs:
         """
         network, comment = _network(_text(request, "network")), clean(str(request.get("comment", "")))
         seconds, now = request.get("seconds"), self._clock.seconds()
-        if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < NEVER):
-            raise ControlError("expected seconds: a positive number")
+        if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds <= LONGEST):
+            raise ControlError("expected a time in the future, at most a hundred years away")
         try:
             until = NEVER if seconds is None else now + seconds
             if (done := self._ledger.allow(network, comment, now, until)) is not None:

@@ -96,7 +96,7 @@ def _describe(row: Row, limits: Mapping[str, Limit], now: float) -> dict[str, An
 def _term(request: Mapping[str, Any]) -> str:
     term = request.get("term")
     if not isinstance(term, str) or not term:
-        raise ControlError("expected term: text")
+        raise ControlError("expected an address, network, user, domain or limit, got nothing")
     return clean(term)
 
 

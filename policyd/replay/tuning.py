@@ -6,10 +6,11 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mailbase.config import Settings, load
+from mailbase.config import ConfigError, Settings, load
 from mailbase.printing import wants_json, write
 from mailbase.vocabulary import Flow
 from policyd.engine.decision import Decision
@@ -78,7 +79,11 @@ def tune_greylist(options: argparse.Namespace) -> int:
 
 
 def _with(options: argparse.Namespace, variant: Variant, settings: Settings) -> Settings:
-    other = load(options.config, [*options.overrides, *variant.overrides])
+    try:
+        other = load(options.config, [*options.overrides, *variant.overrides])
+    except ConfigError as error:
+        # --set has been found right before.
+        raise ConfigError(replace(problem, source=variant.setting) for problem in error.problems) from None
     # One large registry in memory is enough.
     same = other.registry_path == settings.registry_path
     return other.with_registry(settings.registry) if same else other

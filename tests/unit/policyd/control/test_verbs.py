@@ -268,6 +268,7 @@ def test_allowing_for_a_time(control: Socket, restart: bool) -> None:
         {"network": "192.0.2.1/24"},
         {"network": "192.0.2.0/24", "seconds": -1},
         {"network": "192.0.2.0/24", "seconds": "1d"},
+        {"network": "192.0.2.0/24", "seconds": 101 * 366 * 86400},
         {"network": 5},
     ],
 )

@@ -121,7 +121,7 @@ def test_what_was_used_before_the_clock_was_set_back_is_not_used(socket: Socket)
 
 @pytest.mark.parametrize("term", [None, 5, ""])
 def test_a_term_is_needed(socket: Socket, term: Any) -> None:
-    with pytest.raises(ControlError, match="expected term"):
+    with pytest.raises(ControlError, match="expected an address, network, user, domain or limit"):
         socket.rows("limits.show", term=term)
 
 
