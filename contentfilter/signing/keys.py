@@ -120,7 +120,7 @@ def make(folder: Path, selector: str, algorithm: Algorithm, now: float, replace:
     try:
         owner = _prepare(folder)
         if path.exists() and not replace:
-            raise KeyProblem(f"{path} is there already")
+            raise KeyProblem(f"{path} is there already; 'postwarden dkim rotate' replaces a key")
         _write(path, text, owner, replace)
     except OSError as error:
         raise KeyProblem(f"{path} cannot be written: {error.strerror}") from error
@@ -215,6 +215,8 @@ def _prepare(folder: Path) -> os.stat_result:
         try:
             folder.mkdir(mode=0o700, parents=False)
         except FileNotFoundError:
+            if folder.parent.exists():
+                raise
             raise KeyProblem(
                 f"there is no folder {folder.parent}; make it first, for the user that contentfilter runs "
                 f"as, such as: install -d -o postwarden -g postwarden {folder.parent}"

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
+from mailbase.documents.problems import readable
 from postwarden import table
 from postwarden.demo import scenario, world
 from postwarden.demo.front import Front
@@ -116,8 +117,9 @@ def _own_folder(folder: Path) -> Iterator[None]:
     try:
         lock = _lock(folder)
     except OSError as error:
+        name = readable(str(folder), 200)
         raise FolderInUse(
-            f"{folder} cannot be used: {error.strerror} ({error.filename}); please name another with --folder"
+            f"{name} cannot be used: {error.strerror}; please name another with --folder"
         ) from error
     with lock:
         yield

@@ -6,7 +6,11 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from mailbase.addresses import normal_address, normal_domain
+from mailbase.documents.problems import readable
 from mailbase.registry import Registry, Server
+
+MAX_MESSAGE = 1000
+"""Characters of a message, which may hold what was typed."""
 
 
 def choose(
@@ -41,7 +45,7 @@ def complain(messages: Iterable[str]) -> int:
     """Print ``messages`` to standard error; returns the exit status: 1 if there were any."""
     status = 0
     for message in messages:
-        print(f"postwarden: {message}", file=sys.stderr)
+        print(f"postwarden: {readable(message, MAX_MESSAGE)}", file=sys.stderr)
         status = 1
     return status
 

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from postwarden import cli
+from postwarden.registry.choice import complain
 from postwarden.sandbox.registered import DOMAIN, registry
 
 
@@ -111,3 +112,8 @@ def test_somebody_who_looks_after_nothing_is_a_negative_answer(config, capsys):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == "postwarden: nobody@faculty.example looks after no registered server\n"
+
+
+def test_what_was_typed_is_shown_in_short(capsys: pytest.CaptureFixture[str]) -> None:
+    assert complain(["x" * 200_000 + " is no registered server"]) == 1
+    assert len(capsys.readouterr().err) < 1100
