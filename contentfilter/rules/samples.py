@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from contentfilter.rules.matcher import Matcher
@@ -55,13 +55,15 @@ class Failure:
 def check(rules: RuleSet, letter_of: Callable[[bytes], Letter]) -> Iterator[Failure]:
     """Try all rules on the mails that stand with them.
 
+    Each is tried as it was written: a rule that names another is not wrong for it that the operator has
+    turned that one off, or made an exception to it.
+
     Arguments:
         letter_of: reads a mail.
     """
-    matcher = Matcher(rules)
-    for ruling in rules.rulings.values():
-        if ruling.off or ruling.unless is not None:
-            continue
+    written = {name: replace(ruling, off=False, unless=None) for name, ruling in rules.rulings.items()}
+    matcher = Matcher(RuleSet(written))
+    for ruling in written.values():
         for shall, samples in ((True, ruling.hits), (False, ruling.misses)):
             for number, sample in enumerate(samples, 1):
                 if matcher.fires(ruling.name, Reading(letter_of(mail_of(sample)))) is not shall:

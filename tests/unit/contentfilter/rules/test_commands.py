@@ -55,6 +55,16 @@ def test_check_tries_the_mails(own: list[str], tmp_path: Path, capsys) -> None:
     assert "room: fires on the mail misses[0]" in told.err
 
 
+def test_what_is_turned_off_is_no_mistake_in_the_rules_that_name_it(
+    own: list[str], tmp_path: Path, capsys
+) -> None:
+    """Else an exception of one's own would make rules wrong that one has not written."""
+    named = "  wide: {description: Wide, points: 1, all: [room], hits: [{text: We offer a room}]}\n"
+    for change in ("off: [room]\n", "unless: {room: {header: to}}\n"):
+        (tmp_path / "rules.yaml").write_text(OWN.replace("shadow:", f"{named}shadow:") + change)
+        assert main(["rules", "check", *own]) == 0, capsys.readouterr().err
+
+
 def test_check_names_rules_without_a_mail(own: list[str], tmp_path: Path, capsys) -> None:
     (tmp_path / "rules.yaml").write_text("rules: {x: {description: X, points: 1, body: x}}\n")
     assert main(["rules", "check", *own]) == 0
