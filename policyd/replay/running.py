@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mailbase.config import Settings, load
+from mailbase.config.units import format_duration
 from mailbase.logs import Log
 from mailbase.printing import wants_json
 from policyd.replay.comparison import Change, Comparison
@@ -66,7 +67,7 @@ def replay(options: argparse.Namespace) -> int:
         print(f"policyd: {error}", file=sys.stderr)
         return USAGE
     progress.end()
-    if not said_all(sources, comparison.requests):
+    if not said_all(sources, comparison.requests, options.warm_up):
         return USAGE
     if as_json:
         write_object(sys.stdout, {"summary": comparison.summary()})
@@ -107,11 +108,21 @@ def simulation() -> Iterator[Path]:
         signal.signal(signal.SIGTERM, handler)
 
 
-def said_all(sources: Sources, requests: int) -> bool:
-    """Tell what the operator should know of the reading; False if there was nothing to read."""
+def said_all(sources: Sources, requests: int, warm_up: float) -> bool:
+    """Tell what the operator should know of the reading; False if there was nothing to read.
+
+    Arguments:
+        requests: that count.
+        warm_up: seconds at the beginning that do not.
+    """
     for remark in remarks(sources.counts):
         print(f"note: {remark}", file=sys.stderr)
-    if not requests:
+    if not requests and warm_up:
+        print(
+            f"policyd: no requests in these files behind the first {format_duration(warm_up)} (--warm-up)",
+            file=sys.stderr,
+        )
+    elif not requests:
         print(
             "policyd: no requests in these files; what can be read: recordings (policyd record), "
             "lines of syslog, journalctl's output (as it is, or with -o short-iso, short-full, short-unix, "

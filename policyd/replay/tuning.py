@@ -56,7 +56,7 @@ def tune_greylist(options: argparse.Namespace) -> int:
             spool = folder / "greylisted.jsonl"
             current, requests, counted = _spool(sources, settings, spool, folder, options.warm_up)
             progress.end()
-            if not said_all(sources, requests):
+            if not said_all(sources, requests, options.warm_up):
                 return USAGE
             for number, (variant, other) in enumerate(tried):
                 row = current
@@ -95,7 +95,7 @@ def _spool(
     """Decide everything once under ``settings``, and keep what greylisting has a say on for the variants.
 
     Returns:
-        The effect, the number of requests, and from when to when they count.
+        The effect, the number of requests that count, and from when to when they do.
     """
     world = make_world(settings, folder / "current")
     effect = Effect(settings.policyd.greylist.delay)
@@ -112,9 +112,9 @@ def _spool(
                 world.take(line)
                 keep(past_row(line))
                 continue
-            if not requests:
+            if counts_from == float("inf"):
                 counts_from = line.time + warm_up
-            requests += 1
+            requests += line.time >= counts_from
             decision = world.decide(line)
             if decision.repeated or not is_greylisted(decision):
                 continue
@@ -179,7 +179,7 @@ def tune_thresholds(options: argparse.Namespace) -> int:
                     continue
                 if counts_from is None:
                     counts_from = line.time + options.warm_up
-                requests += 1
+                requests += line.time >= counts_from
                 decision = world.decide(line)
                 if not decision.repeated and decision.flow is flow and line.time >= counts_from:
                     points.note(line, decision)
@@ -191,7 +191,7 @@ def tune_thresholds(options: argparse.Namespace) -> int:
         return USAGE
     progress.end()
     points.end()
-    if not said_all(sources, requests):
+    if not said_all(sources, requests, options.warm_up):
         return USAGE
     _print_thresholds(points, current, as_json)
     return OK

@@ -407,3 +407,12 @@ def test_no_simulation_is_left_behind(
     path = str(gateway.write(tmp_path / "r"))
     run(gateway, "replay", path)
     assert not [entry for entry in tmp_path.iterdir() if entry.name.startswith("policyd-replay")]
+
+
+def test_a_warm_up_that_leaves_nothing_is_told_as_that(make_gateway: Any, run: Any, tmp_path: Path) -> None:
+    gateway = make_gateway()
+    gateway.request()
+    path = str(gateway.write(tmp_path / "r"))
+    for command in ("replay", "tune greylist", "tune thresholds"):
+        status, _, told = run(gateway, command, "--warm-up", "2d", path)
+        assert (status, told) == (2, "policyd: no requests in these files behind the first 2d (--warm-up)\n")
