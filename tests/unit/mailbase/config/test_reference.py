@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import typing
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,6 +85,24 @@ def plain_defaults() -> dict[str, str]:
         for row in rows(MAIN).values()
         if re.fullmatch(r"`[^`]+`", row.default) and "[]" not in row.key and "FLOW" not in row.key
     }
+
+
+def flow_defaults() -> dict[str, str]:
+    """Likewise of what each flow has, where the page names one default for all of them."""
+    return {
+        row.key: row.default.strip("`")
+        for row in rows(MAIN).values()
+        if re.fullmatch(r"`[^`]+`", row.default) and re.fullmatch(r"flows\.FLOW\.[a-z_.]+", row.key)
+    }
+
+
+@pytest.mark.parametrize("key", flow_defaults())
+def test_the_documented_default_is_that_of_each_flow(key: str) -> None:
+    for flow in Flow:
+        named = key.replace("FLOW", flow)
+        value = attrgetter(named)
+        # Not the settings as a whole: to name a check turns it on.
+        assert value(loads("", [f"{named}={flow_defaults()[key]}"])) == value(Settings()), named
 
 
 @pytest.mark.parametrize("key", plain_defaults())
