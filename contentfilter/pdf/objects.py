@@ -29,7 +29,7 @@ MAX_FORM = 2_000
 MAX_PACKED = 32 * MIB
 """Octets of object streams that are kept for a closer look."""
 _WORDS = re.compile(
-    rb"/(?:JS|JavaScript|Launch|GoToR|GoToE|ImportData|EF|RF|EP|XFA|OnInstantiate|EmbeddedFile|EncryptedPayload|ObjStm)\b"
+    rb"/(?:JS|JavaScript|Launch|GoToR|GoToE|ImportData|EF|RF|EP|XFA|OnInstantiate|EmbeddedFiles?|FS|AF|Scripts|EncryptedPayload|ObjStm)\b"
     rb"|/URI (?:\((?:(?i:file|mhtml|search-ms|ms-msdt|ms-officecmd):|\\\\)|<[fF][eE][fF][fF])"
 )
 _ELSEWHERE = re.compile(r"(?:file:|smb:|[a-z]{3,8}://|[\\/]{2})", re.IGNORECASE)
@@ -39,6 +39,9 @@ _PROGRAM = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """A link to a file starts it, if it is a program; some handlers start, or show, what another machine has."""
+_SCRIPT_NAME = ".js"
+_LISTS = ("/EmbeddedFiles", "/FS", "/AF")
+"""Where files stand that readers show as such (7.7.4, 12.5.6.15, ISO 32000-2 14.13)."""
 _SCRIPT = re.compile(rb"<(?:[\w.-]{1,40}:)?script\b", re.IGNORECASE)
 ERRORS = (
     pikepdf.PdfError,
@@ -105,6 +108,9 @@ class Walk:
     packed: list[Content] = field(default_factory=list)
     _files: set[tuple[tuple[int, int], str]] = field(default_factory=set)
     _untold: list[pikepdf.Stream] = field(default_factory=list)
+    _scripts: list[tuple[tuple[int, int], str, pikepdf.Stream]] = field(default_factory=list)
+    _of_media: set[tuple[int, int]] = field(default_factory=set)
+    _lists_files: bool = False
     _items: int = 0
     _locked_files: bool = False
 
@@ -123,7 +129,7 @@ class Walk:
             self._locked_files = True
             yield Trouble("malformed", f"lock: {message(error)}")
         yield from self._listed()
-        yield from self._nameless()
+        yield from self._waiting()
 
     def _listed(self) -> Iterator[Fact | File | Trouble]:
         objects = iter(self.document.objects)
@@ -214,6 +220,9 @@ class Walk:
             if isinstance(inner, pikepdf.Dictionary):
                 self.seen["EmbeddedFile"] += 1
                 yield from self._embedded(thing, inner, key[1:])
+        if isinstance(scripts := thing.get("/Scripts"), pikepdf.Array):
+            self._of_media |= {item.objgen for item in scripts if isinstance(item, pikepdf.Dictionary)}
+        self._lists_files |= any(key in thing for key in _LISTS)
         if "/XFA" in thing:
             yield from self._form(thing["/XFA"])
 
@@ -230,7 +239,10 @@ class Walk:
         # One that leads nowhere may lead to a file in another reading.
         self.seen += Counter([key] if streams else [])
         for stream, name in itertools.product(streams, names):
-            yield from self._file(name, stream)
+            if name.lower().endswith(_SCRIPT_NAME):
+                self._scripts.append((about.objgen, name, stream))
+            else:
+                yield from self._file(name, stream)
 
     def _file(self, name: str, stream: pikepdf.Stream) -> Iterator[Fact | File | Trouble]:
         """A file, once for each suffix that it is called by."""
@@ -250,8 +262,13 @@ class Walk:
         if problem or (content and digest not in self.known):
             yield File(name or "embedded file", content, problem)
 
-    def _nameless(self) -> Iterator[Fact | File | Trouble]:
-        """Embedded files that no specification names, when all of those are known."""
+    def _waiting(self) -> Iterator[Fact | File | Trouble]:
+        """Embedded files of which all the rest must be known first: those that no specification names, and
+        scripts. One that belongs to a picture in three dimensions is run by the reader alone, and shown to
+        nobody where the document lists no files."""
+        for specification, name, stream in self._scripts:
+            own = any(specification) and specification in self._of_media and not self._lists_files
+            yield from self._file("" if own else name, stream)
         for stream in self._untold:
             yield from self._file("", stream)
 

@@ -113,6 +113,23 @@ def test_each_name_of_an_embedded_file_counts(objects: dict[int, bytes]):
     assert "executable" in scanned(raw_pdf(objects=objects))[0]
 
 
+MEDIA = {
+    4: b"<</Activation<</Scripts[6 0 R]>>>>",
+    5: SHELL,
+    6: b"<</F(spin.js)/EF<</F 5 0 R>>>>",
+    7: b"<</RichMediaContent<</Assets<</Names[(spin.js)6 0 R]>>>>>>",
+}
+
+
+def test_script_of_a_picture_in_three_dimensions_is_the_readers_own():
+    assert scanned(raw_pdf(objects=MEDIA)) == (set(), set())
+    for listed in (b"/EmbeddedFiles<</Names[(a)6 0 R]>>", b"/FS 6 0 R", b"/AF[6 0 R]"):
+        assert "executable" in scanned(raw_pdf(objects=MEDIA | {8: b"<<%s>>" % listed}))[0], listed
+    for number in (4, 6):
+        changed = MEDIA[number].replace(b"6 0 R", b"7 0 R").replace(b".js", b".vbs")
+        assert "executable" in scanned(raw_pdf(objects=MEDIA | {number: changed}))[0]
+
+
 def test_a_form_in_many_pieces():
     pieces = {number: stream(b"<a>") for number in range(4, 104)} | {104: stream(b"<script>")}
     form = b"/AcroForm<</XFA[%s]>>" % b"".join(b"(x)%d 0 R" % number for number in pieces)
