@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from policyd.evidence.facts import Grey
 from policyd.greylist.identity import Caller
 from policyd.greylist.ledger import StoreLedger
+from policyd.greylist.tables import TRIPLETS
 from policyd.greylist.terms import Terms
 
 DELAY = 300
@@ -32,6 +33,11 @@ class Table:
 
     def put(self, key: bytes, row: tuple[Any, ...], keep: bool = True) -> None:
         self.rows[key] = row
+
+    def amend(self, key: bytes, values: tuple[Any, ...]) -> None:
+        if (row := self.rows.get(key)) is not None:
+            places = TRIPLETS.amended_columns
+            self.rows[key] = row[: places.start] + values[:-1] + row[places.stop : -1] + values[-1:]
 
 
 class Shelf:

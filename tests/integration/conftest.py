@@ -114,6 +114,7 @@ class PlainTable:
     def __init__(self, spec: TableSpec) -> None:
         self.rows: dict[bytes, Row] = {}
         self._hot = spec.hot
+        self._amended = spec.amended_columns
 
     def get(self, key: bytes, now: float) -> Row | None:
         row = self.rows.get(key)
@@ -121,6 +122,11 @@ class PlainTable:
 
     def put(self, key: bytes, row: Row, keep: bool = True) -> None:
         self.rows[key] = row
+
+    def amend(self, key: bytes, values: Row) -> None:
+        if (row := self.rows.get(key)) is not None:
+            places = self._amended
+            self.rows[key] = row[: places.start] + values[:-1] + row[places.stop : -1] + values[-1:]
 
     def delete(self, key: bytes) -> None:
         self.rows.pop(key, None)
