@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from mailbase.config.settings import Settings, conflicts
 from mailbase.documents import ConfigError, Location, Origin, Problem, build, parse, read
 from mailbase.documents.problems import dotted
 from mailbase.registry import load_registry
+
+MISSING = "no such file"
+"""What there is to say of a path that leads to nothing."""
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Settings:
@@ -43,7 +47,7 @@ def _settings(origin: Origin, data: object, folder: Path | None) -> Settings:
     settings = build(Settings, data, origin, {} if folder is None else {FOLDER: folder})
     problems = [_problem(origin, *conflict) for conflict in conflicts(settings)]
     problems += [_problem(origin, *missing) for missing in _missing_files(settings)]
-    if settings.registry_path is not None and settings.registry_path.exists():
+    if settings.registry_path is not None and _why_not(settings.registry_path, True) != MISSING:
         try:
             settings = settings.with_registry(load_registry(settings.registry_path))
         except ConfigError as error:
@@ -58,14 +62,17 @@ def _problem(origin: Origin, location: Location, message: str) -> Problem:
 
 
 def _missing_files(settings: Settings) -> Iterator[tuple[Location, str]]:
-    if settings.registry_path is not None and not settings.registry_path.exists():
+    # Why it cannot be read otherwise, reading it says.
+    if settings.registry_path is not None and _why_not(settings.registry_path, True) == MISSING:
         yield ("registry",), f"no such file or folder: {settings.registry_path}"
     greylist = settings.policyd.greylist
     for key, entries in (("clients", greylist.clients), ("recipients", greylist.recipients)):
         for index, entry in enumerate(entries):
             # As with postgrey, a *.local file may be missing.
-            if not entry.startswith(SHIPPED) and not entry.endswith(".local") and not _is_file(Path(entry)):
-                yield ("policyd", "greylist", key, index), f"no such file: {entry}"
+            if entry.startswith(SHIPPED) or entry.endswith(".local"):
+                continue
+            if why := _why_not(Path(entry)):
+                yield ("policyd", "greylist", key, index), f"{why}: {entry}"
     store = settings.store
     for location, path in (
         (("privacy", "key_file"), settings.privacy.key_file),
@@ -73,12 +80,22 @@ def _missing_files(settings: Settings) -> Iterator[tuple[Location, str]]:
         (("store", "sentinel_password_file"), store.sentinel_password_file),
         (("store", "ca_file"), store.ca_file),
     ):
-        if path is not None and not _is_file(path):
-            yield location, f"no such file: {path}"
+        if path is not None and (why := _why_not(path)):
+            yield location, f"{why}: {path}"
 
 
-def _is_file(path: Path) -> bool:
+def _why_not(path: Path, folder: bool = False) -> str:
+    """Why no file can be read at ``path``, as far as it shows without opening it; empty if one can.
+
+    Arguments:
+        folder: a folder will do as well.
+    """
     try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return MISSING
+    except OSError as error:
+        return error.strerror or MISSING
+    except ValueError:
+        return MISSING
+    return "" if stat.S_ISREG(mode) or (folder and stat.S_ISDIR(mode)) else "not a file"

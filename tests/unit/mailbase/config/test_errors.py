@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -419,3 +420,24 @@ def test_a_file_in_another_encoding(tmp_path: Path) -> None:
 
 def test_a_name_that_no_file_can_have() -> None:
     assert file_complaint(Path("a\0b")).endswith("cannot be read: embedded null byte")
+
+
+def test_what_may_not_be_looked_at_is_not_called_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "closed"
+    real = Path.stat
+
+    def look(path: Path, **options: Any) -> Any:
+        if closed in path.parents:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, **options)
+
+    monkeypatch.setattr(Path, "stat", look)
+    with pytest.raises(ConfigError) as caught:
+        loads(f"registry: {closed}/r.yaml\nprivacy: {{key_file: {closed}/k}}\nstore: {{ca_file: {tmp_path}}}")
+    assert [str(problem) for problem in caught.value.problems] == [
+        f"{closed}/r.yaml: cannot be read: Permission denied",
+        f"<text>:2: privacy.key_file: Permission denied: {closed}/k",
+        f"<text>:3: store.ca_file: not a file: {tmp_path}",
+    ]
