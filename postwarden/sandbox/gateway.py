@@ -194,6 +194,9 @@ class Gateway:
                 # A try-out and a test have little mail, and want to start quickly.
                 "workers": {"count": 2},
                 "quarantine": {"folder": str(self.quarantine)},
+                # What this machine's own gateway allows, and its rules, are not for this one.
+                "allowed_macros": str(self.folder / "allowed-macros.json"),
+                "rules": {"file": str(self.folder / "rules.yaml")},
             },
         }
         (self.folder / "registry.yaml").write_text(yaml.safe_dump(dict(self.registry), sort_keys=False))

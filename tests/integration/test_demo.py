@@ -10,7 +10,9 @@ import sys
 import textwrap
 from pathlib import Path
 
+from mailbase.config import load
 from postwarden.demo.scenario import STEPS
+from postwarden.sandbox.gateway import Gateway
 from postwarden.sandbox.guard import MARK
 from postwarden.sandbox.waiting import wait_until
 
@@ -31,6 +33,18 @@ def test_every_sample_mail_fares_as_it_should(real_postfix, tmp_path):
     assert len(results) == len(STEPS)
     assert all(result["expected"] and result["decision"] for result in results), results
     assert processes_of(folder) == []
+
+
+def test_nothing_of_the_machines_own_gateway_is_read_or_written(tmp_path):
+    with Gateway(tmp_path / "run") as gateway:
+        gateway.write_config()
+        settings = load(gateway.config)
+    content = settings.contentfilter
+    for path in (
+        *(content.allowed_macros, content.rules.file, content.quarantine.folder, content.spool.folder),
+        *(settings.store.path, settings.statistics.model, settings.policyd.journal.path),
+    ):
+        assert Path(path).is_relative_to(tmp_path), path
 
 
 def test_without_postfix_they_fare_the_same(tmp_path):
