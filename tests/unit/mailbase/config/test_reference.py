@@ -230,3 +230,18 @@ def test_the_example_of_lists_that_is_commented_out_names_every_key_and_loads() 
     assert {one.kind for one in settings.policyd.lists.values()} == set(ListKind)
     for kind in ListKind:
         assert settings.flows.inbound.checks.of(kind).points
+
+
+def test_every_key_that_a_page_names_is_there() -> None:
+    known = {".".join(key.split(".")[:depth]) for key in rows(MAIN) for depth in range(1, key.count(".") + 2)}
+    sections = "|".join(Settings.model_fields)
+    # Names of an operator's own, and what comes behind them.
+    free = r"flows\.FLOW\.(points|actions|unscanned|limits|checks\.\w+\.(points|actions))\."
+    free += r"|policyd\.lists\.|contentfilter\.(urls\.lists|listeners)\.|\w+\.replies\."
+    # Clues, and files, that are called alike.
+    free += r"|statistics\.(spam|ham)$|\w+\.(py|service|socket)$"
+    for page in sorted((Path(__file__).parents[4] / "docs").glob("*.md")):
+        named = re.findall(rf"`((?:{sections})(?:\.\w+)+)[`:]", page.read_text(encoding="utf-8"))
+        keys_named = {re.sub(rf"^flows\.({'|'.join(Flow)})\b", "flows.FLOW", key) for key in named}
+        unknown = {key for key in keys_named - known if not re.match(free, key)}
+        assert not unknown, page.name
