@@ -1,7 +1,7 @@
 """Images of discs: ISO 9660 in each of its readings, and UDF. A part of the scanner of archives.
 
 One image may have up to four trees of names (plain, Rock Ridge, Joliet, UDF), and each program shows one of
-them. Most files are in all of them, so the same content is handed out once.
+them. Most files are in all of them, so the same content is handed out once, if it has one suffix.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import hashlib
 from collections.abc import Iterator
 
 from contentfilter.containers.formats import ISO
+from contentfilter.containers.iso9660 import plain
 from contentfilter.containers.udf import Udf, UdfError, find_udf
+from contentfilter.content.filename import suffixes
 from contentfilter.content.part import Context, Found, Part
 from contentfilter.scanners.unpacking import Unpacking, members
 
@@ -19,24 +21,28 @@ _READINGS = ("", "iso9660:!joliet", "iso9660:!rockridge")
 
 def disc_members(part: Part, context: Context) -> Iterator[Found]:
     """The files of the image, and what is wrong with it."""
-    seen: set[bytes] = set()
+    seen: set[tuple[bytes, tuple[str, ...]]] = set()
     told: set[Found] = set()
     if find_udf(part.data):
         yield from _new(_udf_members(part, context), seen, told)
     if part.data[0x8001:0x8006] == b"CD001":
+        image = plain(part.data)
         for reading in _READINGS:
             unpacking = Unpacking(part, context, ISO.kind)
-            yield from _new(members(unpacking, ISO, part.data, 0, reading), seen, told)
+            yield from _new(members(unpacking, ISO, image, 0, reading), seen, told)
 
 
-def _new(items: Iterator[Found], seen: set[bytes], told: set[Found]) -> Iterator[Found]:
-    """What was not there before: other content, other facts."""
+def _new(
+    items: Iterator[Found], seen: set[tuple[bytes, tuple[str, ...]]], told: set[Found]
+) -> Iterator[Found]:
+    """What was not there before: other content, other suffixes, other facts."""
     for item in items:
         if isinstance(item, Part):
-            digest = hashlib.blake2b(item.data, digest_size=16).digest()
-            if digest in seen:
+            # Under another suffix a text may be a script.
+            key = hashlib.blake2b(item.data, digest_size=16).digest(), suffixes(item.name)
+            if key in seen:
                 continue
-            seen.add(digest)
+            seen.add(key)
         elif item in told:
             continue
         else:

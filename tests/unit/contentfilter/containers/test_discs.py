@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from contentfilter.containers.iso9660 import plain
 from contentfilter.containers.udf import Udf, UdfError, find_udf
 from contentfilter.content.scan import ScanOptions
 from tests.samples.discs import SECTOR, udf
@@ -56,6 +57,48 @@ def test_names_of_joliet_alone_hide_nothing():
     root = int.from_bytes(data[at + 158 : at + 162], "little") * SECTOR
     data[root + 68 : root + SECTOR] = bytes(SECTOR - 68)
     assert macros(scan(bytes(data))) != set()
+
+
+@pytest.mark.parametrize("tree", ["plain", "Joliet"])
+def test_a_script_is_one_under_any_of_its_names(tree: str):
+    script = b'new ActiveXObject("WScript.Shell").Run("calc")'
+    data = written("iso9660", {"a.js": script}, options="iso9660:!rockridge")
+    name = "A.JS" if tree == "plain" else "a.js".encode("utf-16-be").decode("latin-1")
+    assert data.count(name.encode("latin-1")) == 1
+    hidden = data.replace(name.encode("latin-1"), name.replace("S", "X").replace("s", "x").encode("latin-1"))
+    assert "executable" in {finding.name for finding in scan(hidden).findings}
+
+
+FIELDS = {
+    "unused, first": (16, 7, b"\1"),
+    "unused, second": (16, 79, b"\1"),
+    "unused, third": (16, 100, b"\1"),
+    "reserved": (16, 1500, b"\1"),
+    "reserved, Joliet": (17, 1500, b"\1"),
+    "end": (18, 900, b"\1"),
+    "size, nothing": (16, 80, bytes(8)),
+    "size, too little": (16, 80, b"\x19" + bytes(7)),
+    "size, too much": (16, 80, b"\xff" * 8),
+    "path table": (16, 140, b"\xff" * 4),
+    "other path table": (16, 148, b"\xff" * 4),
+    "version of structure": (16, 881, b"\0"),
+}
+
+
+@pytest.mark.parametrize(("sector", "at", "octets"), FIELDS.values(), ids=FIELDS.keys())
+def test_fields_that_programs_pass_over(sector: int, at: int, octets: bytes):
+    data = bytearray(written("iso9660", {"b.doc": docm()}))
+    data[sector * SECTOR + at : sector * SECTOR + at + len(octets)] = octets
+    result = scan(bytes(data))
+    assert macros(result) == {"x/b.doc"}
+    assert not result.unscanned
+
+
+def test_descriptors_as_they_should_be_are_left_alone():
+    data = written("iso9660", {"b.doc": docm()})
+    assert plain(data) is data
+    assert plain(b"") == b""
+    assert plain(data[: 17 * SECTOR]) == data[: 17 * SECTOR]
 
 
 def test_udf_that_leads_nowhere_is_told():
