@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from contentfilter.macros.entry import Entry, entry_from
 from mailbase.replies import printable
@@ -47,16 +48,24 @@ def read(path: Path) -> list[Entry]:
         if not line.strip():
             continue
         try:
-            fields = json.loads(line)
-            if not isinstance(fields, dict):
-                raise ValueError("expected an object")
+            fields = _object(line)
             entry = entry_from(fields)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise AllowlistError(f"{path}:{number}: {printable(str(error), 200)}") from error
         entries[entry.key] = entry
         if len(entries) > MAX_ENTRIES:
             raise AllowlistError(f"{path} has more than {MAX_ENTRIES} entries")
     return list(entries.values())
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict):
+        raise ValueError("expected a line as 'contentfilter macros allow' writes it; take it out")
+    return fields
 
 
 def change(path: Path, work: Callable[[list[Entry]], Iterable[Entry]]) -> None:

@@ -167,6 +167,15 @@ def test_a_damaged_file_is_told_with_its_line(path, line: str):
         read(path)
 
 
+def test_what_is_no_line_of_ours_is_told_in_the_operators_words(path):
+    for line in (b"\xff", b"x", b"1", b"[" * 100_000):
+        path.write_bytes(line)
+        with pytest.raises(
+            AllowlistError, match=r":1: expected a line as 'contentfilter macros allow' writes"
+        ):
+            read(path)
+
+
 def test_the_file_is_bounded(path):
     entry = json.dumps(entry_of(M, "a.example").to_dict())
     path.write_text("\n".join(entry.replace("a.example", f"a{n}.example") for n in range(MAX_ENTRIES + 1)))
