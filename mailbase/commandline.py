@@ -22,7 +22,10 @@ OK, NEGATIVE, USAGE, BAD_CONFIG = 0, 1, 2, 78
 """Exit statuses; 78 is EX_CONFIG of sysexits(3)."""
 LONGEST = 200
 """Characters of a file's name in a message: it may be anything that was typed."""
-STATUSES = "Exit status: 0 yes or done, 1 no, nothing found, or failed, 2 wrong usage, 78 bad configuration"
+STATUSES = (
+    "Exit status: 0 yes or done, 1 no, nothing found, or failed, 2 wrong usage or an unreadable file, "
+    "78 bad configuration"
+)
 """What help says of them."""
 
 
