@@ -8,6 +8,8 @@ Interface: :func:`read_cabinet` lists the files and the folders (runs of data th
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -178,9 +180,12 @@ def unpack(
     if folder.method not in (NONE, MSZIP):
         return Unpacked(bytearray(), "unsupported", "compressed by Quantum or another method")
     out = bytearray()
-    for packed, _size in _blocks(data, cabinet, folder):
+    for number, (packed, _size) in enumerate(_blocks(data, cabinet, folder, beyond=True)):
         if late():
             return Unpacked(out, "timed-out", "the rest")
+        if number >= folder.count and (packed is None or len(out) >= limit):
+            # cabextract goes on as long as a file says that there is more of it.
+            break
         if packed is None:
             return Unpacked(out, "malformed", "ends within its data")
         if folder.method == NONE:
@@ -198,18 +203,33 @@ def _inflate(packed: bytes, out: bytearray) -> str | None:
     if packed[:2] != b"CK":
         return "no block of MSZIP"
     window = bytes(out[-_WINDOW:])
-    stream = zlib.decompressobj(-15, zdict=window) if window else zlib.decompressobj(-15)
+    stream = _stream(window)
     try:
         out += stream.decompress(packed[2:], _WINDOW + 1)
     except zlib.error:
+        # With the damaged octet all is lost that went in at once; programs keep what came before.
+        stream = _stream(window)
+        with contextlib.suppress(zlib.error):
+            for at in range(2, len(packed)):
+                out += stream.decompress(packed[at : at + 1], _WINDOW + 1)
         return "damaged block of MSZIP"
     return None
 
 
-def _blocks(data: Content, cabinet: Cabinet, folder: CabinetFolder) -> Iterator[tuple[bytes | None, int]]:
-    """Packed data and unpacked size of each block; None where it ends early."""
+def _stream(window: bytes) -> zlib._Decompress:
+    return zlib.decompressobj(-15, zdict=window) if window else zlib.decompressobj(-15)
+
+
+def _blocks(
+    data: Content, cabinet: Cabinet, folder: CabinetFolder, beyond: bool = False
+) -> Iterator[tuple[bytes | None, int]]:
+    """Packed data and unpacked size of each block; None where it ends early.
+
+    Arguments:
+        beyond: also of what follows those that the folder says it has.
+    """
     at = folder.start
-    for _ in range(folder.count):
+    for _ in itertools.count() if beyond else range(folder.count):
         if at + _BLOCK.size > len(data):
             yield None, 0
             return

@@ -37,6 +37,27 @@ def test_files(method: int):
     assert not result.unscanned
 
 
+def test_what_comes_before_damage_is_kept():
+    # Behind the content stands a block of deflate of a type that does not exist (RFC 1951 3.2.3).
+    packed = zlib.compressobj(9, zlib.DEFLATED, -15)
+    content = noise(5000)
+    block = b"CK" + packed.compress(content) + packed.flush(zlib.Z_FULL_FLUSH) + b"\x07" * 4
+    one = cab({"b": content}, 0)
+    damaged = one[:42] + b"\1\0" + one[44:62] + struct.pack("<IHH", 0, len(block), len(content)) + block
+    found = read_cabinet(damaged, 0, 10)
+    result = unpack(damaged, found, found.folders[0], 1 << 20, lambda: False)
+    assert (result.problem, bytes(result.data)) == ("malformed", content)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+@pytest.mark.parametrize("method", [0, MSZIP])
+def test_more_blocks_than_the_folder_says(method: int, count: int):
+    data = bytearray(cab({"a.txt": TEXT, "b.doc": docm()}, method))
+    assert struct.unpack_from("<H", data, 40)[0] == 3
+    struct.pack_into("<H", data, 40, count)
+    assert macros(scan(bytes(data))) == {"x/b.doc"}
+
+
 def test_reserved_fields():
     plain = cab({"a": b"text"})
     head = bytearray(plain[:36])
