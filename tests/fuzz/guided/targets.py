@@ -17,6 +17,7 @@ TARGETS = {
     "rtf": "tests.fuzz.guided.rtf",
     "sevenzip": "tests.fuzz.guided.sevenzip_archive",
     "signatures": "tests.fuzz.guided.signatures",
+    "small-archives": "tests.fuzz.guided.small_archives",
     "smime": "tests.fuzz.guided.smime",
     "spam-answers": "tests.fuzz.guided.spam_answers",
     "tar": "tests.fuzz.guided.tar_archive",
