@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from contentfilter.containers import zstandard
-from contentfilter.containers.formats import STUB
+from contentfilter.containers.arj import MAGIC as ARJ
+from contentfilter.containers.arj import is_arj
+from contentfilter.containers.formats import CPIO_START, STUB
+from contentfilter.containers.tar_header import is_header
 from contentfilter.content.needles import Needles
 
 Content: TypeAlias = bytes | bytearray
@@ -48,12 +51,10 @@ class _Kind:
 
 _GZIP = re.compile(rb"\x1f\x8b\x08[\x00-\x1f].{4}[\x00\x02\x04][\x00-\x0d\xff]", re.DOTALL)
 _BZIP2 = re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)")
-_CPIO = re.compile(rb"0707(?:07[0-7]{70}|0[12][0-9A-Fa-f]{104})")
 _DESCRIPTORS = (b"CD001\1", b"BEA01\1")
 """Of ISO 9660, and of UDF."""
 _DISC_SECTOR, _DISC_FRONT = 2048, 0x8000
 _WIM_HEADER = 208
-_TAR_BLOCK = 512
 
 
 def _is_xz(data: Content, at: int) -> bool:
@@ -86,14 +87,6 @@ def _is_arj(data: Content, at: int) -> bool:
     return zlib.crc32(header) == int.from_bytes(data[at + 4 + size : at + 8 + size], "little")
 
 
-def _is_tar(data: Content, at: int) -> bool:
-    header = data[at : at + _TAR_BLOCK]
-    stored = header[148:156].strip(b" \0")
-    if len(header) < _TAR_BLOCK or not stored or stored.strip(b"01234567"):
-        return False
-    return sum(header) - sum(header[148:156]) + 8 * 32 == int(stored, 8)
-
-
 def _is_disc(data: Content, at: int) -> bool:
     """Whether the first descriptor of an image stands where one has it."""
     first = at + _DISC_FRONT
@@ -115,16 +108,16 @@ _KINDS = (
     _Kind(
         "LHA", (*(b"-lh%d" % number for number in range(8)), b"-lzs", b"-lz4", b"-lz5"), 2, _is_lha, sums=True
     ),
-    _Kind("cpio", (b"070701", b"070702", b"070707"), 0, _matches(_CPIO)),
-    _Kind("TAR", (b"ustar",), 257, _is_tar, sums=True),
+    _Kind("cpio", (b"070701", b"070702", b"070707"), 0, _matches(CPIO_START)),
+    _Kind("TAR", (b"ustar",), 257, is_header, sums=True),
     _Kind("image of a disc", _DESCRIPTORS, _DISC_FRONT + 1, _is_disc),
 )
 _SIGNS = Needles(*(sign for kind in _KINDS for sign in kind.signs))
 _BY_SIGN = {sign[:3]: kind for kind in _KINDS for sign in kind.signs}
-_ARJ_SIGN = Needles(b"\x60\xea")
+_ARJ_SIGN = Needles(ARJ)
 """Two octets that many a table of numbers holds."""
-_ARJ_START = re.compile(rb"\x60\xea.[\x00-\x0a][\x16-\xff].{5}\x02", re.DOTALL)
-"""With fields of the header behind them."""
+_ARJ_FIELDS = 11
+"""Octets of a header that tell whether it may be one."""
 
 
 def embedded(data: Content) -> Iterator[tuple[str, int]]:
@@ -145,7 +138,7 @@ def embedded(data: Content) -> Iterator[tuple[str, int]]:
             told[kind.name] += 1
             yield kind.name, at
     for tried, at in enumerate(_ARJ_SIGN.places(data, 1, STUB)):
-        begins = _ARJ_START.match(data, at) is not None
+        begins = is_arj(data[at : at + _ARJ_FIELDS])
         sums += begins
         if tried >= _MAX_TRIED or sums > _MAX_SUMS:
             raise OverflowError

@@ -94,7 +94,7 @@ _COMPRESS = _compressed("compress", "compress")
 _COMPRESS_START = re.compile(rb"\x1f\x9d[\x09-\x10\x89-\x90]")
 """Two octets, and one that says how long its codes become (9 to 16 bits)."""
 _LHA = re.compile(rb"..-(?:lh[0-9a-z]|lz[0-9s]|pm[0-9s])-", re.DOTALL)
-_CPIO = re.compile(rb"0707(?:07[0-7]{70}|0[12][0-9A-Fa-f]{104})")
+CPIO_START = re.compile(rb"0707(?:07[0-7]{70}|0[12][0-9A-Fa-f]{104})")
 _CPIO_BINARY = (b"\xc7\x71", b"\x71\xc7")
 _MAX_SKIPPED = 100
 """Frames without content in front of one that has some."""
@@ -156,7 +156,7 @@ def _at_start(data: Content, start: int) -> Format | None:
         return ARJ
     if data[2:4] in (b"-l", b"-p") and _LHA.match(data):
         return LHA
-    if data.startswith(b"0707") and _CPIO.match(data):
+    if data.startswith(b"0707") and CPIO_START.match(data):
         return CPIO
     if data.startswith(_CPIO_BINARY) and _is_binary_cpio(data):
         return CPIO

@@ -11,11 +11,11 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 
 from contentfilter.containers.formats import TAR
+from contentfilter.containers.tar_header import BLOCK, is_header
 from contentfilter.content.part import Content, Context, Found, Part
 from contentfilter.scanners.unpacking import Unpacking, members
 
-_BLOCK = 512
-_ZEROS = bytes(_BLOCK)
+_ZEROS = bytes(BLOCK)
 _PAX, _PAX_FOR_ALL, _NAMES, _SPARSE = b"x", b"g", b"LK", b"S"
 _EMPTY = b"123456"
 """Types of links, devices and folders: their size says nothing to most programs."""
@@ -53,7 +53,7 @@ class Tar:
 
 def begins_tar(data: Content) -> bool:
     """Whether the first block is the header of a member."""
-    return len(data) >= _BLOCK and data[0] != 0 and _is_header(data, 0)
+    return len(data) >= BLOCK and data[0] != 0 and is_header(data, 0)
 
 
 def _walk(unpacking: Unpacking) -> Generator[Found, None, bool]:
@@ -61,20 +61,20 @@ def _walk(unpacking: Unpacking) -> Generator[Found, None, bool]:
     data, sparse = unpacking.part.data, False
     common = _Extended()
     seen: set[tuple[int, tuple[int, ...]]] = set()
-    most = _MAX_VISITS * (len(data) // _BLOCK)
+    most = _MAX_VISITS * (len(data) // BLOCK)
     waiting = [0]
     ahead = _Ahead(data)
     while waiting:
         at, extended = waiting.pop(), replace(common)
-        while at + _BLOCK <= len(data) and (at, extended.sizes) not in seen:
+        while at + BLOCK <= len(data) and (at, extended.sizes) not in seen:
             seen.add((at, extended.sizes))
             if len(seen) > most:
                 yield unpacking.part.unscanned("too-large", "TAR: it can be read in too many ways")
                 return sparse
-            if data[at : at + _BLOCK] == _ZEROS:
-                at += _BLOCK
+            if data[at : at + BLOCK] == _ZEROS:
+                at += BLOCK
                 continue
-            if not _is_header(data, at):
+            if not is_header(data, at):
                 yield from unpacking.malformed("no header where one should be")
                 at = ahead.after(at)
                 continue
@@ -83,7 +83,7 @@ def _walk(unpacking: Unpacking) -> Generator[Found, None, bool]:
                 yield from full
                 return sparse
             size, kind = _number(data[at + 124 : at + 136]), data[at + 156 : at + 157]
-            start = at + _BLOCK
+            start = at + BLOCK
             at = start + _padded(size)
             if kind in (_PAX, _PAX_FOR_ALL):
                 record = data[start : start + min(size, _MAX_PAX)]
@@ -94,7 +94,7 @@ def _walk(unpacking: Unpacking) -> Generator[Found, None, bool]:
                 extended.name = _text(data[start : start + size]) if kind == b"L" else extended.name
             else:
                 sparse = sparse or extended.sparse or kind == _SPARSE
-                name = extended.name or _name(data, start - _BLOCK)
+                name = extended.name or _name(data, start - BLOCK)
                 short = start + size > len(data)
                 content = data[start : start + max(size, *extended.sizes, 0)]
                 yield from unpacking.member(name, content, "malformed" if short else "", "ends early")
@@ -102,31 +102,17 @@ def _walk(unpacking: Unpacking) -> Generator[Found, None, bool]:
                     at = start + _padded(extended.sizes[-1])
                 ends = {start + _padded(length) for length in (size, *extended.sizes)}
                 ends |= {start} if kind in _EMPTY else set()
-                waiting += [end if _is_header(data, end) else ahead.after(end) for end in ends - {at}]
+                waiting += [end if is_header(data, end) else ahead.after(end) for end in ends - {at}]
                 extended = replace(common)
         if at > len(data):
             yield unpacking.part.unscanned("malformed", "TAR: ends early")
-        elif at + _BLOCK > len(data) and data[at:].strip(b"\0"):
+        elif at + BLOCK > len(data) and data[at:].strip(b"\0"):
             yield from unpacking.malformed("ends within a header")
     return sparse
 
 
 def _padded(size: int) -> int:
-    return -(-size // _BLOCK) * _BLOCK
-
-
-def _is_header(data: Content, at: int) -> bool:
-    header = data[at : at + _BLOCK]
-    stored = header[148:156].strip(b" \0")
-    if len(header) < _BLOCK or not stored or stored.strip(b"01234567"):
-        return False
-    wanted = int(stored, 8)
-    total = sum(header) - sum(header[148:156]) + 8 * 32
-    if total == wanted:
-        return True
-    # Some old programs added the octets as if they had a sign.
-    high = sum(octet > 127 for octet in header[:148]) + sum(octet > 127 for octet in header[156:])
-    return total - 256 * high == wanted
+    return -(-size // BLOCK) * BLOCK
 
 
 class _Ahead:
@@ -146,7 +132,7 @@ class _Ahead:
         sign = at
         while (sign := self._data.find(b"ustar", sign + 1)) >= 0:
             start = sign - 257
-            if start > at and start % _BLOCK == 0 and _is_header(self._data, start):
+            if start > at and start % BLOCK == 0 and is_header(self._data, start):
                 return start
         return len(self._data)
 
