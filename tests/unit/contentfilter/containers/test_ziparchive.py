@@ -15,32 +15,10 @@ import pytest
 
 from contentfilter.containers.ziparchive import ZipArchive
 from contentfilter.content.scan import scan_document
-from tests.samples.archives import DEFLATED, STORED, Item, archive, deflated, item, plain_zip, with_end64
+from tests.samples.archives import DEFLATED, STORED, Item, archive, deflated, item, plain_zip
 from tests.samples.written import compressed
 
-LIMIT = 1 << 20
-SECRET = b"what the victim's program will see" * 3
-
-
-def opened(data: bytes, limit: int = 1000) -> ZipArchive:
-    found = ZipArchive.find(data, limit)
-    assert found is not None
-    return found
-
-
-def contents(found: ZipArchive) -> set[bytes]:
-    """Everything that is handed out; empty readings aside."""
-    return {
-        bytes(result.data)
-        for member in found.members
-        for result in found.expand(member, LIMIT)
-        if result.data
-    }
-
-
-def problems(found: ZipArchive) -> str:
-    contents(found)
-    return " ".join(found.problems)
+from .zips import LIMIT, SECRET, contents, directory_of, lying, opened, problems
 
 
 @pytest.mark.parametrize(
@@ -132,12 +110,6 @@ def test_two_archives_one_after_the_other_are_both_read():
     found = opened(archive([item(b"a", SECRET)]) + archive([item(b"b", b"other")]))
     assert contents(found) == {SECRET, b"other"}
     assert found.problems
-
-
-def lying(**local: int | bytes) -> bytes:
-    honest = item(b"a.txt", SECRET)
-    assert honest.local is not None
-    return archive([Item(replace(honest.local, **local), honest.central, honest.data)])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -310,172 +282,6 @@ def test_cut_at_every_octet():
             contents(found)
             if size >= data.index(b"PK\x01\x02"):
                 assert contents(found) == {SECRET, b"x"}
-
-
-# Records that disagree.
-
-
-def test_end_records_far_from_the_end_count():
-    for front in (b"", b"GIF89a"):
-        data = front + archive([item(b"a", SECRET)]) + bytes(200_000) + archive([item(b"b", b"other")])
-        assert contents(opened(data)) == {SECRET, b"other"}
-
-
-@pytest.mark.parametrize("name", [b"\1a.doc", b"a\t.doc", b"\0a.doc", b"a\x1f"])
-@pytest.mark.parametrize("prefix", [b"", b"in front"])
-def test_local_header_without_directory_whose_name_has_controls(name: bytes, prefix: bytes):
-    member = replace(item(name, SECRET), central=None)
-    assert SECRET in contents(opened(archive([member], prefix=prefix)))
-    locked = replace(item(name, SECRET, flags=1), central=None)
-    assert [member.encrypted for member in opened(archive([locked], prefix=prefix)).members] == [True]
-
-
-def test_end_records_without_number():
-    data = archive([item(b"a", SECRET)]) + archive([]) * 500
-    assert contents(opened(data)) == {SECRET}
-
-
-def directory_of(data: bytes) -> bytes:
-    return data[data.index(b"PK\x01\x02") : data.index(b"PK\x05\x06")]
-
-
-def test_two_directories_one_where_it_should_end_and_one_where_it_should_begin():
-    both = archive([item(b"a", SECRET), Item(item(b"b", b"other").local, None, deflated(b"other"))])
-    first = directory_of(both)
-    second_at = both.index(b"PK\x01\x02") + len(first)
-    entry = item(b"b", b"other").central
-    assert entry is not None
-    second = entry.central(both.index(b"PK\x03\x04", 10))
-    data = both[:second_at] + second + both[second_at:]
-    # The end record's size leads to the second, its position to the first.
-    end = data.rindex(b"PK\x05\x06")
-    data = data[: end + 12] + struct.pack("<I", len(second)) + data[end + 16 :]
-    found = opened(data)
-    assert contents(found) == {SECRET, b"other"}
-    assert "two places" in problems(found)
-
-
-def test_wide_end_record_that_leads_elsewhere():
-    hidden = archive([item(b"a", SECRET)])
-    front = hidden[: hidden.index(b"PK\x05\x06")]
-    shown = archive([item(b"longer name", b"other")], prefix=front, absolute=True)
-    wide = with_end64(shown, hidden.index(b"PK\x01\x02"), len(directory_of(hidden)), 1)
-    found = opened(wide)
-    assert contents(found) == {SECRET, b"other"}
-    assert "disagree" in problems(found)
-    honest = with_end64(hidden, hidden.index(b"PK\x01\x02"), len(directory_of(hidden)), 1)
-    assert (contents(opened(honest)), problems(opened(honest))) == ({SECRET}, "")
-
-
-def test_members_in_front_of_the_archive():
-    lone = Item(item(b"a", SECRET).local, None, deflated(SECRET))
-    front = b"MZ" + bytes(3000) + archive([lone])[:-22]
-    data = front + archive([item(b"b", b"other")])
-    found = opened(data)
-    assert contents(found) == {SECRET, b"other"}
-    assert found.problems == []
-
-
-def test_some_entries_count_what_stands_in_front_and_some_do_not():
-    front = b"#!/bin/sh\n" * 10
-    data = bytearray(archive([item(b"a", SECRET), item(b"b", b"other")], prefix=front))
-    second = data.index(b"PK\x01\x02", data.index(b"PK\x01\x02") + 4)
-    at = data.index(b"PK\x03\x04", 110)
-    struct.pack_into("<I", data, second + 42, at)
-    assert contents(opened(bytes(data))) == {SECRET, b"other"}
-
-
-@pytest.mark.parametrize(
-    ("data", "problem"),
-    [
-        (lying(size=5), "two sizes"),
-        (lying(crc=5), "two checksums"),
-        (archive([Item(None, item(b"a", SECRET).central, b"")]), "no local header"),
-    ],
-)
-def test_more_disagreement(data: bytes, problem: str):
-    assert problem in problems(opened(data))
-
-
-# Parts, locks, names.
-
-
-@pytest.mark.parametrize("at", [4, 6])
-def test_archives_in_parts(at: int):
-    data = bytearray(archive([item(b"a", SECRET)]))
-    assert not opened(bytes(data)).split
-    struct.pack_into("<H", data, data.index(b"PK\x05\x06") + at, 1)
-    assert opened(bytes(data)).split
-
-
-def test_first_and_last_of_several_parts():
-    data = archive([item(b"a", SECRET), item(b"b", b"other")])
-    first = opened(b"PK\x07\x08" + data[: data.index(b"PK\x01\x02")])
-    assert (first.split, contents(first)) == (True, {SECRET, b"other"})
-    entry = bytearray(directory_of(data))
-    struct.pack_into("<H", entry, 34, 1)
-    last = opened(bytes(entry) + data[data.index(b"PK\x05\x06") :])
-    assert last.split
-    assert opened(b"PK00" + data).split is False
-
-
-def test_directory_that_is_encrypted():
-    data = archive([item(b"a", bytes(50), flags=0x2041)])
-    masked = data.replace(directory_of(data), bytes(range(len(directory_of(data)))))
-    end = masked.index(b"PK\x05\x06")
-    found = opened(
-        with_end64(masked, end - len(directory_of(data)), len(directory_of(data)), 1, extra=bytes(28))
-    )
-    assert found.locked
-    assert [member.encrypted for member in found.members] == [True]
-
-
-def unicode_path(name: bytes, real: bytes, crc: int | None = None) -> bytes:
-    crc = zlib.crc32(name) if crc is None else crc
-    field = struct.pack("<HHBI", 0x7075, 5 + len(real), 1, crc) + real
-    data = archive([item(name, SECRET)])
-    at = data.index(b"PK\x01\x02")
-    entry = bytearray(directory_of(data))
-    struct.pack_into("<H", entry, 30, len(field))
-    end = bytearray(data[data.index(b"PK\x05\x06") :])
-    struct.pack_into("<I", end, 12, len(entry) + len(field))
-    return data[:at] + bytes(entry) + field + bytes(end)
-
-
-def test_names_in_unicode_beside_the_plain_ones():
-    found = opened(unicode_path(b"a?.txt", "aä.txt".encode()))
-    assert ([member.text_name for member in found.members], problems(found)) == (["aä.txt"], "")
-    found = opened(unicode_path(b"a.txt", b"a.exe"))
-    assert [member.text_name for member in found.members] == ["a.exe"]
-    assert "two names" in problems(found)
-    # It is of another name, which was changed since.
-    found = opened(unicode_path(b"a.txt", b"a.exe", crc=5))
-    assert ([member.text_name for member in found.members], problems(found)) == (["a.txt"], "")
-
-
-def script_named(data: bytes) -> bool:
-    return "executable" in {finding.name for finding in scan_document("a.zip", data).findings}
-
-
-def test_of_all_names_of_a_member_the_worst_counts():
-    script, text = item(b"a.js", SECRET), item(b"a.txt", SECRET)
-    assert script_named(archive([Item(script.local, text.central, script.data)]))
-    assert script_named(archive([Item(text.local, script.central, script.data)]))
-    assert script_named(unicode_path(b"a.js", b"a.txt"))
-    assert script_named(unicode_path(b"a.txt", b"a.js"))
-    assert not script_named(unicode_path(b"a.js.txt", b"a.txt"))
-
-
-@pytest.mark.parametrize(
-    "names", [(b"a.txt", b"a.js"), (b"a.js", b"a.txt"), (b"a.txt", b"b.txt", b"c.pdf", b"a.js")]
-)
-def test_two_entries_of_a_directory_for_one_member(names: tuple[bytes, ...]):
-    whole = archive([item(names[0], SECRET)])
-    at = whole.index(b"PK\x01\x02")
-    entries = [item(name, SECRET).central for name in names]
-    directory = b"".join(entry.central(0) for entry in entries if entry is not None)
-    end = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, len(names), len(names), len(directory), at, 0)
-    assert script_named(whole[:at] + directory + end)
 
 
 def test_signatures_in_front_that_are_none_hide_nothing():
